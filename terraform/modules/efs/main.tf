@@ -1,0 +1,155 @@
+locals {
+  transition_to_ia = "AFTER_${var.transition_to_ia_days}_DAY${var.transition_to_ia_days == 1 ? "" : "S"}"
+
+  # The writer owns the models; the reader is another user, so the files' own
+  # permissions stop it from writing even if every policy were lost.
+  writer_uid = 1000
+  reader_uid = 1001
+}
+
+################################################################################
+# File system
+################################################################################
+
+resource "aws_efs_file_system" "this" {
+  #checkov:skip=CKV_AWS_184:The AWS managed key encrypts at no cost; a key of one's own is the kms_key_arn input.
+  creation_token   = var.name
+  encrypted        = true
+  kms_key_id       = var.kms_key_arn
+  performance_mode = "generalPurpose"
+  throughput_mode  = var.throughput_mode
+
+  lifecycle_policy {
+    transition_to_ia = local.transition_to_ia
+  }
+
+  lifecycle_policy {
+    transition_to_primary_storage_class = "AFTER_1_ACCESS"
+  }
+
+  tags = { Name = var.name }
+}
+
+resource "aws_efs_backup_policy" "this" {
+  file_system_id = aws_efs_file_system.this.id
+
+  backup_policy {
+    status = var.backup_status
+  }
+}
+
+resource "aws_efs_file_system_policy" "this" {
+  file_system_id = aws_efs_file_system.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "ReadThroughAccessPoint"
+        Effect    = "Allow"
+        Principal = { AWS = var.reader_role_arn }
+        Action    = "elasticfilesystem:ClientMount"
+        Resource  = aws_efs_file_system.this.arn
+        Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.reader.arn } }
+      },
+      {
+        Sid       = "WriteThroughAccessPoint"
+        Effect    = "Allow"
+        Principal = { AWS = var.writer_role_arn }
+        Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+        Resource  = aws_efs_file_system.this.arn
+        Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.writer.arn } }
+      },
+      {
+        Sid       = "DenyUnencrypted"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "elasticfilesystem:Client*"
+        Resource  = aws_efs_file_system.this.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        Sid       = "DenyOthers"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "elasticfilesystem:Client*"
+        Resource  = aws_efs_file_system.this.arn
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = [var.reader_role_arn, var.writer_role_arn] } }
+      },
+      {
+        Sid       = "DenyWritingToReaders"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "elasticfilesystem:ClientWrite"
+        Resource  = aws_efs_file_system.this.arn
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.writer_role_arn } }
+      },
+      {
+        Sid       = "DenyRoot"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "elasticfilesystem:ClientRootAccess"
+        Resource  = aws_efs_file_system.this.arn
+      },
+    ]
+  })
+}
+
+################################################################################
+# Mount targets
+################################################################################
+
+resource "aws_efs_mount_target" "this" {
+  for_each = var.subnet_id_by_zone
+
+  file_system_id  = aws_efs_file_system.this.id
+  subnet_id       = each.value
+  security_groups = [var.security_group_id]
+}
+
+################################################################################
+# Access points
+################################################################################
+
+resource "aws_efs_access_point" "reader" {
+  file_system_id = aws_efs_file_system.this.id
+
+  posix_user {
+    uid = local.reader_uid
+    gid = local.reader_uid
+  }
+
+  root_directory {
+    path = var.root_directory
+
+    # Whichever access point is mounted first creates the folder: for the writer.
+    creation_info {
+      owner_uid   = local.writer_uid
+      owner_gid   = local.writer_uid
+      permissions = "0755"
+    }
+  }
+
+  tags = { Name = "${var.name}-reader" }
+}
+
+resource "aws_efs_access_point" "writer" {
+  file_system_id = aws_efs_file_system.this.id
+
+  posix_user {
+    uid = local.writer_uid
+    gid = local.writer_uid
+  }
+
+  root_directory {
+    path = var.root_directory
+
+    creation_info {
+      owner_uid   = local.writer_uid
+      owner_gid   = local.writer_uid
+      permissions = "0755"
+    }
+  }
+
+  tags = { Name = "${var.name}-writer" }
+}

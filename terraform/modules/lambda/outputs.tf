@@ -1,0 +1,80 @@
+################################################################################
+# Function
+################################################################################
+
+output "arn" {
+  description = "ARN of the function, without a version."
+  value       = aws_lambda_function.this.arn
+}
+
+output "name" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "version" {
+  description = "Version that was published last; $LATEST when publish is false."
+  value       = aws_lambda_function.this.version
+}
+
+output "invoke_arn" {
+  description = "ARN of the alias in the form that API Gateway integrations take."
+  value       = aws_lambda_alias.this.invoke_arn
+}
+
+################################################################################
+# Permissions
+################################################################################
+
+output "role_arn" {
+  description = "ARN of the function's role. Known before the function: the file system's policy names it."
+  value       = aws_iam_role.this.arn
+}
+
+output "role_name" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.this.name
+}
+
+################################################################################
+# Logs and dead letters
+################################################################################
+
+output "cloudwatch_logs_arn" {
+  description = "ARN of the log group."
+  value       = aws_cloudwatch_log_group.this.arn
+}
+
+output "cloudwatch_logs_name" {
+  description = "Name of the log group."
+  value       = aws_cloudwatch_log_group.this.name
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue that asynchronous events go to when they failed for good."
+  value       = aws_sqs_queue.this.arn
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of that queue."
+  value       = aws_sqs_queue.this.url
+}
+
+################################################################################
+# Alias
+################################################################################
+
+output "alias_arn" {
+  description = "ARN of the alias: what callers use."
+  value       = aws_lambda_alias.this.arn
+}
+
+output "alias_name" {
+  description = "Name of the alias."
+  value       = aws_lambda_alias.this.name
+}
+
+output "function_url" {
+  description = "URL of the alias, for requests signed with SigV4; null without alias.function_url."
+  value       = one(aws_lambda_function_url.this[*].function_url)
+}

@@ -1,0 +1,122 @@
+################################################################################
+# Names
+################################################################################
+
+variable "name" {
+  description = "Prefix of every name in this module: 1 to 64 characters, letters, digits, hyphen and underscore."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.name))
+    error_message = "name must be 1 to 64 characters: letters, digits, hyphen and underscore."
+  }
+}
+
+################################################################################
+# VPC and subnets, created
+################################################################################
+
+variable "cidr_block" {
+  description = "IPv4 range of the VPC that is created, /16 to /24: one subnet per availability zone is cut from it. Unused when subnet_ids is given."
+  type        = string
+  default     = "10.42.0.0/20"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrnetmask(var.cidr_block)) && try(tonumber(split("/", var.cidr_block)[1]) >= 16 && tonumber(split("/", var.cidr_block)[1]) <= 24, false)
+    error_message = "cidr_block must be an IPv4 range from /16 to /24, such as 10.42.0.0/20."
+  }
+}
+
+variable "availability_zones" {
+  description = "Names of the availability zones to create a private subnet in, two to six; empty takes the first two of the region. Unused when subnet_ids is given."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.availability_zones) == 0 || (length(var.availability_zones) >= 2 && length(var.availability_zones) <= 6)
+    error_message = "availability_zones must name two to six zones, or none to take the first two of the region."
+  }
+
+  validation {
+    condition     = length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "availability_zones must not name a zone twice."
+  }
+}
+
+################################################################################
+# VPC and subnets, brought by id
+################################################################################
+
+variable "subnet_ids" {
+  description = "Ids of existing subnets, in two or more availability zones of one VPC; empty creates a VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.subnet_ids) != 1
+    error_message = "subnet_ids must name subnets in at least two availability zones, so two or more subnets, or none."
+  }
+
+  validation {
+    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "subnet_ids must hold subnet ids, such as subnet-0123456789abcdef0."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Ids of existing security groups for the functions, at most five; empty creates one for each function. Needs subnet_ids. The groups must let NFS (TCP 2049) and HTTPS to S3 out."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "security_group_ids must hold security group ids, such as sg-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = length(var.security_group_ids) <= 5
+    error_message = "security_group_ids must hold at most five ids: a Lambda function takes no more."
+  }
+
+  validation {
+    condition     = length(var.security_group_ids) == 0 || length(var.subnet_ids) > 0
+    error_message = "security_group_ids needs subnet_ids: a security group belongs to the VPC of the subnets."
+  }
+}
+
+variable "route_table_ids" {
+  description = "Ids of the existing subnets' route tables: an S3 gateway endpoint is created in them. Empty when the subnets reach S3 already. Needs subnet_ids."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.route_table_ids : can(regex("^rtb-[0-9a-f]+$", id))])
+    error_message = "route_table_ids must hold route table ids, such as rtb-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = length(var.route_table_ids) == 0 || length(var.subnet_ids) > 0
+    error_message = "route_table_ids needs subnet_ids: a created VPC brings its own route table."
+  }
+}
+
+################################################################################
+# S3 gateway endpoint
+################################################################################
+
+variable "bucket_arn" {
+  description = "ARN of the only bucket that can be reached through the S3 gateway endpoint."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9.-]{3,63}$", var.bucket_arn))
+    error_message = "bucket_arn must be the ARN of a bucket, such as arn:aws:s3:::name."
+  }
+}

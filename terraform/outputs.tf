@@ -1,0 +1,91 @@
+################################################################################
+# Function
+################################################################################
+
+output "function_name" {
+  description = "Name of the similarity function."
+  value       = module.lambda.name
+}
+
+output "version" {
+  description = "Version of the similarity function that the alias points to."
+  value       = module.lambda.version
+}
+
+output "alias_arn" {
+  description = "ARN to invoke: the alias of the similarity function."
+  value       = module.lambda.alias_arn
+}
+
+output "invoke_arn" {
+  description = "The same in the form that API Gateway integrations take."
+  value       = module.lambda.invoke_arn
+}
+
+output "function_url" {
+  description = "URL of the alias, for requests signed with SigV4; null without alias.function_url."
+  value       = module.lambda.function_url
+}
+
+output "role_arn" {
+  description = "ARN of the similarity function's role."
+  value       = module.lambda.role_arn
+}
+
+output "cloudwatch_logs_name" {
+  description = "Log group of the similarity function."
+  value       = module.lambda.cloudwatch_logs_name
+}
+
+output "dead_letter_queue_url" {
+  description = "Queue of asynchronous events that failed for good."
+  value       = module.lambda.dead_letter_queue_url
+}
+
+################################################################################
+# Model
+################################################################################
+
+output "model_name" {
+  description = "Name of the model in service."
+  value       = module.model.model_name
+}
+
+output "model_digest" {
+  description = "Version of the model in service: sha256 of its bundle.json."
+  value       = module.model.digest
+}
+
+output "model_sync_result" {
+  description = "What the last copy to the file system answered."
+  value       = module.model.sync_result
+}
+
+output "model_sync_function_name" {
+  description = "Name of the function that copies models to the file system."
+  value       = module.model.sync_function_name
+}
+
+output "model_sync_role_arn" {
+  description = "ARN of that function's role."
+  value       = module.model.sync_role_arn
+}
+
+output "bucket_name" {
+  description = "Bucket that the bundle is uploaded to."
+  value       = module.model.bucket_name
+}
+
+################################################################################
+# Network and file system
+################################################################################
+
+output "file_system_arn" {
+  description = "ARN of the file system that holds the models."
+  value       = local.file_system_arn
+}
+
+output "subnet_ids" {
+  description = "Subnets of both functions."
+  value       = local.subnet_ids
+}

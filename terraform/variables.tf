@@ -1,0 +1,225 @@
+################################################################################
+# Function
+################################################################################
+
+variable "function_name" {
+  description = "Name of the similarity function, and prefix of every other name: 1 to 53 characters, letters, digits, hyphen and underscore, beginning with a letter or digit."
+  type        = string
+  default     = "semblance"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,52}$", var.function_name))
+    error_message = "function_name must be 1 to 53 characters: letters, digits, hyphen and underscore, beginning with a letter or digit."
+  }
+}
+
+variable "description" {
+  description = "What the similarity function does, at most 256 characters."
+  type        = string
+  default     = "Scores how similar sentences are to a query"
+  nullable    = false
+
+  validation {
+    condition     = length(var.description) <= 256
+    error_message = "description must be at most 256 characters."
+  }
+}
+
+variable "memory_size" {
+  description = "Memory of the similarity function in MB, 128 to 10240. Lambda gives one CPU for each 1769 MB."
+  type        = number
+  default     = 1280
+  nullable    = false
+
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
+    error_message = "memory_size must be a whole number of MB from 128 to 10240."
+  }
+}
+
+variable "concurrency" {
+  description = "Reserved concurrent executions of the similarity function: events scored at once, 1 to 1000, taken from the account's limit. 0 switches the function off; -1 reserves none (for accounts whose limit is too small to reserve from)."
+  type        = number
+  default     = 25
+  nullable    = false
+
+  validation {
+    condition     = var.concurrency >= -1 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency
+    error_message = "concurrency must be a whole number: 1 to 1000 executions at once, 0 to switch the function off, or -1 to reserve none."
+  }
+}
+
+variable "lambda_timeout" {
+  description = "Time an event may take in seconds, 1 to 900."
+  type        = number
+  default     = 120
+  nullable    = false
+
+  validation {
+    condition     = var.lambda_timeout >= 1 && var.lambda_timeout <= 900 && floor(var.lambda_timeout) == var.lambda_timeout
+    error_message = "lambda_timeout must be a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. SEMBLANCE_BUNDLE is set by the deployment. Not for secrets: they are stored in the state as they are."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Za-z][A-Za-z0-9_]+$", name)) && !startswith(name, "AWS_LAMBDA_")])
+    error_message = "environment names must be letters, digits and underscores, begin with a letter, and leave AWS_LAMBDA_ to Lambda."
+  }
+
+  validation {
+    condition     = !contains(keys(var.environment), "SEMBLANCE_BUNDLE")
+    error_message = "environment must not hold SEMBLANCE_BUNDLE: the deployment sets it to the folder that was copied."
+  }
+}
+
+################################################################################
+# Artifacts
+################################################################################
+
+variable "artifacts" {
+  description = "What is deployed, as paths (relative ones from this folder): the zips of both functions (similarity, model_sync), the model's folder (bundle), and the architecture that the zips were built for (x86_64 or arm64)."
+  type = object({
+    similarity   = optional(string, "../target/lambda/similarity/bootstrap.zip")
+    model_sync   = optional(string, "../target/lambda/model-sync/bootstrap.zip")
+    bundle       = optional(string, "../build/model/default")
+    architecture = optional(string, "x86_64")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.artifacts.architecture)
+    error_message = "artifacts.architecture must be x86_64 or arm64."
+  }
+}
+
+################################################################################
+# Network and file system
+################################################################################
+
+variable "vpc_config" {
+  description = "Where the functions run. Created: a VPC (cidr_block, /16 to /24) with a private subnet in each of two to six zones (availability_zones; the region's first two by default). Or brought by id: subnet_ids in two or more zones, security_group_ids (created when empty), and route_table_ids to create an S3 gateway endpoint in (leave empty where S3 can be reached already)."
+  type = object({
+    cidr_block         = optional(string, "10.42.0.0/20")
+    availability_zones = optional(list(string), [])
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+    route_table_ids    = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "file_system_config" {
+  description = "The file system that holds the models: the absolute path it is mounted at (local_mount_path, /mnt/ and one folder) and, to bring one, the ARN of its EFS access point (efs_access_point_arn) and of another to write through (writer_access_point_arn, the same by default)."
+  type = object({
+    local_mount_path        = optional(string, "/mnt/models")
+    efs_access_point_arn    = optional(string)
+    writer_access_point_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^/mnt/[a-zA-Z0-9_.-]+$", var.file_system_config.local_mount_path)) && length(var.file_system_config.local_mount_path) <= 160
+    error_message = "file_system_config.local_mount_path must be /mnt/ and one folder of letters, digits, hyphen, underscore and dot, at most 160 characters: such as /mnt/models."
+  }
+
+  validation {
+    condition     = alltrue([for arn in [var.file_system_config.efs_access_point_arn, var.file_system_config.writer_access_point_arn] : arn == null || can(regex("^arn:aws[a-z-]*:elasticfilesystem:[a-z0-9-]+:[0-9]{12}:access-point/fsap-[0-9a-f]+$", arn))])
+    error_message = "file_system_config.efs_access_point_arn and writer_access_point_arn must be ARNs of EFS access points."
+  }
+
+  validation {
+    condition     = var.file_system_config.writer_access_point_arn == null || var.file_system_config.efs_access_point_arn != null
+    error_message = "file_system_config.writer_access_point_arn needs efs_access_point_arn: both are of one file system."
+  }
+
+  validation {
+    condition     = var.file_system_config.efs_access_point_arn == null || (length(var.vpc_config.subnet_ids) >= 2 && length(var.vpc_config.security_group_ids) >= 1)
+    error_message = "file_system_config.efs_access_point_arn needs vpc_config.subnet_ids (two or more) and vpc_config.security_group_ids: a file system can be reached only from its own network."
+  }
+}
+
+################################################################################
+# Logs and traces
+################################################################################
+
+variable "log_retention" {
+  description = "Days that both functions' logs are kept, one of the values CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90 and so on to 3653."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention)
+    error_message = "log_retention must be a number of days that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "tracing_config" {
+  description = "X-Ray tracing of the similarity function (mode): Active traces a sample of all events, PassThrough only those whose caller decided so."
+  type = object({
+    mode = optional(string, "Active")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["Active", "PassThrough"], var.tracing_config.mode)
+    error_message = "tracing_config.mode must be Active or PassThrough."
+  }
+}
+
+################################################################################
+# Version and alias
+################################################################################
+
+variable "publish" {
+  description = "Publish every change as a numbered version that the alias moves to. false leaves the alias on $LATEST: no provisioned concurrency, and nothing to roll back to."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "alias" {
+  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts)."
+  type = object({
+    name                 = optional(string, "live")
+    event_age_in_seconds = optional(number, 100)
+    retry_attempts       = optional(number, 0)
+    provisioned_concurrency = optional(object({
+      minimum            = number
+      maximum            = number
+      target_utilization = optional(number, 0.7)
+    }))
+    function_url = optional(object({
+      allowed_principal_arns = optional(list(string), [])
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
+################################################################################
+# Tags
+################################################################################
+
+variable "tags" {
+  description = "Tags of every resource, key => value, at most 45."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.tags) <= 45 && alltrue([for key, value in var.tags : length(key) >= 1 && length(key) <= 128 && length(value) <= 256 && !startswith(lower(key), "aws:")])
+    error_message = "tags must be at most 45, with keys of 1 to 128 characters that do not begin with aws: and values of at most 256."
+  }
+}
