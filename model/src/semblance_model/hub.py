@@ -1,0 +1,77 @@
+"""A repository on the Hugging Face hub, file by file; only this module names huggingface_hub."""
+
+import re
+from pathlib import Path
+
+from huggingface_hub import file_exists, hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from semblance_model.refusal import Refusal
+
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+class HubSource:
+    """A hub repository at one commit. What the local cache holds is not downloaded again."""
+
+    def __init__(self, repository: str, revision: str) -> None:
+        self._repository = repository
+        self._revision = revision
+        self.identity = f"hub:{repository}"
+        self.suggested_name = repository.rsplit("/", 1)[-1].lower()
+        config = self.path("config.json")
+        if config is None:
+            raise Refusal("source.file_missing", f"{self._where()}: config.json is missing")
+        # The cache keeps a file under the commit it belongs to. From here on that commit is asked
+        # for, so a branch that moves meanwhile cannot mix two versions.
+        commit = config.parent.name
+        if not _COMMIT.match(commit):
+            raise Refusal(
+                "source.invalid", f"{self._where()}: {commit!r} is not a commit of 40 hex digits"
+            )
+        self._revision = commit
+
+    def path(self, name: str) -> Path | None:
+        try:
+            return Path(hf_hub_download(self._repository, name, revision=self._revision))
+        except LocalEntryNotFoundError as error:
+            raise self._unreachable(name) from error
+        except EntryNotFoundError:
+            return None
+        except (GatedRepoError, RepositoryNotFoundError) as error:
+            raise Refusal(
+                "source.hub_not_found", f"{self._where()}: no such repository, or not open to all"
+            ) from error
+        except RevisionNotFoundError as error:
+            raise Refusal("source.hub_not_found", f"{self._where()}: no such revision") from error
+        except HFValidationError as error:
+            raise Refusal("source.invalid", f"{self._where()}: not a hub id") from error
+        except OSError as error:
+            raise self._unreachable(name) from error
+
+    def has(self, name: str) -> bool:
+        try:
+            return bool(file_exists(self._repository, name, revision=self._revision))
+        except OSError as error:
+            raise self._unreachable(name) from error
+
+    def revision(self, weights: Path) -> str:
+        return self._revision
+
+    def _where(self) -> str:
+        return f"hub repository {self._repository}, revision {self._revision}"
+
+    def _unreachable(self, name: str) -> Refusal:
+        return Refusal(
+            "source.hub_unreachable",
+            f"{self._where()}: the Hugging Face hub could not be reached for {name}, and the local "
+            "cache does not have it; without a network, give a local sentence-transformers folder "
+            "with --source",
+        )

