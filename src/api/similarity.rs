@@ -1,0 +1,256 @@
+//! The similarity operation on the wire: the seed's event and answer, field for field.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::decode::{Fields, check_text};
+use super::{Field, Limits, RequestError};
+
+/// Name of the query on the wire.
+const QUERY: &str = "query_from_app";
+/// Name of the candidates on the wire.
+const CANDIDATES: &str = "actual_queries";
+
+/// A checked request: score each candidate against the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimilarityRequest {
+    query: String,
+    candidates: Vec<String>,
+    top_k: Option<usize>,
+    truncate: bool,
+}
+
+impl SimilarityRequest {
+    /// Decodes and checks an event.
+    ///
+    /// # Errors
+    /// - [`RequestError::NotAnObject`], [`RequestError::MissingField`],
+    ///   [`RequestError::WrongType`] if the event has another shape.
+    /// - [`RequestError::TooManyTexts`], [`RequestError::TextTooLong`] if a limit is passed.
+    /// - [`RequestError::EmptyText`], [`RequestError::NulCharacter`] if a text is no text.
+    /// - [`RequestError::OutOfRange`] if `top_k` is not an integer of 1 or more.
+    pub fn decode(event: Value, limits: &Limits) -> Result<Self, RequestError> {
+        let mut fields = Fields::of(event)?;
+        Ok(Self {
+            query: fields.text(QUERY, limits)?,
+            candidates: fields.texts(CANDIDATES, limits)?,
+            top_k: fields.count("top_k")?,
+            truncate: fields.flag("truncate")?.unwrap_or(true),
+        })
+    }
+
+    /// Checks a query and candidates that did not come as JSON.
+    ///
+    /// # Errors
+    /// - As [`SimilarityRequest::decode`], for the texts.
+    pub fn new(
+        query: String,
+        candidates: Vec<String>,
+        limits: &Limits,
+    ) -> Result<Self, RequestError> {
+        check_text(&query, Field::named(QUERY), limits)?;
+        let (field, count, limit) = (Field::named(CANDIDATES), candidates.len(), limits.texts);
+        if count > limit {
+            return Err(RequestError::TooManyTexts { field, count, limit });
+        }
+        for (index, text) in candidates.iter().enumerate() {
+            check_text(text, Field::item(CANDIDATES, index), limits)?;
+        }
+        Ok(Self { query, candidates, top_k: None, truncate: true })
+    }
+
+    /// The same request for at most this many candidates.
+    #[must_use]
+    pub fn with_top_k(mut self, top_k: Option<usize>) -> Self {
+        self.top_k = top_k;
+        self
+    }
+
+    /// The same request, cutting texts that are too long or refusing them.
+    #[must_use]
+    pub fn with_truncate(mut self, truncate: bool) -> Self {
+        self.truncate = truncate;
+        self
+    }
+
+    /// The query.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The candidates, in input order, duplicates kept.
+    #[must_use]
+    pub fn candidates(&self) -> &[String] {
+        &self.candidates
+    }
+
+    /// How many of the best candidates are wanted.
+    #[must_use]
+    pub fn top_k(&self) -> usize {
+        self.top_k.unwrap_or(usize::MAX)
+    }
+
+    /// Whether a text beyond the model's limit is cut (and reported) or refused.
+    #[must_use]
+    pub fn truncate(&self) -> bool {
+        self.truncate
+    }
+
+    /// The field of text `index`, where 0 is the query and candidates follow.
+    #[must_use]
+    pub fn field_of(index: usize) -> Field {
+        match index.checked_sub(1) {
+            None => Field::named(QUERY),
+            Some(candidate) => Field::item(CANDIDATES, candidate),
+        }
+    }
+}
+
+/// The answer: `{"Scores": [[text, score], …]}`, best first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SimilarityResponse {
+    /// Each candidate as it came, with its cosine similarity to the query in [-1, 1]; highest
+    /// first, ties in input order.
+    pub scores: Vec<(String, f32)>,
+    /// What was cut; absent if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<Truncated>,
+}
+
+/// Which texts were cut to the model's limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Truncated {
+    /// Whether the query was.
+    pub query: bool,
+    /// Indices of the candidates that were, in input order.
+    pub actual_queries: Vec<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn decode(event: Value) -> Result<SimilarityRequest, RequestError> {
+        SimilarityRequest::decode(event, &Limits { texts: 3, text_bytes: 8 })
+    }
+
+    #[test]
+    fn the_seeds_event_is_understood() {
+        let request = decode(json!({"query_from_app": "a", "actual_queries": ["b", "b"]})).unwrap();
+        assert_eq!(request.query(), "a");
+        assert_eq!(request.candidates(), ["b", "b"]);
+        assert_eq!(request.top_k(), usize::MAX);
+        assert!(request.truncate());
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_null_options_are_absent() {
+        let event = json!({"query_from_app": "a", "actual_queries": [], "later": {"x": 1},
+                           "top_k": null, "truncate": null});
+        assert_eq!(
+            decode(event).unwrap(),
+            decode(json!({"query_from_app": "a", "actual_queries": []})).unwrap()
+        );
+    }
+
+    #[test]
+    fn each_fault_has_its_error() {
+        use RequestError as E;
+        let query = Field::named(QUERY);
+        let list = Field::named(CANDIDATES);
+        let item = |index| Field::item(CANDIDATES, index);
+        let top_k = Field::named("top_k");
+        let cases = [
+            (json!([1]), E::NotAnObject { found: Kind::Array }),
+            (json!({"actual_queries": []}), E::MissingField { field: query }),
+            (json!({"query_from_app": "a"}), E::MissingField { field: list }),
+            (
+                json!({"query_from_app": 7, "actual_queries": []}),
+                E::WrongType { field: query, expected: "a string", found: Kind::Number },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": "b"}),
+                E::WrongType { field: list, expected: "an array of strings", found: Kind::String },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": ["b", null]}),
+                E::WrongType { field: item(1), expected: "a string", found: Kind::Null },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": ["b", " \u{2003}\n"]}),
+                E::EmptyText { field: item(1), bytes: 5 },
+            ),
+            (
+                json!({"query_from_app": "ab\u{0}", "actual_queries": []}),
+                E::NulCharacter { field: query, offset_bytes: 2 },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": ["äöüßé"]}),
+                E::TextTooLong { field: item(0), bytes: 10, limit_bytes: 8 },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": ["b", "c", "d", "e"]}),
+                E::TooManyTexts { field: list, count: 4, limit: 3 },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": [], "top_k": 0}),
+                E::OutOfRange { field: top_k, minimum: 1, found: "0".into() },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": [], "top_k": 1.5}),
+                E::OutOfRange { field: top_k, minimum: 1, found: "1.5".into() },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": [], "top_k": "1"}),
+                E::WrongType { field: top_k, expected: "an integer", found: Kind::String },
+            ),
+            (
+                json!({"query_from_app": "a", "actual_queries": [], "truncate": 1}),
+                E::WrongType {
+                    field: Field::named("truncate"),
+                    expected: "a boolean",
+                    found: Kind::Number,
+                },
+            ),
+        ];
+        for (event, expected) in cases {
+            assert_eq!(decode(event.clone()), Err(expected), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_exactly_the_limit_is_taken() {
+        let event = json!({"query_from_app": "12345678", "actual_queries": ["a", "b", "c"]});
+        assert!(decode(event).is_ok());
+    }
+
+    #[test]
+    fn texts_given_in_code_are_checked_alike() {
+        let limits = Limits { texts: 1, text_bytes: 8 };
+        let new = |query: &str, candidates: &[&str]| {
+            let candidates = candidates.iter().map(ToString::to_string).collect();
+            SimilarityRequest::new(query.into(), candidates, &limits)
+        };
+        assert!(matches!(new("", &[]), Err(RequestError::EmptyText { .. })));
+        assert!(matches!(new("a", &["b", "c"]), Err(RequestError::TooManyTexts { .. })));
+        assert!(matches!(new("a", &["\0"]), Err(RequestError::NulCharacter { .. })));
+        assert!(new("a", &["b"]).is_ok());
+    }
+
+    #[test]
+    fn truncation_is_reported_only_when_there_is_any() {
+        let scores = vec![("b".to_owned(), 0.5)];
+        let whole = SimilarityResponse { scores: scores.clone(), truncated: None };
+        assert_eq!(serde_json::to_value(whole).unwrap(), json!({"Scores": [["b", 0.5]]}));
+        let truncated = Some(Truncated { query: true, actual_queries: vec![0] });
+        let cut = SimilarityResponse { scores, truncated };
+        assert_eq!(
+            serde_json::to_value(cut).unwrap(),
+            json!({"Scores": [["b", 0.5]], "Truncated": {"query": true, "actual_queries": [0]}})
+        );
+    }
+}

@@ -1,0 +1,367 @@
+//! `bundle.json`: hostile until parsed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+
+use crate::vector::Pooling;
+
+/// The schema this version reads.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What a bundle says of itself; fields as in `bundle.json`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this schema: 1.
+    pub schema_version: u32,
+    /// Name of the model; also a folder name, so `[a-z0-9][a-z0-9._-]{0,63}`.
+    pub model_name: String,
+    /// Where the weights came from.
+    pub source: String,
+    /// Which state of that source.
+    pub revision: String,
+    /// SPDX identifier, or `unknown`.
+    pub licence: String,
+    /// What the graph computes.
+    pub task: Task,
+    /// Width of a token embedding.
+    pub hidden_size: usize,
+    /// Rows of the word embedding table.
+    pub vocabulary_size: usize,
+    /// Most tokens of one text, special tokens included.
+    pub max_tokens: usize,
+    /// How token embeddings become one vector; none for a cross-encoder.
+    pub pooling: Option<Pooling>,
+    /// Whether the model's embeddings are of unit length; none for a cross-encoder.
+    pub normalize: Option<bool>,
+    /// Prefixes by name, as the model was trained with.
+    pub prompts: BTreeMap<String, String>,
+    /// Logits of a cross-encoder; none for an embedding model.
+    pub labels: Option<usize>,
+    /// What turns a cross-encoder's logit into a score; none for an embedding model.
+    pub activation: Option<Activation>,
+    /// Number format of the weights.
+    pub precision: Precision,
+    /// ONNX Runtime version that optimised the graph.
+    pub onnxruntime: String,
+    /// Instruction set the graph is specialised for; `any` if none.
+    pub isa: String,
+    /// The other files of the folder.
+    pub files: Files,
+}
+
+/// What a bundle's graph computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// A bi-encoder: `token_embeddings` float32 `[batch, tokens, hidden]`.
+    Embedding,
+    /// A cross-encoder: `logits` float32 `[batch, labels]`.
+    CrossEncoder,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Embedding => "embedding",
+            Self::CrossEncoder => "cross-encoder",
+        })
+    }
+}
+
+/// What turns a cross-encoder's logit into a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x`.
+    Identity,
+}
+
+/// Number format of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// IEEE 754 binary32.
+    Fp32,
+}
+
+/// The files beside the manifest, by what they are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// The ONNX graph.
+    pub graph: BundleFile,
+    /// Its weights: external data that the graph points into.
+    pub weights: BundleFile,
+    /// `tokenizer.json` of the tokenizers library.
+    pub tokenizer: BundleFile,
+}
+
+impl Files {
+    /// Every file.
+    pub fn iter(&self) -> impl Iterator<Item = &BundleFile> {
+        [&self.graph, &self.weights, &self.tokenizer].into_iter()
+    }
+}
+
+/// One file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleFile {
+    /// A plain file name in the bundle's folder.
+    pub path: String,
+    /// Size.
+    pub size_bytes: u64,
+    /// sha256 of the content, 64 lowercase hex digits.
+    pub sha256: String,
+}
+
+/// Why a manifest is not understood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It is not JSON of the schema.
+    #[error("field {field}: {source}")]
+    Malformed {
+        /// Where, as a path; `.` is the document.
+        field: String,
+        /// What is wrong there.
+        source: serde_json::Error,
+    },
+    /// Another version of the schema.
+    #[error("field schema_version: {found} is not supported, this version reads {SCHEMA_VERSION}")]
+    UnsupportedSchema {
+        /// The version found.
+        found: u64,
+    },
+    /// A value that no model has or no folder may have.
+    #[error("field {field}: must be {rule}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+}
+
+/// Only what must be known before the rest can be judged.
+#[derive(Deserialize)]
+struct Schema {
+    schema_version: u64,
+}
+
+impl Manifest {
+    /// Parses and checks the bytes of a `bundle.json`.
+    ///
+    /// # Errors
+    /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of
+    ///   another type.
+    /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 1.
+    /// - [`ManifestError::Invalid`] if a value breaks a rule, or does not belong to the task.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let schema: Schema = from_json(bytes)?;
+        if schema.schema_version != u64::from(SCHEMA_VERSION) {
+            return Err(ManifestError::UnsupportedSchema { found: schema.schema_version });
+        }
+        let manifest: Self = from_json(bytes)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Size of the word embedding table, f32 `[vocabulary, hidden]`, with which the weights begin.
+    #[must_use]
+    pub fn word_embedding_bytes(&self) -> usize {
+        self.vocabulary_size.saturating_mul(self.hidden_size).saturating_mul(size_of::<f32>())
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let of_task = match self.task {
+            Task::Embedding => {
+                check(self.pooling.is_some(), "pooling", "given for the task embedding")?;
+                check(self.normalize.is_some(), "normalize", "given for the task embedding")?;
+                check(self.labels.is_none(), "labels", "null for the task embedding")?;
+                check(self.activation.is_none(), "activation", "null for the task embedding")
+            }
+            Task::CrossEncoder => {
+                check(self.pooling.is_none(), "pooling", "null for the task cross-encoder")?;
+                check(self.normalize.is_none(), "normalize", "null for the task cross-encoder")?;
+                let labels = self.labels.is_some_and(|labels| labels > 0);
+                check(labels, "labels", "1 or more for the task cross-encoder")?;
+                check(self.activation.is_some(), "activation", "given for the task cross-encoder")
+            }
+        };
+        of_task?;
+        check(is_name(&self.model_name), "model_name", "of the form [a-z0-9][a-z0-9._-]{0,63}")?;
+        check(self.hidden_size > 0, "hidden_size", "1 or more")?;
+        check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
+        check(self.max_tokens > 0, "max_tokens", "1 or more")?;
+        let paths = ["files.graph.path", "files.weights.path", "files.tokenizer.path"];
+        let hashes = ["files.graph.sha256", "files.weights.sha256", "files.tokenizer.sha256"];
+        for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
+            check(is_plain(&file.path), path, "a plain file name")?;
+            check(is_sha256(&file.sha256), sha256, "64 lowercase hex digits")?;
+        }
+        Ok(())
+    }
+}
+
+fn from_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, ManifestError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| ManifestError::Malformed {
+        field: error.path().to_string(),
+        source: error.into_inner(),
+    })
+}
+
+fn check(holds: bool, field: &'static str, rule: &'static str) -> Result<(), ManifestError> {
+    if holds { Ok(()) } else { Err(ManifestError::Invalid { field, rule }) }
+}
+
+fn is_name(name: &str) -> bool {
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 64
+        && name.starts_with(ends)
+        && name.chars().all(|c| ends(c) || matches!(c, '.' | '_' | '-'))
+}
+
+/// Whether a path is one normal component, so that it cannot leave the folder.
+fn is_plain(path: &str) -> bool {
+    let mut components = Path::new(path).components();
+    matches!(components.next(), Some(Component::Normal(name)) if name == path)
+        && components.next().is_none()
+        && path != super::MANIFEST_FILE
+}
+
+fn is_sha256(hex: &str) -> bool {
+    hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A manifest that every rule accepts.
+    pub(crate) fn embedding() -> Value {
+        let file = |path: &str| json!({"path": path, "size_bytes": 1, "sha256": "0".repeat(64)});
+        json!({
+            "schema_version": 1, "model_name": "tiny", "source": "folder:tiny",
+            "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
+            "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
+            "normalize": true, "prompts": {"query": "query: "}, "labels": null,
+            "activation": null, "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
+            "files": {"graph": file("model.onnx"), "weights": file("model.weights"),
+                      "tokenizer": file("tokenizer.json")}
+        })
+    }
+
+    fn parse(manifest: &Value) -> Result<Manifest, ManifestError> {
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    fn with(pointer: &str, value: Value) -> Value {
+        let mut manifest = embedding();
+        *manifest.pointer_mut(pointer).unwrap() = value;
+        manifest
+    }
+
+    #[test]
+    fn a_complete_manifest_is_understood() {
+        let manifest = parse(&embedding()).unwrap();
+        assert_eq!(manifest.pooling, Some(Pooling::Mean));
+        assert_eq!(manifest.files.weights.path, "model.weights");
+        assert_eq!(manifest.prompts["query"], "query: ");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        let error = Manifest::parse(b"{\"schema_version\": 1,").unwrap_err();
+        assert!(matches!(error, ManifestError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn another_schema_is_refused_before_its_fields_are_read() {
+        let error = Manifest::parse(b"{\"schema_version\": 2, \"shape\": []}").unwrap_err();
+        assert!(matches!(error, ManifestError::UnsupportedSchema { found: 2 }), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_its_field() {
+        let cases = [
+            ("/pooling", json!("median"), "pooling"),
+            ("/task", json!("translation"), "task"),
+            ("/precision", json!("fp4"), "precision"),
+            ("/hidden_size", json!("wide"), "hidden_size"),
+            ("/files/graph", json!({"path": "g", "size_bytes": 1}), "files.graph"),
+            ("/files/graph/size_bytes", json!(-1), "files.graph.size_bytes"),
+        ];
+        for (pointer, value, expected) in cases {
+            match parse(&with(pointer, value)).unwrap_err() {
+                ManifestError::Malformed { field, .. } => assert_eq!(field, expected),
+                other => panic!("{pointer}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name() {
+        let mut manifest = embedding();
+        manifest["rotary"] = json!(true);
+        assert!(parse(&manifest).unwrap_err().to_string().contains("rotary"));
+    }
+
+    #[test]
+    fn a_missing_field_is_refused_by_name() {
+        let mut manifest = embedding();
+        manifest.as_object_mut().unwrap().remove("max_tokens");
+        assert!(parse(&manifest).unwrap_err().to_string().contains("max_tokens"));
+    }
+
+    #[test]
+    fn values_that_break_a_rule_are_refused_with_their_field() {
+        let cases = [
+            ("/model_name", json!("../up"), "model_name"),
+            ("/hidden_size", json!(0), "hidden_size"),
+            ("/vocabulary_size", json!(0), "vocabulary_size"),
+            ("/max_tokens", json!(0), "max_tokens"),
+            ("/pooling", json!(null), "pooling"),
+            ("/normalize", json!(null), "normalize"),
+            ("/labels", json!(1), "labels"),
+            ("/activation", json!("sigmoid"), "activation"),
+            ("/files/graph/path", json!("/etc/passwd"), "files.graph.path"),
+            ("/files/weights/path", json!("../w"), "files.weights.path"),
+            ("/files/weights/path", json!("a/b"), "files.weights.path"),
+            ("/files/tokenizer/path", json!("bundle.json"), "files.tokenizer.path"),
+            ("/files/tokenizer/path", json!(""), "files.tokenizer.path"),
+            ("/files/tokenizer/sha256", json!("ABC"), "files.tokenizer.sha256"),
+        ];
+        for (pointer, value, expected) in cases {
+            match parse(&with(pointer, value)).unwrap_err() {
+                ManifestError::Invalid { field, .. } => assert_eq!(field, expected),
+                other => panic!("{pointer}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_cross_encoder_has_labels_and_an_activation_and_no_pooling() {
+        let mut manifest = embedding();
+        manifest["task"] = json!("cross-encoder");
+        manifest["pooling"] = json!(null);
+        manifest["normalize"] = json!(null);
+        manifest["labels"] = json!(1);
+        manifest["activation"] = json!("sigmoid");
+        assert_eq!(parse(&manifest).unwrap().task, Task::CrossEncoder);
+        manifest["labels"] = json!(0);
+        assert!(matches!(
+            parse(&manifest).unwrap_err(),
+            ManifestError::Invalid { field: "labels", .. }
+        ));
+    }
+}

@@ -1,0 +1,21 @@
+//! Memory maps of a bundle's files. The only `unsafe` code of the crate.
+#![expect(unsafe_code, reason = "mapping a file is unsafe; the proof is beside it")]
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use memmap2::{Advice, Mmap};
+
+/// Maps a file of a bundle for reading.
+pub(super) fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: the mapped bytes must not change. A bundle's folder is immutable: it is written under
+    // another name, renamed into place once complete, and replaced by a folder of another name.
+    unsafe { Mmap::map(&file) }
+}
+
+/// Asks the system to read a mapped range ahead of its use; returns at once.
+pub(super) fn will_need(map: &Mmap, range: std::ops::Range<usize>) -> io::Result<()> {
+    map.advise_range(Advice::WillNeed, range.start, range.len())
+}

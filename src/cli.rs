@@ -1,0 +1,26 @@
+//! The command line `semblance`: what its commands take, do and print.
+
+mod args;
+mod embed;
+mod failure;
+mod input;
+mod progress;
+mod score;
+mod verify;
+
+use std::io::Write;
+
+pub use args::{Arguments, Command, ModelArguments};
+pub use failure::Failure;
+
+/// Runs a command; data goes to `out`, notes to standard error.
+///
+/// # Errors
+/// - [`Failure`], which names its cause.
+pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Score(score) => score::run(&score, out),
+        Command::Embed(embed) => embed::run(&embed, out),
+        Command::Verify(verify) => verify::run(&verify, out),
+    }
+}

@@ -1,0 +1,249 @@
+//! The environment, read once. The only file that names `std::env`.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::api::Limits;
+use crate::infer::SessionOptions;
+use crate::text::Budget;
+
+/// Memory that buys one vCPU on AWS Lambda, in MB.
+///
+/// Source: AWS Lambda developer guide, "Configure Lambda function memory": "At 1,769 MB, a
+/// function has the equivalent of one vCPU".
+const MEMORY_MB_PER_VCPU: f64 = 1769.0;
+
+/// The most vCPUs of a Lambda function (10,240 MB).
+const MAX_VCPUS: usize = 6;
+
+/// Everything the environment says. Options belong to their consumers; only binaries see this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `SEMBLANCE_BUNDLE`: the bundle's folder.
+    pub bundle: Option<PathBuf>,
+    /// `SEMBLANCE_ORT_LIBRARY`: the ONNX Runtime library; by default `lib/libonnxruntime.so` below
+    /// `LAMBDA_TASK_ROOT`, where the function's zip is unpacked.
+    pub ort_library: PathBuf,
+    /// `SEMBLANCE_MAX_TEXTS` and `SEMBLANCE_MAX_TEXT_BYTES`.
+    pub limits: Limits,
+    /// `SEMBLANCE_BATCH_TOKENS`.
+    pub budget: Budget,
+    /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the
+    /// machine's.
+    pub session: SessionOptions,
+    /// `AWS_LAMBDA_LOG_LEVEL`.
+    pub log_level: LevelFilter,
+}
+
+/// An environment variable that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It must be set.
+    #[error("the environment variable {variable} is not set: {hint}")]
+    Missing {
+        /// Its name.
+        variable: &'static str,
+        /// What to set it to.
+        hint: &'static str,
+    },
+    /// Its value is not of the form.
+    #[error("the environment variable {variable} is {value:?}, but must be {rule}")]
+    Invalid {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+}
+
+impl ConfigError {
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "config.missing",
+            Self::Invalid { .. } => "config.invalid",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// - [`ConfigError::Invalid`] if a variable is set to what it cannot be.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+    }
+
+    /// Reads an environment given as a lookup; an empty variable is as good as none.
+    ///
+    /// # Errors
+    /// - [`ConfigError::Invalid`] if a variable is set to what it cannot be.
+    ///
+    /// # Examples
+    /// ```
+    /// use semblance::config::Config;
+    ///
+    /// let config = Config::from_lookup(|name| match name {
+    ///     "SEMBLANCE_BUNDLE" => Some("/mnt/models/m".into()),
+    ///     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some("3538".into()),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(config.session.threads, 2);
+    /// assert_eq!(config.limits.texts, 1_000);
+    /// # Ok::<(), semblance::config::ConfigError>(())
+    /// ```
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let limits = Limits::default();
+        Ok(Self {
+            bundle: get("SEMBLANCE_BUNDLE").map(PathBuf::from),
+            ort_library: get("SEMBLANCE_ORT_LIBRARY").map_or_else(
+                || {
+                    let root = get("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
+                    PathBuf::from(root).join("lib/libonnxruntime.so")
+                },
+                PathBuf::from,
+            ),
+            limits: Limits {
+                texts: number(&get, "SEMBLANCE_MAX_TEXTS", 1, 100_000)?.unwrap_or(limits.texts),
+                text_bytes: number(&get, "SEMBLANCE_MAX_TEXT_BYTES", 1, 6_291_456)?
+                    .unwrap_or(limits.text_bytes),
+            },
+            budget: number(&get, "SEMBLANCE_BATCH_TOKENS", 1, 65_536)?
+                .map_or_else(Budget::default, |padded_tokens| Budget { padded_tokens }),
+            session: SessionOptions { threads: threads(&get)? },
+            log_level: log_level(&get)?,
+        })
+    }
+
+    /// The bundle's folder.
+    ///
+    /// # Errors
+    /// - [`ConfigError::Missing`] if it is not set.
+    pub fn require_bundle(&self) -> Result<&PathBuf, ConfigError> {
+        self.bundle.as_ref().ok_or(ConfigError::Missing {
+            variable: "SEMBLANCE_BUNDLE",
+            hint: "set it to the folder of a model bundle, such as /mnt/models/<name>/<digest>",
+        })
+    }
+}
+
+fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<usize, ConfigError> {
+    if let Some(threads) = number(get, "SEMBLANCE_THREADS", 1, 64)? {
+        return Ok(threads);
+    }
+    let memory_mb: Option<u32> = number(get, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1_000_000)?;
+    Ok(match memory_mb {
+        // A function sees two CPUs below 3,009 MB whatever its share: the share counts.
+        Some(memory_mb) => vcpus(memory_mb),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    })
+}
+
+/// Returns the whole vCPUs, at least 1, that come nearest to the share this memory buys.
+fn vcpus(memory_mb: u32) -> usize {
+    ((f64::from(memory_mb) / MEMORY_MB_PER_VCPU).round() as usize).clamp(1, MAX_VCPUS)
+}
+
+fn log_level(get: &impl Fn(&str) -> Option<String>) -> Result<LevelFilter, ConfigError> {
+    let variable = "AWS_LAMBDA_LOG_LEVEL";
+    let Some(value) = get(variable) else { return Ok(LevelFilter::INFO) };
+    match value.to_ascii_uppercase().as_str() {
+        "TRACE" => Ok(LevelFilter::TRACE),
+        "DEBUG" => Ok(LevelFilter::DEBUG),
+        "INFO" => Ok(LevelFilter::INFO),
+        "WARN" => Ok(LevelFilter::WARN),
+        "ERROR" | "FATAL" => Ok(LevelFilter::ERROR),
+        _ => {
+            let rule = "TRACE, DEBUG, INFO, WARN, ERROR or FATAL".to_owned();
+            Err(ConfigError::Invalid { variable, value, rule })
+        }
+    }
+}
+
+fn number<T: FromStr + PartialOrd + Display>(
+    get: &impl Fn(&str) -> Option<String>,
+    variable: &'static str,
+    least: T,
+    most: T,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = get(variable) else { return Ok(None) };
+    match value.trim().parse() {
+        Ok(number) if number >= least && number <= most => Ok(Some(number)),
+        _ => {
+            let rule = format!("an integer from {least} to {most}");
+            Err(ConfigError::Invalid { variable, value, rule })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_gives_the_defaults() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.limits, Limits { texts: 1_000, text_bytes: 65_536 });
+        assert_eq!(config.budget, Budget { padded_tokens: 512 });
+        assert_eq!(config.log_level, LevelFilter::INFO);
+        assert!(matches!(config.require_bundle(), Err(ConfigError::Missing { .. })));
+    }
+
+    #[test]
+    fn the_library_is_looked_for_in_the_function_package() {
+        let library = config(&[("LAMBDA_TASK_ROOT", "/var/task")]).unwrap().ort_library;
+        assert_eq!(library, PathBuf::from("/var/task/lib/libonnxruntime.so"));
+    }
+
+    #[test]
+    fn memory_buys_threads() {
+        let cases = [("128", 1), ("1280", 1), ("1769", 1), ("3008", 2), ("3538", 2), ("10240", 6)];
+        for (memory_mb, threads) in cases {
+            let config = config(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb)]).unwrap();
+            assert_eq!(config.session.threads, threads, "{memory_mb} MB");
+        }
+    }
+
+    #[test]
+    fn threads_can_be_said_outright() {
+        let variables = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SEMBLANCE_THREADS", "4")];
+        assert_eq!(config(&variables).unwrap().session.threads, 4);
+    }
+
+    #[test]
+    fn a_value_out_of_its_range_is_refused_with_name_value_and_rule() {
+        let cases = [
+            ("SEMBLANCE_MAX_TEXTS", "0"),
+            ("SEMBLANCE_MAX_TEXT_BYTES", "-1"),
+            ("SEMBLANCE_BATCH_TOKENS", "many"),
+            ("SEMBLANCE_THREADS", "65"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),
+            ("AWS_LAMBDA_LOG_LEVEL", "loud"),
+        ];
+        for (variable, value) in cases {
+            let error = config(&[(variable, value)]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(variable) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_good_as_none() {
+        assert_eq!(config(&[("SEMBLANCE_MAX_TEXTS", "")]), config(&[]));
+    }
+}

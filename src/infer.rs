@@ -1,0 +1,131 @@
+//! Running the model: what goes in, what comes out, and who can do it.
+
+mod onnx;
+
+use ndarray::{Array2, Array3};
+
+pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
+
+/// A padded batch of token ids; all three are `[batch, tokens]`, i32.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inputs {
+    /// Token ids; whatever stands in the padding.
+    pub input_ids: Array2<i32>,
+    /// 1 for a token, 0 for padding, which stands on the right.
+    pub attention_mask: Array2<i32>,
+    /// Segment of each token: 0, or 1 for the second text of a pair.
+    pub token_type_ids: Array2<i32>,
+}
+
+impl Inputs {
+    /// Returns the batch of these texts, padded on the right to `width` tokens.
+    ///
+    /// # Panics
+    /// If a text has more than `width` tokens.
+    ///
+    /// # Examples
+    /// ```
+    /// use ndarray::array;
+    /// use semblance::infer::Inputs;
+    ///
+    /// let inputs = Inputs::padded([[101, 7, 102].as_slice(), &[101, 102]], 3);
+    /// assert_eq!(inputs.input_ids, array![[101, 7, 102], [101, 102, 0]]);
+    /// assert_eq!(inputs.attention_mask, array![[1, 1, 1], [1, 1, 0]]);
+    /// ```
+    #[must_use]
+    pub fn padded<'a>(
+        texts: impl IntoIterator<Item = &'a [i32], IntoIter: ExactSizeIterator>,
+        width: usize,
+    ) -> Self {
+        let texts = texts.into_iter();
+        let shape = (texts.len(), width);
+        let mut input_ids = Array2::zeros(shape);
+        let mut attention_mask = Array2::zeros(shape);
+        for (row, ids) in texts.enumerate() {
+            for (column, &id) in ids.iter().enumerate() {
+                input_ids[[row, column]] = id;
+                attention_mask[[row, column]] = 1;
+            }
+        }
+        Self { input_ids, attention_mask, token_type_ids: Array2::zeros(shape) }
+    }
+}
+
+/// A bi-encoder's transformer: token ids in, token embeddings out.
+pub trait Infer: Send {
+    /// Returns the token embeddings of a batch, `[batch, tokens, hidden]`, f32, not pooled.
+    ///
+    /// # Errors
+    /// - [`InferError::Run`] if the runtime fails on the batch.
+    /// - [`InferError::Shape`] if it answers with another shape.
+    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError>;
+}
+
+/// Why the model could not be loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferError {
+    /// The ONNX Runtime library is missing, or is not a library.
+    #[error("the ONNX Runtime library {path} cannot be loaded")]
+    LibraryNotLoaded {
+        /// The library.
+        path: String,
+        /// What the loader says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The library is older than this program needs.
+    #[error(
+        "the ONNX Runtime library {path} is version {found}, but 1.{minimum_minor} or newer is needed"
+    )]
+    LibraryTooOld {
+        /// The library.
+        path: String,
+        /// Its version.
+        found: String,
+        /// The oldest 1.x that will do.
+        minimum_minor: u32,
+    },
+    /// The library is there but its environment cannot be made.
+    #[error("ONNX Runtime cannot start")]
+    Environment(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The graph or its weights cannot be loaded.
+    #[error("the model graph {path} cannot be loaded")]
+    Session {
+        /// The graph.
+        path: String,
+        /// What ONNX Runtime says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The graph has not the inputs and outputs of the bundle's contract.
+    #[error("the model graph {path} has the {kind} [{found}], but [{expected}] are needed")]
+    Contract {
+        /// The graph.
+        path: String,
+        /// `inputs` or `outputs`.
+        kind: &'static str,
+        /// Names in the graph.
+        found: String,
+        /// Names needed.
+        expected: String,
+    },
+    /// ONNX Runtime failed on a batch.
+    #[error("inference failed on a batch of {texts} texts of {tokens} tokens")]
+    Run {
+        /// Texts in the batch.
+        texts: usize,
+        /// Tokens a text, padding counted.
+        tokens: usize,
+        /// What ONNX Runtime says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The output has another shape than `[batch, tokens, hidden]`.
+    #[error("the model answered with the shape {found:?} for a batch of {texts} x {tokens} tokens")]
+    Shape {
+        /// The shape that came.
+        found: Vec<usize>,
+        /// Texts in the batch.
+        texts: usize,
+        /// Tokens a text, padding counted.
+        tokens: usize,
+    },
+}

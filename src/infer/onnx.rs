@@ -1,0 +1,141 @@
+//! ONNX Runtime. The only file that names `ort`.
+
+use std::path::Path;
+
+use ndarray::{Array3, Ix3};
+use ort::LoadDynamicError;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::TensorRef;
+
+use super::{Infer, InferError, Inputs};
+
+/// Inputs of a bundle's graph, in the order they are handed over; all int32 `[batch, tokens]`.
+const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+/// Output of an embedding bundle's graph: float32 `[batch, tokens, hidden]`.
+const OUTPUT: &str = "token_embeddings";
+
+/// The ONNX Runtime library, loaded, with its one environment a process.
+#[derive(Clone, Debug)]
+pub struct OnnxRuntime {
+    environment: Environment,
+}
+
+impl OnnxRuntime {
+    /// Loads the library and starts its environment. A process can do this once.
+    ///
+    /// # Errors
+    /// - [`InferError::LibraryNotLoaded`] if there is no such library or it is none.
+    /// - [`InferError::LibraryTooOld`] if its version is below the API this program is built for.
+    /// - [`InferError::Environment`] if the environment cannot be made, or has been before.
+    pub fn load(library: &Path) -> Result<Self, InferError> {
+        let path = || library.display().to_string();
+        let builder = ort::init_from(library).map_err(|error| match error {
+            LoadDynamicError::BadVersion { version_str, .. } => InferError::LibraryTooOld {
+                path: path(),
+                found: version_str,
+                minimum_minor: ort::MINOR_VERSION,
+            },
+            other => InferError::LibraryNotLoaded { path: path(), source: Box::new(other) },
+        })?;
+        let environment = builder
+            .with_name("semblance")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| InferError::Environment(Box::new(error)))?;
+        environment.set_log_level(LogLevel::Warning);
+        Ok(Self { environment })
+    }
+}
+
+/// How a session uses the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Threads of one forward pass, the caller's among them; at least 1.
+    pub threads: usize,
+}
+
+/// A loaded embedding model.
+pub struct OnnxSession {
+    session: Session,
+}
+
+impl OnnxSession {
+    /// Loads an optimised graph whose weights lie in an external file beside it, which ONNX
+    /// Runtime maps.
+    ///
+    /// The graph was optimised when the bundle was built, so it is taken as it is. Threads do not
+    /// spin: on Lambda a spinning thread burns the share of the CPU that the function pays for.
+    ///
+    /// # Errors
+    /// - [`InferError::Session`] if the graph is corrupt or its weights do not fit.
+    /// - [`InferError::Contract`] if its inputs or outputs are not the bundle's.
+    pub fn load(
+        runtime: &OnnxRuntime,
+        graph: &Path,
+        options: SessionOptions,
+    ) -> Result<Self, InferError> {
+        let session = build(runtime, graph, options).map_err(|error| InferError::Session {
+            path: graph.display().to_string(),
+            source: Box::new(error),
+        })?;
+        expect_names(graph, "inputs", session.inputs().iter().map(|input| input.name()), &INPUTS)?;
+        let outputs = session.outputs().iter().map(|output| output.name());
+        expect_names(graph, "outputs", outputs, &[OUTPUT])?;
+        Ok(Self { session })
+    }
+}
+
+fn build(
+    runtime: &OnnxRuntime,
+    graph: &Path,
+    options: SessionOptions,
+) -> Result<Session, ort::Error> {
+    let builder: SessionBuilder = Session::builder(&runtime.environment)?;
+    builder
+        .with_optimization_level(GraphOptimizationLevel::Disable)?
+        .with_intra_threads(options.threads)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        // Shapes differ from batch to batch: a remembered allocation pattern a shape only grows.
+        .with_memory_pattern(false)?
+        .with_log_level(LogLevel::Warning)?
+        .commit_from_file(graph)
+}
+
+fn expect_names<'a>(
+    graph: &Path,
+    kind: &'static str,
+    found: impl Iterator<Item = &'a str>,
+    expected: &[&str],
+) -> Result<(), InferError> {
+    let found: Vec<&str> = found.collect();
+    if found == expected {
+        return Ok(());
+    }
+    Err(InferError::Contract {
+        path: graph.display().to_string(),
+        kind,
+        found: found.join(", "),
+        expected: expected.join(", "),
+    })
+}
+
+impl Infer for OnnxSession {
+    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+        let (texts, tokens) = inputs.input_ids.dim();
+        let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
+        let ids = TensorRef::from_array_view(inputs.input_ids.view()).map_err(failed)?;
+        let mask = TensorRef::from_array_view(inputs.attention_mask.view()).map_err(failed)?;
+        let types = TensorRef::from_array_view(inputs.token_type_ids.view()).map_err(failed)?;
+        let outputs = self.session.run(ort::inputs![ids, mask, types]).map_err(failed)?;
+        let output = outputs[OUTPUT].try_extract_array::<f32>().map_err(failed)?;
+        let shape = output.shape().to_vec();
+        match output.into_dimensionality::<Ix3>() {
+            Ok(array) if shape[..2] == [texts, tokens] => Ok(array.to_owned()),
+            _ => Err(InferError::Shape { found: shape, texts, tokens }),
+        }
+    }
+}

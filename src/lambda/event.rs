@@ -1,0 +1,95 @@
+//! What arrived, byte for byte.
+//!
+//! The runtime decodes a payload before the handler sees it, and answers what it cannot decode
+//! with an error type of its own, a Rust type name. So the body is wrapped before that: JSON stays
+//! JSON, and what is none becomes a string that the handler refuses with the API's own code.
+
+use std::task::{Context, Poll};
+
+use lambda_runtime::LambdaInvocation;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tower::{Layer, Service};
+
+/// A payload as the handler receives it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Event {
+    /// Syntactically JSON.
+    Json(Box<RawValue>),
+    /// Anything else, as text.
+    NotJson(String),
+}
+
+impl Event {
+    fn of(body: &[u8]) -> Self {
+        serde_json::from_slice(body)
+            .map_or_else(|_| Self::NotJson(String::from_utf8_lossy(body).into_owned()), Self::Json)
+    }
+
+    /// The payload's text.
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Json(json) => json.get(),
+            Self::NotJson(text) => text,
+        }
+    }
+}
+
+/// Wraps each invocation's body as an [`Event`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrapBody;
+
+impl<S> Layer<S> for WrapBody {
+    type Service = WrapBodyService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WrapBodyService { inner }
+    }
+}
+
+/// The service that [`WrapBody`] makes.
+#[derive(Clone, Debug)]
+pub(super) struct WrapBodyService<S> {
+    inner: S,
+}
+
+impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for WrapBodyService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut invocation: LambdaInvocation) -> S::Future {
+        if let Ok(wrapped) = serde_json::to_vec(&Event::of(&invocation.body)) {
+            invocation.body = wrapped.into();
+        }
+        self.inner.call(invocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn through_the_runtime(body: &[u8]) -> Event {
+        serde_json::from_slice(&serde_json::to_vec(&Event::of(body)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn json_arrives_as_it_was_written() {
+        let body = br#"{"a": 1.50, "b": "\ud800", "a": 1e999}"#;
+        let event = through_the_runtime(body);
+        assert!(matches!(&event, Event::Json(_)));
+        assert_eq!(event.as_str().as_bytes(), body);
+    }
+
+    #[test]
+    fn what_is_no_json_arrives_as_text() {
+        for body in [b"".as_slice(), b"{", b"hello", b"\xff\xfe", b"{} {}"] {
+            assert!(matches!(through_the_runtime(body), Event::NotJson(_)));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Sentence similarity as an AWS Lambda function: a sentence-transformer inside the function,
+//! mapped from a file system, run by ONNX Runtime on the CPU.
+//!
+//! # The flow
+//! An event becomes a checked request ([`api`]); its unique texts become [`text::Encoding`]s, cut
+//! to the model's limit and said so; their lengths become a [`text::BatchPlan`]; each batch goes
+//! through the model ([`infer`]) and comes back as token embeddings `[batch, tokens, hidden]`,
+//! which are pooled and brought to unit length ([`vector`]); dot products of unit rows are the
+//! scores. [`service`] holds that pipeline, [`lambda`] the edge around it.
+//!
+//! Start-up is a second line: [`config`] → [`bundle`] → [`init`] → [`service`] → [`lambda::run`].
+//!
+//! # Who may name what
+//! | crate or thing | only in |
+//! |---|---|
+//! | `ort` | `infer/onnx.rs` |
+//! | `tokenizers` | `text/tokenize.rs` |
+//! | `lambda_runtime` | `lambda/` and the binaries |
+//! | `clap`, `indicatif` | `cli/` and the binaries |
+//! | `std::env` | `config.rs` |
+//! | `unsafe` | `bundle/` |
+//!
+//! `tests/it/imports.rs` reads the sources and holds this.
+
+pub mod api;
+pub mod bundle;
+pub mod cli;
+pub mod config;
+pub mod encoder;
+pub mod infer;
+pub mod init;
+pub mod lambda;
+pub mod service;
+pub mod telemetry;
+pub mod text;
+pub mod vector;

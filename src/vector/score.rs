@@ -1,0 +1,84 @@
+//! Cosine scores and their order.
+
+use ndarray::ArrayView1;
+
+/// Returns the cosine similarity of two unit vectors, in [-1, 1].
+///
+/// Both are `[dim]`, f32, unit length, so the cosine is their dot product
+/// (`a·b / (|a||b|)` with both norms 1); rounding past ±1 is clamped.
+///
+/// # Examples
+/// ```
+/// use ndarray::array;
+/// use semblance::vector::cosine;
+///
+/// assert_eq!(cosine(array![0.6, 0.8].view(), array![1.0, 0.0].view()), 0.6);
+/// ```
+#[must_use]
+pub fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
+    a.dot(&b).clamp(-1.0, 1.0)
+}
+
+/// Returns the indices of `scores`, highest score first, ties in index order, at most `top_k`.
+///
+/// # Examples
+/// ```
+/// use semblance::vector::rank;
+///
+/// assert_eq!(rank(&[0.1, 0.9, 0.9, 0.5], 3), [1, 2, 3]);
+/// ```
+#[must_use]
+pub fn rank(scores: &[f32], top_k: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    order.truncate(top_k);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vector::Embeddings;
+
+    #[test]
+    fn equal_scores_keep_their_order() {
+        assert_eq!(rank(&[0.5, 0.7, 0.5, 0.7], usize::MAX), [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn more_wanted_than_there_are_gives_all() {
+        assert_eq!(rank(&[0.2, 0.3], 10), [1, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn cosine_is_symmetric_and_within_one(
+            values in proptest::collection::vec(-100.0f32..100.0, 2 * 16)
+        ) {
+            let rows = Array2::from_shape_vec((2, 16), values)?;
+            prop_assume!(rows.outer_iter().all(|row| row.dot(&row) > 1e-6));
+            let rows = Embeddings::from_pooled(rows)?;
+            let score = cosine(rows.row(0), rows.row(1));
+            prop_assert!((-1.0..=1.0).contains(&score));
+            prop_assert_eq!(score, cosine(rows.row(1), rows.row(0)));
+            prop_assert!((cosine(rows.row(0), rows.row(0)) - 1.0).abs() <= 1e-6);
+        }
+
+        #[test]
+        fn rank_is_a_stable_descending_permutation(
+            scores in proptest::collection::vec(prop_oneof![Just(0.5f32), -1.0f32..1.0], 0..50)
+        ) {
+            let order = rank(&scores, usize::MAX);
+            let mut seen = order.clone();
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..scores.len()).collect::<Vec<_>>());
+            for pair in order.windows(2) {
+                let (first, second) = (scores[pair[0]], scores[pair[1]]);
+                prop_assert!(first > second || (first == second && pair[0] < pair[1]));
+            }
+        }
+    }
+}
