@@ -1,0 +1,56 @@
+"""The command line that runs a function's bootstrap in a file tree of its own."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cloud.file_systems import Mount
+
+_SCRIPT = Path(__file__).with_name("sandbox.sh")
+TASK_ROOT = "/var/task"
+
+# Lambda's own user is an unprivileged one.
+_LAMBDA_UID = 993
+
+
+def command(
+    root: Path,
+    task: Path,
+    mounts: Sequence[Mount],
+    environment: Mapping[str, str],
+    tmp_mb: int,
+    exposed: Sequence[Path] = (),
+) -> list[str]:
+    """Arguments that run `/var/task/bootstrap`, seeing only its own tree.
+
+    `exposed` are further folders that it sees, read-only, where they are.
+    """
+    arguments = [str(root), str(task), str(tmp_mb), _user(mounts)]
+    for folder in exposed:
+        arguments.append(f"ro:{folder}:{folder}")
+    for mount in mounts:
+        arguments.append(f"{'rw' if mount.writable else 'ro'}:{mount.source}:{mount.target}")
+    bootstrap = [
+        "/usr/bin/env",
+        "-i",
+        f"--chdir={TASK_ROOT}",
+        *(f"{name}={value}" for name, value in environment.items()),
+        f"{TASK_ROOT}/bootstrap",
+    ]
+    return ["unshare", "--mount", "sh", str(_SCRIPT), *arguments, "--", *bootstrap]
+
+
+def _user(mounts: Sequence[Mount]) -> str:
+    # EFS squashes every access to the access point's user; running as that user has the
+    # same effect. In a user namespace there is only one user.
+    if not _has_users():
+        return "-"
+    for mount in mounts:
+        if mount.uid is not None and mount.gid is not None:
+            return f"{mount.uid}:{mount.gid}"
+    return f"{_LAMBDA_UID}:{_LAMBDA_UID}"
+
+
+def _has_users() -> bool:
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    return os.geteuid() == 0 and any(int(line.split()[2]) > 65534 for line in lines)
