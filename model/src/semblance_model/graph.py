@@ -28,8 +28,13 @@ from semblance_model.weights import Array, Weights
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "model.weights"
 
-# A page: the widest alignment that any mapping of the file asks for.
-ALIGNMENT_BYTES = 4096
+# A cache line, and the widest vector register. ONNX Runtime maps a tensor at any offset, so no page
+# is left half empty for it.
+ALIGNMENT_BYTES = 64
+
+# The table of words is half of a small model, and an event reads a few rows of it. It comes last in
+# the file, so that whoever reads ahead stops before it.
+_WORDS = "embeddings.word"
 
 _IR_VERSION = 10
 _ONNX_OPSET = 17
@@ -50,6 +55,7 @@ def write_graph(description: Description, weights: Weights, folder: Path) -> Non
         else:
             output = graph.name_output(_classifier(graph, hidden, weights), "logits")
             axes = ("batch", description.labels or 0)
+        graph.weight(_WORDS, weights.tensor("embeddings.word_embeddings.weight"))
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask", "token_type_ids")
@@ -64,7 +70,7 @@ def _encoder(graph: "_Graph", shape: Shape, weights: Weights) -> str:
         [
             "input_ids",
             "token_type_ids",
-            graph.weight("embeddings.word", weights.tensor("embeddings.word_embeddings.weight")),
+            f"{_WORDS}.values",
             graph.weight(
                 "embeddings.position", weights.tensor("embeddings.position_embeddings.weight")
             ),
@@ -213,7 +219,7 @@ def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
 
 
 class _Graph:
-    """Nodes and weights in the order in which they are used; weights are written as they come."""
+    """Nodes in the order in which they run; weights are written to the file as they come."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
