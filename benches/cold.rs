@@ -124,7 +124,6 @@ fn cold_start(
     cpus.confine()?;
     let spawned = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let executed = Instant::now();
     cpus.release()?;
     let mut function = Function(child?);
     let log = Log::of(&mut function)?;
@@ -138,8 +137,7 @@ fn cold_start(
     let handled = number(&answered, "total_ms")?;
     let until_started = ms(started_at - spawned);
     run.ms("spawn -> first response", ms(answer.arrived - spawned));
-    run.ms("  fork and exec", ms(executed - spawned));
-    run.ms("  loader, configuration, log", until_started - ms(executed - spawned) - init);
+    run.ms("  exec, loader, configuration", until_started - init);
     run.ms("  init", init);
     for (name, value) in steps(&started) {
         run.ms(&format!("    {name}"), value);

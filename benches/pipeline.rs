@@ -1,0 +1,248 @@
+//! Each stage of the pipeline, and the whole event, on the bundle that `make model` built.
+//!
+//! One thread, so that figures compare between machines. `cargo bench --bench pipeline -- infer`
+//! runs one group.
+#![expect(clippy::expect_used, reason = "a bench without its model has nothing to go on with")]
+
+use std::env;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
+    criterion_main,
+};
+use ndarray::Array3;
+use semblance::api::{Limits, SimilarityRequest};
+use semblance::bundle::{Bundle, Task};
+use semblance::encoder::{Encoder, EncoderOptions};
+use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, SessionOptions};
+use semblance::service::Service;
+use semblance::text::{BatchPlan, Budget, Tokenizer};
+use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
+
+/// Width of a token embedding where no model is asked.
+const HIDDEN: usize = 384;
+
+/// What a catalogue of questions, answers and articles is made of.
+const SENTENCES: [&str; 16] = [
+    "How many people live in London?",
+    "Around 9 million people live in London, and 14.8 million in its metropolitan area.",
+    "London is known for its financial district.",
+    "My order #48213 hasn't arrived yet; the tracking page still says \"in transit\".",
+    "To reset your password, open Settings > Security and choose \"Forgot password\".",
+    "The invoice of 3 March 2024 (1,249.50 EUR) was charged twice to my card.",
+    "Refunds are issued within 5-7 business days of receiving the returned item.",
+    "Our opening hours are Monday to Friday, 9 a.m. to 5:30 p.m., except on bank holidays.",
+    "Can I change the delivery address after the parcel has been shipped?",
+    "Photosynthesis converts carbon dioxide and water into glucose and oxygen.",
+    "The committee postponed its decision until the autumn session.",
+    "Patients with hypertension should have their blood pressure checked at least twice a year.",
+    "Die Lieferung erfolgt innerhalb von drei Werktagen; bitte prüfen Sie Ihr Postfach.",
+    "Le musée d'Orsay possède la plus grande collection d'œuvres impressionnistes au monde.",
+    "See https://example.com/docs/api/v2#rate-limits for the limits of the HTTP API.",
+    "He plugged the Übertragungskabel into the antidisestablishmentarianism-era loudspeaker.",
+];
+
+/// Words of the texts of each class, and the class's name.
+const LENGTHS: [(&str, usize); 3] = [("short", 8), ("medium", 30), ("long", 180)];
+
+/// Different texts of this many words each.
+fn texts(count: usize, words: usize) -> Vec<String> {
+    let vocabulary: Vec<&str> = SENTENCES.iter().flat_map(|text| text.split(' ')).collect();
+    let sentences: Vec<Vec<&str>> =
+        SENTENCES.iter().map(|text| text.split(' ').collect()).collect();
+    (0..count)
+        .map(|text| {
+            // Whole sentences in an order of the text's own, opened by a word that sets it apart.
+            let first = vocabulary[text * 7 % vocabulary.len()];
+            let numbered = format!("{first} {text}:");
+            let step = 2 * (text % 8) + 1;
+            let following = (0..).flat_map(|turn| &sentences[(text + turn * step) % 16]);
+            let chosen: Vec<&str> =
+                numbered.split(' ').chain(following.copied()).take(words).collect();
+            chosen.join(" ")
+        })
+        .collect()
+}
+
+/// Lengths in tokens as they come: most short, some long.
+fn mixed_lengths(count: usize) -> Vec<usize> {
+    (0..count).map(|text| 6 + text * 37 % 53 + if text % 11 == 0 { 180 } else { 0 }).collect()
+}
+
+/// The parts of a start, each for itself.
+struct Model {
+    bundle: Bundle,
+    runtime: OnnxRuntime,
+}
+
+impl Model {
+    fn open() -> Self {
+        let path = |variable: &str| PathBuf::from(env::var_os(variable).expect("set by cargo"));
+        let bundle = Bundle::open(&path("SEMBLANCE_BUNDLE"))
+            .and_then(|bundle| bundle.for_task(Task::Embedding))
+            .expect("`make model` builds it");
+        let runtime = OnnxRuntime::load(&path("SEMBLANCE_ORT_LIBRARY")).expect("`make model` too");
+        Self { bundle, runtime }
+    }
+
+    fn tokenizer(&self) -> Tokenizer {
+        let manifest = self.bundle.manifest();
+        let file = self.bundle.path_of(&manifest.files.tokenizer);
+        Tokenizer::from_file(&file, manifest.max_tokens).expect("the bundle's own")
+    }
+
+    fn session(&self) -> OnnxSession {
+        let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
+        let options = SessionOptions { threads: 1 };
+        OnnxSession::load(&self.runtime, &graph, options).expect("the bundle's own")
+    }
+
+    fn service(&self) -> Service {
+        let manifest = self.bundle.manifest();
+        let options = EncoderOptions {
+            pooling: manifest.pooling.unwrap_or(Pooling::Mean),
+            normalize: manifest.normalize.unwrap_or(true),
+            budget: Budget::default(),
+        };
+        let encoder = Encoder::new(self.tokenizer(), Box::new(self.session()), options);
+        Service::new(encoder, Limits::default())
+    }
+}
+
+fn tokenise(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
+    let tokenizer = model.tokenizer();
+    for (name, words) in LENGTHS {
+        let texts = texts(100, words);
+        let bytes: usize = texts.iter().map(String::len).sum();
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_with_input(BenchmarkId::new("100 texts", name), &texts, |bencher, texts| {
+            bencher.iter(|| {
+                for text in texts {
+                    black_box(tokenizer.encode(text).expect("plain text"));
+                }
+            });
+        });
+    }
+}
+
+fn plan(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for count in [10, 1_000] {
+        let lengths = mixed_lengths(count);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_with_input(BenchmarkId::new("texts", count), &lengths, |bencher, lengths| {
+            bencher.iter(|| BatchPlan::new(black_box(lengths), Budget::default()));
+        });
+    }
+}
+
+fn infer(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
+    let mut session = model.session();
+    let shapes =
+        [(1, 8), (3, 12), (1, 32), (1, 128), (1, 256), (64, 8), (16, 32), (4, 128), (2, 256)];
+    for (batch, tokens) in shapes {
+        // Ids of whole words: the first 999 of this vocabulary stand for nothing.
+        let ids: Vec<i32> = (0..tokens).map(|token| 2_000 + 97 * token % 20_000).collect();
+        let inputs = Inputs::padded(vec![ids.as_slice(); batch], ids.len());
+        group.throughput(Throughput::Elements((batch * ids.len()) as u64));
+        let shape = format!("{batch}x{tokens}");
+        group.bench_with_input(BenchmarkId::new("batch", shape), &inputs, |bencher, inputs| {
+            bencher.iter(|| session.token_embeddings(inputs).expect("a valid batch"));
+        });
+    }
+}
+
+fn pooled(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let tokens = Array3::from_shape_fn((16, 32, HIDDEN), |(i, j, k)| {
+        ((i * 31 + j * 17 + k * 7) % 101) as f32 / 50.0 - 1.0
+    });
+    let lengths: Vec<usize> = (17..33).collect();
+    group.throughput(Throughput::Elements(16 * 32));
+    for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max, Pooling::MeanSqrtLen] {
+        let id = BenchmarkId::new("16x32", format!("{pooling:?}"));
+        group.bench_with_input(id, &pooling, |bencher, &pooling| {
+            bencher.iter(|| pool(black_box(tokens.view()), &lengths, pooling));
+        });
+    }
+}
+
+fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
+    for count in [10, 1_000] {
+        let rows = ndarray::Array2::from_shape_fn((count + 1, HIDDEN), |(i, j)| {
+            ((i * 131 + j * 7) % 97) as f32 / 48.0 - 1.0
+        });
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_with_input(BenchmarkId::new("normalise", count), &rows, |bencher, rows| {
+            bencher.iter(|| Embeddings::from_pooled(rows.clone()).expect("no zero row"));
+        });
+        let unit = Embeddings::from_pooled(rows).expect("no zero row");
+        group.bench_with_input(
+            BenchmarkId::new("score and rank", count),
+            &unit,
+            |bencher, unit| {
+                bencher.iter(|| {
+                    let query = unit.row(0);
+                    let scores: Vec<f32> =
+                        (1..unit.len()).map(|row| cosine(query, unit.row(row))).collect();
+                    rank(black_box(&scores), usize::MAX)
+                });
+            },
+        );
+    }
+}
+
+fn event(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
+    let mut service = model.service();
+    // The largest that end in about a second.
+    for (candidates, classes) in [(2, &LENGTHS[..]), (10, &LENGTHS[..]), (50, &LENGTHS[..2])] {
+        for (name, words) in classes {
+            let mut texts = texts(candidates + 1, *words);
+            let query = texts.remove(0);
+            let request =
+                SimilarityRequest::new(query, texts, service.limits()).expect("within limits");
+            group.throughput(Throughput::Elements(candidates as u64 + 1));
+            let id = BenchmarkId::new(format!("1+{candidates} texts"), name);
+            group.bench_with_input(id, &request, |bencher, request| {
+                bencher.iter(|| service.similarity(request).expect("a valid request"));
+            });
+        }
+    }
+}
+
+fn pipeline(criterion: &mut Criterion) {
+    let model = Model::open();
+    let mut pure = criterion.benchmark_group("tokenise");
+    tokenise(&mut pure, &model);
+    pure.finish();
+    let mut pure = criterion.benchmark_group("plan");
+    plan(&mut pure);
+    pure.finish();
+    let mut pure = criterion.benchmark_group("pool");
+    pooled(&mut pure);
+    pure.finish();
+    let mut pure = criterion.benchmark_group("score");
+    score(&mut pure);
+    pure.finish();
+    let mut slow = criterion.benchmark_group("infer");
+    slow.sampling_mode(SamplingMode::Flat);
+    infer(&mut slow, &model);
+    slow.finish();
+    let mut slow = criterion.benchmark_group("event");
+    slow.sampling_mode(SamplingMode::Flat);
+    event(&mut slow, &model);
+    slow.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1_500))
+        .without_plots();
+    targets = pipeline
+}
+criterion_main!(benches);
