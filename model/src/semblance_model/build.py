@@ -32,6 +32,13 @@ def build(order: Order, say: Callable[[str], None]) -> Path:
 
     Raises `Refusal` and leaves no bundle behind for what cannot be built.
     """
+    try:
+        return _build(order, say)
+    except OSError as error:
+        raise Refusal("io", f"{error.filename or order.output}: {error.strerror}") from error
+
+
+def _build(order: Order, say: Callable[[str], None]) -> Path:
     if order.link is not None:
         check_name("--link", order.link)
     if order.name is not None:

@@ -202,20 +202,23 @@ def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
     """Logits `[batch, labels]` of the first position."""
     first = graph.constant("classifier.position", np.array(0, dtype=np.int64))
     pooled = graph.node("Gather", [hidden, first], "pooler.position", axis=1)
-    for name in ("pooler.dense", "classifier"):
-        pooled = graph.node(
-            "Gemm",
-            [
-                pooled,
-                graph.weight(f"{name}.weight", weights.tensor(f"{name}.weight")),
-                graph.weight(f"{name}.bias", weights.tensor(f"{name}.bias")),
-            ],
-            name,
-            transB=1,
-        )
-        if name == "pooler.dense":
-            pooled = graph.node("Tanh", [pooled], "pooler")
-    return pooled
+    pooled = graph.node(
+        "FusedGemm",
+        [pooled, *_dense(graph, "pooler.dense", weights)],
+        "pooler",
+        transB=1,
+        activation="Tanh",
+    )
+    return graph.node(
+        "Gemm", [pooled, *_dense(graph, "classifier", weights)], "classifier", transB=1
+    )
+
+
+def _dense(graph: "_Graph", name: str, weights: Weights) -> tuple[str, str]:
+    return (
+        graph.weight(f"{name}.weight", weights.tensor(f"{name}.weight")),
+        graph.weight(f"{name}.bias", weights.tensor(f"{name}.bias")),
+    )
 
 
 class _Graph:
@@ -266,7 +269,7 @@ class _Graph:
         inputs: Sequence[str],
         output: str,
         more_outputs: Iterable[str] = (),
-        **attributes: float | int,
+        **attributes: float | int | str,
     ) -> str:
         """Appends a node named after its first output and returns that output."""
         node = helper.make_node(
@@ -308,6 +311,7 @@ _FUSED_OPERATORS = frozenset(
         "BiasGelu",
         "EmbedLayerNormalization",
         "FastGelu",
+        "FusedGemm",
         "SkipLayerNormalization",
     }
 )

@@ -3,7 +3,12 @@
 import re
 from pathlib import Path
 
-from huggingface_hub import file_exists, hf_hub_download
+from huggingface_hub import (
+    _CACHED_NO_EXIST,
+    file_exists,
+    hf_hub_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -42,6 +47,10 @@ class HubSource:
         try:
             return Path(hf_hub_download(self._repository, name, revision=self._revision))
         except LocalEntryNotFoundError as error:
+            # Without a network the cache may still know that there is no such file.
+            known = try_to_load_from_cache(self._repository, name, revision=self._revision)
+            if known is _CACHED_NO_EXIST:
+                return None
             raise self._unreachable(name) from error
         except EntryNotFoundError:
             return None

@@ -37,12 +37,9 @@ def staging(parent: Path) -> Iterator[Path]:
     The folder is locked while its process lives, so that what a killed build has left behind is
     told from a build that is still running, and removed.
     """
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=parent))
-    except OSError as error:
-        raise Refusal("output.unwritable", f"{parent}: {error.strerror}") from error
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=parent))
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -191,7 +191,7 @@ def parse(text: str) -> tuple[str, str]:
         if not rest:
             raise Refusal("source.invalid", f"--source {text}: nothing follows the colon")
         return kind, rest
-    if Path(text).is_dir():
+    if text and Path(text).is_dir():
         return "folder", text
     if text.endswith(".whl"):
         return "wheel", text

@@ -1,0 +1,76 @@
+"""What every test of the builder uses: a way to build, and a way to run what was built."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from checkpoint import Checkpoint
+from semblance_model.build import Order, build
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Bundle:
+    """A built bundle, and what was said while it was built."""
+
+    def __init__(self, folder: Path, said: list[str]) -> None:
+        self.folder = folder
+        self.said = said
+        self.manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
+
+    def session(self, optimised: bool = False) -> onnxruntime.InferenceSession:
+        """A session as the function opens it: graph optimisation off, one thread."""
+        level = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = (
+            level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+        )
+        options.intra_op_num_threads = 1
+        return onnxruntime.InferenceSession(
+            str(self.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+
+
+def run(session: onnxruntime.InferenceSession, batch: dict[str, NDArray[np.int32]]) -> Any:
+    """The one output of a session."""
+    (output,) = session.run(None, batch)
+    return output
+
+
+def random_batch(model: Checkpoint, rows: int = 3, tokens: int = 9) -> dict[str, Any]:
+    """Rows of random ids, each row one token shorter than the one before, padded on the right."""
+    random = np.random.default_rng(7)
+    mask = np.ones((rows, tokens), np.int32)
+    for row in range(rows):
+        mask[row, tokens - row :] = 0
+    ids = random.integers(0, model.vocabulary, (rows, tokens), dtype=np.int32) * mask
+    types = random.integers(0, model.token_types, (rows, tokens), dtype=np.int32) * mask
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+Build = Callable[..., Bundle]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where bundles go."""
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def make(tmp_path: Path, output: Path) -> Build:
+    """Writes a checkpoint and builds its bundle."""
+
+    def make_bundle(model: Checkpoint, name: str | None = None) -> Bundle:
+        said: list[str] = []
+        folder = model.write(tmp_path / "tiny-model")
+        order = Order(str(folder), None, output, "default", name)
+        return Bundle(build(order, said.append), said)
+
+    return make_bundle

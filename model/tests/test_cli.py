@@ -1,0 +1,67 @@
+"""The command line: the folder on standard output, all else on standard error."""
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+
+from checkpoint import Checkpoint
+from semblance_model.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Checkpoint().write(tmp_path / "tiny-model")
+
+
+def test_the_folder_and_nothing_else_is_on_standard_output(
+    folder: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "--source", str(folder), "--output", str(output)]) == 0
+    written, said = capsys.readouterr()
+    assert re.fullmatch(rf"{output}/tiny-model/[0-9a-f]{{64}}\n", written)
+    assert all(line.startswith("semblance_model: ") for line in said.splitlines())
+    assert "embedding: 2 layers, 8 wide, 2 heads, 16 tokens, mean pooling, normalised" in said
+
+
+def test_name_and_link_are_taken(folder: Path, output: Path) -> None:
+    arguments = ["build", "--source", str(folder), "--output", str(output)]
+    assert main([*arguments, "--name", "other", "--link", "reranker"]) == 0
+    assert (output / "reranker").resolve().parent == (output / "other").resolve()
+    assert not (output / "default").exists()
+
+
+def test_no_link_leaves_every_link(folder: Path, output: Path) -> None:
+    assert main(["build", "--source", str(folder), "--output", str(output), "--no-link"]) == 0
+    assert [path.name for path in output.iterdir()] == ["tiny-model"]
+
+
+def test_a_refusal_is_one_line_and_status_2(
+    output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "--source", "nowhere", "--output", str(output)]) == 2
+    written, said = capsys.readouterr()
+    assert written == ""
+    assert said.splitlines()[-1] == (
+        "semblance_model: error: --source nowhere: neither an existing folder, a wheel nor a hub "
+        "id [source.not_found]"
+    )
+    assert not output.exists()
+
+
+def test_what_the_system_refuses_is_told_without_a_traceback(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["build", "--source", str(folder), "--output", str(tmp_path / "file" / "out")]
+    assert main(arguments) == 2
+    assert re.search(r"error: \S+: Not a directory \[io\]", capsys.readouterr().err)
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["build", "--help"])
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert "python -m semblance_model build --source ../my-model" in text

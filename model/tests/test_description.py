@@ -1,0 +1,219 @@
+"""What a folder says ends up in the manifest, as sentence-transformers would understand it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from checkpoint import Checkpoint
+from conftest import Build
+
+
+def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
+    manifest = make(Checkpoint()).manifest
+    files = manifest.pop("files")
+    assert manifest == {
+        "schema_version": 1,
+        "model_name": "tiny-model",
+        "source": "folder:tiny-model",
+        "revision": manifest["revision"],
+        "licence": "unknown",
+        "task": "embedding",
+        "hidden_size": 8,
+        "vocabulary_size": 40,
+        "max_tokens": 16,
+        "pooling": "mean",
+        "normalize": True,
+        "prompts": {},
+        "labels": None,
+        "activation": None,
+        "precision": "fp32",
+        "onnxruntime": "1.32.0",
+        "isa": "any",
+    }
+    assert manifest["revision"].startswith("sha256:")
+    assert {role: file["path"] for role, file in files.items()} == {
+        "graph": "model.onnx",
+        "weights": "model.weights",
+        "tokenizer": "tokenizer.json",
+    }
+
+
+def test_the_manifest_is_canonical_json(make: Build) -> None:
+    text = (make(Checkpoint()).folder / "bundle.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "pooling"),
+    [
+        ("pooling_mode_cls_token", "cls"),
+        ("pooling_mode_max_tokens", "max"),
+        ("pooling_mode_mean_tokens", "mean"),
+        ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len"),
+    ],
+)
+def test_pooling_flags_of_old_folders(make: Build, flag: str, pooling: str) -> None:
+    assert make(Checkpoint(pooling=flag)).manifest["pooling"] == pooling
+
+
+@pytest.mark.parametrize(
+    ("mode", "pooling"),
+    [
+        ("cls", "cls"),
+        ("max", "max"),
+        ("mean", "mean"),
+        ("mean_sqrt_len_tokens", "mean_sqrt_len"),
+        (["mean"], "mean"),
+    ],
+)
+def test_pooling_mode_of_new_folders(make: Build, mode: object, pooling: str) -> None:
+    model = Checkpoint()
+    model.files["1_Pooling/config.json"] = {"embedding_dimension": 8, "pooling_mode": mode}
+    assert make(model).manifest["pooling"] == pooling
+
+
+def test_no_pooling_flag_at_all_is_mean(make: Build) -> None:
+    model = Checkpoint()
+    model.files["1_Pooling/config.json"] = {"word_embedding_dimension": 8}
+    assert make(model).manifest["pooling"] == "mean"
+
+
+def test_without_the_normalize_module_nothing_is_normalised(make: Build) -> None:
+    assert make(Checkpoint(normalize=False)).manifest["normalize"] is False
+
+
+def test_without_modules_json_mean_pooling_and_a_note(make: Build) -> None:
+    model = Checkpoint()
+    del model.files["modules.json"]
+    bundle = make(model)
+    assert (bundle.manifest["pooling"], bundle.manifest["normalize"]) == ("mean", False)
+    assert any(line.startswith("note: modules.json is missing") for line in bundle.said)
+
+
+def test_module_types_of_the_present_layout(make: Build) -> None:
+    model = Checkpoint()
+    for entry, kind in zip(
+        model.files["modules.json"],
+        (
+            "base.modules.transformer.Transformer",
+            "sentence_transformer.modules.pooling.Pooling",
+            "sentence_transformer.modules.normalize.Normalize",
+        ),
+        strict=True,
+    ):
+        entry["type"] = f"sentence_transformers.{kind}"
+    assert make(model).manifest["normalize"] is True
+
+
+def test_the_transformer_may_lie_in_its_own_folder(make: Build, tmp_path: Any) -> None:
+    model = Checkpoint()
+    model.files["modules.json"][0]["path"] = "0_Transformer"
+    for name in (
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "sentence_bert_config.json",
+    ):
+        model.files[f"0_Transformer/{name}"] = model.files.pop(name)
+    folder = model.write(tmp_path / "tiny-model")
+    (folder / "model.safetensors").rename(folder / "0_Transformer" / "model.safetensors")
+    model.tensors = {}
+    assert make(model).manifest["max_tokens"] == 16
+
+
+@pytest.mark.parametrize(
+    ("sentence", "tokenizer", "expected"),
+    [
+        ({"max_seq_length": 12}, {"model_max_length": 20}, 12),
+        ({"max_seq_length": 24}, {"model_max_length": 20}, 24),
+        ({"max_seq_length": None}, {"model_max_length": 20}, 20),
+        ({}, {"model_max_length": 512}, 24),
+        ({}, {"model_max_length": 1000000000000000019884624838656}, 24),
+        ({}, {}, 24),
+    ],
+)
+def test_max_tokens_follows_sentence_transformers(
+    make: Build, sentence: dict[str, Any], tokenizer: dict[str, Any], expected: int
+) -> None:
+    model = Checkpoint(positions=24)
+    model.files["sentence_bert_config.json"] = sentence
+    model.files["tokenizer_config.json"] = tokenizer
+    assert make(model).manifest["max_tokens"] == expected
+
+
+def test_prompts_are_kept(make: Build) -> None:
+    model = Checkpoint()
+    model.files["config_sentence_transformers.json"] = {
+        "prompts": {"query": "query: ", "document": None},
+        "default_prompt_name": None,
+    }
+    assert make(model).manifest["prompts"] == {"document": "", "query": "query: "}
+
+
+def test_a_default_prompt_that_is_empty_is_no_prompt(make: Build) -> None:
+    model = Checkpoint()
+    model.files["config_sentence_transformers.json"] = {
+        "prompts": {"query": ""},
+        "default_prompt_name": "query",
+    }
+    assert make(model).manifest["prompts"] == {"query": ""}
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlanguage: en\nlicense: apache-2.0\n---\n# Model", "Apache-2.0"),
+        ("---\r\nlicense: MIT\r\n---\r\n", "MIT"),
+        ("---\nlicense: other\n---\n", "unknown"),
+        ("license: mit\n", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_licence_comes_from_the_model_card(make: Build, card: str, licence: str) -> None:
+    model = Checkpoint()
+    model.files["README.md"] = card
+    assert make(model).manifest["licence"] == licence
+
+
+def test_the_tokenizer_loses_truncation_and_padding_and_nothing_else(make: Build) -> None:
+    model = Checkpoint()
+    written = json.loads((make(model).folder / "tokenizer.json").read_text())
+    assert written == model.files["tokenizer.json"] | {"truncation": None, "padding": None}
+
+
+@pytest.mark.parametrize(("labels", "activation"), [(1, "sigmoid"), (3, "identity")])
+def test_a_cross_encoder_has_labels_and_the_usual_activation(
+    make: Build, labels: int, activation: str
+) -> None:
+    manifest = make(Checkpoint(labels=labels)).manifest
+    assert manifest["task"] == "cross-encoder"
+    assert (manifest["labels"], manifest["activation"]) == (labels, activation)
+    assert (manifest["pooling"], manifest["normalize"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("file", "fields"),
+    [
+        (
+            "config.json",
+            {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}},
+        ),
+        ("config.json", {"sbert_ce_default_activation_function": "torch.nn.Identity"}),
+        ("config_sentence_transformers.json", {"activation_fn": "torch.nn.Identity"}),
+    ],
+)
+def test_the_activation_may_be_named_in_three_places(
+    make: Build, file: str, fields: dict[str, Any]
+) -> None:
+    model = Checkpoint(labels=1)
+    model.files[file] = model.files.get(file, {}) | fields
+    assert make(model).manifest["activation"] == "identity"
+
+
+def test_an_activation_of_foreign_code_is_ignored_with_a_note(make: Build) -> None:
+    model = Checkpoint(labels=1)
+    model.files["config.json"]["sbert_ce_default_activation_function"] = "mine.Scale"
+    bundle = make(model)
+    assert bundle.manifest["activation"] == "sigmoid"
+    assert any('"mine.Scale" is not of torch' in line for line in bundle.said)

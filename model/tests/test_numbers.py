@@ -1,0 +1,168 @@
+"""The graph computes BERT: compared with the definition, in double precision."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import reference
+from checkpoint import Checkpoint
+from conftest import Build, random_batch, run
+
+# fp32 arithmetic over a few small layers, on values of about 1.
+TOLERANCE = 2e-5
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"layers": 1, "heads": 1, "hidden": 4, "wide": 4},
+        {"layers": 1, "heads": 3, "hidden": 12, "wide": 20, "vocabulary": 7, "positions": 17},
+        {"layers": 2, "heads": 2, "hidden": 8, "wide": 16},
+        {"layers": 3, "heads": 5, "hidden": 20, "wide": 33, "vocabulary": 101, "token_types": 1},
+        {"layers": 5, "heads": 4, "hidden": 64, "wide": 256, "vocabulary": 500, "positions": 64},
+        {"layers": 2, "heads": 12, "hidden": 48, "wide": 96, "token_types": 3, "seed": 5},
+    ],
+)
+def test_token_embeddings_are_those_of_the_definition(make: Build, shape: dict[str, int]) -> None:
+    model = Checkpoint(**shape)  # type: ignore[arg-type]
+    batch = random_batch(model)
+    found = run(make(model).session(), batch)
+    expected = reference.token_embeddings(model, **batch)
+    assert found.shape == expected.shape
+    mask = batch["attention_mask"] == 1
+    assert np.abs(found - expected)[mask].max() < TOLERANCE
+
+
+@pytest.mark.parametrize("activation", sorted(reference.ACTIVATIONS))
+def test_every_accepted_activation_is_the_one_named(make: Build, activation: str) -> None:
+    model = Checkpoint(hidden_act=activation)
+    batch = random_batch(model)
+    found = run(make(model).session(), batch)
+    mask = batch["attention_mask"] == 1
+    differences = {
+        name: np.abs(found - reference.token_embeddings(Checkpoint(hidden_act=name), **batch))[
+            mask
+        ].max()
+        for name in reference.ACTIVATIONS
+    }
+    assert differences[activation] < TOLERANCE
+    same = {"gelu_new", "gelu_pytorch_tanh"}
+    for name, difference in differences.items():
+        if name != activation and not {name, activation} <= same:
+            assert difference > 10 * TOLERANCE, f"cannot tell {activation} from {name}"
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_logits_are_those_of_the_definition(make: Build, labels: int) -> None:
+    model = Checkpoint(labels=labels, layers=3)
+    batch = random_batch(model)
+    found = run(make(model).session(), batch)
+    expected = reference.logits(model, **batch)
+    assert found.shape == (3, labels)
+    assert np.abs(found - expected).max() < TOLERANCE
+
+
+def test_padding_never_changes_a_row(make: Build) -> None:
+    model = Checkpoint()
+    session = make(model).session()
+    batch = random_batch(model, rows=4)
+    together = run(session, batch)
+    for row in range(4):
+        tokens = int(batch["attention_mask"][row].sum())
+        alone = run(session, {name: v[row : row + 1, :tokens] for name, v in batch.items()})
+        assert np.abs(alone[0] - together[row, :tokens]).max() < 1e-6
+
+
+def test_what_is_masked_is_not_seen(make: Build) -> None:
+    model = Checkpoint()
+    session = make(model).session()
+    batch = random_batch(model)
+    before = run(session, batch)
+    mask = batch["attention_mask"] == 1
+    batch["input_ids"] = np.where(mask, batch["input_ids"], 3).astype(np.int32)
+    after = run(session, batch)
+    assert (before[mask] == after[mask]).all()
+    assert not np.array_equal(before, after), "the masked positions themselves did change"
+
+
+def test_unoptimised_and_optimised_load_agree_to_the_bit(make: Build) -> None:
+    model = Checkpoint()
+    bundle, batch = make(model), random_batch(model)
+    assert np.array_equal(
+        run(bundle.session(optimised=False), batch), run(bundle.session(optimised=True), batch)
+    )
+
+
+@pytest.mark.parametrize("labels", [None, 1])
+def test_the_optimiser_finds_nothing_left_to_do(
+    make: Build, tmp_path: Any, labels: int | None
+) -> None:
+    bundle = make(Checkpoint(labels=labels))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(
+        str(bundle.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    written = onnx.load(bundle.folder / "model.onnx", load_external_data=False)
+    optimised = onnx.load(tmp_path / "optimised.onnx", load_external_data=False)
+    assert sorted(node.op_type for node in optimised.graph.node) == sorted(
+        node.op_type for node in written.graph.node
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_weights_are_widened_exactly(make: Build, dtype: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes") if dtype == "bfloat16" else None
+    narrow = ml_dtypes.bfloat16 if ml_dtypes else np.float16
+    model = Checkpoint()
+    model.tensors = {name: values.astype(narrow) for name, values in model.tensors.items()}
+    batch = random_batch(model)
+    found = run(make(model).session(), batch)
+    expected = reference.token_embeddings(model, **batch)
+    assert np.abs(found - expected)[batch["attention_mask"] == 1].max() < TOLERANCE
+
+
+def test_tensor_names_of_every_age_are_understood(make: Build) -> None:
+    plain, prefixed, aged = Checkpoint(), Checkpoint(), Checkpoint()
+    prefixed.tensors = {f"bert.{name}": v for name, v in plain.tensors.items()}
+    aged.tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): v
+        for name, v in plain.tensors.items()
+    }
+    digests = {make(model).manifest["files"]["weights"]["sha256"] for model in (plain, prefixed)}
+    (aged_folder := make(aged)).session()
+    assert digests == {aged_folder.manifest["files"]["weights"]["sha256"]}
+
+
+def test_a_cross_encoder_without_prefix_is_understood(make: Build) -> None:
+    model = Checkpoint(labels=2)
+    batch = random_batch(model)
+    expected = reference.logits(model, **batch)
+    model.tensors = {name.removeprefix("bert."): v for name, v in model.tensors.items()}
+    assert np.abs(run(make(model).session(), batch) - expected).max() < TOLERANCE
+
+
+def test_an_id_outside_the_tables_is_an_error_and_not_a_read_elsewhere(make: Build) -> None:
+    model = Checkpoint()
+    session = make(model).session()
+    for name, limit in (("input_ids", model.vocabulary), ("token_type_ids", model.token_types)):
+        for value in (-1, limit):
+            batch = random_batch(model)
+            batch[name][0, 0] = value
+            with pytest.raises(Exception, match="input index out of range"):
+                run(session, batch)
+
+
+def test_more_tokens_than_positions_is_an_error(make: Build) -> None:
+    model = Checkpoint(positions=16)
+    session = make(model).session()
+    assert run(session, random_batch(model, tokens=16)).shape == (3, 16, 8)
+    with pytest.raises(Exception, match=r"(?i)position|range|sequence"):
+        run(session, random_batch(model, tokens=17))

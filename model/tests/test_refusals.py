@@ -1,0 +1,379 @@
+"""Whatever a bundle cannot express is refused by name, and nothing is written."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from checkpoint import Checkpoint
+from conftest import REPOSITORY, Build
+from semblance_model.refusal import Refusal
+
+Change = Callable[[Checkpoint], None]
+
+
+def config(**fields: Any) -> Change:
+    return edit("config.json", **fields)
+
+
+def edit(file: str, **fields: Any) -> Change:
+    def change(model: Checkpoint) -> None:
+        model.files[file] = model.files.get(file, {}) | fields
+
+    return change
+
+
+def pooling(**flags: Any) -> Change:
+    return edit("1_Pooling/config.json", **flags)
+
+
+def module(index: int, kind: str, path: str = "") -> Change:
+    def change(model: Checkpoint) -> None:
+        model.files["modules.json"].insert(
+            index, {"path": path, "type": f"sentence_transformers.models.{kind}"}
+        )
+
+    return change
+
+
+def without(file: str) -> Change:
+    def change(model: Checkpoint) -> None:
+        del model.files[file]
+
+    return change
+
+
+def tokenizer(field: str, **fields: Any) -> Change:
+    def change(model: Checkpoint) -> None:
+        model.files["tokenizer.json"][field] |= fields
+
+    return change
+
+
+def tensor(name: str, values: Any) -> Change:
+    def change(model: Checkpoint) -> None:
+        if values is None:
+            del model.tensors[name]
+        else:
+            model.tensors[name] = values
+
+    return change
+
+
+def other_weights(file: str) -> Change:
+    def change(model: Checkpoint) -> None:
+        model.tensors = {}
+        model.files[file] = "weights"
+
+    return change
+
+
+def all_of(*changes: Change) -> Change:
+    def change(model: Checkpoint) -> None:
+        for one in changes:
+            one(model)
+
+    return change
+
+
+QUERY = "encoder.layer.1.attention.self.query.weight"
+NAN = np.full((8, 8), np.nan, np.float32)
+HUGE = np.full((40, 8), 3e38, np.float32)
+
+REFUSED: dict[str, tuple[str, Change, str]] = {
+    "roberta": (
+        "model.architecture",
+        config(architectures=["RobertaModel"]),
+        'config.json: field architectures is ["RobertaModel"]',
+    ),
+    "masked language model": (
+        "model.architecture",
+        config(architectures=["BertForMaskedLM"]),
+        "BertForMaskedLM",
+    ),
+    "no architecture": ("model.architecture", config(architectures=None), "architectures is null"),
+    "another model type": ("model.architecture", config(model_type="mpnet"), 'is "mpnet"'),
+    "a decoder": ("model.architecture", config(is_decoder=True), "is_decoder is true"),
+    "another task": (
+        "model.architecture",
+        edit("sentence_bert_config.json", transformer_task="fill-mask"),
+        'transformer_task is "fill-mask"',
+    ),
+    "swish": ("model.hidden_activation", config(hidden_act="swish"), 'hidden_act is "swish"'),
+    "relative positions": (
+        "model.position_type",
+        config(position_embedding_type="relative_key"),
+        'position_embedding_type is "relative_key"',
+    ),
+    "heads that do not divide": (
+        "model.invalid_field",
+        config(num_attention_heads=3),
+        "num_attention_heads is 3, expected a divisor of hidden_size 8",
+    ),
+    "a size of zero": (
+        "model.invalid_field",
+        config(num_hidden_layers=0),
+        "num_hidden_layers is 0",
+    ),
+    "a size that is text": (
+        "model.invalid_field",
+        config(vocab_size="40"),
+        'vocab_size is "40", expected an integer',
+    ),
+    "an epsilon that is not a number": (
+        "model.invalid_field",
+        config(layer_norm_eps=float("nan")),
+        "layer_norm_eps is NaN",
+    ),
+    "two poolings": (
+        "model.pooling",
+        pooling(pooling_mode_cls_token=True),
+        "pooling_mode_cls_token and pooling_mode_mean_tokens",
+    ),
+    "weighted mean": (
+        "model.pooling",
+        pooling(pooling_mode_mean_tokens=False, pooling_mode_weightedmean_tokens=True),
+        "pooling_mode_weightedmean_tokens",
+    ),
+    "last token": ("model.pooling", pooling(pooling_mode="lasttoken"), '"lasttoken"'),
+    "several modes": ("model.pooling", pooling(pooling_mode=["cls", "mean"]), '["cls", "mean"]'),
+    "prompts left out of the pooling": (
+        "model.pooling",
+        all_of(
+            pooling(include_prompt=False),
+            edit("config_sentence_transformers.json", prompts={"query": "find: "}),
+        ),
+        "include_prompt is false",
+    ),
+    "pooling of another width": (
+        "model.invalid_field",
+        pooling(word_embedding_dimension=9),
+        "word_embedding_dimension is 9",
+    ),
+    "a dense module": (
+        "model.module",
+        module(2, "Dense", "2_Dense"),
+        'entry 2 is "sentence_transformers.models.Dense"',
+    ),
+    "a module of foreign code": (
+        "model.module",
+        lambda model: model.files["modules.json"][0].update(type="mine.Transformer"),
+        'entry 0 is "mine.Transformer"',
+    ),
+    "normalised twice": ("model.module", module(3, "Normalize", "3_Normalize"), "at most one"),
+    "a module without a type": (
+        "model.missing_field",
+        lambda model: model.files["modules.json"][1].pop("type"),
+        "modules.json: entry 1: field type is missing",
+    ),
+    "a default prompt": (
+        "model.prompt",
+        edit(
+            "config_sentence_transformers.json",
+            prompts={"query": "find: "},
+            default_prompt_name="query",
+        ),
+        'default_prompt_name is "query"',
+    ),
+    "sentencepiece": (
+        "model.tokenizer",
+        tokenizer("model", type="Unigram"),
+        'model.type is "Unigram"',
+    ),
+    "case by one file and not by the other": (
+        "model.tokenizer",
+        edit("tokenizer_config.json", do_lower_case=False),
+        "normalizer.lowercase is true, expected false as do_lower_case",
+    ),
+    "lowercase that the tokenizer does not do": (
+        "model.tokenizer",
+        all_of(
+            edit("tokenizer_config.json", do_lower_case=None),
+            tokenizer("normalizer", lowercase=False),
+            edit("sentence_bert_config.json", do_lower_case=True),
+        ),
+        "one that lowercases",
+    ),
+    "padding on the left": (
+        "model.tokenizer",
+        edit("tokenizer_config.json", padding_side="left"),
+        'padding_side is "left"',
+    ),
+    "truncation on the left": (
+        "model.tokenizer",
+        edit("tokenizer_config.json", truncation_side="left"),
+        'truncation_side is "left"',
+    ),
+    "a token without an embedding": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["model"]["vocab"].update(more=40),
+        "model.vocab is 40, expected ids below vocab_size 40",
+    ),
+    "an added token without an embedding": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["added_tokens"].append({"id": 41}),
+        "model.vocab is 41",
+    ),
+    "more tokens than positions": (
+        "model.max_tokens",
+        edit("sentence_bert_config.json", max_seq_length=25),
+        "max_seq_length is 25, more than max_position_embeddings 24",
+    ),
+    "no room for a text": (
+        "model.max_tokens",
+        edit("sentence_bert_config.json", max_seq_length=2),
+        "max_seq_length is 2, expected at least 3",
+    ),
+    "pickled weights": (
+        "model.weights_format",
+        other_weights("pytorch_model.bin"),
+        "pytorch_model.bin: weights in this form are not read",
+    ),
+    "weights in pieces": (
+        "model.weights_format",
+        other_weights("model.safetensors.index.json"),
+        "model.safetensors.index.json",
+    ),
+    "weights that are not safetensors": (
+        "model.weights_format",
+        other_weights("model.safetensors"),
+        "model.safetensors: not safetensors",
+    ),
+    "no weights": (
+        "source.file_missing",
+        lambda model: model.tensors.clear(),
+        "model.safetensors is missing",
+    ),
+    "no config": ("source.file_missing", without("config.json"), "config.json is missing"),
+    "no tokenizer": ("source.file_missing", without("tokenizer.json"), "tokenizer.json is missing"),
+    "no pooling config": (
+        "source.file_missing",
+        without("1_Pooling/config.json"),
+        "1_Pooling/config.json is missing",
+    ),
+    "a pooling folder outside": (
+        "source.unsafe_path",
+        lambda model: model.files["modules.json"][1].update(path="../1_Pooling"),
+        "../1_Pooling",
+    ),
+    "an absolute pooling folder": (
+        "source.unsafe_path",
+        lambda model: model.files["modules.json"][1].update(path="/etc"),
+        "/etc",
+    ),
+    "half a JSON file": (
+        "model.invalid_json",
+        lambda model: model.files.update({"config.json": '{"architectures":'}),
+        "config.json: not valid JSON",
+    ),
+    "JSON too deep": (
+        "model.invalid_json",
+        lambda model: model.files.update({"config.json": "[" * 200_000}),
+        "config.json: not valid JSON",
+    ),
+    "a list for a config": (
+        "model.invalid_json",
+        lambda model: model.files.update({"config.json": "[]"}),
+        "config.json: expected an object",
+    ),
+    "a tensor less": (
+        "model.tensor_missing",
+        tensor(QUERY, None),
+        f"model.safetensors: tensor {QUERY} is missing",
+    ),
+    "a tensor of another shape": (
+        "model.tensor_shape",
+        tensor(QUERY, np.zeros((8, 9), np.float32)),
+        f"tensor {QUERY} has shape [8, 9], expected [8, 8]",
+    ),
+    "doubles": (
+        "model.tensor_type",
+        tensor(QUERY, np.zeros((8, 8), np.float64)),
+        f"tensor {QUERY} has type F64",
+    ),
+    "not a number": ("model.tensor_values", tensor(QUERY, NAN), f"tensor {QUERY} holds values"),
+    "weights that overflow": (
+        "model.output",
+        tensor("embeddings.word_embeddings.weight", HUGE),
+        "finite",
+    ),
+}
+
+REFUSED_CROSS_ENCODERS: dict[str, tuple[str, Change, str]] = {
+    "another activation": (
+        "model.activation",
+        config(sbert_ce_default_activation_function="torch.nn.Softmax"),
+        'sbert_ce_default_activation_function is "torch.nn.Softmax"',
+    ),
+    "pooling": (
+        "model.module",
+        lambda model: model.files.update(
+            Checkpoint().files | {"config.json": model.files["config.json"]}
+        ),
+        "do not belong to a cross-encoder",
+    ),
+    "labels that are not in the weights": (
+        "model.tensor_shape",
+        config(num_labels=4),
+        "tensor classifier.weight has shape [2, 8], expected [4, 8]",
+    ),
+    "no pooler": (
+        "model.tensor_missing",
+        tensor("bert.pooler.dense.weight", None),
+        "tensor pooler.dense.weight is missing",
+    ),
+}
+
+
+def refused(make: Build, output: Path, model: Checkpoint, change: Change) -> Refusal:
+    change(model)
+    with pytest.raises(Refusal) as caught:
+        make(model)
+    left = [path for path in output.rglob("*") if not path.is_dir()] if output.exists() else []
+    assert left == [], "a refusal leaves no file behind"
+    assert not (output / "default").is_symlink()
+    return caught.value
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(make: Build, output: Path, case: str) -> None:
+    code, change, message = REFUSED[case]
+    refusal = refused(make, output, Checkpoint(), change)
+    assert refusal.code == code
+    assert message in refusal.message
+    assert "\n" not in refusal.message
+
+
+@pytest.mark.parametrize("case", REFUSED_CROSS_ENCODERS)
+def test_refused_cross_encoder(make: Build, output: Path, case: str) -> None:
+    code, change, message = REFUSED_CROSS_ENCODERS[case]
+    refusal = refused(make, output, Checkpoint(labels=2), change)
+    assert refusal.code == code
+    assert message in refusal.message
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a/b", "..", ".hidden", "ä", "a" * 65, "default"])
+def test_a_name_that_is_no_folder_name_is_refused(make: Build, output: Path, name: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        make(Checkpoint(), name=name)
+    assert caught.value.code == "output.name"
+    assert not output.exists()
+
+
+def raised_codes() -> set[str]:
+    """Every code in the sources."""
+    codes: set[str] = set()
+    for path in (REPOSITORY / "model" / "src").rglob("*.py"):
+        codes |= set(re.findall(r'Refusal\(\s*"([^"]+)"', path.read_text(encoding="utf-8")))
+    return codes
+
+
+def test_the_readme_lists_every_code_and_no_other() -> None:
+    text = (REPOSITORY / "model" / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([a-z_.]+)` \|", text, re.MULTILINE))
+    codes = raised_codes()
+    assert len(codes) > 20
+    assert {code for code in listed if "." in code or code == "io"} == codes
