@@ -158,15 +158,15 @@ impl Bundle {
     /// Asks the system to read ahead the weights that every inference reads, while something
     /// else still loads; returns without waiting for them.
     ///
-    /// The word embedding table stands first in the weights and is left out: a text needs a few
-    /// rows of it, not the 47 MB.
+    /// The word embedding table stands last in the weights and is left out: a text needs a few
+    /// rows of it, not all its megabytes.
     ///
     /// # Errors
     /// - [`BundleError::Io`] if the weights cannot be mapped.
     pub fn page_in(&self) -> Result<(), BundleError> {
         let file = &self.manifest.files.weights;
-        let dense = self.manifest.word_embedding_bytes().min(file.size_bytes as usize);
-        let ahead = |map: memmap2::Mmap| map::will_need(&map, dense..map.len());
+        let table = self.manifest.word_embedding_bytes();
+        let ahead = |map: memmap2::Mmap| map::will_need(&map, 0..map.len().saturating_sub(table));
         map::map(&self.path_of(file))
             .and_then(ahead)
             .map_err(|error| missing_or_io(&self.folder, &file.path, error))

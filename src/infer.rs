@@ -85,6 +85,14 @@ pub enum InferError {
         /// The oldest 1.x that will do.
         minimum_minor: u32,
     },
+    /// The process has loaded another library before, and can have one.
+    #[error("the ONNX Runtime library {path} cannot be loaded beside {loaded}")]
+    AnotherLibrary {
+        /// The library asked for.
+        path: String,
+        /// The library of this process.
+        loaded: String,
+    },
     /// The library is there but its environment cannot be made.
     #[error("ONNX Runtime cannot start")]
     Environment(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -111,7 +111,9 @@ impl InitError {
             Self::Config(error) => error.code(),
             Self::Bundle(error) => error.code(),
             Self::Tokenizer(_) => "bundle.invalid_tokenizer",
-            Self::Infer(InferError::LibraryNotLoaded { .. }) => "library.not_loaded",
+            Self::Infer(
+                InferError::LibraryNotLoaded { .. } | InferError::AnotherLibrary { .. },
+            ) => "library.not_loaded",
             Self::Infer(InferError::LibraryTooOld { .. }) => "library.too_old",
             Self::Infer(InferError::Environment(_)) => "library.not_started",
             Self::Infer(InferError::Session { .. } | InferError::Contract { .. }) => {

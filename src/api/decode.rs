@@ -8,13 +8,13 @@ use super::{Field, Kind, Limits, RequestError};
 /// Returns the event as a JSON value.
 ///
 /// # Errors
-/// - [`RequestError::InvalidJson`] if it is not JSON, nests more than 128 deep, or holds a lone
-///   surrogate or a number beyond f64.
-pub fn parse_json(event: &str) -> Result<Value, RequestError> {
-    serde_json::from_str(event).map_err(|error| RequestError::InvalidJson {
+/// - [`RequestError::InvalidJson`] if it is not JSON or not UTF-8, nests more than 128 deep, or
+///   holds a lone surrogate or a number beyond f64.
+pub fn parse_json(event: &[u8]) -> Result<Value, RequestError> {
+    serde_json::from_slice(event).map_err(|error| RequestError::InvalidJson {
         reason: match error.classify() {
             Category::Eof => "unexpected end",
-            _ => "unexpected character, escape, number or depth",
+            _ => "unexpected byte, escape, number or depth",
         },
         line: error.line(),
         column: error.column(),

@@ -33,6 +33,7 @@ fn start(config: &Config) -> Result<Handler, InitError> {
     let options = InitOptions::from_config(config)?;
     let (service, timings) = init::start(&options)?;
     tracing::info!(
+        target: "semblance",
         bundle = %options.bundle.display(),
         threads = options.session.threads,
         bundle_ms = ms(timings.bundle),

@@ -173,7 +173,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Size of the word embedding table, f32 `[vocabulary, hidden]`, with which the weights begin.
+    /// Size of the word embedding table, f32 `[vocabulary, hidden]`, with which the weights end.
     #[must_use]
     pub fn word_embedding_bytes(&self) -> usize {
         self.vocabulary_size.saturating_mul(self.hidden_size).saturating_mul(size_of::<f32>())

@@ -74,6 +74,6 @@ impl Input {
             check_text(line, field, limits)?;
             return Ok(line.to_owned());
         }
-        text_of(parse_json(line)?, TEXT, limits)
+        text_of(parse_json(line.as_bytes())?, TEXT, limits)
     }
 }

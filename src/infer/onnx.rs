@@ -1,6 +1,7 @@
 //! ONNX Runtime. The only file that names `ort`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array3, Ix3};
 use ort::LoadDynamicError;
@@ -17,6 +18,9 @@ const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
 /// Output of an embedding bundle's graph: float32 `[batch, tokens, hidden]`.
 const OUTPUT: &str = "token_embeddings";
 
+/// The process's one library and environment, kept so that a second model shares it.
+static LOADED: Mutex<Option<(PathBuf, OnnxRuntime)>> = Mutex::new(None);
+
 /// The ONNX Runtime library, loaded, with its one environment a process.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
@@ -24,13 +28,31 @@ pub struct OnnxRuntime {
 }
 
 impl OnnxRuntime {
-    /// Loads the library and starts its environment. A process can do this once.
+    /// Loads the library and starts its environment, or returns the one of this process: every
+    /// model shares it.
     ///
     /// # Errors
     /// - [`InferError::LibraryNotLoaded`] if there is no such library or it is none.
     /// - [`InferError::LibraryTooOld`] if its version is below the API this program is built for.
-    /// - [`InferError::Environment`] if the environment cannot be made, or has been before.
+    /// - [`InferError::AnotherLibrary`] if the process has already loaded another file.
+    /// - [`InferError::Environment`] if the environment cannot be made.
     pub fn load(library: &Path) -> Result<Self, InferError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*loaded {
+            Some((path, runtime)) if path == library => Ok(runtime.clone()),
+            Some((path, _)) => Err(InferError::AnotherLibrary {
+                path: library.display().to_string(),
+                loaded: path.display().to_string(),
+            }),
+            None => {
+                let runtime = Self::start(library)?;
+                *loaded = Some((library.to_path_buf(), runtime.clone()));
+                Ok(runtime)
+            }
+        }
+    }
+
+    fn start(library: &Path) -> Result<Self, InferError> {
         let path = || library.display().to_string();
         let builder = ort::init_from(library).map_err(|error| match error {
             LoadDynamicError::BadVersion { version_str, .. } => InferError::LibraryTooOld {

@@ -2,7 +2,7 @@
 //!
 //! The runtime decodes a payload before the handler sees it, and answers what it cannot decode
 //! with an error type of its own, a Rust type name. So the body is wrapped before that: JSON stays
-//! JSON, and what is none becomes a string that the handler refuses with the API's own code.
+//! JSON, and what is none becomes bytes that the handler refuses with the API's own code.
 
 use std::task::{Context, Poll};
 
@@ -16,21 +16,20 @@ use tower::{Layer, Service};
 pub(super) enum Event {
     /// Syntactically JSON.
     Json(Box<RawValue>),
-    /// Anything else, as text.
-    NotJson(String),
+    /// Anything else, byte for byte.
+    NotJson(Vec<u8>),
 }
 
 impl Event {
     fn of(body: &[u8]) -> Self {
-        serde_json::from_slice(body)
-            .map_or_else(|_| Self::NotJson(String::from_utf8_lossy(body).into_owned()), Self::Json)
+        serde_json::from_slice(body).map_or_else(|_| Self::NotJson(body.to_vec()), Self::Json)
     }
 
-    /// The payload's text.
-    pub(super) fn as_str(&self) -> &str {
+    /// The payload as it came.
+    pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Json(json) => json.get(),
-            Self::NotJson(text) => text,
+            Self::Json(json) => json.get().as_bytes(),
+            Self::NotJson(bytes) => bytes,
         }
     }
 }
@@ -83,13 +82,15 @@ mod tests {
         let body = br#"{"a": 1.50, "b": "\ud800", "a": 1e999}"#;
         let event = through_the_runtime(body);
         assert!(matches!(&event, Event::Json(_)));
-        assert_eq!(event.as_str().as_bytes(), body);
+        assert_eq!(event.as_bytes(), body);
     }
 
     #[test]
-    fn what_is_no_json_arrives_as_text() {
-        for body in [b"".as_slice(), b"{", b"hello", b"\xff\xfe", b"{} {}"] {
-            assert!(matches!(through_the_runtime(body), Event::NotJson(_)));
+    fn what_is_no_json_arrives_byte_for_byte() {
+        for body in [b"".as_slice(), b"{", b"hello", b"\xff\xfe", b"{\"a\": \"\xff\"}", b"{} {}"] {
+            let event = through_the_runtime(body);
+            assert!(matches!(&event, Event::NotJson(_)));
+            assert_eq!(event.as_bytes(), body);
         }
     }
 }

@@ -65,12 +65,12 @@ impl Handler {
         Self { service, is_cold: true }
     }
 
-    /// Answers one event, given as JSON text, and logs one line about it.
+    /// Answers one event, given as the bytes of a JSON document, and logs one line about it.
     ///
     /// # Errors
     /// - [`HandlerError::Service`] if the event is refused or the model fails.
     /// - [`HandlerError::Panic`] if the code does.
-    pub fn handle(&mut self, event: &str, request_id: &str) -> Result<Handled, HandlerError> {
+    pub fn handle(&mut self, event: &[u8], request_id: &str) -> Result<Handled, HandlerError> {
         let started = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| self.answer(event)))
             .unwrap_or(Err(HandlerError::Panic));
@@ -110,7 +110,7 @@ impl Handler {
         answer
     }
 
-    fn answer(&mut self, event: &str) -> Result<Handled, HandlerError> {
+    fn answer(&mut self, event: &[u8]) -> Result<Handled, HandlerError> {
         let event = parse_json(event)?;
         let request = SimilarityRequest::decode(event, self.service.limits())?;
         Ok(self.service.similarity(&request)?)
@@ -123,7 +123,7 @@ impl Handler {
 /// If the Runtime API cannot be reached.
 pub async fn run(mut handler: Handler) -> Result<(), lambda_runtime::Error> {
     let answer = service_fn(move |event: LambdaEvent<Event>| {
-        let answer = handler.handle(event.payload.as_str(), &event.context.request_id);
+        let answer = handler.handle(event.payload.as_bytes(), &event.context.request_id);
         ready(answer.map(|(response, _)| response))
     });
     Runtime::new(answer).layer(WrapBody).run().await

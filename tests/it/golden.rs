@@ -1,0 +1,93 @@
+//! The real model against vectors that sentence-transformers made.
+
+use semblance::api::{Limits, SimilarityRequest};
+use serde::Deserialize;
+
+use crate::support::{repository, with_service};
+
+/// Largest difference of one element of an embedding.
+const ELEMENT_TOLERANCE: f32 = 2e-5;
+/// Largest difference of a score.
+const SCORE_TOLERANCE: f32 = 1e-5;
+
+#[derive(Deserialize)]
+struct Golden {
+    example: Example,
+    texts: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+struct Example {
+    query: String,
+    scores: Vec<Score>,
+}
+
+#[derive(Deserialize)]
+struct Score {
+    text: String,
+    score: f32,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+    tokens: usize,
+    truncated: bool,
+    embedding: Vec<f32>,
+}
+
+fn golden() -> Golden {
+    let file = repository("tests/data/golden/all-minilm-l6-v2.json");
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+#[test]
+fn embeddings_are_those_of_sentence_transformers() {
+    let golden = golden();
+    assert!(golden.texts.len() >= 100);
+    let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
+    let embedded = with_service(|service| service.embed(&texts)).unwrap();
+    let mut largest = 0.0f32;
+    for (index, expected) in golden.texts.iter().enumerate() {
+        assert_eq!(embedded.tokens[index], (expected.tokens, expected.truncated), "{index}");
+        for (found, expected) in embedded.vectors.row(index).iter().zip(&expected.embedding) {
+            largest = largest.max((found - expected).abs());
+        }
+    }
+    println!("golden: {} texts, largest difference of an element {largest:e}", texts.len());
+    assert!(largest <= ELEMENT_TOLERANCE, "{largest:e}");
+}
+
+#[test]
+fn scores_of_one_query_in_ten_against_every_text_are_those_of_sentence_transformers() {
+    let golden = golden();
+    let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
+    let mut largest = 0.0f32;
+    // One query in ten: all would be the same embeddings, made a hundred times.
+    for (query, expected) in texts.iter().zip(&golden.texts).step_by(10) {
+        let request = SimilarityRequest::new(query.clone(), texts.clone(), &Limits::default());
+        let request = request.unwrap();
+        let (response, _) = with_service(|service| service.similarity(&request)).unwrap();
+        assert_eq!(response.scores.len(), texts.len());
+        for (text, score) in &response.scores {
+            let other = golden.texts.iter().find(|other| other.text == *text).unwrap();
+            let pairs = expected.embedding.iter().zip(&other.embedding);
+            let expected: f32 = pairs.map(|(a, b)| a * b).sum();
+            largest = largest.max((score - expected).abs());
+        }
+    }
+    println!("golden: largest difference of a score {largest:e}");
+    assert!(largest <= SCORE_TOLERANCE, "{largest:e}");
+}
+
+#[test]
+fn the_seeds_example_scores_as_sentence_transformers_does() {
+    let example = golden().example;
+    let texts = example.scores.iter().map(|score| score.text.clone()).collect();
+    let request = SimilarityRequest::new(example.query, texts, &Limits::default()).unwrap();
+    let (response, _) = with_service(|service| service.similarity(&request)).unwrap();
+    for ((text, score), expected) in response.scores.iter().zip(&example.scores) {
+        assert_eq!(*text, expected.text);
+        assert!((score - expected.score).abs() <= SCORE_TOLERANCE, "{score} {}", expected.score);
+    }
+}

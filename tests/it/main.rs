@@ -1,0 +1,15 @@
+//! Integration tests: the library, the command line, the function and the emulator, on the real
+//! model that `make model` builds.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "figures and tables are shown with --nocapture")]
+
+mod bundle;
+mod cli;
+mod emulator;
+mod golden;
+mod handler;
+mod imports;
+mod invariance;
+mod readme;
+mod start;
+mod support;
