@@ -165,6 +165,7 @@ module "sync" {
   concurrency    = var.concurrency
   lambda_timeout = var.lambda_timeout
   log_retention  = var.log_retention
+  tracing_config = { mode = "Active" }
   vpc_config     = var.vpc_config
 
   file_system_config = {

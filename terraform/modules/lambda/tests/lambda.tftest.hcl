@@ -1,0 +1,369 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  function_name = "semblance"
+  description   = "Scores sentences"
+  package       = { filename = "../../tests/fixtures/bootstrap.zip" }
+  vpc_config = {
+    subnet_ids         = ["subnet-0a", "subnet-0b"]
+    security_group_ids = ["sg-0a"]
+  }
+  file_system_config = {
+    efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a"
+    file_system_arn      = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0a"
+    local_mount_path     = "/mnt/models"
+  }
+}
+
+################################################################################
+# Defaults and wiring
+################################################################################
+
+run "defaults_are_the_seeds" {
+  assert {
+    condition = {
+      memory      = aws_lambda_function.this.memory_size
+      concurrency = aws_lambda_function.this.reserved_concurrent_executions
+      timeout     = aws_lambda_function.this.timeout
+      publish     = aws_lambda_function.this.publish
+      tracing     = aws_lambda_function.this.tracing_config[0].mode
+      retention   = aws_cloudwatch_log_group.this.retention_in_days
+    } == { memory = 1280, concurrency = 25, timeout = 120, publish = true, tracing = "Active", retention = 30 }
+    error_message = "memory 1280 MB, concurrency 25, timeout 120 s, publish, active tracing, 30 days of logs"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.handler == "bootstrap" && aws_lambda_function.this.architectures == tolist(["x86_64"])
+    error_message = "the package is an executable for Amazon Linux 2023"
+  }
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.this) + length(aws_appautoscaling_target.this) + length(aws_lambda_function_url.this) == 0 && output.function_url == null
+    error_message = "provisioned concurrency and a URL are asked for, not given"
+  }
+}
+
+run "logs_json_to_its_own_group" {
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].log_format == "JSON" && aws_lambda_function.this.logging_config[0].log_group == "/aws/lambda/semblance" && aws_cloudwatch_log_group.this.name == "/aws/lambda/semblance"
+    error_message = "the function logs JSON to the group that is created for it"
+  }
+}
+
+run "mounts_the_access_point_in_the_network" {
+  assert {
+    condition     = aws_lambda_function.this.file_system_config[0].arn == var.file_system_config.efs_access_point_arn && aws_lambda_function.this.file_system_config[0].local_mount_path == "/mnt/models"
+    error_message = "the access point is mounted where it was asked for"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-0a"])
+    error_message = "the function is in the subnets and groups that were given"
+  }
+}
+
+run "alias_follows_the_published_version" {
+  assert {
+    condition     = aws_lambda_alias.this.name == "live" && aws_lambda_alias.this.function_version == aws_lambda_function.this.version
+    error_message = "the alias points to the version that was published last"
+  }
+
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.this.qualifier == "live" && aws_lambda_function_event_invoke_config.this.maximum_event_age_in_seconds == 100 && aws_lambda_function_event_invoke_config.this.maximum_retry_attempts == 0
+    error_message = "asynchronous events of the alias wait 100 s and are not tried again"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.dead_letter_config[0].target_arn == aws_sqs_queue.this.arn && aws_sqs_queue.this.sqs_managed_sse_enabled
+    error_message = "what fails for good goes to an encrypted queue"
+  }
+}
+
+run "outputs_have_their_shapes" {
+  assert {
+    condition     = alltrue([for arn in [output.arn, output.alias_arn] : startswith(arn, "arn:aws:lambda:")]) && startswith(output.role_arn, "arn:aws:iam::") && startswith(output.invoke_arn, "arn:aws:apigateway:")
+    error_message = "ARNs are those of the function, its alias and its role"
+  }
+
+  assert {
+    condition     = output.name == "semblance" && output.version == "7" && output.alias_name == "live" && output.cloudwatch_logs_name == "/aws/lambda/semblance"
+    error_message = "names are passed on"
+  }
+}
+
+################################################################################
+# Permissions
+################################################################################
+
+run "role_may_do_only_what_the_function_does" {
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid => statement.Action if statement.Effect == "Allow" } == {
+      WriteLogs   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      WriteTraces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      ManageNetworkInterfaces = [
+        "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+      ]
+      MountFileSystem = ["elasticfilesystem:ClientMount"]
+      SendDeadLetters = "sqs:SendMessage"
+    }
+    error_message = "logs, traces, network interfaces, mounting and dead letters; nothing else, and no writing"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Resource if statement.Sid == "WriteLogs"] == ["arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/mock:*"]
+    error_message = "it may write to its own log group"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition.StringEquals["elasticfilesystem:AccessPointArn"] if statement.Sid == "MountFileSystem"] == [var.file_system_config.efs_access_point_arn]
+    error_message = "it may mount one access point"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition.ArnEquals["lambda:SourceFunctionArn"] if statement.Effect == "Deny"] == ["arn:aws:lambda:eu-central-1:123456789012:function:semblance"]
+    error_message = "the code itself may not touch network interfaces"
+  }
+}
+
+run "role_writes_and_more_only_when_asked" {
+  variables {
+    file_system_config = {
+      efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a"
+      file_system_arn      = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0a"
+      local_mount_path     = "/mnt/models"
+      writable             = true
+    }
+    policy = "{\"Statement\": [{\"Sid\": \"More\", \"Effect\": \"Allow\", \"Action\": \"s3:GetObject\", \"Resource\": \"*\"}]}"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Sid == "MountFileSystem"] == [["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]]
+    error_message = "a writable file system adds ClientWrite"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if statement.Sid == "More"] == ["s3:GetObject"]
+    error_message = "further statements are added"
+  }
+}
+
+################################################################################
+# Options of the alias
+################################################################################
+
+run "provisioned_concurrency_scales_on_the_alias" {
+  variables { alias = { provisioned_concurrency = { minimum = 2, maximum = 10 } } }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.this[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.this[0].provisioned_concurrent_executions == 2
+    error_message = "the minimum is kept warm on the alias"
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.this[0].resource_id == "function:semblance:live" && aws_appautoscaling_target.this[0].min_capacity == 2 && aws_appautoscaling_target.this[0].max_capacity == 10
+    error_message = "autoscaling moves it between minimum and maximum"
+  }
+
+  assert {
+    condition     = aws_appautoscaling_policy.this[0].target_tracking_scaling_policy_configuration[0].target_value == 0.7
+    error_message = "it aims at 70 % utilization"
+  }
+}
+
+run "url_is_signed_and_lets_named_principals_in" {
+  variables { alias = { function_url = { allowed_principal_arns = ["arn:aws:iam::210987654321:role/search"] } } }
+
+  assert {
+    condition     = aws_lambda_function_url.this[0].authorization_type == "AWS_IAM" && aws_lambda_function_url.this[0].qualifier == "live"
+    error_message = "the URL is the alias's, and asks for a signature"
+  }
+
+  assert {
+    condition     = sort([for permission in aws_lambda_permission.url : permission.action]) == tolist(["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"]) && alltrue([for permission in aws_lambda_permission.url : permission.principal == "arn:aws:iam::210987654321:role/search"])
+    error_message = "a named principal gets the two actions that a URL asks for"
+  }
+}
+
+run "unpublished_function_stays_on_latest" {
+  variables { publish = false }
+
+  assert {
+    condition     = !aws_lambda_function.this.publish
+    error_message = "publish is passed on"
+  }
+}
+
+run "concurrency_can_be_zero_or_unreserved" {
+  variables { concurrency = 0 }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 0
+    error_message = "0 switches the function off"
+  }
+}
+
+################################################################################
+# Rejected
+################################################################################
+
+run "reject_name_with_a_dot" {
+  command = plan
+  variables { function_name = "a.b" }
+  expect_failures = [var.function_name]
+}
+
+run "reject_long_description" {
+  command = plan
+  variables { description = "................................................................................................................................................................................................................................................................." }
+  expect_failures = [var.description]
+}
+
+run "reject_unknown_architecture" {
+  command = plan
+  variables { package = { filename = "../../tests/fixtures/bootstrap.zip", architecture = "riscv64" } }
+  expect_failures = [var.package]
+}
+
+run "reject_missing_package" {
+  command = plan
+  variables { package = { filename = "nowhere.zip" } }
+  expect_failures = [var.package]
+}
+
+run "reject_too_little_memory" {
+  command = plan
+  variables { memory_size = 127 }
+  expect_failures = [var.memory_size]
+}
+
+run "reject_fractions_of_memory" {
+  command = plan
+  variables { memory_size = 1280.5 }
+  expect_failures = [var.memory_size]
+}
+
+run "reject_negative_concurrency" {
+  command = plan
+  variables { concurrency = -2 }
+  expect_failures = [var.concurrency]
+}
+
+run "reject_timeout_over_a_quarter_of_an_hour" {
+  command = plan
+  variables { lambda_timeout = 901 }
+  expect_failures = [var.lambda_timeout]
+}
+
+run "reject_environment_of_lambdas_own" {
+  command = plan
+  variables { environment = { AWS_LAMBDA_FUNCTION_NAME = "x" } }
+  expect_failures = [var.environment]
+}
+
+run "reject_one_subnet" {
+  command = plan
+  variables { vpc_config = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] } }
+  expect_failures = [var.vpc_config]
+}
+
+run "reject_no_security_group" {
+  command = plan
+  variables { vpc_config = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = [] } }
+  expect_failures = [var.vpc_config]
+}
+
+run "reject_mount_path_outside_mnt" {
+  command = plan
+  variables {
+    file_system_config = {
+      efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a"
+      file_system_arn      = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0a"
+      local_mount_path     = "/opt/models"
+    }
+  }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_access_point_id" {
+  command = plan
+  variables {
+    file_system_config = {
+      efs_access_point_arn = "fsap-0a"
+      file_system_arn      = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0a"
+      local_mount_path     = "/mnt/models"
+    }
+  }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_policy_without_statement" {
+  command = plan
+  variables { policy = "{}" }
+  expect_failures = [var.policy]
+}
+
+run "reject_retention_that_cloudwatch_lacks" {
+  command = plan
+  variables { log_retention = 31 }
+  expect_failures = [var.log_retention]
+}
+
+run "reject_unknown_tracing_mode" {
+  command = plan
+  variables { tracing_config = { mode = "On" } }
+  expect_failures = [var.tracing_config]
+}
+
+run "reject_alias_of_digits" {
+  command = plan
+  variables { alias = { name = "1" } }
+  expect_failures = [var.alias]
+}
+
+run "reject_event_age_under_a_minute" {
+  command = plan
+  variables { alias = { event_age_in_seconds = 59 } }
+  expect_failures = [var.alias]
+}
+
+run "reject_three_retries" {
+  command = plan
+  variables { alias = { retry_attempts = 3 } }
+  expect_failures = [var.alias]
+}
+
+run "reject_maximum_below_minimum" {
+  command = plan
+  variables { alias = { provisioned_concurrency = { minimum = 3, maximum = 2 } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_full_utilization" {
+  command = plan
+  variables { alias = { provisioned_concurrency = { minimum = 1, maximum = 2, target_utilization = 1 } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_more_provisioned_than_reserved" {
+  command = plan
+  variables { alias = { provisioned_concurrency = { minimum = 1, maximum = 26 } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_provisioned_without_versions" {
+  command = plan
+  variables {
+    publish = false
+    alias   = { provisioned_concurrency = { minimum = 1, maximum = 2 } }
+  }
+  expect_failures = [var.alias]
+}
+
+run "reject_everyone_at_the_url" {
+  command = plan
+  variables { alias = { function_url = { allowed_principal_arns = ["*"] } } }
+  expect_failures = [var.alias]
+}

@@ -1,0 +1,152 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name    = "semblance-model-sync"
+  bundle  = "../../tests/fixtures/bundle"
+  package = { filename = "../../tests/fixtures/bootstrap.zip" }
+  vpc_config = {
+    subnet_ids         = ["subnet-0a", "subnet-0b"]
+    security_group_ids = ["sg-0a"]
+  }
+  file_system_config = {
+    efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a"
+    file_system_arn      = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0a"
+    local_mount_path     = "/mnt/models"
+  }
+}
+
+################################################################################
+# Defaults and wiring
+################################################################################
+
+run "objects_are_keyed_by_the_digest_of_the_manifest" {
+  assert {
+    condition     = output.digest == filesha256("../../tests/fixtures/bundle/bundle.json") && output.model_name == "tiny"
+    error_message = "the version is the sha256 of bundle.json"
+  }
+
+  assert {
+    condition = output.object_keys == {
+      graph     = "models/tiny/${output.digest}/model.onnx"
+      weights   = "models/tiny/${output.digest}/model.weights"
+      tokenizer = "models/tiny/${output.digest}/tokenizer.json"
+      manifest  = "models/tiny/${output.digest}/bundle.json"
+    }
+    error_message = "the manifest and every file that it lists are uploaded below model and digest"
+  }
+
+  assert {
+    condition     = alltrue([for object in aws_s3_object.this : object.source_hash == filesha256(object.source)])
+    error_message = "objects carry their files' sha256"
+  }
+}
+
+run "sync_is_invoked_for_every_digest" {
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.this.input) == { model_name = "tiny", digest = output.digest } && aws_lambda_invocation.this.triggers.digest == output.digest
+    error_message = "the event names model and digest, and the digest triggers it"
+  }
+
+  assert {
+    condition     = output.bundle_path == "/mnt/models/tiny/${output.digest}" && output.sync_result.copied
+    error_message = "the path is what the function will see"
+  }
+}
+
+run "bucket_is_private_versioned_encrypted_and_tls_only" {
+  assert {
+    condition     = aws_s3_bucket_public_access_block.this.block_public_acls && aws_s3_bucket_public_access_block.this.block_public_policy && aws_s3_bucket_public_access_block.this.ignore_public_acls && aws_s3_bucket_public_access_block.this.restrict_public_buckets
+    error_message = "every way to make it public is blocked"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.this.versioning_configuration[0].status == "Enabled" && one(one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
+    error_message = "it is versioned and encrypted"
+  }
+
+  assert {
+    condition     = jsondecode(aws_s3_bucket_policy.this.policy).Statement[0].Effect == "Deny" && jsondecode(aws_s3_bucket_policy.this.policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
+    error_message = "plain HTTP is denied"
+  }
+}
+
+run "bucket_name_is_made_of_any_function_name" {
+  variables { name = "Questn_similarity_classification_of_sentences" }
+
+  assert {
+    condition     = aws_s3_bucket.this.bucket_prefix == "questn-similarity-classification-of-"
+    error_message = "S3 takes lower case, no underscore, and at most 37 characters before its own"
+  }
+}
+
+run "prefix_and_versions_reach_bucket_and_function" {
+  variables {
+    prefix        = "team/models"
+    keep_versions = 5
+  }
+
+  assert {
+    condition     = output.object_keys.manifest == "team/models/tiny/${output.digest}/bundle.json"
+    error_message = "the prefix comes first"
+  }
+}
+
+################################################################################
+# Rejected
+################################################################################
+
+run "reject_folder_without_manifest" {
+  command = plan
+  variables { bundle = "../../tests/fixtures" }
+  expect_failures = [var.bundle]
+}
+
+run "reject_file_that_differs_from_the_manifest" {
+  command = plan
+  variables { bundle = "../../tests/fixtures/damaged" }
+  expect_failures = [aws_s3_object.this["weights"]]
+}
+
+run "reject_manifest_of_another_schema" {
+  command = plan
+  variables { bundle = "../../tests/fixtures/newer" }
+  expect_failures = [aws_s3_object.this]
+}
+
+run "reject_file_outside_the_bundle" {
+  command = plan
+  variables { bundle = "../../tests/fixtures/escaping" }
+  expect_failures = [aws_s3_object.this["graph"]]
+}
+
+run "reject_name_that_begins_with_a_hyphen" {
+  command = plan
+  variables { name = "-sync" }
+  expect_failures = [var.name]
+}
+
+run "reject_prefix_with_a_slash_at_the_end" {
+  command = plan
+  variables { prefix = "models/" }
+  expect_failures = [var.prefix]
+}
+
+run "reject_objects_kept_for_no_day" {
+  command = plan
+  variables { noncurrent_days = 0 }
+  expect_failures = [var.noncurrent_days]
+}
+
+run "reject_a_sync_that_is_switched_off" {
+  command = plan
+  variables { concurrency = 0 }
+  expect_failures = [var.concurrency]
+}
+
+run "reject_keeping_no_version" {
+  command = plan
+  variables { keep_versions = 0 }
+  expect_failures = [var.keep_versions]
+}

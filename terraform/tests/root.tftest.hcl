@@ -1,0 +1,204 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  artifacts = {
+    similarity = "tests/fixtures/bootstrap.zip"
+    model_sync = "tests/fixtures/bootstrap.zip"
+    bundle     = "tests/fixtures/bundle"
+  }
+}
+
+override_data {
+  target = module.network[0].data.aws_subnet.brought["subnet-0a"]
+  values = { id = "subnet-0a", availability_zone = "eu-central-1a", vpc_id = "vpc-0a" }
+}
+
+override_data {
+  target = module.network[0].data.aws_subnet.brought["subnet-0b"]
+  values = { id = "subnet-0b", availability_zone = "eu-central-1b", vpc_id = "vpc-0a" }
+}
+
+override_data {
+  target = module.network[0].data.aws_subnet.brought["subnet-0c"]
+  values = { id = "subnet-0c", availability_zone = "eu-central-1b", vpc_id = "vpc-0a" }
+}
+
+################################################################################
+# Wiring
+################################################################################
+
+run "every_default_works_together" {
+  assert {
+    condition     = output.function_name == "semblance" && output.model_sync_function_name == "semblance-model-sync" && output.function_url == null
+    error_message = "the names follow from one"
+  }
+
+  assert {
+    condition     = output.model_name == "tiny" && output.model_digest == filesha256("tests/fixtures/bundle/bundle.json") && output.model_sync_result.copied
+    error_message = "the model is the bundle's"
+  }
+
+  assert {
+    condition     = length(output.subnet_ids) == 2 && length(module.network) == 1 && length(module.efs) == 1
+    error_message = "network and file system are created"
+  }
+}
+
+run "network_by_id_keeps_our_file_system" {
+  variables {
+    vpc_config = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] }
+  }
+
+  assert {
+    condition     = output.subnet_ids == tolist(["subnet-0a", "subnet-0b"]) && sort(keys(module.efs[0].mount_target_id_by_zone)) == tolist(["eu-central-1a", "eu-central-1b"])
+    error_message = "the functions and the mount targets are in the brought subnets"
+  }
+
+  assert {
+    condition     = module.network[0].s3_endpoint_id == null && module.network[0].function_security_group_ids == tolist(["sg-0a"])
+    error_message = "no endpoint is made where no route table was given"
+  }
+}
+
+run "file_system_by_access_point_creates_no_network" {
+  variables {
+    function_name = "questn_similarity_classification"
+    vpc_config    = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] }
+    file_system_config = {
+      efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0fedcba9876543210"
+      local_mount_path     = "/mnt/knn"
+    }
+  }
+
+  assert {
+    condition     = length(module.network) == 0 && length(module.efs) == 0
+    error_message = "a brought file system brings its network"
+  }
+
+  assert {
+    condition     = data.aws_efs_access_point.brought[0].access_point_id == "fsap-0fedcba9876543210" && output.file_system_arn == "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-0fedcba9876543210"
+    error_message = "the file system is found by its access point"
+  }
+
+  assert {
+    condition     = local.reader_access_point_arn == local.writer_access_point_arn
+    error_message = "one access point serves both unless another is given for writing"
+  }
+
+  assert {
+    condition     = module.model.bundle_path == "/mnt/knn/tiny/${output.model_digest}"
+    error_message = "both functions see the model below the mount path"
+  }
+}
+
+################################################################################
+# Rejected
+################################################################################
+
+run "reject_name_too_long_for_its_suffixes" {
+  command = plan
+  variables { function_name = "a12345678901234567890123456789012345678901234567890123" }
+  expect_failures = [var.function_name]
+}
+
+run "reject_long_description" {
+  command = plan
+  variables { description = "................................................................................................................................................................................................................................................................." }
+  expect_failures = [var.description]
+}
+
+run "reject_too_much_memory" {
+  command = plan
+  variables { memory_size = 10241 }
+  expect_failures = [var.memory_size]
+}
+
+run "reject_too_much_concurrency" {
+  command = plan
+  variables { concurrency = 1001 }
+  expect_failures = [var.concurrency]
+}
+
+run "reject_no_time_at_all" {
+  command = plan
+  variables { lambda_timeout = 0 }
+  expect_failures = [var.lambda_timeout]
+}
+
+run "reject_environment_name_with_a_hyphen" {
+  command = plan
+  variables { environment = { MAX-TEXTS = "10" } }
+  expect_failures = [var.environment]
+}
+
+run "reject_another_bundle_in_the_environment" {
+  command = plan
+  variables { environment = { SEMBLANCE_BUNDLE = "/mnt/models/other" } }
+  expect_failures = [var.environment]
+}
+
+run "reject_unknown_architecture" {
+  command = plan
+  variables {
+    artifacts = {
+      similarity   = "tests/fixtures/bootstrap.zip"
+      model_sync   = "tests/fixtures/bootstrap.zip"
+      bundle       = "tests/fixtures/bundle"
+      architecture = "amd64"
+    }
+  }
+  expect_failures = [var.artifacts]
+}
+
+run "reject_mount_path_outside_mnt" {
+  command = plan
+  variables { file_system_config = { local_mount_path = "/models" } }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_mount_path_two_folders_deep" {
+  command = plan
+  variables { file_system_config = { local_mount_path = "/mnt/efs/models" } }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_access_point_id" {
+  command = plan
+  variables {
+    vpc_config         = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] }
+    file_system_config = { efs_access_point_arn = "fsap-0a" }
+  }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_writer_without_reader" {
+  command = plan
+  variables { file_system_config = { writer_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a" } }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_file_system_without_its_network" {
+  command = plan
+  variables { file_system_config = { efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a" } }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_retention_that_cloudwatch_lacks" {
+  command = plan
+  variables { log_retention = 10 }
+  expect_failures = [var.log_retention]
+}
+
+run "reject_unknown_tracing_mode" {
+  command = plan
+  variables { tracing_config = { mode = "active" } }
+  expect_failures = [var.tracing_config]
+}
+
+run "reject_tags_of_awss_own" {
+  command = plan
+  variables { tags = { "aws:team" = "search" } }
+  expect_failures = [var.tags]
+}
