@@ -27,6 +27,7 @@ class Checkpoint:
     token_types: int = 2
     labels: int | None = None
     seed: int = 0
+    epsilon: float = 1e-12
     hidden_act: str = "gelu"
     pooling: str = "pooling_mode_mean_tokens"
     normalize: bool = True
@@ -44,7 +45,7 @@ class Checkpoint:
                 "hidden_act": self.hidden_act,
                 "hidden_size": self.hidden,
                 "intermediate_size": self.wide,
-                "layer_norm_eps": 1e-12,
+                "layer_norm_eps": self.epsilon,
                 "max_position_embeddings": self.positions,
                 "num_attention_heads": self.heads,
                 "num_hidden_layers": self.layers,

@@ -16,7 +16,9 @@ _erf = np.vectorize(math.erf)
 
 def gelu_tanh(x: Doubles) -> Doubles:
     """The approximation of Gelu by tanh."""
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    inner: Doubles = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    approximated: Doubles = 0.5 * x * (1 + np.tanh(inner))
+    return approximated
 
 
 ACTIVATIONS: dict[str, Callable[[Doubles], Doubles]] = {
@@ -41,7 +43,7 @@ def token_embeddings(
 
     def norm(x: Doubles, name: str) -> Doubles:
         centred = x - x.mean(-1, keepdims=True)
-        scaled: Doubles = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12)
+        scaled: Doubles = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + model.epsilon)
         return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
     def split(x: Doubles) -> Doubles:

@@ -36,6 +36,17 @@ def test_token_embeddings_are_those_of_the_definition(make: Build, shape: dict[s
     assert np.abs(found - expected)[mask].max() < TOLERANCE
 
 
+@pytest.mark.parametrize("epsilon", [1e-12, 1e-5, 0.1])
+def test_the_epsilon_of_the_layer_norms_is_the_one_of_the_config(
+    make: Build, epsilon: float
+) -> None:
+    model = Checkpoint(epsilon=epsilon)
+    batch = random_batch(model)
+    expected = reference.token_embeddings(model, **batch)
+    mask = batch["attention_mask"] == 1
+    assert np.abs(run(make(model).session(), batch) - expected)[mask].max() < TOLERANCE
+
+
 @pytest.mark.parametrize("activation", sorted(reference.ACTIVATIONS))
 def test_every_accepted_activation_is_the_one_named(make: Build, activation: str) -> None:
     model = Checkpoint(hidden_act=activation)

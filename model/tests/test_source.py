@@ -8,10 +8,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from checkpoint import Checkpoint
 from conftest import REPOSITORY
-from semblance_model import source
+from semblance_model import hub, source
 from semblance_model.build import Order, build
 from semblance_model.refusal import Refusal
 
@@ -223,6 +228,28 @@ def test_without_a_network_the_refusal_says_what_could_not_be_reached(tmp_path: 
     )
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RepositoryNotFoundError, "source.hub_not_found"),
+        (RevisionNotFoundError, "source.hub_not_found"),
+        (EntryNotFoundError, "source.file_missing"),
+        (ConnectionError, "source.hub_unreachable"),
+    ],
+)
+def test_what_the_hub_answers_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception], code: str
+) -> None:
+    def download(*_: object, **__: object) -> str:
+        # These two carry the answer of the hub, which nothing here looks at.
+        raise error.__new__(error)
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    with pytest.raises(Refusal, match="owner/name, revision v1") as caught:
+        hub.HubSource("owner/name", "v1")
+    assert caught.value.code == code
 
 
 def test_without_the_extra_the_refusal_says_what_to_install(
