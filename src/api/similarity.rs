@@ -133,6 +133,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::Kind;
 
     fn decode(event: Value) -> Result<SimilarityRequest, RequestError> {
         SimilarityRequest::decode(event, &Limits { texts: 3, text_bytes: 8 })

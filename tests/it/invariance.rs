@@ -32,7 +32,8 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
     let among = with_service(|service| service.embed(&texts)).unwrap().vectors;
     let mut largest = 0.0f32;
     for probe in &probes {
-        let alone = with_service(|service| service.embed(&[probe.clone()])).unwrap().vectors;
+        let alone =
+            with_service(|service| service.embed(std::slice::from_ref(probe))).unwrap().vectors;
         let place = texts.iter().position(|text| text == probe).unwrap();
         for (a, b) in alone.row(0).iter().zip(among.row(place)) {
             largest = largest.max((a - b).abs());

@@ -10,6 +10,9 @@ mod golden;
 mod handler;
 mod imports;
 mod invariance;
+mod package;
 mod readme;
+#[path = "../support/runtime_api.rs"]
+mod runtime_api;
 mod start;
 mod support;
