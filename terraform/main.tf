@@ -62,6 +62,9 @@ module "model" {
   bundle        = var.artifacts.bundle
   log_retention = var.log_retention
 
+  # An account too small to reserve from is too small for both.
+  concurrency = var.concurrency == -1 ? -1 : 2
+
   package = {
     filename     = var.artifacts.model_sync
     architecture = var.artifacts.architecture

@@ -1,45 +1,65 @@
-"""What the tests share: a cloud, a terraform, and the report of a real apply."""
+"""What the tests share: a cloud, terraform, and the report of what the deployment did."""
 
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cloud.client import CloudClient
-from tests.terraform import REPOSITORY, Terraform
+from tests.deployment import Deployment
+from tests.terraform import REPOSITORY, Terraform, TerraformError
 
-_report = pytest.StashKey[list[str]]()
+Report = Callable[[str], None]
+
+_LINE = "deployment"
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[CloudClient]:
     """A cloud of the module's own, with this Python visible to its functions."""
-    state = Path(tempfile.mkdtemp(prefix="cloud-"))
-    try:
-        with CloudClient(state, exposed=[Path(sys.base_prefix)]) as client:
-            yield client
-    finally:
-        shutil.rmtree(state, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="cloud-", ignore_cleanup_errors=True) as state,
+        CloudClient(Path(state), exposed=[Path(sys.base_prefix)]) as client,
+    ):
+        yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """Terraform with the provider at hand, working on a copy of `terraform/`."""
-    return Terraform(REPOSITORY / "terraform", tmp_path_factory.mktemp("terraform"))
+    return Terraform(tmp_path_factory.mktemp("configuration"))
 
 
-@pytest.fixture(scope="session")
-def report(request: pytest.FixtureRequest) -> list[str]:
-    """Lines to print when all is done: counts, times, what a user sees."""
-    return request.config.stash.setdefault(_report, [])
+@pytest.fixture(scope="module")
+def deployment(cloud: CloudClient, terraform: Terraform) -> Deployment:
+    """The unmodified root module, initialised, on a cloud of its own."""
+    for built in (
+        "target/lambda/similarity/bootstrap.zip",
+        "target/lambda/model-sync/bootstrap.zip",
+        "build/model/default/bundle.json",
+    ):
+        if not (REPOSITORY / built).is_file():
+            raise TerraformError(f"{built} is not there; `make model package` builds it")
+    return Deployment(cloud, terraform)
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Adds a line to what is printed when all is done."""
+    return lambda line: record_property(_LINE, line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the report, whether the tests passed or not."""
-    lines = terminalreporter.config.stash.get(_report, [])
+    """Print what the tests reported, whether they passed or not."""
+    lines = [
+        str(value)
+        for outcome in ("passed", "failed")
+        for result in terminalreporter.stats.get(outcome, [])
+        for name, value in getattr(result, "user_properties", [])
+        if name == _LINE
+    ]
     if lines:
         terminalreporter.section("what the deployment did")
         for line in lines:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+MODULES = [".", *sorted(f"modules/{p.name}" for p in (REPOSITORY / "terraform/modules").iterdir())]
 
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64")
 _SEARCHED_DEPTH = 3
@@ -35,16 +36,16 @@ class Run:
 class Terraform:
     """Commands in a copy of the configuration, so that nothing is left in the original."""
 
-    def __init__(self, source: Path, scratch: Path):
+    def __init__(self, scratch: Path):
         self.binary = shutil.which("terraform")
         if self.binary is None:
             raise TerraformError("terraform is not on the PATH; version 1.9 or later is needed")
         self.folder = scratch / "terraform"
-        shutil.copytree(
-            source,
-            self.folder,
-            ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars"),
-        )
+        left_out = shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars")
+        shutil.copytree(REPOSITORY / "terraform", self.folder, ignore=left_out)
+        # The defaults name the zips and the bundle from where the configuration lies.
+        for built in ("target", "build"):
+            (scratch / built).symlink_to(REPOSITORY / built)
         # A 500 of the local cloud is a bug to see now, not to retry for minutes.
         (self.folder / "local_override.tf").write_text('provider "aws" {\n  max_retries = 2\n}\n')
         self._config = scratch / "cli.tfrc"

@@ -1,0 +1,127 @@
+"""The root module applied to a local cloud: the steps of a deployment, and what it holds."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloud.client import CloudClient, Invocation
+from tests.terraform import REPOSITORY, Run, Terraform
+
+EVENT = json.loads((REPOSITORY / "tests/events/london.json").read_text())
+GOLDEN = json.loads((REPOSITORY / "tests/data/golden/all-minilm-l6-v2.json").read_text())
+BUNDLE = REPOSITORY / "build/model/default"
+
+# The graph runs other kernels than the golden file's torch did, in float32.
+TOLERANCE = 1e-5
+
+_PLAIN = ("-input=false", "-no-color")
+
+
+class Deployment:
+    """One state of the root module on one cloud."""
+
+    def __init__(self, cloud: CloudClient, terraform: Terraform):
+        self.cloud = cloud
+        self.terraform = terraform
+        self.init_seconds = self._run("init", "-lockfile=readonly").seconds
+
+    def plan(self, variables: Mapping[str, Any] | None = None) -> Run:
+        """Plan; exit status 0 if there is nothing to do, 2 if there is, 1 if it is wrong."""
+        return self._run("plan", "-detailed-exitcode", *_vars(variables), expect=(0, 1, 2))
+
+    def apply(
+        self,
+        variables: Mapping[str, Any] | None = None,
+        replace: str | None = None,
+        *,
+        fails: bool = False,
+    ) -> Run:
+        """Apply; with `fails`, only a failed apply will do."""
+        replaced = [f"-replace={replace}"] if replace else []
+        return self._run(
+            "apply", "-auto-approve", *replaced, *_vars(variables), expect=(1,) if fails else (0,)
+        )
+
+    def destroy(self, variables: Mapping[str, Any] | None = None) -> Run:
+        """Destroy everything."""
+        return self._run("destroy", "-auto-approve", *_vars(variables))
+
+    def outputs(self) -> dict[str, Any]:
+        """The root module's outputs."""
+        described = self.terraform.json("output", "-json", environment=self.cloud.environment)
+        return {name: output["value"] for name, output in described.items()}
+
+    def resources(self) -> list[str]:
+        """Addresses of every managed resource in the state."""
+        lines = self.terraform.run("state", "list", environment=self.cloud.environment).output
+        return [line for line in lines.split() if ".data." not in f".{line}"]
+
+    @property
+    def file_system(self) -> str:
+        """Id of the file system."""
+        return str(self.outputs()["file_system_arn"].split("/")[-1])
+
+    def models(self) -> Path:
+        """Folder behind the access points' root."""
+        return self.cloud.folder(self.file_system) / "models"
+
+    def score(self, qualifier: str = "live") -> Invocation:
+        """Invoke the similarity function with the seed's event."""
+        return self.cloud.invoke("semblance", EVENT, qualifier)
+
+    def sync(self, digest: str) -> Invocation:
+        """Invoke the sync function as an apply does."""
+        event = {"model_name": self.outputs()["model_name"], "digest": digest}
+        return self.cloud.invoke("semblance-model-sync", event, "live")
+
+    def _run(self, command: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> Run:
+        return self.terraform.run(
+            command, *_PLAIN, *arguments, environment=self.cloud.environment, expect=expect
+        )
+
+
+def digest_of(bundle: Path) -> str:
+    """Version of a bundle."""
+    return hashlib.sha256((bundle / "bundle.json").read_bytes()).hexdigest()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, path => sha256."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def another_bundle(target: Path) -> Path:
+    """The default bundle with a manifest, and so a version, of its own."""
+    target.mkdir(parents=True)
+    for file in BUNDLE.resolve().iterdir():
+        shutil.copyfile(file, target / file.name)
+    manifest = json.loads((target / "bundle.json").read_text())
+    manifest["source"] = "folder:another"
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    (target / "bundle.json").write_text(text)
+    return target
+
+
+def scores_are_the_golden_ones(answer: Invocation) -> bool:
+    """Whether the seed's event was answered as sentence-transformers would, best first."""
+    expected = [(row["text"], row["score"]) for row in GOLDEN["example"]["scores"]]
+    scores = answer.payload["Scores"]
+    return len(scores) == len(expected) and all(
+        text == wanted and abs(score - number) <= TOLERANCE
+        for (text, score), (wanted, number) in zip(scores, expected, strict=True)
+    )
+
+
+def _vars(variables: Mapping[str, Any] | None) -> list[str]:
+    arguments = []
+    for name, value in (variables or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        arguments += ["-var", f"{name}={text}"]
+    return arguments

@@ -1,0 +1,561 @@
+"""The whole story: apply, copy, score, update, roll back, permissions, failures, destroy.
+
+The tests run in the order they stand in, each on what the former left behind.
+"""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cloud.client import Invocation
+from tests.conftest import Report
+from tests.deployment import (
+    BUNDLE,
+    Deployment,
+    another_bundle,
+    contents,
+    digest_of,
+    scores_are_the_golden_ones,
+)
+
+pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("apply")]
+
+MODEL = "all-minilm-l6-v2"
+OLD = digest_of(BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def new_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return another_bundle(tmp_path_factory.mktemp("bundles") / "new")
+
+
+def alias_version(deployment: Deployment) -> str:
+    alias = deployment.cloud.aws("lambda").get_alias(FunctionName="semblance", Name="live")
+    return str(alias["FunctionVersion"])
+
+
+# --- From nothing to an answer --------------------------------------------------------
+
+
+def test_one_apply_creates_everything(deployment: Deployment, report: Report) -> None:
+    plan = deployment.plan()
+    assert plan.status == 2, plan.output
+    apply = deployment.apply()
+    count = len(deployment.resources())
+    assert f"Apply complete! Resources: {count} added, 0 changed, 0 destroyed." in apply.output
+    report(f"init {deployment.init_seconds:.0f} s, plan {plan.seconds:.0f} s")
+    report(f"apply: {count} resources in {apply.seconds:.0f} s")
+
+
+def test_the_sync_function_copied_the_bundle_to_the_file_system(
+    deployment: Deployment, report: Report
+) -> None:
+    outputs = deployment.outputs()
+    result = outputs["model_sync_result"]
+    report(f"model_sync_result: {json.dumps(result)}")
+    expected = contents(BUNDLE.resolve())
+    assert contents(deployment.models() / MODEL) == {
+        f"{OLD}/{name}": digest for name, digest in expected.items()
+    }
+    assert (outputs["model_name"], outputs["model_digest"]) == (MODEL, OLD)
+    assert result["copied"] is True
+    assert result["path"] == f"/mnt/models/{MODEL}/{OLD}"
+    assert result["bytes"] == sum(file.stat().st_size for file in BUNDLE.resolve().iterdir())
+
+
+def test_the_copy_belongs_to_the_writer_and_can_be_read_by_others(deployment: Deployment) -> None:
+    files = deployment.cloud.files(deployment.file_system)
+    copied = {path: entry for path, entry in files.items() if path.startswith(f"models/{MODEL}/")}
+    assert {entry["uid"] for entry in copied.values()} == {1000}
+    assert all(entry["mode"] & 0o004 for entry in copied.values())
+
+
+def test_the_function_scores_the_seeds_event(deployment: Deployment, report: Report) -> None:
+    answer = deployment.score()
+    report(f"scores: {json.dumps(answer.payload)}")
+    assert answer.function_error is None and answer.version == "1"
+    assert scores_are_the_golden_ones(answer)
+
+
+def test_a_second_plan_is_empty(deployment: Deployment, report: Report) -> None:
+    plan = deployment.plan()
+    report(f"second plan: {plan.seconds:.0f} s, {plan.output.strip().splitlines()[-4]}")
+    assert plan.status == 0, plan.output
+
+
+def test_the_function_has_the_configuration_of_the_seed(deployment: Deployment) -> None:
+    api = deployment.cloud.aws("lambda")
+    function = api.get_function(FunctionName="semblance", Qualifier="live")
+    configuration = function["Configuration"]
+    assert function["Concurrency"]["ReservedConcurrentExecutions"] == 25
+    assert (configuration["MemorySize"], configuration["Timeout"]) == (1280, 120)
+    assert configuration["TracingConfig"] == {"Mode": "Active"}
+    assert configuration["FileSystemConfigs"][0]["LocalMountPath"] == "/mnt/models"
+    assert configuration["LoggingConfig"]["LogFormat"] == "JSON"
+    assert configuration["DeadLetterConfig"]["TargetArn"].endswith(":semblance-dead-letters")
+    assert configuration["Environment"]["Variables"] == {
+        "SEMBLANCE_BUNDLE": f"/mnt/models/{MODEL}/{OLD}"
+    }
+    logs = deployment.cloud.aws("logs").describe_log_groups()["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in logs} == {
+        "/aws/lambda/semblance": 30,
+        "/aws/lambda/semblance-model-sync": 30,
+    }
+
+
+def test_both_functions_logged_json_to_their_groups(deployment: Deployment) -> None:
+    for group in ("/aws/lambda/semblance", "/aws/lambda/semblance-model-sync"):
+        lines = deployment.cloud.logs(group)
+        kinds = [json.loads(line).get("type") for line in lines]
+        assert "platform.report" in kinds
+        assert None in kinds, f"{group} has lines of the function's own"
+
+
+# --- Network --------------------------------------------------------------------------
+
+
+def test_nothing_leads_out_of_the_network(deployment: Deployment) -> None:
+    ec2 = deployment.cloud.aws("ec2")
+    subnet_id = deployment.outputs()["subnet_ids"][0]
+    vpc = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["VpcId"]
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+    attached = [{"Name": "attachment.vpc-id", "Values": [vpc]}]
+    assert ec2.describe_internet_gateways(Filters=attached)["InternetGateways"] == []
+    assert ec2.describe_nat_gateways(Filters=of_vpc)["NatGateways"] == []
+    endpoints = ec2.describe_vpc_endpoints(Filters=of_vpc)["VpcEndpoints"]
+    assert [endpoint["ServiceName"] for endpoint in endpoints] == ["com.amazonaws.eu-central-1.s3"]
+    tables = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"]
+    serving = {
+        association["SubnetId"]
+        for table in tables
+        if table["RouteTableId"] in endpoints[0]["RouteTableIds"]
+        for association in table["Associations"]
+        if "SubnetId" in association
+    }
+    assert serving == set(deployment.outputs()["subnet_ids"])
+    for group in ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]:
+        rules = group["IpPermissions"] + group["IpPermissionsEgress"]
+        if group["GroupName"] == "default":
+            assert rules == []
+        assert not [rule for rule in rules if rule["IpRanges"] or rule["Ipv6Ranges"]], group
+        assert {rule["FromPort"] for rule in rules} <= {443, 2049}
+
+
+# --- Permissions ----------------------------------------------------------------------
+
+
+def test_both_roles_may_do_only_what_they_need(deployment: Deployment, report: Report) -> None:
+    iam = deployment.cloud.aws("iam")
+    outputs = deployment.outputs()
+    allowed = {}
+    for function, arn in (
+        ("similarity", outputs["role_arn"]),
+        ("model-sync", outputs["model_sync_role_arn"]),
+    ):
+        name = arn.split("/")[-1]
+        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["function"]
+        document = iam.get_role_policy(RoleName=name, PolicyName="function")["PolicyDocument"]
+        report(f"role of {function}:")
+        for line in json.dumps(document, indent=2).splitlines():
+            report(f"  {line}")
+        allowed[function] = {
+            action
+            for statement in document["Statement"]
+            if statement["Effect"] == "Allow"
+            for action in as_list(statement["Action"])
+        }
+        unbounded = {
+            statement["Sid"]
+            for statement in document["Statement"]
+            if statement["Effect"] == "Allow" and "*" in as_list(statement["Resource"])
+        }
+        assert unbounded == {"WriteTraces", "ManageNetworkInterfaces"}
+    assert allowed["model-sync"] - allowed["similarity"] == {
+        "elasticfilesystem:ClientWrite",
+        "s3:GetObject",
+        "s3:ListBucket",
+    }
+    assert not [action for action in allowed["similarity"] if "*" in action]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@contextmanager
+def enforced_iam(deployment: Deployment) -> Iterator[None]:
+    deployment.cloud.enforce_iam(0)
+    try:
+        yield
+    finally:
+        deployment.cloud.enforce_iam(float("inf"))
+
+
+def test_iam_allows_what_they_do_and_denies_the_rest(
+    deployment: Deployment, report: Report
+) -> None:
+    cloud, outputs = deployment.cloud, deployment.outputs()
+    bucket = outputs["bucket_name"]
+    key = f"models/{MODEL}/{OLD}/bundle.json"
+    roles = {}
+    for function, arn in (
+        ("similarity", outputs["role_arn"]),
+        ("model-sync", outputs["model_sync_role_arn"]),
+    ):
+        session = cloud.aws("sts").assume_role(RoleArn=arn, RoleSessionName="test")
+        roles[function] = session["Credentials"]
+    operator = administrator(deployment)
+    cloud.aws("s3").put_object(Bucket=bucket, Key="elsewhere/file", Body=b"")
+
+    def may(function: str, service: str, operation: str, **arguments: Any) -> bool:
+        try:
+            getattr(cloud.aws(service, roles[function]), operation)(**arguments)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            assert code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), code
+            return False
+        return True
+
+    asked = [
+        ("model-sync", True, "s3", "get_object", {"Bucket": bucket, "Key": key}),
+        ("model-sync", True, "s3", "head_object", {"Bucket": bucket, "Key": key}),
+        ("model-sync", True, "s3", "list_objects_v2", {"Bucket": bucket, "Prefix": "models/x"}),
+        ("model-sync", False, "s3", "list_objects_v2", {"Bucket": bucket}),
+        ("model-sync", False, "s3", "get_object", {"Bucket": bucket, "Key": "elsewhere/file"}),
+        ("model-sync", False, "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": b""}),
+        ("model-sync", False, "s3", "delete_object", {"Bucket": bucket, "Key": key}),
+        ("model-sync", False, "lambda", "list_functions", {}),
+        ("similarity", False, "s3", "get_object", {"Bucket": bucket, "Key": key}),
+        ("similarity", False, "s3", "list_buckets", {}),
+        ("similarity", False, "lambda", "invoke", {"FunctionName": "semblance-model-sync"}),
+        ("similarity", False, "efs", "describe_file_systems", {}),
+        ("similarity", False, "iam", "list_roles", {}),
+    ]
+    with enforced_iam(deployment):
+        answers = [may(role, api, name, **arguments) for role, _, api, name, arguments in asked]
+        # The functions themselves, with their roles' credentials and nothing else.
+        shutil.rmtree(deployment.models() / MODEL / OLD)
+        cloud.recycle("semblance-model-sync")
+        event = json.dumps({"model_name": MODEL, "digest": OLD}).encode()
+        copied = cloud.aws("lambda", operator).invoke(
+            FunctionName="semblance-model-sync", Payload=event
+        )
+        result = json.loads(copied["Payload"].read())
+    for (role, _, api, name, arguments), answer in zip(asked, answers, strict=True):
+        shown = ", ".join(str(value) for value in arguments.values() if value != b"")
+        report(f"{role}: {api} {name} {shown}: {'allowed' if answer else 'denied'}")
+    assert answers == [expected for _, expected, *_ in asked]
+    assert result.get("copied") is True, result
+    cloud.aws("s3").delete_object(Bucket=bucket, Key="elsewhere/file")
+    purge(deployment, bucket, "elsewhere/file")
+
+
+def administrator(deployment: Deployment) -> dict[str, str]:
+    """Keys of a user who may do everything: who calls while IAM is enforced."""
+    iam = deployment.cloud.aws("iam")
+    iam.create_user(UserName="operator")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iam.put_user_policy(UserName="operator", PolicyName="all", PolicyDocument=document)
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    return {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"]}
+
+
+def purge(deployment: Deployment, bucket: str, key: str) -> None:
+    """Remove every version of an object that the test itself put there."""
+    s3 = deployment.cloud.aws("s3")
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=key)
+    for version in listed.get("Versions", []) + listed.get("DeleteMarkers", []):
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def test_the_similarity_function_cannot_write_to_the_file_system(deployment: Deployment) -> None:
+    efs = deployment.cloud.aws("efs")
+    policy = json.loads(
+        efs.describe_file_system_policy(FileSystemId=deployment.file_system)["Policy"]
+    )
+    by_name = {statement["Sid"]: statement for statement in policy["Statement"]}
+    outputs = deployment.outputs()
+    assert by_name["ReadThroughAccessPoint"]["Principal"] == {"AWS": outputs["role_arn"]}
+    assert by_name["ReadThroughAccessPoint"]["Action"] == "elasticfilesystem:ClientMount"
+    assert by_name["DenyWritingToReaders"]["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": outputs["model_sync_role_arn"]}
+    }
+    assert by_name["DenyUnencrypted"]["Effect"] == "Deny"
+
+
+# --- Failures of a copy: nothing that was there is touched ----------------------------
+
+
+@contextmanager
+def missing_folder(deployment: Deployment) -> Iterator[Path]:
+    """The model's folder set aside, as if it had never been copied; put back afterwards."""
+    folder = deployment.models() / MODEL / OLD
+    aside = deployment.cloud.state / "aside"
+    shutil.move(folder, aside)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.move(aside, folder)
+
+
+def code_of(answer: Invocation) -> str | None:
+    return answer.payload.get("errorType") if answer.function_error else None
+
+
+def test_an_object_that_is_missing_fails_the_copy(deployment: Deployment, report: Report) -> None:
+    bucket = deployment.outputs()["bucket_name"]
+    s3 = deployment.cloud.aws("s3")
+    key = f"models/{MODEL}/{OLD}/tokenizer.json"
+    with missing_folder(deployment) as folder:
+        marker = s3.delete_object(Bucket=bucket, Key=key)["VersionId"]
+        answer = deployment.sync(OLD)
+        s3.delete_object(Bucket=bucket, Key=key, VersionId=marker)
+        assert not folder.exists()
+    report(f"object missing: {json.dumps(answer.payload)}")
+    assert code_of(answer) == "sync.object_missing"
+
+
+def test_a_full_file_system_fails_the_copy(deployment: Deployment, report: Report) -> None:
+    cloud = deployment.cloud
+    (deployment.models() / MODEL / "former").mkdir()
+    (deployment.models() / MODEL / "former" / "model.onnx").write_text("still here")
+    with missing_folder(deployment):
+        cloud.limit(deployment.file_system, 40_000_000)
+        answer = deployment.sync(OLD)
+        files = cloud.files(deployment.file_system)
+        cloud.limit(deployment.file_system, None)
+    report(f"disk full: {json.dumps(answer.payload)}")
+    assert code_of(answer) == "sync.disk_full"
+    assert files[f"models/{MODEL}/former/model.onnx"]["bytes"] == len("still here")
+    assert f"models/{MODEL}/{OLD}" not in files
+    shutil.rmtree(deployment.models() / MODEL / "former")
+
+
+def test_a_copy_that_is_killed_half_way_is_finished_by_the_next(
+    deployment: Deployment, report: Report
+) -> None:
+    cloud = deployment.cloud
+    with missing_folder(deployment) as folder:
+        cloud.kill_after_s3_bytes("semblance-model-sync", 40_000_000)
+        killed = deployment.sync(OLD)
+        half_way = folder.exists()
+        left = {p: e["bytes"] for p, e in cloud.files(deployment.file_system).items()}
+        again = deployment.sync(OLD)
+        complete = contents(folder)
+        names = {entry.name for entry in (deployment.models() / MODEL).iterdir()}
+    report(f"killed half-way: {json.dumps(killed.payload)}; left {sum(left.values())} bytes")
+    report(f"  and run again: {json.dumps(again.payload)}")
+    assert code_of(killed) == "Runtime.ExitError"
+    assert not half_way, "the folder appears only when it is complete"
+    assert again.function_error is None and again.payload["copied"] is True
+    assert complete == contents(BUNDLE.resolve())
+    assert names == {OLD}, "nothing of the killed copy is left"
+
+
+def test_two_copies_at_once_both_succeed(deployment: Deployment, report: Report) -> None:
+    answers: list[Invocation] = []
+
+    def copy() -> None:
+        answers.append(deployment.sync(OLD))
+
+    with missing_folder(deployment) as folder:
+        deployment.cloud.recycle("semblance-model-sync")
+        threads = [threading.Thread(target=copy) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        complete = contents(folder)
+        names = {entry.name for entry in (deployment.models() / MODEL).iterdir()}
+    for answer in answers:
+        report(f"two at once: {json.dumps(answer.payload)}")
+    assert [code_of(answer) for answer in answers] == [None, None]
+    assert complete == contents(BUNDLE.resolve()) and names == {OLD}
+
+
+def test_a_function_without_its_folder_says_so(deployment: Deployment, report: Report) -> None:
+    cloud = deployment.cloud
+    with missing_folder(deployment):
+        cloud.recycle("semblance")
+        before = len(cloud.logs("/aws/lambda/semblance"))
+        answer = deployment.score()
+        lines = cloud.logs("/aws/lambda/semblance")[before:]
+    logged = [line for line in lines if not json.loads(line).get("type", "").startswith("platform")]
+    report(f"folder not there: {json.dumps(answer.payload)}")
+    report(f"  logged: {' '.join(logged)}")
+    assert code_of(answer) == "Runtime.ExitError"
+    assert len(logged) == 1 and OLD in logged[0]
+    assert scores_are_the_golden_ones(deployment.score())
+
+
+# --- A failed copy fails the apply ----------------------------------------------------
+
+
+def test_concurrency_zero_switches_the_function_off(deployment: Deployment, report: Report) -> None:
+    apply = deployment.apply({"concurrency": 0})
+    with pytest.raises(ClientError) as refused:
+        deployment.score()
+    report(f"concurrency 0: applied in {apply.seconds:.0f} s; invoke says {refused.value}")
+    assert refused.value.response["Error"]["Code"] == "TooManyRequestsException"
+
+
+def test_an_object_that_was_corrupted_fails_the_apply(
+    deployment: Deployment, report: Report
+) -> None:
+    bucket = deployment.outputs()["bucket_name"]
+    s3 = deployment.cloud.aws("s3")
+    key = f"models/{MODEL}/{OLD}/model.weights"
+    body = bytearray((BUNDLE / "model.weights").read_bytes())
+    body[len(body) // 2] ^= 1
+    s3.put_object(Bucket=bucket, Key=key, Body=bytes(body))
+    shutil.rmtree(deployment.models() / MODEL / OLD)
+    apply = deployment.apply(replace="module.model.aws_lambda_invocation.this", fails=True)
+    shown = [line for line in apply.output.splitlines() if "sync.digest_mismatch" in line]
+    report(f"object corrupted: apply fails in {apply.seconds:.0f} s: {' '.join(shown)}")
+    assert shown, apply.output
+    assert not (deployment.models() / MODEL / OLD).exists()
+    # What was in service is as it was: the same version, still switched off.
+    assert alias_version(deployment) == "1"
+    function = deployment.cloud.aws("lambda").get_function(FunctionName="semblance")
+    assert function["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+
+
+def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Report) -> None:
+    apply = deployment.apply(replace='module.model.aws_s3_object.this["weights"]')
+    report(f"  healed by replacing the object: {apply.seconds:.0f} s")
+    assert contents(deployment.models() / MODEL / OLD) == contents(BUNDLE.resolve())
+    assert scores_are_the_golden_ones(deployment.score())
+
+
+# --- What a plan refuses --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "variables", "message"),
+    [
+        (
+            "mount path invalid",
+            {"file_system_config": {"local_mount_path": "/models"}},
+            "file_system_config.local_mount_path must be /mnt/ and one folder",
+        ),
+        (
+            "one zone",
+            {"vpc_config": {"availability_zones": ["eu-central-1a"]}},
+            "availability_zones must name two to six zones",
+        ),
+        (
+            "bundle not built",
+            {"artifacts": {"bundle": "../build/model/nowhere"}},
+            "bundle must be a folder that holds bundle.json",
+        ),
+    ],
+)
+def test_a_plan_refuses(
+    deployment: Deployment, report: Report, what: str, variables: dict[str, Any], message: str
+) -> None:
+    plan = deployment.plan(variables)
+    said = " ".join(plan.output.replace("│", " ").split())
+    report(f"{what}: {said[said.find(message) :][:250]}")
+    assert plan.status == 1 and message in said, plan.output
+
+
+def test_a_plan_refuses_subnets_in_one_zone(deployment: Deployment, report: Report) -> None:
+    ec2 = deployment.cloud.aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone="eu-central-1a")["Subnet"]
+        for cidr in ("10.9.0.0/24", "10.9.1.0/24")
+    ]
+    ids = [subnet["SubnetId"] for subnet in subnets]
+    plan = deployment.plan({"vpc_config": {"subnet_ids": ids}})
+    said = " ".join(plan.output.replace("│", " ").split())
+    message = (
+        "subnet_ids must name subnets in at least two availability zones; "
+        "all those given are in eu-central-1a."
+    )
+    report(f"subnets in one zone: {message}")
+    assert plan.status == 1 and message in said, plan.output
+
+
+# --- Update and roll back -------------------------------------------------------------
+
+
+def test_a_changed_bundle_is_a_new_version_beside_the_old_one(
+    deployment: Deployment, new_bundle: Path, report: Report
+) -> None:
+    before = int(alias_version(deployment))
+    new = digest_of(new_bundle)
+    apply = deployment.apply(
+        {
+            "artifacts": {"bundle": str(new_bundle)},
+            "alias": {
+                "provisioned_concurrency": {"minimum": 1, "maximum": 3},
+                "function_url": {"allowed_principal_arns": ["arn:aws:iam::210987654321:root"]},
+            },
+        }
+    )
+    report(f"update: {apply.seconds:.0f} s; version {before} -> {alias_version(deployment)}")
+    assert int(alias_version(deployment)) == before + 1
+    assert {entry.name for entry in (deployment.models() / MODEL).iterdir()} == {OLD, new}
+    assert contents(deployment.models() / MODEL / new) == contents(new_bundle)
+    answer = deployment.score()
+    assert answer.version == str(before + 1) and scores_are_the_golden_ones(answer)
+    configuration = deployment.cloud.aws("lambda").get_function_configuration(
+        FunctionName="semblance", Qualifier="live"
+    )
+    path = configuration["Environment"]["Variables"]["SEMBLANCE_BUNDLE"]
+    assert path == f"/mnt/models/{MODEL}/{new}"
+    assert deployment.outputs()["function_url"].startswith("https://")
+    # The former version still answers, from the former folder.
+    former = deployment.score(str(before))
+    assert former.version == str(before) and scores_are_the_golden_ones(former)
+    keys = deployment.cloud.aws("s3").list_objects_v2(Bucket=deployment.outputs()["bucket_name"])
+    assert {entry["Key"].split("/")[2] for entry in keys["Contents"]} == {new}
+
+
+def test_rolling_back_copies_nothing(deployment: Deployment, report: Report) -> None:
+    before = int(alias_version(deployment))
+    served = deployment.cloud.s3_served_bytes()
+    started = time.monotonic()
+    deployment.apply()
+    seconds = time.monotonic() - started
+    result = deployment.outputs()["model_sync_result"]
+    read = deployment.cloud.s3_served_bytes() - served
+    report(f"roll back: {seconds:.0f} s; {json.dumps(result)}; {read} bytes read from S3")
+    assert result["copied"] is False
+    assert read < 100_000, "only manifests and listings are read"
+    assert int(alias_version(deployment)) == before + 1
+    assert deployment.outputs()["model_digest"] == OLD
+    assert deployment.outputs()["function_url"] is None
+    assert scores_are_the_golden_ones(deployment.score())
+    plan = deployment.plan()
+    assert plan.status == 0, plan.output
+
+
+# --- And away -------------------------------------------------------------------------
+
+
+def test_destroy_leaves_nothing(deployment: Deployment, report: Report) -> None:
+    count = len(deployment.resources())
+    destroy = deployment.destroy()
+    report(f"destroy: {count} resources in {destroy.seconds:.0f} s")
+    assert f"Destroy complete! Resources: {count} destroyed." in destroy.output
+    assert deployment.resources() == []
+    cloud = deployment.cloud
+    assert cloud.aws("lambda").list_functions()["Functions"] == []
+    assert cloud.aws("efs").describe_file_systems()["FileSystems"] == []
+    assert cloud.aws("s3").list_buckets()["Buckets"] == []
+    assert cloud.aws("sqs").list_queues().get("QueueUrls", []) == []
+    assert cloud.aws("logs").describe_log_groups()["logGroups"] == []
+    assert cloud.aws("iam").list_roles()["Roles"] == []
