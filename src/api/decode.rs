@@ -1,6 +1,5 @@
 //! JSON values to checked fields.
 
-use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::{Field, Kind, Limits, RequestError};
@@ -11,13 +10,11 @@ use super::{Field, Kind, Limits, RequestError};
 /// - [`RequestError::InvalidJson`] if it is not JSON or not UTF-8, nests more than 128 deep, or
 ///   holds a lone surrogate or a number beyond f64.
 pub fn parse_json(event: &[u8]) -> Result<Value, RequestError> {
-    serde_json::from_slice(event).map_err(|error| RequestError::InvalidJson {
-        reason: match error.classify() {
-            Category::Eof => "unexpected end",
-            _ => "unexpected byte, escape, number or depth",
-        },
-        line: error.line(),
-        column: error.column(),
+    serde_json::from_slice(event).map_err(|error| {
+        // The parser's words for bad syntax are fixed: they never quote the event.
+        let text = error.to_string();
+        let reason = text.split(" at line ").next().unwrap_or_default().to_owned();
+        RequestError::InvalidJson { reason, line: error.line(), column: error.column() }
     })
 }
 

@@ -66,8 +66,8 @@ pub enum RequestError {
     /// The event is not JSON.
     #[error("the event is not valid JSON: {reason} at line {line} column {column}")]
     InvalidJson {
-        /// What the parser wants.
-        reason: &'static str,
+        /// What the parser says.
+        reason: String,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
