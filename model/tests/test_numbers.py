@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -128,8 +129,7 @@ def test_the_optimiser_finds_nothing_left_to_do(
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_weights_are_widened_exactly(make: Build, dtype: str) -> None:
-    ml_dtypes = pytest.importorskip("ml_dtypes") if dtype == "bfloat16" else None
-    narrow = ml_dtypes.bfloat16 if ml_dtypes else np.float16
+    narrow = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     model = Checkpoint()
     model.tensors = {name: values.astype(narrow) for name, values in model.tensors.items()}
     batch = random_batch(model)
