@@ -135,7 +135,9 @@ class CloudClient:
 
     def _request(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> Any:
         content = raw if raw is not None else json.dumps(body or {}).encode()
-        request = urllib.request.Request(self.endpoint + path, content, method=method)
+        # As a form, which is urllib's default, moto would take the body apart.
+        headers = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(self.endpoint + path, content, headers, method=method)
         if method == "GET":
             request.data = None
         with urllib.request.urlopen(request) as answer:

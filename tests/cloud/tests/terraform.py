@@ -17,6 +17,7 @@ MODULES = [".", *sorted(f"modules/{p.name}" for p in (REPOSITORY / "terraform/mo
 
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64")
 _SEARCHED_DEPTH = 3
+_SHOWN_LINES = 60
 _NOT_SEARCHED = {"proc", "sys", "dev", "run", "boot", "lost+found"}
 
 
@@ -78,7 +79,8 @@ class Terraform:
         )
         run = Run(done.returncode, _plain(done.stdout), time.monotonic() - started)
         if done.returncode not in expect:
-            raise TerraformError(f"terraform {' '.join(arguments)}: {run.status}\n{run.output}")
+            end = "\n".join(run.output.splitlines()[-_SHOWN_LINES:])
+            raise TerraformError(f"terraform {' '.join(arguments)}: {run.status}\n{end}")
         return run
 
     def init(self, folder: Path | None = None) -> Run:

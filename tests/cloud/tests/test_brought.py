@@ -23,6 +23,9 @@ def own_network_and_file_system(cloud: CloudClient) -> tuple[list[str], str, str
     ids = [subnet["SubnetId"] for subnet in subnets]
     found = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     group = found["SecurityGroups"][0]["GroupId"]
+    # AWS gives the default group this rule, moto does not.
+    among_itself = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[among_itself])
     file_system = efs.create_file_system(CreationToken="knn", Encrypted=True)["FileSystemId"]
     for subnet_id in ids:
         efs.create_mount_target(

@@ -71,7 +71,7 @@ def test_checkov_finds_nothing_and_every_skip_has_a_reason(report: Report) -> No
     done = subprocess.run(
         [
             *(sys.executable, "-m", "checkov.main", "--directory", str(TERRAFORM)),
-            *("--framework", "terraform", "--skip-download", "--quiet", "--output", "json"),
+            *("--framework", "terraform", "--skip-download", "--output", "json"),
         ],
         capture_output=True,
         text=True,
