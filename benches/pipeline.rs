@@ -17,7 +17,7 @@ use criterion::{
 use ndarray::Array3;
 use semblance::api::{Limits, SimilarityRequest};
 use semblance::bundle::{Bundle, Task};
-use semblance::encoder::{Encoder, EncoderOptions};
+use semblance::encoder::{CacheLimit, Encoder, EncoderOptions};
 use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, SessionOptions};
 use semblance::service::Service;
 use semblance::text::{BatchPlan, Budget, Tokenizer};
@@ -107,6 +107,8 @@ impl Model {
             pooling: manifest.pooling.unwrap_or(Pooling::Mean),
             normalize: manifest.normalize.unwrap_or(true),
             budget: Budget::default(),
+            // Off: the same event again must be embedded again.
+            cache: CacheLimit { bytes: 0 },
         };
         let encoder = Encoder::new(self.tokenizer(), Box::new(self.session()), options);
         Service::new(encoder, Limits::default())

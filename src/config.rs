@@ -7,6 +7,7 @@ use std::str::FromStr;
 use tracing::level_filters::LevelFilter;
 
 use crate::api::Limits;
+use crate::encoder::CacheLimit;
 use crate::infer::SessionOptions;
 use crate::text::Budget;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub limits: Limits,
     /// `SEMBLANCE_BATCH_TOKENS`.
     pub budget: Budget,
+    /// `SEMBLANCE_CACHE_BYTES`.
+    pub cache: CacheLimit,
     /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the
     /// machine's.
     pub session: SessionOptions,
@@ -119,6 +122,8 @@ impl Config {
             },
             budget: number(&get, "SEMBLANCE_BATCH_TOKENS", 1, 65_536)?
                 .map_or_else(Budget::default, |padded_tokens| Budget { padded_tokens }),
+            cache: number(&get, "SEMBLANCE_CACHE_BYTES", 0, 8 << 30)?
+                .map_or_else(CacheLimit::default, |bytes| CacheLimit { bytes }),
             session: SessionOptions { threads: threads(&get)? },
             log_level: log_level(&get)?,
         })
@@ -231,6 +236,7 @@ mod tests {
             ("SEMBLANCE_MAX_TEXTS", "0"),
             ("SEMBLANCE_MAX_TEXT_BYTES", "-1"),
             ("SEMBLANCE_BATCH_TOKENS", "many"),
+            ("SEMBLANCE_CACHE_BYTES", "16MB"),
             ("SEMBLANCE_THREADS", "65"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),
             ("AWS_LAMBDA_LOG_LEVEL", "loud"),

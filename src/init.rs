@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::api::Limits;
 use crate::bundle::{Bundle, BundleError, Task};
 use crate::config::{Config, ConfigError};
-use crate::encoder::{Encoder, EncoderOptions};
+use crate::encoder::{CacheLimit, Encoder, EncoderOptions};
 use crate::infer::{InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::service::{Service, ServiceError};
 use crate::text::{Budget, Tokenizer, TokenizerError};
@@ -24,6 +24,8 @@ pub struct InitOptions<'a> {
     pub limits: Limits,
     /// How much one forward pass may hold.
     pub budget: Budget,
+    /// How much may be remembered of texts seen before.
+    pub cache: CacheLimit,
     /// How the session uses the machine.
     pub session: SessionOptions,
 }
@@ -39,6 +41,7 @@ impl<'a> InitOptions<'a> {
             ort_library: &config.ort_library,
             limits: config.limits,
             budget: config.budget,
+            cache: config.cache,
             session: config.session,
         })
     }
@@ -152,6 +155,7 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
         pooling: manifest.pooling.unwrap_or(Pooling::Mean),
         normalize: manifest.normalize.unwrap_or(true),
         budget: options.budget,
+        cache: options.cache,
     };
     let encoder = Encoder::new(tokenizer, Box::new(infer), encoder_options);
     let mut service = Service::new(encoder, options.limits);

@@ -1,11 +1,10 @@
 //! The operations: each reads as its pipeline.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::api::{Limits, RequestError, SimilarityRequest, SimilarityResponse, Truncated};
-use crate::encoder::{EncodeError, Encoder};
-use crate::text::Encoding;
+use crate::encoder::{EncodeError, Encoder, Prepared};
 use crate::vector::{Embeddings, cosine, rank};
 
 /// The encoder with the limits of its requests.
@@ -21,6 +20,8 @@ pub struct Usage {
     pub texts: usize,
     /// Different texts among them: each is embedded once.
     pub unique_texts: usize,
+    /// Different texts whose embeddings were known from an earlier request.
+    pub cache_hits: usize,
     /// Tokens the model read, special tokens counted.
     pub tokens: usize,
     /// The same with padding.
@@ -109,21 +110,20 @@ impl Service {
         let unique = Unique::of(
             std::iter::once(request.query()).chain(candidates.iter().map(String::as_str)),
         );
-        let started = Instant::now();
-        let encodings = self.encoder.tokenize(unique.texts.iter().copied())?;
-        let tokenise_time = started.elapsed();
-        let cut = unique.cut(&encodings);
+        let prepared = self.encoder.prepare(unique.texts.iter().copied())?;
+        let cut = unique.cut(&prepared);
         if !request.truncate() {
-            self.refuse_cut(&unique, &encodings, &cut)?;
+            self.refuse_cut(&unique, &prepared, &cut)?;
         }
-        let encoded = self.encoder.encode(&encodings)?;
+        let encoded = self.encoder.encode(prepared)?;
         let usage = Usage {
             texts: unique.members.len(),
             unique_texts: unique.texts.len(),
+            cache_hits: encoded.cost.cache_hits,
             tokens: encoded.cost.tokens,
             padded_tokens: encoded.cost.padded_tokens,
             truncated: cut.len(),
-            tokenise_time,
+            tokenise_time: encoded.cost.tokenise_time,
             infer_time: encoded.cost.infer_time,
         };
         let embeddings = Embeddings::from_pooled(encoded.pooled).map_err(EncodeError::from)?;
@@ -144,14 +144,12 @@ impl Service {
     /// - [`EncodeError`] if the model fails.
     pub fn embed(&mut self, texts: &[String]) -> Result<Embedded, ServiceError> {
         let unique = Unique::of(texts.iter().map(String::as_str));
-        let encodings = self.encoder.tokenize(unique.texts.iter().copied())?;
-        let encoded = self.encoder.encode(&encodings)?;
+        let prepared = self.encoder.prepare(unique.texts.iter().copied())?;
+        let of = |&text: &usize| (prepared.total_tokens(text), prepared.is_truncated(text));
+        let tokens = unique.members.iter().map(of).collect();
+        let encoded = self.encoder.encode(prepared)?;
         let vectors = self.encoder.finish(encoded)?;
-        let of = |&text: &usize| (encodings[text].total_tokens, encodings[text].is_truncated());
-        Ok(Embedded {
-            vectors: vectors.select(ndarray::Axis(0), &unique.members),
-            tokens: unique.members.iter().map(of).collect(),
-        })
+        Ok(Embedded { vectors: vectors.select(ndarray::Axis(0), &unique.members), tokens })
     }
 
     /// Runs the model once, so that the first request finds it touched.
@@ -159,19 +157,19 @@ impl Service {
     /// # Errors
     /// - [`EncodeError`] if the model cannot embed an ordinary text.
     pub fn warm_up(&mut self) -> Result<(), ServiceError> {
-        self.embed(&["How many people live in London?".to_owned()]).map(drop)
+        self.embed(&["one two three four five six seven".to_owned()]).map(drop)
     }
 
     fn refuse_cut(
         &self,
         unique: &Unique<'_>,
-        encodings: &[Encoding],
+        prepared: &Prepared,
         cut: &[usize],
     ) -> Result<(), RequestError> {
         let Some(&index) = cut.first() else { return Ok(()) };
         Err(RequestError::TooManyTokens {
             field: SimilarityRequest::field_of(index),
-            tokens: encodings[unique.members[index]].total_tokens,
+            tokens: prepared.total_tokens(unique.members[index]),
             limit_tokens: self.encoder.max_tokens(),
         })
     }
@@ -201,8 +199,8 @@ impl<'a> Unique<'a> {
     }
 
     /// Indices of the texts given that were cut.
-    fn cut(&self, encodings: &[Encoding]) -> Vec<usize> {
-        let is_cut = |&(_, &text): &(usize, &usize)| encodings[text].is_truncated();
+    fn cut(&self, prepared: &Prepared) -> Vec<usize> {
+        let is_cut = |&(_, &text): &(usize, &usize)| prepared.is_truncated(text);
         self.members.iter().enumerate().filter(is_cut).map(|(index, _)| index).collect()
     }
 }

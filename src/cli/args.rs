@@ -122,6 +122,7 @@ impl Settings {
             ort_library: &self.library,
             limits: self.config.limits,
             budget: self.config.budget,
+            cache: self.config.cache,
             session: self.config.session,
         }
     }

@@ -81,6 +81,7 @@ impl Handler {
                 request_id,
                 texts = usage.texts,
                 unique_texts = usage.unique_texts,
+                cache_hits = usage.cache_hits,
                 tokens = usage.tokens,
                 padded_tokens = usage.padded_tokens,
                 truncated = usage.truncated,

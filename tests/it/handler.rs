@@ -43,6 +43,31 @@ fn duplicates_are_kept_and_ties_stay_in_input_order() {
 }
 
 #[test]
+fn a_text_seen_in_an_earlier_event_is_not_embedded_again() {
+    let (mut handler, seen) = one_hot();
+    let first = json!({"query_from_app": "cat", "actual_queries": ["dog", "red cat"]});
+    let cold = answer(&mut handler, &first).unwrap();
+    let warm = handler.handle(first.to_string().as_bytes(), "request-2").unwrap();
+    assert_eq!(serde_json::to_value(warm.0).unwrap(), cold, "the same from memory");
+    assert_eq!((warm.1.cache_hits, warm.1.tokens), (3, 0));
+    let second = json!({"query_from_app": "bird", "actual_queries": ["dog", "red cat", "cat"]});
+    let (_, usage) = handler.handle(second.to_string().as_bytes(), "request-3").unwrap();
+    assert_eq!((usage.unique_texts, usage.cache_hits, usage.tokens), (4, 3, 3));
+    assert_eq!(*seen.lock().unwrap(), [(3, 4), (1, 3)]);
+}
+
+#[test]
+fn what_is_known_of_a_cut_text_is_still_said() {
+    let long = "cat ".repeat(300);
+    let (mut handler, _) = one_hot();
+    let event = json!({"query_from_app": "dog", "actual_queries": [long]});
+    let cold = answer(&mut handler, &event).unwrap();
+    assert_eq!(answer(&mut handler, &event).unwrap(), cold);
+    let refused = json!({"query_from_app": "dog", "actual_queries": [long], "truncate": false});
+    assert_eq!(answer(&mut handler, &refused), Err("request.too_many_tokens".to_owned()));
+}
+
+#[test]
 fn no_candidate_gives_no_score_and_asks_nothing_of_the_model() {
     let (mut handler, seen) = one_hot();
     let event = json!({"query_from_app": "cat", "actual_queries": []});

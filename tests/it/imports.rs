@@ -26,7 +26,7 @@ const MODULES: [(&str, &[&str]); 12] = [
     ("init", &["api", "bundle", "config", "encoder", "infer", "service", "text", "vector"]),
     ("service", &["api", "encoder", "text", "vector"]),
     ("encoder", &["infer", "text", "vector"]),
-    ("config", &["api", "infer", "text"]),
+    ("config", &["api", "encoder", "infer", "text"]),
     ("bundle", &["vector"]),
     ("api", &[]),
     ("infer", &[]),

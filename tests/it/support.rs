@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::Array3;
 use semblance::api::Limits;
-use semblance::encoder::{Encoder, EncoderOptions};
+use semblance::encoder::{CacheLimit, Encoder, EncoderOptions};
 use semblance::infer::{Infer, InferError, Inputs, SessionOptions};
 use semblance::init::{self, InitOptions};
 use semblance::service::Service;
@@ -47,6 +47,8 @@ pub(crate) fn start(bundle: &Path) -> Service {
         ort_library: &library(),
         limits: Limits::default(),
         budget: Budget::default(),
+        // Off: a test of the model must not be answered from memory.
+        cache: CacheLimit { bytes: 0 },
         session: SessionOptions { threads: 1 },
     };
     init::start(&options).unwrap().0
@@ -59,6 +61,7 @@ pub(crate) fn service_on(infer: impl Infer + 'static, limits: Limits) -> Service
         pooling: Pooling::Mean,
         normalize: true,
         budget: Budget { padded_tokens: 64 },
+        cache: CacheLimit::default(),
     };
     Service::new(Encoder::new(tokenizer, Box::new(infer), options), limits)
 }
