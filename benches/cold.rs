@@ -196,6 +196,8 @@ fn lambda_environment(
         ("LD_LIBRARY_PATH", &libraries),
         ("PATH", "/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
         ("SEMBLANCE_BUNDLE", &bundle.display().to_string()),
+        // Off: the warm events are the first again and must be embedded again.
+        ("SEMBLANCE_CACHE_BYTES", "0"),
         ("TZ", ":UTC"),
         ("_HANDLER", "bootstrap"),
     ]);
