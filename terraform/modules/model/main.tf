@@ -204,8 +204,9 @@ module "sync" {
 }
 
 resource "aws_lambda_invocation" "this" {
+  # Of the function itself the provider waits until Lambda has made it ready, of a
+  # version that was just published it does not.
   function_name = module.sync.name
-  qualifier     = module.sync.version
 
   input = jsonencode({
     model_name = local.manifest.model_name

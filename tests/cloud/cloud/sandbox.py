@@ -43,7 +43,7 @@ def command(
 def _user(mounts: Sequence[Mount]) -> str:
     # EFS squashes every access to the access point's user; running as that user has the
     # same effect. In a user namespace there is only one user.
-    if not _has_users():
+    if not has_users():
         return "-"
     for mount in mounts:
         if mount.uid is not None and mount.gid is not None:
@@ -51,6 +51,7 @@ def _user(mounts: Sequence[Mount]) -> str:
     return f"{_LAMBDA_UID}:{_LAMBDA_UID}"
 
 
-def _has_users() -> bool:
+def has_users() -> bool:
+    """Whether there is more than one user, which a user namespace does not have."""
     lines = Path("/proc/self/uid_map").read_text().splitlines()
     return os.geteuid() == 0 and any(int(line.split()[2]) > 65534 for line in lines)

@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from cloud import autoscaling, file_systems, functions, network, policies
+from cloud import autoscaling, file_systems, functions, network, policies, sandbox
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -103,7 +103,7 @@ class Cloud:
 
     def _operate(self, method: str, path: str, body: dict[str, Any]) -> Any:
         if (method, path) == ("GET", "/cloud/health"):
-            return {"status": "ready"}
+            return {"status": "ready", "users": sandbox.has_users()}
         if (method, path) == ("GET", "/cloud/s3"):
             return {"served_bytes": self._served_bytes}
         if found := re.fullmatch(r"/cloud/file-systems/([^/]+)/(files|limit)", path):

@@ -53,6 +53,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         case "environment":
             return {"environment": dict(os.environ), "uid": os.getuid(), "cwd": str(Path.cwd())}
         case "wait_for":
+            Path(event["announce"]).touch()
             while not Path(event["path"]).exists():
                 time.sleep(0.01)
         case "raise":

@@ -74,7 +74,7 @@ def test_the_sync_function_copied_the_bundle_to_the_file_system(
 def test_the_copy_belongs_to_the_writer_and_can_be_read_by_others(deployment: Deployment) -> None:
     files = deployment.cloud.files(deployment.file_system)
     copied = {path: entry for path, entry in files.items() if path.startswith(f"models/{MODEL}/")}
-    assert {entry["uid"] for entry in copied.values()} == {1000}
+    assert {entry["uid"] for entry in copied.values()} == {deployment.cloud.uid(1000)}
     assert all(entry["mode"] & 0o004 for entry in copied.values())
 
 
@@ -219,8 +219,7 @@ def test_iam_allows_what_they_do_and_denies_the_rest(
         try:
             getattr(cloud.aws(service, roles[function]), operation)(**arguments)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            assert code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"), code
+            assert "AccessDenied" in str(error), error
             return False
         return True
 

@@ -160,20 +160,18 @@ def test_no_more_events_run_at_once_than_are_reserved(cloud: CloudClient) -> Non
     cloud.aws("lambda").put_function_concurrency(
         FunctionName="concurrent", ReservedConcurrentExecutions=1
     )
-    # The first event runs until this test has seen the second one refused.
-    first = threading.Thread(
-        target=cloud.invoke, args=("concurrent", {"do": "wait_for", "path": "/mnt/data/go"})
-    )
+    waits = {"do": "wait_for", "path": "/mnt/data/go", "announce": "/mnt/data/started"}
+    first = threading.Thread(target=cloud.invoke, args=("concurrent", waits))
     first.start()
-    refused = None
-    while refused is None:
-        try:
-            cloud.invoke("concurrent", {})
-        except ClientError as error:
-            refused = error.response["Error"]["Code"]
-    (access_point_folder(cloud, "concurrent") / "go").touch()
+    folder = access_point_folder(cloud, "concurrent")
+    while not (folder / "started").exists():
+        assert first.is_alive()
+        time.sleep(0.01)
+    with pytest.raises(ClientError) as refused:
+        cloud.invoke("concurrent", {})
+    (folder / "go").touch()
     first.join()
-    assert refused == "TooManyRequestsException"
+    assert refused.value.response["Error"]["Code"] == "TooManyRequestsException"
     assert cloud.invoke("concurrent", {}).status == 200
 
 
@@ -273,7 +271,7 @@ def test_the_file_system_is_mounted_at_its_real_path(cloud: CloudClient) -> None
     )
     assert (access_point_folder(cloud, "mounts") / "file").read_text() == "kept"
     assert not Path("/mnt/data").exists()
-    assert cloud.invoke("mounts", {"do": "environment"}).payload["uid"] == 1000
+    assert cloud.invoke("mounts", {"do": "environment"}).payload["uid"] == cloud.uid(1000)
 
 
 def test_a_role_without_client_write_sees_it_read_only(cloud: CloudClient) -> None:

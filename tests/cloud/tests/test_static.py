@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -29,15 +28,9 @@ def test_module_passes_its_own_tests(terraform: Terraform, module: str, report: 
     run = terraform.run("test", "-no-color", folder=folder)
     verdict = run.output.strip().splitlines()[-1]
     report(f"terraform test {module}: {verdict} ({run.seconds:.0f} s)")
-    rejections = run.output.count('run "reject_')
     assert verdict.startswith("Success!") and verdict.endswith(" 0 failed.")
-    assert rejections == validations(folder)
-
-
-def validations(folder: Path) -> int:
-    """Rejections that a module's tests must show at least: one for each in its files."""
-    tests = "".join(path.read_text() for path in (folder / "tests").glob("*.tftest.hcl"))
-    return tests.count('run "reject_')
+    written = "".join(path.read_text() for path in (folder / "tests").glob("*.tftest.hcl"))
+    assert f" {written.count(chr(10) + 'run ')} passed" in verdict, "every run ran"
 
 
 @pytest.mark.parametrize("module", MODULES)
