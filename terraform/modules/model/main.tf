@@ -192,12 +192,12 @@ module "sync" {
         Resource = "${aws_s3_bucket.this.arn}/${var.prefix}/*"
       },
       {
-        # Without it S3 answers "access denied" where an object is missing.
-        Sid       = "ListModels"
-        Effect    = "Allow"
-        Action    = "s3:ListBucket"
-        Resource  = aws_s3_bucket.this.arn
-        Condition = { StringLike = { "s3:prefix" = "${var.prefix}/*" } }
+        # Without it S3 answers "access denied" where an object is missing. It asks about
+        # the whole bucket then, so a condition on the prefix would not do.
+        Sid      = "ListModels"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = aws_s3_bucket.this.arn
       },
     ]
   })

@@ -226,8 +226,8 @@ def test_iam_allows_what_they_do_and_denies_the_rest(
     asked = [
         ("model-sync", True, "s3", "get_object", {"Bucket": bucket, "Key": key}),
         ("model-sync", True, "s3", "head_object", {"Bucket": bucket, "Key": key}),
-        ("model-sync", True, "s3", "list_objects_v2", {"Bucket": bucket, "Prefix": "models/x"}),
-        ("model-sync", False, "s3", "list_objects_v2", {"Bucket": bucket}),
+        ("model-sync", True, "s3", "list_objects_v2", {"Bucket": bucket}),
+        ("model-sync", False, "s3", "list_objects_v2", {"Bucket": "another"}),
         ("model-sync", False, "s3", "get_object", {"Bucket": bucket, "Key": "elsewhere/file"}),
         ("model-sync", False, "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": b""}),
         ("model-sync", False, "s3", "delete_object", {"Bucket": bucket, "Key": key}),
@@ -350,17 +350,30 @@ def test_a_copy_that_is_killed_half_way_is_finished_by_the_next(
         cloud.kill_after_s3_bytes("semblance-model-sync", 40_000_000)
         killed = deployment.sync(OLD)
         half_way = folder.exists()
-        left = {p: e["bytes"] for p, e in cloud.files(deployment.file_system).items()}
+        left = staged_bytes(deployment)
+        served = cloud.s3_served_bytes()
         again = deployment.sync(OLD)
+        read = cloud.s3_served_bytes() - served
         complete = contents(folder)
         names = {entry.name for entry in (deployment.models() / MODEL).iterdir()}
-    report(f"killed half-way: {json.dumps(killed.payload)}; left {sum(left.values())} bytes")
-    report(f"  and run again: {json.dumps(again.payload)}")
+    report(f"killed half-way: {json.dumps(killed.payload)}; {left} bytes staged")
+    report(f"  and run again: {json.dumps(again.payload)}; {read} bytes read")
     assert code_of(killed) == "Runtime.ExitError"
     assert not half_way, "the folder appears only when it is complete"
     assert again.function_error is None and again.payload["copied"] is True
     assert complete == contents(BUNDLE.resolve())
-    assert names == {OLD}, "nothing of the killed copy is left"
+    assert left > 0 and read < sum(file.stat().st_size for file in BUNDLE.resolve().iterdir())
+    assert names == {OLD} and staged_bytes(deployment) == 0, "nothing of it is left"
+
+
+def staged_bytes(deployment: Deployment) -> int:
+    """Bytes of files on the file system that belong to no version."""
+    files = deployment.cloud.files(deployment.file_system)
+    return sum(
+        entry["bytes"]
+        for path, entry in files.items()
+        if not entry["folder"] and not path.startswith(f"models/{MODEL}/")
+    )
 
 
 def test_two_copies_at_once_both_succeed(deployment: Deployment, report: Report) -> None:
@@ -382,6 +395,7 @@ def test_two_copies_at_once_both_succeed(deployment: Deployment, report: Report)
         report(f"two at once: {json.dumps(answer.payload)}")
     assert [code_of(answer) for answer in answers] == [None, None]
     assert complete == contents(BUNDLE.resolve()) and names == {OLD}
+    assert staged_bytes(deployment) == 0
 
 
 def test_a_function_without_its_folder_says_so(deployment: Deployment, report: Report) -> None:
