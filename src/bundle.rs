@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 pub use manifest::{Activation, BundleFile, Files, Manifest, ManifestError, Precision, Task};
 pub use verify::{Verified, VerifyError};
 
+#[cfg(feature = "sync")]
+pub(crate) use {
+    manifest::{NAME_RULE, SHA256_RULE, is_name, is_sha256},
+    verify::{hex, sha256_hex},
+};
+
+#[cfg(all(test, feature = "sync"))]
+pub(crate) use manifest::tests::embedding;
+
 /// Name of the manifest in a bundle's folder.
 pub const MANIFEST_FILE: &str = "bundle.json";
 

@@ -1,5 +1,8 @@
 //! The environment, read once. The only file that names `std::env`.
 
+#[cfg(feature = "sync")]
+mod sync;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,6 +13,9 @@ use crate::api::Limits;
 use crate::encoder::CacheLimit;
 use crate::infer::SessionOptions;
 use crate::text::Budget;
+
+#[cfg(feature = "sync")]
+pub use sync::SyncConfig;
 
 /// Memory that buys one vCPU on AWS Lambda, in MB.
 ///
@@ -82,7 +88,7 @@ impl Config {
     /// # Errors
     /// - [`ConfigError::Invalid`] if a variable is set to what it cannot be.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned()))
+        Self::from_lookup(process)
     }
 
     /// Reads an environment given as a lookup; an empty variable is as good as none.
@@ -139,6 +145,11 @@ impl Config {
             hint: "set it to the folder of a model bundle, such as /mnt/models/<name>/<digest>",
         })
     }
+}
+
+/// Returns a variable of this process.
+fn process(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<usize, ConfigError> {

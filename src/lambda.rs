@@ -2,5 +2,9 @@
 
 mod event;
 mod handler;
+#[cfg(feature = "sync")]
+mod sync;
 
 pub use handler::{Handled, Handler, HandlerError, run};
+#[cfg(feature = "sync")]
+pub use sync::{SyncHandler, SyncHandlerError, run_sync};

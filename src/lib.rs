@@ -10,6 +10,9 @@
 //!
 //! Start-up is a second line: [`config`] → [`bundle`] → [`init`] → [`service`] → [`lambda::run`].
 //!
+//! Beside it, `model-sync` brings a bundle to where the function maps it: the module `sync`, built
+//! with the feature of that name.
+//!
 //! # Who may name what
 //! | crate or thing | only in |
 //! |---|---|
@@ -19,6 +22,7 @@
 //! | `clap`, `indicatif` | `cli/` and the binaries |
 //! | `std::env` | `config.rs` |
 //! | `unsafe` | `bundle/` |
+//! | the AWS SDK | `sync/` |
 //!
 //! `tests/it/imports.rs` reads the sources and holds this.
 
@@ -31,6 +35,8 @@ pub mod infer;
 pub mod init;
 pub mod lambda;
 pub mod service;
+#[cfg(feature = "sync")]
+pub mod sync;
 pub mod telemetry;
 pub mod text;
 pub mod vector;

@@ -11,6 +11,12 @@ use crate::vector::Pooling;
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 1;
 
+/// What the name of a model must be.
+pub(crate) const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
+
+/// What a sha256 must be.
+pub(crate) const SHA256_RULE: &str = "64 lowercase hex digits";
+
 /// What a bundle says of itself; fields as in `bundle.json`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,7 +202,7 @@ impl Manifest {
             }
         };
         of_task?;
-        check(is_name(&self.model_name), "model_name", "of the form [a-z0-9][a-z0-9._-]{0,63}")?;
+        check(is_name(&self.model_name), "model_name", NAME_RULE)?;
         check(self.hidden_size > 0, "hidden_size", "1 or more")?;
         check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
         check(self.max_tokens > 0, "max_tokens", "1 or more")?;
@@ -204,7 +210,7 @@ impl Manifest {
         let hashes = ["files.graph.sha256", "files.weights.sha256", "files.tokenizer.sha256"];
         for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
             check(is_plain(&file.path), path, "a plain file name")?;
-            check(is_sha256(&file.sha256), sha256, "64 lowercase hex digits")?;
+            check(is_sha256(&file.sha256), sha256, SHA256_RULE)?;
         }
         Ok(())
     }
@@ -222,7 +228,8 @@ fn check(holds: bool, field: &'static str, rule: &'static str) -> Result<(), Man
     if holds { Ok(()) } else { Err(ManifestError::Invalid { field, rule }) }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a model may have this name: see [`NAME_RULE`].
+pub(crate) fn is_name(name: &str) -> bool {
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 64
         && name.starts_with(ends)
@@ -237,7 +244,8 @@ fn is_plain(path: &str) -> bool {
         && path != super::MANIFEST_FILE
 }
 
-fn is_sha256(hex: &str) -> bool {
+/// Whether this is a sha256: see [`SHA256_RULE`].
+pub(crate) fn is_sha256(hex: &str) -> bool {
     hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::repository;
 
@@ -20,13 +21,14 @@ const WORDS: [(&str, &[&str]); 10] = [
 ];
 
 /// A module, and the modules it may use: every arrow points down.
-const MODULES: [(&str, &[&str]); 12] = [
+const MODULES: [(&str, &[&str]); 13] = [
     ("cli", &["api", "bundle", "config", "init", "service"]),
-    ("lambda", &["api", "service", "telemetry"]),
+    ("lambda", &["api", "service", "sync", "telemetry"]),
     ("init", &["api", "bundle", "config", "encoder", "infer", "service", "text", "vector"]),
     ("service", &["api", "encoder", "text", "vector"]),
     ("encoder", &["infer", "text", "vector"]),
-    ("config", &["api", "encoder", "infer", "text"]),
+    ("config", &["api", "encoder", "infer", "sync", "text"]),
+    ("sync", &["bundle"]),
     ("bundle", &["vector"]),
     ("api", &[]),
     ("infer", &[]),
@@ -116,6 +118,23 @@ fn every_source_file_keeps_the_rules() {
         }
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_function_is_built_without_the_aws_sdk() {
+    let dependencies = |arguments: &[&str]| {
+        let tree = ["tree", "--offline", "--edges", "normal", "--prefix", "none"];
+        let output = Command::new(env!("CARGO"))
+            .args(tree)
+            .args(arguments)
+            .current_dir(repository(""))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!dependencies(&[]).contains("aws-"));
+    assert!(dependencies(&["--features", "sync"]).contains("aws-sdk-s3"));
 }
 
 #[test]

@@ -38,6 +38,14 @@ fn the_table_of_start_errors_holds_every_code() {
 }
 
 #[test]
+#[cfg(feature = "sync")]
+fn the_table_of_model_syncs_errors_holds_every_code() {
+    let codes = semblance::sync::SyncError::CODES.into_iter().chain([HandlerError::PANIC_CODE]);
+    let codes: BTreeSet<String> = codes.map(str::to_owned).collect();
+    assert_eq!(first_cells("### Errors of model-sync").into_iter().collect::<BTreeSet<_>>(), codes);
+}
+
+#[test]
 fn the_table_of_variables_holds_what_the_configuration_reads() {
     let source = fs::read_to_string(repository("src/config.rs")).unwrap();
     let code = source.split("#[cfg(test)]").next().unwrap();

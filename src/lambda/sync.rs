@@ -1,0 +1,124 @@
+//! One event to one copied bundle, with its log line.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+
+use super::HandlerError;
+use super::event::{Event, WrapBody};
+use crate::sync::{Deadline, ModelVersion, SyncError, SyncReport, Syncer};
+use crate::telemetry::{chain, ms};
+
+/// Answers events with a syncer.
+#[derive(Clone, Debug)]
+pub struct SyncHandler {
+    syncer: Syncer,
+}
+
+/// Why an event was not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyncHandlerError {
+    /// The bundle was not copied.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The code failed: a bug. The function answers the next event.
+    #[error("the function panicked; its log has the place")]
+    Panic,
+}
+
+impl SyncHandlerError {
+    /// The stable code, for programs; Lambda's `errorType`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Sync(error) => error.code(),
+            Self::Panic => HandlerError::PANIC_CODE,
+        }
+    }
+}
+
+impl From<SyncHandlerError> for Diagnostic {
+    fn from(error: SyncHandlerError) -> Self {
+        Self { error_type: error.code().to_owned(), error_message: chain(&error) }
+    }
+}
+
+impl SyncHandler {
+    /// Returns a handler that has answered nothing yet.
+    #[must_use]
+    pub fn new(syncer: Syncer) -> Self {
+        Self { syncer }
+    }
+
+    /// Answers one event, and logs one line about it and one about each thing left undone.
+    ///
+    /// # Errors
+    /// - [`SyncHandlerError::Sync`] if the event is refused or the bundle is not copied.
+    /// - [`SyncHandlerError::Panic`] if the code fails.
+    pub async fn handle(
+        &self,
+        event: &[u8],
+        request_id: &str,
+        deadline: Deadline,
+    ) -> Result<SyncReport, SyncHandlerError> {
+        let started = Instant::now();
+        let answer = AssertUnwindSafe(self.answer(event, deadline))
+            .catch_unwind()
+            .await
+            .unwrap_or(Err(SyncHandlerError::Panic));
+        let total_ms = ms(started.elapsed());
+        match &answer {
+            Ok(report) => {
+                for error in &report.leftovers {
+                    let (code, error) = (error.code(), chain(error));
+                    tracing::warn!(request_id, code, error, "not tidied");
+                }
+                tracing::info!(
+                    request_id,
+                    path = report.path,
+                    copied = report.copied,
+                    bytes = report.bytes,
+                    resumed_bytes = report.resumed_bytes,
+                    megabytes_per_second = report.megabytes_per_second,
+                    pruned = report.pruned.len(),
+                    total_ms,
+                    "event answered"
+                );
+            }
+            Err(error) => {
+                let (code, error) = (error.code(), chain(error));
+                tracing::error!(request_id, code, error, total_ms, "event failed");
+            }
+        }
+        answer
+    }
+
+    async fn answer(
+        &self,
+        event: &[u8],
+        deadline: Deadline,
+    ) -> Result<SyncReport, SyncHandlerError> {
+        let version = ModelVersion::decode(event).map_err(SyncError::from)?;
+        Ok(self.syncer.sync(&version, deadline).await?)
+    }
+}
+
+/// Answers events from the Lambda Runtime API until the process is stopped.
+///
+/// # Errors
+/// If the Runtime API cannot be reached.
+pub async fn run_sync(handler: SyncHandler) -> Result<(), lambda_runtime::Error> {
+    let handler = Arc::new(handler);
+    let answer = service_fn(move |event: LambdaEvent<Event>| {
+        let handler = Arc::clone(&handler);
+        async move {
+            let deadline = Deadline::before(event.context.deadline());
+            handler.handle(event.payload.as_bytes(), &event.context.request_id, deadline).await
+        }
+    });
+    Runtime::new(answer).layer(WrapBody).run().await
+}

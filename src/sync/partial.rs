@@ -1,0 +1,174 @@
+//! A file that grows from its beginning and is hashed as it grows.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::SyncError;
+use crate::bundle::hex;
+
+/// Mode of a published file: another user reads it, through another access point.
+const FILE_MODE: u32 = 0o644;
+
+/// Bytes read at once from a file that a former run left.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The beginning of a file on disk, and its hash so far.
+pub(super) struct Partial {
+    path: PathBuf,
+    file: File,
+    sha256: Sha256,
+    written_bytes: u64,
+    size_bytes: u64,
+}
+
+impl Partial {
+    /// Opens the file at `path`, which is to have `size_bytes`, and hashes what a former run left.
+    pub(super) fn open(path: PathBuf, size_bytes: u64) -> Result<Self, SyncError> {
+        let open =
+            || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = open().map_err(|error| SyncError::of_io(&path, error))?;
+        let mut partial = Self { path, file, sha256: Sha256::new(), written_bytes: 0, size_bytes };
+        partial.hash_what_is_there()?;
+        Ok(partial)
+    }
+
+    /// Forgets what is there.
+    pub(super) fn start_over(self) -> Result<Self, SyncError> {
+        self.file.set_len(0).map_err(|error| self.failed(error))?;
+        Self::open(self.path, self.size_bytes)
+    }
+
+    /// Bytes that are there, from the beginning.
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    /// Adds a block at the end.
+    pub(super) fn append(&mut self, block: &[u8]) -> Result<(), SyncError> {
+        let mut rest = block;
+        while !rest.is_empty() {
+            let written = match self.file.write(rest) {
+                Ok(0) => return Err(self.failed(io::ErrorKind::WriteZero.into())),
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.failed(error)),
+            };
+            self.written_bytes += written as u64;
+            rest = &rest[written..];
+        }
+        self.sha256.update(block);
+        Ok(())
+    }
+
+    /// Brings the file to the disk, and returns its sha256.
+    pub(super) fn finish(&self) -> Result<String, SyncError> {
+        fs::set_permissions(&self.path, Permissions::from_mode(FILE_MODE))
+            .and_then(|()| self.file.sync_all())
+            .map_err(|error| self.failed(error))?;
+        Ok(hex(&self.sha256.clone().finalize()))
+    }
+
+    fn hash_what_is_there(&mut self) -> Result<(), SyncError> {
+        let length = self.file.metadata().map_err(|error| self.failed(error))?.len();
+        if length > self.size_bytes {
+            return self.file.set_len(0).map_err(|error| self.failed(error));
+        }
+        let mut chunk = vec![0; usize::try_from(length).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES)];
+        while self.written_bytes < length {
+            match self.file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => {
+                    self.sha256.update(&chunk[..read]);
+                    self.written_bytes += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> SyncError {
+        match SyncError::of_io(&self.path, error) {
+            SyncError::NoSpace { path, source } => SyncError::DiskFull {
+                path,
+                written_bytes: self.written_bytes,
+                size_bytes: self.size_bytes,
+                source,
+            },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::bundle::sha256_hex;
+
+    fn folder_with(content: &[u8]) -> (TempDir, PathBuf) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("model.weights");
+        fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_it_grows() {
+        let (_folder, path) = folder_with(b"");
+        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        partial.append(b"abc").unwrap();
+        partial.append(b"def").unwrap();
+        assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
+    }
+
+    #[test]
+    fn what_a_former_run_left_counts() {
+        let (_folder, path) = folder_with(b"abc");
+        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        assert_eq!(partial.written_bytes(), 3);
+        partial.append(b"def").unwrap();
+        assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn what_is_longer_than_the_file_does_not_count() {
+        let (_folder, path) = folder_with(b"abcdefg");
+        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        assert_eq!(partial.written_bytes(), 0);
+        partial.append(b"abcdef").unwrap();
+        assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn starting_over_forgets_what_was_there() {
+        let (_folder, path) = folder_with(b"xyz");
+        let mut partial = Partial::open(path.clone(), 6).unwrap().start_over().unwrap();
+        assert_eq!(partial.written_bytes(), 0);
+        partial.append(b"abcdef").unwrap();
+        assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
+        assert_eq!(fs::read(&path).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_was_written_and_what_was_to_be() {
+        // The kernel's own full disk.
+        let mut partial = Partial::open(PathBuf::from("/dev/full"), 6).unwrap();
+        match partial.append(b"abc").unwrap_err() {
+            SyncError::DiskFull { path, written_bytes, size_bytes, .. } => {
+                assert_eq!((path.as_str(), written_bytes, size_bytes), ("/dev/full", 0, 6));
+            }
+            other => panic!("{other}"),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The step from a complete staging folder to the place where functions look.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::error::SyncError;
+use super::staging::{Slot, remove};
+use super::version::ModelVersion;
+use crate::bundle::Bundle;
+
+/// Mode of a published folder: another user reads it, through another access point.
+const FOLDER_MODE: u32 = 0o755;
+
+/// Whether the version is published, and whole: every file there, with the right size.
+pub(super) fn is_complete(root: &Path, version: &ModelVersion) -> bool {
+    Bundle::open(&version.folder(root)).is_ok_and(|bundle| bundle.digest() == version.digest())
+}
+
+/// Moves a folder whose files are on the disk into place. False if another run was first, and its
+/// folder stands there.
+pub(super) fn publish(
+    staged: &Path,
+    root: &Path,
+    version: &ModelVersion,
+    slot: &Slot,
+) -> Result<bool, SyncError> {
+    let model_folder = version.model_folder(root);
+    match fs::create_dir(&model_folder) {
+        Ok(()) => {
+            set_mode(&model_folder)?;
+            flush(root)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(SyncError::of_io(&model_folder, error)),
+    }
+    set_mode(staged)?;
+    flush(staged)?;
+    let folder = version.folder(root);
+    let renamed = match fs::rename(staged, &folder) {
+        Err(error) if is_in_the_way(&error) => {
+            if is_complete(root, version) {
+                remove(staged)?;
+                return Ok(false);
+            }
+            // Something that no function can have opened.
+            let trash = slot.trash(version.digest());
+            fs::rename(&folder, &trash).and_then(|()| fs::rename(staged, &folder))
+        }
+        renamed => renamed,
+    };
+    renamed.map_err(|error| SyncError::of_io(&folder, error))?;
+    flush(&model_folder)?;
+    Ok(true)
+}
+
+/// Marks a version as asked for now: the order in which versions are pruned.
+pub(super) fn touch(root: &Path, version: &ModelVersion) -> Result<(), SyncError> {
+    let folder = version.folder(root);
+    File::open(&folder)
+        .and_then(|folder| folder.set_modified(SystemTime::now()))
+        .map_err(|error| SyncError::of_io(&folder, error))
+}
+
+/// Whether a rename failed because something that is no empty folder has the name.
+fn is_in_the_way(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
+}
+
+fn set_mode(folder: &Path) -> Result<(), SyncError> {
+    fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
+        .map_err(|error| SyncError::of_io(folder, error))
+}
+
+/// Brings the names in a folder to the disk.
+fn flush(folder: &Path) -> Result<(), SyncError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| SyncError::of_io(folder, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::bundle::{embedding, sha256_hex};
+
+    struct Place {
+        root: TempDir,
+        version: ModelVersion,
+        slot: Slot,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let root = TempDir::new().unwrap();
+            let slot = Slot::take(root.path()).unwrap();
+            let digest = sha256_hex(embedding().to_string().as_bytes());
+            let event = serde_json::json!({"model_name": "tiny", "digest": digest});
+            let version = ModelVersion::decode(event.to_string().as_bytes()).unwrap();
+            Self { root, version, slot }
+        }
+
+        fn stage(&self) -> PathBuf {
+            let folder = self.slot.version_folder(&self.version).unwrap();
+            fill(&folder);
+            folder
+        }
+
+        fn publish(&self, staged: &Path) -> Result<bool, SyncError> {
+            publish(staged, self.root.path(), &self.version, &self.slot)
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.version.folder(self.root.path())
+        }
+    }
+
+    /// Writes a bundle whose files have one byte each.
+    fn fill(folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("bundle.json"), embedding().to_string()).unwrap();
+        for file in ["model.onnx", "model.weights", "tokenizer.json"] {
+            fs::write(folder.join(file), b"x").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_published_folder_can_be_entered_and_read_by_others() {
+        let place = Place::new();
+        assert!(!is_complete(place.root.path(), &place.version));
+        assert!(place.publish(&place.stage()).unwrap());
+        assert!(is_complete(place.root.path(), &place.version));
+        for folder in [place.folder(), place.version.model_folder(place.root.path())] {
+            let mode = fs::metadata(&folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, FOLDER_MODE, "{}", folder.display());
+        }
+    }
+
+    #[test]
+    fn who_comes_second_leaves_the_first_ones_folder() {
+        let place = Place::new();
+        fill(&place.folder());
+        fs::write(place.folder().join("first"), b"").unwrap();
+        let staged = place.stage();
+        assert!(!place.publish(&staged).unwrap());
+        assert!(place.folder().join("first").exists() && !staged.exists());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_replaced() {
+        let place = Place::new();
+        fill(&place.folder());
+        fs::write(place.folder().join("model.onnx"), b"too long").unwrap();
+        assert!(!is_complete(place.root.path(), &place.version));
+        assert!(place.publish(&place.stage()).unwrap());
+        assert!(is_complete(place.root.path(), &place.version));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_is_replaced() {
+        let place = Place::new();
+        fs::create_dir(place.version.model_folder(place.root.path())).unwrap();
+        fs::write(place.folder(), b"").unwrap();
+        assert!(place.publish(&place.stage()).unwrap());
+        assert!(is_complete(place.root.path(), &place.version));
+    }
+}

@@ -1,0 +1,202 @@
+//! The version of a model that an event asks for, and where it lies.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::bundle::{NAME_RULE, SHA256_RULE, is_name, is_sha256};
+
+/// Most characters of a refused value that a message repeats.
+const SHOWN_CHARACTERS: usize = 80;
+
+/// One version of one model: the name of a bundle, in S3 and on the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelVersion {
+    model_name: String,
+    digest: String,
+}
+
+/// Why an event is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// It is not JSON, or not of the form.
+    #[error("field {field}: {source}")]
+    Malformed {
+        /// Where, as a path; `.` is the event.
+        field: String,
+        /// What is wrong there.
+        source: serde_json::Error,
+    },
+    /// A value breaks a rule.
+    #[error("field {field}: must be {rule}, found {found:?}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+        /// The beginning of what it is.
+        found: String,
+    },
+}
+
+/// What is read of an event; other fields, such as Terraform's `tf`, are ignored.
+#[derive(Deserialize)]
+struct Fields {
+    model_name: String,
+    digest: String,
+}
+
+impl ModelVersion {
+    /// Parses and checks an event.
+    ///
+    /// # Errors
+    /// - [`EventError::Malformed`] if it is not JSON, or a field is missing or no string.
+    /// - [`EventError::Invalid`] if a value cannot be a model's name or a digest.
+    ///
+    /// # Examples
+    /// ```
+    /// use semblance::sync::ModelVersion;
+    ///
+    /// let digest = "0".repeat(64);
+    /// let event = format!(r#"{{"model_name": "minilm", "digest": "{digest}"}}"#);
+    /// let version = ModelVersion::decode(event.as_bytes())?;
+    /// assert_eq!((version.model_name(), version.digest()), ("minilm", digest.as_str()));
+    /// assert!(ModelVersion::decode(br#"{"model_name": "../up", "digest": "0"}"#).is_err());
+    /// # Ok::<(), semblance::sync::EventError>(())
+    /// ```
+    pub fn decode(event: &[u8]) -> Result<Self, EventError> {
+        let mut json = serde_json::Deserializer::from_slice(event);
+        let fields: Fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = error.path().to_string();
+            EventError::Malformed { field, source: error.into_inner() }
+        })?;
+        json.end().map_err(|source| EventError::Malformed { field: ".".to_owned(), source })?;
+        let Fields { model_name, digest } = fields;
+        check(is_name(&model_name), "model_name", NAME_RULE, &model_name)?;
+        check(is_sha256(&digest), "digest", SHA256_RULE, &digest)?;
+        Ok(Self { model_name, digest })
+    }
+
+    /// Name of the model.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        &self.model_name
+    }
+
+    /// sha256 of the bundle's manifest, 64 lowercase hex digits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The folder of all versions of the model.
+    pub(super) fn model_folder(&self, root: &Path) -> PathBuf {
+        root.join(&self.model_name)
+    }
+
+    /// The folder of this version.
+    pub(super) fn folder(&self, root: &Path) -> PathBuf {
+        self.model_folder(root).join(&self.digest)
+    }
+
+    /// Name of the folder in which this version is put together.
+    pub(super) fn staging_name(&self) -> String {
+        format!("{}-{}", self.model_name, self.digest)
+    }
+
+    /// Key of a file of the bundle.
+    pub(super) fn key(&self, prefix: &str, file: &str) -> String {
+        format!("{prefix}/{}/{}/{file}", self.model_name, self.digest)
+    }
+}
+
+fn check(
+    holds: bool,
+    field: &'static str,
+    rule: &'static str,
+    found: &str,
+) -> Result<(), EventError> {
+    if holds {
+        return Ok(());
+    }
+    Err(EventError::Invalid { field, rule, found: found.chars().take(SHOWN_CHARACTERS).collect() })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The version of the model `tiny` whose digest is that digit 64 times.
+    pub(in crate::sync) fn version(digit: char) -> ModelVersion {
+        ModelVersion { model_name: "tiny".to_owned(), digest: digit.to_string().repeat(64) }
+    }
+
+    fn decode(event: &serde_json::Value) -> Result<ModelVersion, EventError> {
+        ModelVersion::decode(event.to_string().as_bytes())
+    }
+
+    #[test]
+    fn fields_that_nobody_asked_for_are_ignored() {
+        let digest = "0a".repeat(32);
+        let tf = json!({"action": "create", "prev_input": null});
+        let version = decode(&json!({"model_name": "m.1", "digest": digest, "tf": tf})).unwrap();
+        assert_eq!(version.folder(Path::new("/r")), Path::new("/r/m.1").join(&digest));
+        assert_eq!(version.key("a/b", "model.onnx"), format!("a/b/m.1/{digest}/model.onnx"));
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_refused_with_its_field() {
+        let digest = "0".repeat(64);
+        let cases = [
+            (json!([]), "."),
+            (json!({"digest": digest}), "."),
+            (json!({"model_name": 1, "digest": digest}), "model_name"),
+            (json!({"model_name": "m", "digest": null}), "digest"),
+        ];
+        for (event, expected) in cases {
+            match decode(&event).unwrap_err() {
+                EventError::Malformed { field, .. } => assert_eq!(field, expected, "{event}"),
+                other => panic!("{event}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for event in [b"".as_slice(), b"{", b"\xff"] {
+            let error = ModelVersion::decode(event).unwrap_err();
+            assert!(matches!(error, EventError::Malformed { .. }), "{error}");
+        }
+        let digest = "0".repeat(64);
+        let event = format!(r#"{{"model_name": "m", "digest": "{digest}"}} {{}}"#);
+        let error = ModelVersion::decode(event.as_bytes()).unwrap_err();
+        assert!(matches!(error, EventError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_or_a_digest_is_refused_and_shown_in_part() {
+        let good = "0".repeat(64);
+        let long = "x".repeat(1_000);
+        let cases = [
+            ("../up", good.as_str(), "model_name"),
+            (".staging", good.as_str(), "model_name"),
+            ("", good.as_str(), "model_name"),
+            (long.as_str(), good.as_str(), "model_name"),
+            ("m", "ABC", "digest"),
+            ("m", "../../etc", "digest"),
+            ("m", long.as_str(), "digest"),
+        ];
+        for (model_name, digest, expected) in cases {
+            match decode(&json!({"model_name": model_name, "digest": digest})).unwrap_err() {
+                EventError::Invalid { field, found, .. } => {
+                    assert_eq!(field, expected);
+                    assert!(found.len() <= SHOWN_CHARACTERS);
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
