@@ -127,7 +127,7 @@ fn cold_start(
     cpus.release()?;
     let mut function = Function(child?);
     let log = Log::of(&mut function)?;
-    let answer = function.answer(&pending)?;
+    let answer = function.answer(&pending).inspect_err(|_| log.show())?;
     let memory = function.memory()?;
     let (started_at, started) = log.line("started")?;
     let (_, answered) = log.line("event answered")?;
@@ -288,6 +288,13 @@ impl Log {
             }
         });
         Ok(Self(lines))
+    }
+
+    /// Shows what is left of it.
+    fn show(&self) {
+        while let Ok((_, text)) = self.0.recv_timeout(Duration::from_millis(200)) {
+            println!("{text}");
+        }
     }
 
     /// The next line with this message; shows the others.
