@@ -1,7 +1,5 @@
 //! The Lambda function that copies a model bundle from S3 to the file system.
 
-#![recursion_limit = "256"] // The layout of the SDK's nested futures is deeper than 128.
-
 use std::error::Error;
 use std::process::ExitCode;
 

@@ -66,7 +66,8 @@ impl SyncHandler {
         deadline: Deadline,
     ) -> Result<SyncReport, SyncHandlerError> {
         let started = Instant::now();
-        let answer = AssertUnwindSafe(self.answer(event, deadline))
+        // Boxed: the compiler gives up on futures that nest as deep as the SDK's in the runtime's.
+        let answer = AssertUnwindSafe(self.answer(event, deadline).boxed())
             .catch_unwind()
             .await
             .unwrap_or(Err(SyncHandlerError::Panic));

@@ -64,7 +64,7 @@ fn pool_text(tokens: ArrayView2<'_, f32>, pooling: Pooling) -> ndarray::Array1<f
 }
 
 /// Folds the rows into the first, dimension by dimension.
-fn fold(tokens: ArrayView2<'_, f32>, with: fn(f32, f32) -> f32) -> ndarray::Array1<f32> {
+fn fold(tokens: ArrayView2<'_, f32>, with: impl Fn(f32, f32) -> f32) -> ndarray::Array1<f32> {
     let mut folded = tokens.row(0).to_owned();
     let others: Vec<ArrayView1<'_, f32>> = tokens.outer_iter().skip(1).collect();
     for token in others {
