@@ -19,7 +19,7 @@ output "bundle_path" {
 }
 
 output "sync_result" {
-  description = "What the model-sync function answered: path, copied, files, bytes, duration_ms, megabytes_per_second, pruned."
+  description = "What the model-sync function answered: path, copied, files, bytes, resumed_bytes, duration_ms, megabytes_per_second, pruned."
   value       = jsondecode(aws_lambda_invocation.this.result)
 }
 

@@ -53,12 +53,14 @@ def report(record_property: Callable[[str, object], None]) -> Report:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests reported, whether they passed or not."""
+    results = terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", [])
+    # Workers finish in any order; within a file a worker keeps the order of the tests.
+    results.sort(key=lambda result: str(result.nodeid).split("::")[0])
     lines = [
         str(value)
-        for outcome in ("passed", "failed")
-        for result in terminalreporter.stats.get(outcome, [])
+        for result in results
         for name, value in getattr(result, "user_properties", [])
-        if name == _LINE
+        if name == _LINE and result.when == "call"
     ]
     if lines:
         terminalreporter.section("what the deployment did")
