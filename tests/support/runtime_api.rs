@@ -59,6 +59,7 @@ pub(crate) struct Pending {
 
 #[derive(Default)]
 struct State {
+    timeout: Duration,
     events: u64,
     queued: VecDeque<Event>,
     /// The poll of an idle function.
@@ -99,8 +100,16 @@ impl RuntimeApi {
     /// # Errors
     /// If there is no port.
     pub(crate) fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::start_with(TIMEOUT)
+    }
+
+    /// As [`RuntimeApi::start`], for a function with another timeout.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub(crate) fn start_with(timeout: Duration) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let server = Arc::new(Server::http("127.0.0.1:0")?);
-        let shared = Arc::<Mutex<State>>::default();
+        let shared = Arc::new(Mutex::new(State { timeout, ..State::default() }));
         let thread = thread::spawn({
             let (server, shared) = (Arc::clone(&server), Arc::clone(&shared));
             move || {
@@ -200,7 +209,7 @@ fn hand_over(state: &mut State, poll: Request, event: Event) -> io::Result<()> {
     let mut headers = String::new();
     for (name, value) in [
         ("Aws-Request-Id", id.as_str()),
-        ("Deadline-Ms", &(now + TIMEOUT).as_millis().to_string()),
+        ("Deadline-Ms", &(now + state.timeout).as_millis().to_string()),
         ("Invoked-Function-Arn", FUNCTION_ARN),
         ("Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0"),
     ] {
