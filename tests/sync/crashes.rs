@@ -92,6 +92,10 @@ fn a_run_that_is_killed_is_finished_by_the_next_one() {
 fn a_run_that_is_killed_leaves_nothing_once_another_version_is_copied() {
     let place = Place::new(200);
     place.kill_half_way();
+    // The same of a run that had been killed beside it, in the next slot.
+    let (beside, left) = (staging(place.root.path(), 1, &place.bundle), place.staging(0));
+    fs::create_dir_all(&beside).unwrap();
+    fs::copy(left.join("model.weights"), beside.join("model.weights")).unwrap();
     let other = Bundle::new(1_000, 300);
     place.bucket.upload(&other);
     place.setting().start().report(&other.event());
