@@ -67,7 +67,7 @@ model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id>
 	@$(BUILDER) build --source '$(SOURCE)' $(if $(REVISION),--revision '$(REVISION)') --output build/model --link default
 	@touch build/model/.default
 
-demo: setup ## score the seed's event with the real model under the Lambda emulator
+demo: setup ## score an example event with the real model under the Lambda emulator
 	@$(BIN)/python scripts/demo.py
 
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes

@@ -52,7 +52,7 @@ def start_emulator(port: int, log: IO[str]) -> subprocess.Popen[bytes]:
 
 
 def invoke(port: int, log: IO[str]) -> int:
-    """Invokes the function with the seed's event and prints what it answers."""
+    """Invokes the function with the example event and prints what it answers."""
     address = ["--invoke-address", HOST, "--invoke-port", str(port)]
     command = ["cargo", "lambda", "invoke", "similarity", *address, "--data-file", str(EVENT)]
     started = time.monotonic()

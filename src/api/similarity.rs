@@ -1,4 +1,4 @@
-//! The similarity operation on the wire: the seed's event and answer, field for field.
+//! The similarity operation on the wire: query and candidates in, scores out.
 
 use serde::Serialize;
 use serde_json::Value;

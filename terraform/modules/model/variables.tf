@@ -99,14 +99,14 @@ variable "log_retention" {
 }
 
 variable "keep_versions" {
-  description = "Versions of a model that stay on the file system, 1 to 100: the one asked for and the newest others. Rolling back to one of them copies nothing."
+  description = "Versions of a model that stay on the file system, 2 to 100: the one asked for and the newest others, so that the one in service outlives the copy of the next. Rolling back to one of them copies nothing."
   type        = number
   default     = 3
   nullable    = false
 
   validation {
-    condition     = var.keep_versions >= 1 && var.keep_versions <= 100 && floor(var.keep_versions) == var.keep_versions
-    error_message = "keep_versions must be a whole number from 1 to 100."
+    condition     = var.keep_versions >= 2 && var.keep_versions <= 100 && floor(var.keep_versions) == var.keep_versions
+    error_message = "keep_versions must be a whole number from 2 to 100: with 1, the version in service would be removed before the alias moves."
   }
 }
 

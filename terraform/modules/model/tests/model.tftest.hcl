@@ -147,6 +147,6 @@ run "reject_a_sync_that_is_switched_off" {
 
 run "reject_keeping_no_version" {
   command = plan
-  variables { keep_versions = 0 }
+  variables { keep_versions = 1 }
   expect_failures = [var.keep_versions]
 }
