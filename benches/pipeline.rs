@@ -97,8 +97,9 @@ impl Model {
 
     fn session(&self) -> OnnxSession {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
+        let words = self.bundle.word_embeddings().expect("the bundle's own");
         let options = SessionOptions { threads: 1 };
-        OnnxSession::load(&self.runtime, &graph, options).expect("the bundle's own")
+        OnnxSession::load(&self.runtime, &graph, words, options).expect("the bundle's own")
     }
 
     fn service(&self) -> Service {

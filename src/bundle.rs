@@ -6,6 +6,7 @@
 mod manifest;
 mod map;
 mod verify;
+mod words;
 
 use std::fs;
 use std::io;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use manifest::{Activation, BundleFile, Files, Manifest, ManifestError, Precision, Task};
 pub use verify::{Verified, VerifyError};
+pub use words::{UnknownToken, WordEmbeddings};
 
 #[cfg(feature = "sync")]
 pub(crate) use {
@@ -164,20 +166,26 @@ impl Bundle {
         })
     }
 
-    /// Asks the system to read ahead the weights that every inference reads, while something
-    /// else still loads; returns without waiting for them.
-    ///
-    /// The word embedding table stands last in the weights and is left out: a text needs a few
-    /// rows of it, not all its megabytes.
+    /// Asks the system to read ahead the weights, all of which every inference reads, while
+    /// something else still loads; returns without waiting for them.
     ///
     /// # Errors
     /// - [`BundleError::Io`] if the weights cannot be mapped.
     pub fn page_in(&self) -> Result<(), BundleError> {
         let file = &self.manifest.files.weights;
-        let table = self.manifest.word_embedding_bytes();
-        let ahead = |map: memmap2::Mmap| map::will_need(&map, 0..map.len().saturating_sub(table));
         map::map(&self.path_of(file))
-            .and_then(ahead)
+            .and_then(|map| map::will_need(&map))
+            .map_err(|error| missing_or_io(&self.folder, &file.path, error))
+    }
+
+    /// Maps the table of words, without reading it.
+    ///
+    /// # Errors
+    /// - [`BundleError::Io`] if it cannot be mapped.
+    pub fn word_embeddings(&self) -> Result<WordEmbeddings, BundleError> {
+        let file = &self.manifest.files.words;
+        map::map_sparsely(&self.path_of(file))
+            .map(|map| WordEmbeddings::new(map, self.manifest.hidden_size))
             .map_err(|error| missing_or_io(&self.folder, &file.path, error))
     }
 

@@ -4,6 +4,8 @@ mod onnx;
 
 use ndarray::{Array2, Array3};
 
+use crate::bundle::UnknownToken;
+
 pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
 
 /// A padded batch of token ids; all three are `[batch, tokens]`, i32.
@@ -56,6 +58,7 @@ pub trait Infer: Send {
     /// Returns the token embeddings of a batch, `[batch, tokens, hidden]`, f32, not pooled.
     ///
     /// # Errors
+    /// - [`InferError::UnknownToken`] if a token has no word embedding.
     /// - [`InferError::Run`] if the runtime fails on the batch.
     /// - [`InferError::Shape`] if it answers with another shape.
     fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError>;
@@ -116,6 +119,9 @@ pub enum InferError {
         /// Names needed.
         expected: String,
     },
+    /// A token has no word embedding: tokenizer and table do not belong together.
+    #[error(transparent)]
+    UnknownToken(#[from] UnknownToken),
     /// ONNX Runtime failed on a batch.
     #[error("inference failed on a batch of {texts} texts of {tokens} tokens")]
     Run {

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::api::Limits;
-use crate::bundle::{Bundle, BundleError, Task};
+use crate::bundle::{Bundle, BundleError, Task, WordEmbeddings};
 use crate::config::{Config, ConfigError};
 use crate::encoder::{CacheLimit, Encoder, EncoderOptions};
 use crate::infer::{InferError, OnnxRuntime, OnnxSession, SessionOptions};
@@ -122,9 +122,9 @@ impl InitError {
             Self::Infer(InferError::Session { .. } | InferError::Contract { .. }) => {
                 "bundle.invalid_graph"
             }
-            Self::Infer(InferError::Run { .. } | InferError::Shape { .. }) => {
-                "model.inference_failed"
-            }
+            Self::Infer(
+                InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. },
+            ) => "model.inference_failed",
             Self::WarmUp(_) => "model.warm_up_failed",
         }
     }
@@ -138,6 +138,7 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
     let started = Instant::now();
     let (bundle, bundle_time) = timed(|| Bundle::open(options.bundle)?.for_task(Task::Embedding))?;
     let manifest = bundle.manifest();
+    let words = bundle.word_embeddings()?;
     let (tokenizer, page_in, model) = thread::scope(|scope| {
         let tokenizer = scope.spawn(|| {
             timed(|| {
@@ -146,7 +147,7 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
             })
         });
         let page_in = scope.spawn(|| timed(|| bundle.page_in()));
-        let model = load_model(&bundle, options);
+        let model = load_model(&bundle, words, options);
         (join(tokenizer), join(page_in), model)
     });
     let ((infer, library_time, session_time), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
@@ -174,11 +175,13 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
 
 fn load_model(
     bundle: &Bundle,
+    words: WordEmbeddings,
     options: &InitOptions<'_>,
 ) -> Result<(OnnxSession, Duration, Duration), InferError> {
     let (runtime, library_time) = timed(|| OnnxRuntime::load(options.ort_library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let (session, session_time) = timed(|| OnnxSession::load(&runtime, &graph, options.session))?;
+    let (session, session_time) =
+        timed(|| OnnxSession::load(&runtime, &graph, words, options.session))?;
     Ok((session, library_time, session_time))
 }
 

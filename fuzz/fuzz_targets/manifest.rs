@@ -18,5 +18,4 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(folder.join(&manifest.model_name).parent(), Some(folder));
     assert_eq!(manifest.pooling.is_some(), manifest.task == Task::Embedding);
     assert!(manifest.hidden_size > 0 && manifest.vocabulary_size > 0 && manifest.max_tokens > 0);
-    let _ = manifest.word_embedding_bytes();
 });

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,35 @@ class Bundle:
         self.said = said
         self.manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
 
-    def session(self, optimised: bool = False) -> onnxruntime.InferenceSession:
-        """A session as the function opens it: graph optimisation off, one thread."""
+    def session(self, optimised: bool = False) -> "Session":
+        """A session as the function opens it: optimisation and prepacking off, one thread."""
         level = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = (
             level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
         )
         options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        inner = onnxruntime.InferenceSession(
             str(self.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
+        words = np.fromfile(self.folder / "model.words", "<f4")
+        return Session(inner, words.reshape(-1, self.manifest["hidden_size"]))
 
 
-def run(session: onnxruntime.InferenceSession, batch: dict[str, NDArray[np.int32]]) -> Any:
+@dataclass(frozen=True)
+class Session:
+    """A graph with the table of words, `[vocabulary, hidden]`, that its caller looks up."""
+
+    inner: onnxruntime.InferenceSession
+    words: NDArray[np.float32]
+
+
+def run(session: Session, batch: dict[str, NDArray[np.int32]]) -> Any:
     """The one output of a session."""
-    (output,) = session.run(None, batch)
+    inputs: dict[str, Any] = dict(batch)
+    inputs["word_embeddings"] = session.words[inputs.pop("input_ids")]
+    (output,) = session.inner.run(None, inputs)
     return output
 
 

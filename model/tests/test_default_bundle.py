@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, Bundle, run
 from texts import golden_texts
 
 BUNDLE = REPOSITORY / "build" / "model" / "default"
@@ -24,12 +23,7 @@ class Model:
     def __init__(self, bundle: Path) -> None:
         self.manifest: dict[str, Any] = json.loads((bundle / "bundle.json").read_text())
         self.tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            str(bundle / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = Bundle(bundle, []).session()
 
     def encode(self, texts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
         """Unit rows `[texts, hidden]`, mean-pooled, and each text's tokens before truncation."""

@@ -13,7 +13,7 @@ def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
     manifest = make(Checkpoint()).manifest
     files = manifest.pop("files")
     assert manifest == {
-        "schema_version": 1,
+        "schema_version": 2,
         "model_name": "tiny-model",
         "source": "folder:tiny-model",
         "revision": manifest["revision"],
@@ -35,6 +35,7 @@ def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
     assert {role: file["path"] for role, file in files.items()} == {
         "graph": "model.onnx",
         "weights": "model.weights",
+        "words": "model.words",
         "tokenizer": "tokenizer.json",
     }
 

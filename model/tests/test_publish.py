@@ -9,6 +9,7 @@ from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -36,6 +37,7 @@ def test_the_folder_is_named_by_the_digest_of_its_manifest(make: Build, output: 
         "bundle.json",
         "model.onnx",
         "model.weights",
+        "model.words",
         "tokenizer.json",
     ]
 
@@ -82,7 +84,9 @@ def test_a_bundle_that_is_there_is_left_alone(make: Build) -> None:
     assert second.said[-1].startswith("unchanged")
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "model.weights", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "name", ["bundle.json", "model.onnx", "model.weights", "model.words", "tokenizer.json"]
+)
 def test_a_bundle_that_was_damaged_is_not_called_built(make: Build, name: str) -> None:
     damaged = make(Checkpoint()).folder / name
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
@@ -177,9 +181,15 @@ def test_every_tensor_is_aligned_and_inside_the_file(make: Build) -> None:
     spans.sort()
     assert all(offset % 64 == 0 for offset, _, _ in spans)
     assert all(a + n <= b for (a, n, _), (b, _, _) in pairwise(spans))
-    offset, length, name = spans[-1]
+    offset, length, _ = spans[-1]
     assert offset + length == size
-    assert name == "embeddings.word.values", "the table of words comes last"
+
+
+def test_the_table_of_words_is_a_file_of_its_own(make: Build) -> None:
+    model = Checkpoint()
+    bundle = make(model)
+    table = np.fromfile(bundle.folder / "model.words", "<f4").reshape(model.vocabulary, -1)
+    assert (table == model.tensors["embeddings.word_embeddings.weight"]).all()
 
 
 def test_the_graph_names_no_place_and_no_version(make: Build, tmp_path: Path) -> None:
@@ -191,7 +201,7 @@ def test_the_graph_names_no_place_and_no_version(make: Build, tmp_path: Path) ->
 
 def test_the_weights_are_mapped_and_not_copied(make: Build) -> None:
     """With prepacking off, no tensor's bytes are in memory but as pages of the file."""
-    bundle = make(Checkpoint(hidden=256, wide=1024, heads=4, vocabulary=20_000))
+    bundle = make(Checkpoint(hidden=256, wide=1024, heads=4, vocabulary=20_000, layers=12))
     program = f"""
         import onnxruntime, re
         def anonymous():

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::vector::Pooling;
 
 /// The schema this version reads.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// What the name of a model must be.
 pub(crate) const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
@@ -21,7 +21,7 @@ pub(crate) const SHA256_RULE: &str = "64 lowercase hex digits";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this schema: 1.
+    /// Version of this schema: 2.
     pub schema_version: u32,
     /// Name of the model; also a folder name, so `[a-z0-9][a-z0-9._-]{0,63}`.
     pub model_name: String,
@@ -104,6 +104,8 @@ pub struct Files {
     pub graph: BundleFile,
     /// Its weights: external data that the graph points into.
     pub weights: BundleFile,
+    /// The table of words, f32 `[vocabulary, hidden]`, little-endian.
+    pub words: BundleFile,
     /// `tokenizer.json` of the tokenizers library.
     pub tokenizer: BundleFile,
 }
@@ -111,7 +113,7 @@ pub struct Files {
 impl Files {
     /// Every file.
     pub fn iter(&self) -> impl Iterator<Item = &BundleFile> {
-        [&self.graph, &self.weights, &self.tokenizer].into_iter()
+        [&self.graph, &self.weights, &self.words, &self.tokenizer].into_iter()
     }
 }
 
@@ -167,7 +169,7 @@ impl Manifest {
     /// # Errors
     /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of
     ///   another type.
-    /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 1.
+    /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 2.
     /// - [`ManifestError::Invalid`] if a value breaks a rule, or does not belong to the task.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let schema: Schema = from_json(bytes)?;
@@ -177,12 +179,6 @@ impl Manifest {
         let manifest: Self = from_json(bytes)?;
         manifest.check()?;
         Ok(manifest)
-    }
-
-    /// Size of the word embedding table, f32 `[vocabulary, hidden]`, with which the weights end.
-    #[must_use]
-    pub fn word_embedding_bytes(&self) -> usize {
-        self.vocabulary_size.saturating_mul(self.hidden_size).saturating_mul(size_of::<f32>())
     }
 
     fn check(&self) -> Result<(), ManifestError> {
@@ -206,8 +202,19 @@ impl Manifest {
         check(self.hidden_size > 0, "hidden_size", "1 or more")?;
         check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
         check(self.max_tokens > 0, "max_tokens", "1 or more")?;
-        let paths = ["files.graph.path", "files.weights.path", "files.tokenizer.path"];
-        let hashes = ["files.graph.sha256", "files.weights.sha256", "files.tokenizer.sha256"];
+        let words_bytes = (self.vocabulary_size as u64)
+            .saturating_mul(self.hidden_size as u64)
+            .saturating_mul(size_of::<f32>() as u64);
+        let rule = "vocabulary_size * hidden_size * 4";
+        check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
+        let paths =
+            ["files.graph.path", "files.weights.path", "files.words.path", "files.tokenizer.path"];
+        let hashes = [
+            "files.graph.sha256",
+            "files.weights.sha256",
+            "files.words.sha256",
+            "files.tokenizer.sha256",
+        ];
         for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
             check(is_plain(&file.path), path, "a plain file name")?;
             check(is_sha256(&file.sha256), sha256, SHA256_RULE)?;
@@ -258,13 +265,16 @@ pub(crate) mod tests {
     /// A manifest that every rule accepts.
     pub(crate) fn embedding() -> Value {
         let file = |path: &str| json!({"path": path, "size_bytes": 1, "sha256": "0".repeat(64)});
+        let mut words = file("model.words");
+        words["size_bytes"] = json!(20 * 8 * 4);
         json!({
-            "schema_version": 1, "model_name": "tiny", "source": "folder:tiny",
+            "schema_version": 2, "model_name": "tiny", "source": "folder:tiny",
             "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
             "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
             "normalize": true, "prompts": {"query": "query: "}, "labels": null,
             "activation": null, "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
             "files": {"graph": file("model.onnx"), "weights": file("model.weights"),
+                      "words": words,
                       "tokenizer": file("tokenizer.json")}
         })
     }
@@ -289,14 +299,14 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_not_json_is_refused() {
-        let error = Manifest::parse(b"{\"schema_version\": 1,").unwrap_err();
+        let error = Manifest::parse(b"{\"schema_version\": 2,").unwrap_err();
         assert!(matches!(error, ManifestError::Malformed { .. }), "{error}");
     }
 
     #[test]
     fn another_schema_is_refused_before_its_fields_are_read() {
-        let error = Manifest::parse(b"{\"schema_version\": 2, \"shape\": []}").unwrap_err();
-        assert!(matches!(error, ManifestError::UnsupportedSchema { found: 2 }), "{error}");
+        let error = Manifest::parse(b"{\"schema_version\": 3, \"shape\": []}").unwrap_err();
+        assert!(matches!(error, ManifestError::UnsupportedSchema { found: 3 }), "{error}");
     }
 
     #[test]
@@ -345,6 +355,8 @@ pub(crate) mod tests {
             ("/files/graph/path", json!("/etc/passwd"), "files.graph.path"),
             ("/files/weights/path", json!("../w"), "files.weights.path"),
             ("/files/weights/path", json!("a/b"), "files.weights.path"),
+            ("/files/words/path", json!(".."), "files.words.path"),
+            ("/files/words/size_bytes", json!(639), "files.words.size_bytes"),
             ("/files/tokenizer/path", json!("bundle.json"), "files.tokenizer.path"),
             ("/files/tokenizer/path", json!(""), "files.tokenizer.path"),
             ("/files/tokenizer/sha256", json!("ABC"), "files.tokenizer.sha256"),

@@ -15,7 +15,14 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
     unsafe { Mmap::map(&file) }
 }
 
-/// Asks the system to read a mapped range ahead of its use; returns at once.
-pub(super) fn will_need(map: &Mmap, range: std::ops::Range<usize>) -> io::Result<()> {
-    map.advise_range(Advice::WillNeed, range.start, range.len())
+/// Maps a file of which a few places will be read: the system reads nothing around them.
+pub(super) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
+    let map = map(path)?;
+    map.advise(Advice::Random)?;
+    Ok(map)
+}
+
+/// Asks the system to read a mapped file ahead of its use; returns at once.
+pub(super) fn will_need(map: &Mmap) -> io::Result<()> {
+    map.advise(Advice::WillNeed)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::{Array3, Ix3};
+use ndarray::{Array3, ArrayView2, Ix3};
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -12,9 +12,11 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::TensorRef;
 
 use super::{Infer, InferError, Inputs};
+use crate::bundle::{UnknownToken, WordEmbeddings};
 
-/// Inputs of a bundle's graph, in the order they are handed over; all int32 `[batch, tokens]`.
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+/// Inputs of a bundle's graph, in the order they are handed over: float32 `[batch, tokens, hidden]`,
+/// and int32 `[batch, tokens]` twice.
+const INPUTS: [&str; 3] = ["word_embeddings", "attention_mask", "token_type_ids"];
 /// Output of an embedding bundle's graph: float32 `[batch, tokens, hidden]`.
 const OUTPUT: &str = "token_embeddings";
 
@@ -79,17 +81,20 @@ pub struct SessionOptions {
     pub threads: usize,
 }
 
-/// A loaded embedding model.
+/// A loaded embedding model: a graph over its mapped weights, and the table of words.
 pub struct OnnxSession {
     session: Session,
+    words: WordEmbeddings,
 }
 
 impl OnnxSession {
     /// Loads an optimised graph whose weights lie in an external file beside it, which ONNX
     /// Runtime maps.
     ///
-    /// The graph was optimised when the bundle was built, so it is taken as it is. Threads do not
-    /// spin: on Lambda a spinning thread burns the share of the CPU that the function pays for.
+    /// The graph was optimised when the bundle was built, so it is taken as it is, and its weights
+    /// are stored as the kernels read them: packing would copy them into memory of the process.
+    /// Threads do not spin: on Lambda a spinning thread burns the share of the CPU that the
+    /// function pays for.
     ///
     /// # Errors
     /// - [`InferError::Session`] if the graph is corrupt or its weights do not fit.
@@ -97,6 +102,7 @@ impl OnnxSession {
     pub fn load(
         runtime: &OnnxRuntime,
         graph: &Path,
+        words: WordEmbeddings,
         options: SessionOptions,
     ) -> Result<Self, InferError> {
         let session = build(runtime, graph, options).map_err(|error| InferError::Session {
@@ -106,7 +112,7 @@ impl OnnxSession {
         expect_names(graph, "inputs", session.inputs().iter().map(|input| input.name()), &INPUTS)?;
         let outputs = session.outputs().iter().map(|output| output.name());
         expect_names(graph, "outputs", outputs, &[OUTPUT])?;
-        Ok(Self { session })
+        Ok(Self { session, words })
     }
 }
 
@@ -118,6 +124,7 @@ fn build(
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
     builder
         .with_optimization_level(GraphOptimizationLevel::Disable)?
+        .with_prepacking(false)?
         .with_intra_threads(options.threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
@@ -145,14 +152,25 @@ fn expect_names<'a>(
     })
 }
 
+/// Returns the embeddings of these tokens one after the other: `[batch, tokens, hidden]`, f32.
+fn look_up(words: &WordEmbeddings, ids: ArrayView2<'_, i32>) -> Result<Vec<f32>, UnknownToken> {
+    let mut rows = vec![0.0; ids.len() * words.hidden_size()];
+    for (row, &id) in rows.chunks_exact_mut(words.hidden_size()).zip(ids) {
+        words.copy_row(id, row)?;
+    }
+    Ok(rows)
+}
+
 impl Infer for OnnxSession {
     fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         let (texts, tokens) = inputs.input_ids.dim();
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
-        let ids = TensorRef::from_array_view(inputs.input_ids.view()).map_err(failed)?;
+        let words = look_up(&self.words, inputs.input_ids.view())?;
+        let shape = [texts, tokens, self.words.hidden_size()];
+        let words = TensorRef::from_array_view((shape, words.as_slice())).map_err(failed)?;
         let mask = TensorRef::from_array_view(inputs.attention_mask.view()).map_err(failed)?;
         let types = TensorRef::from_array_view(inputs.token_type_ids.view()).map_err(failed)?;
-        let outputs = self.session.run(ort::inputs![ids, mask, types]).map_err(failed)?;
+        let outputs = self.session.run(ort::inputs![words, mask, types]).map_err(failed)?;
         let output = outputs[OUTPUT].try_extract_array::<f32>().map_err(failed)?;
         let shape = output.shape().to_vec();
         match output.into_dimensionality::<Ix3>() {

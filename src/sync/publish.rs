@@ -122,12 +122,15 @@ mod tests {
         }
     }
 
-    /// Writes a bundle whose files have one byte each.
+    /// Writes a bundle whose files have the sizes of its manifest.
     fn fill(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("bundle.json"), embedding().to_string()).unwrap();
-        for file in ["model.onnx", "model.weights", "tokenizer.json"] {
-            fs::write(folder.join(file), b"x").unwrap();
+        let manifest = embedding();
+        fs::write(folder.join("bundle.json"), manifest.to_string()).unwrap();
+        for file in manifest["files"].as_object().unwrap().values() {
+            let bytes = file["size_bytes"].as_u64().unwrap();
+            let content = vec![b'x'; usize::try_from(bytes).unwrap()];
+            fs::write(folder.join(file["path"].as_str().unwrap()), content).unwrap();
         }
     }
 

@@ -87,13 +87,13 @@ fn the_real_bundle_is_what_its_manifest_and_its_name_say() {
     let bundle = Bundle::open(&support::bundle()).unwrap();
     let mut heard = 0;
     let verified = bundle.verify(|bytes| heard += bytes).unwrap();
-    assert_eq!((verified.files, verified.bytes), (3, heard));
+    assert_eq!((verified.files, verified.bytes), (4, heard));
     assert_eq!(support::bundle().file_name().unwrap().to_str(), Some(bundle.digest()));
 }
 
 #[test]
 fn a_changed_byte_is_found_in_every_file() {
-    for file in ["model.onnx", "model.weights", "tokenizer.json"] {
+    for file in ["model.onnx", "model.weights", "model.words", "tokenizer.json"] {
         let broken = Breakable::new().replace(file, flip);
         match broken.open().unwrap().verify(|_| ()).unwrap_err() {
             VerifyError::DigestMismatch { file: found, .. } => assert_eq!(found, file),
@@ -122,7 +122,7 @@ fn a_missing_folder_is_named() {
 
 #[test]
 fn a_missing_file_is_named() {
-    for file in [MANIFEST_FILE, "model.onnx", "model.weights", "tokenizer.json"] {
+    for file in [MANIFEST_FILE, "model.onnx", "model.weights", "model.words", "tokenizer.json"] {
         match Breakable::new().without(file).open().unwrap_err() {
             BundleError::FileMissing { file: found, .. } => assert_eq!(found, file),
             other => panic!("{other}"),

@@ -31,7 +31,7 @@ const MODULES: [(&str, &[&str]); 13] = [
     ("sync", &["bundle"]),
     ("bundle", &["vector"]),
     ("api", &[]),
-    ("infer", &[]),
+    ("infer", &["bundle"]),
     ("text", &[]),
     ("vector", &[]),
     ("telemetry", &[]),

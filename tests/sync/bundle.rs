@@ -26,6 +26,7 @@ impl Bundle {
         let mut files = BTreeMap::from([
             ("model.onnx".to_owned(), noise(20_000, seed)),
             ("model.weights".to_owned(), noise(weights_bytes, seed + 1)),
+            ("model.words".to_owned(), noise(20 * 8 * 4, seed + 3)),
             ("tokenizer.json".to_owned(), noise(50_000, seed + 2)),
         ]);
         let entry = |path: &str| {
@@ -33,13 +34,13 @@ impl Bundle {
             json!({"path": path, "size_bytes": content.len(), "sha256": sha256(content)})
         };
         let manifest = json!({
-            "schema_version": 1, "model_name": MODEL, "source": "folder:tiny",
+            "schema_version": 2, "model_name": MODEL, "source": "folder:tiny",
             "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
             "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
             "normalize": true, "prompts": {}, "labels": null, "activation": null,
             "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
             "files": {"graph": entry("model.onnx"), "weights": entry("model.weights"),
-                      "tokenizer": entry("tokenizer.json")}
+                      "words": entry("model.words"), "tokenizer": entry("tokenizer.json")}
         });
         let manifest = manifest.to_string().into_bytes();
         let digest = sha256(&manifest);

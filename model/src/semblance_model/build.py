@@ -8,12 +8,14 @@ import numpy as np
 import onnxruntime
 
 from semblance_model.description import Description, describe
-from semblance_model.graph import GRAPH_FILE, write_graph
+from semblance_model.graph import write_graph
 from semblance_model.manifest import TOKENIZER_FILE, Origin, manifest_bytes
+from semblance_model.onnx_graph import GRAPH_FILE
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
 from semblance_model.weights import open_weights
+from semblance_model.words import WORDS_FILE, write_words
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
             with staging(order.output / name) as folder:
                 say("writing the graph and its weights")
                 write_graph(description, weights, folder)
+                write_words(weights, folder)
                 (folder / TOKENIZER_FILE).write_bytes(description.tokenizer)
                 say(f"checking with ONNX Runtime {onnxruntime.__version__}")
                 check_graph(description, folder)
@@ -78,14 +81,16 @@ def check_graph(description: Description, folder: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(
         str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"]
     )
     tokens = min(8, description.max_tokens)
     mask = np.ones((2, tokens), np.int32)
     mask[1, tokens // 2 :] = 0
+    first_word = np.fromfile(folder / WORDS_FILE, "<f4", description.shape.hidden_size)
     inputs = {
-        "input_ids": np.zeros((2, tokens), np.int32),
+        "word_embeddings": np.broadcast_to(first_word, (2, tokens, *first_word.shape)),
         "attention_mask": mask,
         "token_type_ids": np.zeros((2, tokens), np.int32),
     }

@@ -1,44 +1,28 @@
-"""The ONNX graph of a BERT model, written with the fused operators of ONNX Runtime.
+"""The ONNX graph of a BERT model, from word embeddings to token embeddings or logits.
 
-The graph is what ONNX Runtime's own optimiser would make of an exported model, so it is loaded
-with graph optimisation off. Nothing in it depends on the processor. Weights go to a second file:
-ONNX Runtime maps that file instead of reading it.
+Words are not looked up in the graph: whoever runs it reads the rows it needs of the table of words
+(`words.py`) and hands them over. Dense layers compute `weight @ activations`, so a product has its
+features in rows and its texts in columns; see `_product`. The graph is loaded with graph
+optimisation and prepacking off. Nothing in it depends on the processor.
 
-Axes: `batch` texts, `tokens` positions (padded on the right), `hidden` features.
+Axes: `batch` texts, `tokens` positions (padded on the right), `hidden` features, `columns` the
+positions of all texts: batch times tokens.
 """
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from onnx import (
-    ModelProto,
-    NodeProto,
-    OperatorSetIdProto,
-    StringStringEntryProto,
-    TensorProto,
-    ValueInfoProto,
-    helper,
-)
+from onnx import TensorProto, helper
 
 from semblance_model.description import Description, Shape
+from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.weights import Array, Weights
 
-GRAPH_FILE = "model.onnx"
-WEIGHTS_FILE = "model.weights"
-
-# A cache line, and the widest vector register. ONNX Runtime maps a tensor at any offset, so no page
-# is left half empty for it.
-ALIGNMENT_BYTES = 64
-
-# The table of words is half of a small model, and an event reads a few rows of it. It comes last in
-# the file, so that whoever reads ahead stops before it.
-_WORDS = "embeddings.word"
-
-_IR_VERSION = 10
-_ONNX_OPSET = 17
-_FUSED = "com.microsoft"
+# The processor's prefetcher follows streams within pages of 4,096 bytes. The kernel of a product
+# reads several rows of a weight at once; from this distance on each has pages of its own. The ADR
+# has the measurement.
+ROW_DISTANCE_BYTES = 6_144
+_PAGE_BYTES = 4_096
 
 # What the reference adds to the score of a masked position.
 _MASKED = float(np.finfo(np.float32).min)
@@ -46,162 +30,261 @@ _MASKED = float(np.finfo(np.float32).min)
 
 def write_graph(description: Description, weights: Weights, folder: Path) -> None:
     """Writes the graph and its weights into `folder`."""
+    hidden_size = description.shape.hidden_size
     with (folder / WEIGHTS_FILE).open("wb") as file:
-        graph = _Graph(file)
-        hidden = _encoder(graph, description.shape, weights)
+        graph = OnnxGraph(file)
+        hidden = _Encoder(graph, description.shape, weights).write()
         if description.task == "embedding":
             output = graph.name_output(hidden, "token_embeddings")
-            axes: tuple[int | str, ...] = ("batch", "tokens", description.shape.hidden_size)
+            axes: tuple[int | str, ...] = ("batch", "tokens", hidden_size)
         else:
             output = graph.name_output(_classifier(graph, hidden, weights), "logits")
             axes = ("batch", description.labels or 0)
-        graph.weight(_WORDS, weights.tensor("embeddings.word_embeddings.weight"))
+    texts = ("batch", "tokens")
     inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"])
-        for name in ("input_ids", "attention_mask", "token_type_ids")
+        helper.make_tensor_value_info("word_embeddings", TensorProto.FLOAT, (*texts, hidden_size)),
+        helper.make_tensor_value_info("attention_mask", TensorProto.INT32, texts),
+        helper.make_tensor_value_info("token_type_ids", TensorProto.INT32, texts),
     ]
     model = graph.model(inputs, helper.make_tensor_value_info(output, TensorProto.FLOAT, axes))
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _encoder(graph: "_Graph", shape: Shape, weights: Weights) -> str:
-    hidden = graph.node(
-        "EmbedLayerNormalization",
-        [
-            "input_ids",
-            "token_type_ids",
-            f"{_WORDS}.values",
-            graph.weight(
-                "embeddings.position", weights.tensor("embeddings.position_embeddings.weight")
-            ),
-            graph.weight(
-                "embeddings.token_type", weights.tensor("embeddings.token_type_embeddings.weight")
-            ),
-            *_layer_norm(graph, "embeddings.norm", "embeddings.LayerNorm", weights),
-        ],
-        "embeddings",
-        # The second output, a mask index, is not optional.
-        more_outputs=["embeddings.mask_index"],
-        epsilon=shape.layer_norm_epsilon,
-    )
-    for index in range(shape.layers):
-        hidden = _layer(graph, index, hidden, shape, weights)
-    return hidden
+def blocks_of(rows: int, row_values: int) -> int:
+    """How many blocks of rows a weight is stored in, row r of every block side by side.
+
+    The fewest that bring consecutive rows of a block `ROW_DISTANCE_BYTES` apart, but not a whole
+    number of pages, where they would fall into the same few sets of the first cache; 1 if there is
+    no such number.
+    """
+    row_bytes = row_values * np.dtype(np.float32).itemsize
+    for blocks in range(1, rows + 1):
+        distance = blocks * row_bytes
+        if distance >= 2 * ROW_DISTANCE_BYTES:
+            break
+        if rows % blocks == 0 and distance >= ROW_DISTANCE_BYTES and distance % _PAGE_BYTES:
+            return blocks
+    return 1
 
 
-def _layer(graph: "_Graph", index: int, hidden: str, shape: Shape, weights: Weights) -> str:
-    stored, name = f"encoder.layer.{index}", f"layer.{index}"
-    projections = ("query", "key", "value")
-    attended = graph.node(
-        "Attention",
-        [
-            hidden,
-            graph.weight(
-                f"{name}.attention.projections",
-                np.concatenate(
-                    [
-                        weights.tensor(f"{stored}.attention.self.{projection}.weight").T
-                        for projection in projections
-                    ],
-                    axis=1,
+class _Encoder:
+    """The transformer: embeddings and layers, written one after the other."""
+
+    def __init__(self, graph: OnnxGraph, shape: Shape, weights: Weights) -> None:
+        self._graph = graph
+        self._shape = shape
+        self._weights = weights
+        # [batch], [tokens]: what the shapes below are made of.
+        graph.node("Shape", ["attention_mask"], "shape")
+        tokens = graph.node(
+            "Slice",
+            ["shape", graph.constant("one", [1]), graph.constant("two", [2])],
+            "shape.tokens",
+        )
+        self._tokens = tokens
+        self._any = graph.constant("any", [-1])
+        head_size = graph.constant("head_size", [shape.hidden_size // shape.heads])
+        heads = graph.constant("heads", [shape.heads])
+        self._per_head = self._dimensions("per_head", head_size, self._any, tokens)
+        self._by_head = self._dimensions("by_head", heads, self._any, head_size, tokens)
+        self._in_columns = graph.constant("in_columns", [1, shape.hidden_size, -1])
+        self._wide_columns = graph.constant("wide_columns", [1, shape.intermediate_size, -1])
+
+    def write(self) -> str:
+        """Writes all of it and returns the token embeddings, `[batch, tokens, hidden]`."""
+        graph, shape = self._graph, self._shape
+        flat = graph.constant("flat", [1, -1, shape.hidden_size])
+        hidden = graph.node("Reshape", [self._embeddings(), flat], "flat")
+        mask = self._mask()
+        for index in range(shape.layers):
+            hidden = self._layer(index, hidden, mask)
+        hidden_size = graph.constant("hidden_size", [shape.hidden_size])
+        texts = self._dimensions("texts", "shape", hidden_size)
+        return graph.node("Reshape", [hidden, texts], "hidden")
+
+    def _dimensions(self, name: str, *parts: str) -> str:
+        return self._graph.node("Concat", parts, f"dimensions.{name}", axis=0)
+
+    def _embeddings(self) -> str:
+        """`[batch, tokens, hidden]`: words, positions and types, summed and normalised."""
+        graph, weights = self._graph, self._weights
+        types = graph.node(
+            "Gather",
+            [
+                self._weight(
+                    "token_types", weights.tensor("embeddings.token_type_embeddings.weight")
                 ),
-            ),
-            graph.weight(
-                f"{name}.attention.projections.bias",
-                np.concatenate(
-                    [
-                        weights.tensor(f"{stored}.attention.self.{projection}.bias")
-                        for projection in projections
-                    ]
-                ),
-            ),
-            "attention_mask",
-        ],
-        f"{name}.attention",
-        num_heads=shape.heads,
-        mask_filter_value=_MASKED,
-    )
-    attended = graph.node(
-        "SkipLayerNormalization",
-        [
-            _product(graph, f"{name}.attention.output", attended, stored, weights),
-            hidden,
-            *_layer_norm(
-                graph, f"{name}.attention.norm", f"{stored}.attention.output.LayerNorm", weights
-            ),
-            graph.weight(
-                f"{name}.attention.output.bias",
-                weights.tensor(f"{stored}.attention.output.dense.bias"),
-            ),
-        ],
-        f"{name}.attention.norm",
-        epsilon=shape.layer_norm_epsilon,
-    )
-    wide = graph.node(
-        "MatMul",
-        [
+                "token_type_ids",
+            ],
+            "embeddings.token_types",
+        )
+        positions = graph.node(
+            "Slice",
+            [
+                self._weight("positions", weights.tensor("embeddings.position_embeddings.weight")),
+                graph.constant("zero", [0]),
+                self._tokens,
+            ],
+            "embeddings.positions",
+        )
+        rows = graph.node("Add", ["word_embeddings", types], "embeddings.with_types")
+        rows = graph.node("Add", [rows, positions], "embeddings.sum")
+        return self._normalised("embeddings.norm", rows, "embeddings.LayerNorm")
+
+    def _mask(self) -> str:
+        """`[heads * batch, 1, tokens]`: 0 for a token, the least float32 for padding."""
+        graph = self._graph
+        kept = graph.node("Cast", ["attention_mask"], "mask.kept", to=TensorProto.FLOAT)
+        dropped = graph.node("Sub", [graph.constant("unit", 1.0), kept], "mask.dropped")
+        added = graph.node("Mul", [dropped, graph.constant("masked", _MASKED)], "mask.added")
+        heads = graph.constant("mask.heads", [self._shape.heads, 1])
+        repeated = graph.node("Tile", [added, heads], "mask.repeated")
+        axis = graph.constant("mask.axis", [1])
+        return graph.node("Unsqueeze", [repeated, axis], "mask")
+
+    def _layer(self, index: int, hidden: str, mask: str) -> str:
+        """One layer, `[1, columns, hidden]` to the same."""
+        graph = self._graph
+        stored, name = f"encoder.layer.{index}", f"layer.{index}"
+        attended = self._attention(f"{name}.attention", hidden, mask, f"{stored}.attention")
+        attended = self._normalised(
+            f"{name}.attention.norm",
+            graph.node("Add", [attended, hidden], f"{name}.attention.sum"),
+            f"{stored}.attention.output.LayerNorm",
+        )
+        wide = self._product(
+            f"{name}.intermediate",
+            self._stored(f"{stored}.intermediate.dense.weight"),
             attended,
-            graph.weight(
-                f"{name}.intermediate", weights.tensor(f"{stored}.intermediate.dense.weight").T
-            ),
-        ],
-        f"{name}.intermediate",
-    )
-    wide = _activated(
-        graph,
-        f"{name}.intermediate.activation",
-        wide,
-        graph.weight(
-            f"{name}.intermediate.bias", weights.tensor(f"{stored}.intermediate.dense.bias")
-        ),
-        shape.hidden_activation,
-    )
-    return graph.node(
-        "SkipLayerNormalization",
-        [
-            graph.node(
-                "MatMul",
-                [
-                    wide,
-                    graph.weight(
-                        f"{name}.output", weights.tensor(f"{stored}.output.dense.weight").T
-                    ),
-                ],
-                f"{name}.output",
-            ),
-            attended,
-            *_layer_norm(graph, f"{name}.norm", f"{stored}.output.LayerNorm", weights),
-            graph.weight(f"{name}.output.bias", weights.tensor(f"{stored}.output.dense.bias")),
-        ],
-        f"{name}.norm",
-        epsilon=shape.layer_norm_epsilon,
-    )
+            transposed=True,
+        )
+        wide = graph.node("Reshape", [wide, self._wide_columns], f"{name}.intermediate.columns")
+        wide = self._activated(
+            f"{name}.intermediate", wide, self._stored(f"{stored}.intermediate.dense.bias")
+        )
+        product = self._product(
+            f"{name}.output", self._stored(f"{stored}.output.dense.weight"), wide
+        )
+        product = self._rows(f"{name}.output", product, self._stored(f"{stored}.output.dense.bias"))
+        return self._normalised(
+            f"{name}.norm",
+            graph.node("Add", [product, attended], f"{name}.sum"),
+            f"{stored}.output.LayerNorm",
+        )
+
+    def _attention(self, name: str, hidden: str, mask: str, stored: str) -> str:
+        """Multi-head self-attention with its output layer, `[1, columns, hidden]`.
+
+        The key's bias adds the same to every score of a query, which softmax does not see, and
+        the weights of the values sum to 1: so the one is left out, and the other goes into the
+        bias of the output.
+        """
+        graph, shape = self._graph, self._shape
+        head_size = shape.hidden_size // shape.heads
+        # Rows of a projection by feature of a head, then by head: [head_size, heads * batch,
+        # tokens] is then one head and text a matrix, without moving a value.
+        order = np.arange(shape.hidden_size).reshape(shape.heads, head_size).T.flatten()
+        projected: dict[str, str] = {}
+        for projection in ("query", "key", "value"):
+            rows = self._stored(f"{stored}.self.{projection}.weight")[order]
+            product = self._product(f"{name}.{projection}", rows, hidden, transposed=True)
+            if projection == "query":
+                bias = self._stored(f"{stored}.self.query.bias")[order]
+                product = graph.node(
+                    "Reshape", [product, self._in_columns], f"{name}.query.columns"
+                )
+                product = graph.node(
+                    "Add",
+                    [product, self._weight(f"{name}.query.bias", bias[:, np.newaxis])],
+                    f"{name}.query.sum",
+                )
+            projected[projection] = graph.node(
+                "Reshape", [product, self._per_head], f"{name}.{projection}.heads"
+            )
+        scores = graph.node(
+            "FusedMatMul",
+            [projected["query"], projected["key"]],
+            f"{name}.scores",
+            transA=1,
+            transBatchA=1,
+            transBatchB=1,
+            alpha=1.0 / float(np.sqrt(head_size)),
+        )
+        scores = graph.node("Add", [scores, mask], f"{name}.masked")
+        scores = graph.node("Softmax", [scores], f"{name}.softmax", axis=-1)
+        context = graph.node(
+            "FusedMatMul",
+            [projected["value"], scores],
+            f"{name}.context",
+            transBatchA=1,
+            transB=1,
+        )
+        context = graph.node("Reshape", [context, self._by_head], f"{name}.context.heads")
+        context = graph.node("Transpose", [context], f"{name}.context.texts", perm=[0, 2, 1, 3])
+        context = graph.node("Reshape", [context, self._in_columns], f"{name}.context.columns")
+        output = self._stored(f"{stored}.output.dense.weight")
+        bias = self._stored(f"{stored}.output.dense.bias").astype(np.float64)
+        bias += output.astype(np.float64) @ self._stored(f"{stored}.self.value.bias")
+        product = self._product(f"{name}.output", output, context)
+        return self._rows(f"{name}.output", product, bias.astype(np.float32))
+
+    def _product(self, name: str, rows: Array, hidden: str, transposed: bool = False) -> str:
+        """`rows @ hidden`, `[blocks, rows / blocks, columns]`, to be reshaped to all rows.
+
+        The weight is the left operand, which ONNX Runtime's kernels read where it lies. As the
+        right operand they would copy it into an order of their own, once in memory of the process
+        or, where that is off, at every product.
+        """
+        blocks = blocks_of(*rows.shape)
+        stored = rows.reshape(blocks, -1, rows.shape[1]).transpose(1, 0, 2)
+        return self._graph.node(
+            "FusedMatMul",
+            [self._weight(name, stored), hidden],
+            f"{name}.product",
+            transBatchA=1,
+            transB=int(transposed),
+        )
+
+    def _rows(self, name: str, product: str, bias: Array) -> str:
+        """`[1, columns, hidden]` of a product, with its bias."""
+        graph = self._graph
+        columns = graph.node("Reshape", [product, self._in_columns], f"{name}.columns")
+        rows = graph.node("Transpose", [columns], f"{name}.rows", perm=[0, 2, 1])
+        return graph.node("Add", [rows, self._weight(f"{name}.bias", bias)], f"{name}.biased")
+
+    def _activated(self, name: str, columns: str, bias: Array) -> str:
+        graph = self._graph
+        biased = graph.node(
+            "Add",
+            [columns, self._weight(f"{name}.bias", bias[:, np.newaxis])],
+            f"{name}.biased",
+        )
+        operator = {"gelu": "Gelu", "gelu_tanh": "FastGelu", "relu": "Relu"}
+        return graph.node(operator[self._shape.hidden_activation], [biased], f"{name}.activation")
+
+    def _normalised(self, name: str, rows: str, stored: str) -> str:
+        scale = self._weight(f"{name}.scale", self._stored(f"{stored}.weight"))
+        shift = self._weight(f"{name}.shift", self._stored(f"{stored}.bias"))
+        return self._graph.node(
+            "LayerNormalization",
+            [rows, scale, shift],
+            name,
+            axis=-1,
+            epsilon=self._shape.layer_norm_epsilon,
+        )
+
+    def _stored(self, name: str) -> Array:
+        return self._weights.tensor(name)
+
+    def _weight(self, name: str, values: Array) -> str:
+        return self._graph.weight(name, values)
 
 
-def _product(graph: "_Graph", name: str, attended: str, stored: str, weights: Weights) -> str:
-    weight = weights.tensor(f"{stored}.attention.output.dense.weight").T
-    return graph.node("MatMul", [attended, graph.weight(name, weight)], name)
-
-
-def _activated(graph: "_Graph", name: str, wide: str, bias: str, activation: str) -> str:
-    if activation == "gelu":
-        return graph.node("BiasGelu", [wide, bias], name)
-    if activation == "gelu_tanh":
-        return graph.node("FastGelu", [wide, bias], name)
-    return graph.node("Relu", [graph.node("Add", [wide, bias], f"{name}.sum")], name)
-
-
-def _layer_norm(graph: "_Graph", name: str, stored: str, weights: Weights) -> tuple[str, str]:
-    return (
-        graph.weight(f"{name}.scale", weights.tensor(f"{stored}.weight")),
-        graph.weight(f"{name}.shift", weights.tensor(f"{stored}.bias")),
-    )
-
-
-def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
+def _classifier(graph: OnnxGraph, hidden: str, weights: Weights) -> str:
     """Logits `[batch, labels]` of the first position."""
-    first = graph.constant("classifier.position", np.array(0, dtype=np.int64))
-    pooled = graph.node("Gather", [hidden, first], "pooler.position", axis=1)
+    pooled = graph.node(
+        "Gather", [hidden, graph.constant("classifier.position", 0)], "pooler.position", axis=1
+    )
     pooled = graph.node(
         "FusedGemm",
         [pooled, *_dense(graph, "pooler.dense", weights)],
@@ -214,104 +297,8 @@ def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
     )
 
 
-def _dense(graph: "_Graph", name: str, weights: Weights) -> tuple[str, str]:
+def _dense(graph: OnnxGraph, name: str, weights: Weights) -> tuple[str, str]:
     return (
         graph.weight(f"{name}.weight", weights.tensor(f"{name}.weight")),
         graph.weight(f"{name}.bias", weights.tensor(f"{name}.bias")),
     )
-
-
-class _Graph:
-    """Nodes in the order in which they run; weights are written to the file as they come."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._nodes: list[NodeProto] = []
-        self._tensors: list[TensorProto] = []
-
-    def weight(self, name: str, values: Array) -> str:
-        """Appends a tensor to the weights file and returns its name."""
-        self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
-        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        tensor = TensorProto(
-            name=f"{name}.values",
-            data_type=TensorProto.FLOAT,
-            dims=values.shape,
-            data_location=TensorProto.EXTERNAL,
-        )
-        location = {
-            "location": WEIGHTS_FILE,
-            "offset": str(self._file.tell()),
-            "length": str(len(data)),
-        }
-        tensor.external_data.extend(
-            StringStringEntryProto(key=key, value=value) for key, value in location.items()
-        )
-        self._file.write(data)
-        self._tensors.append(tensor)
-        return tensor.name
-
-    def constant(self, name: str, values: np.ndarray) -> str:
-        """A tensor of a few bytes that stays in the graph; returns its name."""
-        self._tensors.append(
-            helper.make_tensor(
-                f"{name}.values",
-                helper.np_dtype_to_tensor_dtype(values.dtype),
-                values.shape,
-                values.flatten().tolist(),
-            )
-        )
-        return f"{name}.values"
-
-    def node(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        output: str,
-        more_outputs: Iterable[str] = (),
-        **attributes: float | int | str,
-    ) -> str:
-        """Appends a node named after its first output and returns that output."""
-        node = helper.make_node(
-            operator,
-            inputs,
-            [output, *more_outputs],
-            name=output,
-            domain=_FUSED if operator in _FUSED_OPERATORS else "",
-        )
-        node.attribute.extend(
-            helper.make_attribute(name, value) for name, value in sorted(attributes.items())
-        )
-        self._nodes.append(node)
-        return output
-
-    def name_output(self, output: str, name: str) -> str:
-        """Renames the last node's output to `name`, which the graph then returns."""
-        last = self._nodes[-1]
-        assert last.output[0] == output
-        last.output[0] = name
-        return name
-
-    def model(self, inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> ModelProto:
-        """The finished model, without names, dates or versions that differ between builds."""
-        return helper.make_model(
-            helper.make_graph(self._nodes, "bert", inputs, [output], self._tensors),
-            ir_version=_IR_VERSION,
-            producer_name="semblance",
-            opset_imports=[
-                OperatorSetIdProto(domain="", version=_ONNX_OPSET),
-                OperatorSetIdProto(domain=_FUSED, version=1),
-            ],
-        )
-
-
-_FUSED_OPERATORS = frozenset(
-    {
-        "Attention",
-        "BiasGelu",
-        "EmbedLayerNormalization",
-        "FastGelu",
-        "FusedGemm",
-        "SkipLayerNormalization",
-    }
-)

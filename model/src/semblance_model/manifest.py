@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semblance_model.description import Description
-from semblance_model.graph import GRAPH_FILE, WEIGHTS_FILE
+from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
+from semblance_model.words import WORDS_FILE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "bundle.json"
 TOKENIZER_FILE = "tokenizer.json"
 
 # Role in the manifest -> file name.
-FILES = {"graph": GRAPH_FILE, "weights": WEIGHTS_FILE, "tokenizer": TOKENIZER_FILE}
+FILES = {
+    "graph": GRAPH_FILE,
+    "weights": WEIGHTS_FILE,
+    "words": WORDS_FILE,
+    "tokenizer": TOKENIZER_FILE,
+}
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,8 @@ resource "aws_s3_object" "this" {
     create_before_destroy = true
 
     precondition {
-      condition     = try(local.manifest.schema_version, null) == 1
-      error_message = "${var.bundle}/bundle.json must have schema_version 1."
+      condition     = try(local.manifest.schema_version, null) == 2
+      error_message = "${var.bundle}/bundle.json must have schema_version 2."
     }
 
     precondition {

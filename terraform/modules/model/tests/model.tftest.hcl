@@ -31,6 +31,7 @@ run "objects_are_keyed_by_the_digest_of_the_manifest" {
     condition = output.object_keys == {
       graph     = "models/tiny/${output.digest}/model.onnx"
       weights   = "models/tiny/${output.digest}/model.weights"
+      words     = "models/tiny/${output.digest}/model.words"
       tokenizer = "models/tiny/${output.digest}/tokenizer.json"
       manifest  = "models/tiny/${output.digest}/bundle.json"
     }

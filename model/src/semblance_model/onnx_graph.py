@@ -1,0 +1,118 @@
+"""An ONNX graph under construction: nodes in the order they run, weights in a file beside it.
+
+ONNX Runtime maps the file of weights instead of reading it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import (
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    StringStringEntryProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+)
+
+GRAPH_FILE = "model.onnx"
+WEIGHTS_FILE = "model.weights"
+
+# A cache line, and the widest vector register. ONNX Runtime maps a tensor at any offset, so no page
+# is left half empty for it.
+ALIGNMENT_BYTES = 64
+
+_IR_VERSION = 10
+_ONNX_OPSET = 17
+_CONTRIB = "com.microsoft"
+
+# Operators of ONNX Runtime's own; the others are ONNX's.
+_CONTRIB_OPERATORS = frozenset({"FastGelu", "FusedGemm", "FusedMatMul", "Gelu"})
+
+
+class OnnxGraph:
+    """Nodes in the order in which they run; weights are written to the file as they come."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._nodes: list[NodeProto] = []
+        self._tensors: list[TensorProto] = []
+
+    def weight(self, name: str, values: NDArray[np.float32]) -> str:
+        """Appends a tensor to the weights file and returns its name."""
+        self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
+        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        tensor = TensorProto(
+            name=f"{name}.values",
+            data_type=TensorProto.FLOAT,
+            dims=values.shape,
+            data_location=TensorProto.EXTERNAL,
+        )
+        location = {
+            "location": WEIGHTS_FILE,
+            "offset": str(self._file.tell()),
+            "length": str(len(data)),
+        }
+        tensor.external_data.extend(
+            StringStringEntryProto(key=key, value=value) for key, value in location.items()
+        )
+        self._file.write(data)
+        self._tensors.append(tensor)
+        return tensor.name
+
+    def constant(self, name: str, values: Sequence[int] | int | float) -> str:
+        """A tensor of a few bytes that stays in the graph, int64 or float32; returns its name."""
+        dtype = np.float32 if isinstance(values, float) else np.int64
+        array = np.array(values, dtype=dtype)
+        self._tensors.append(
+            helper.make_tensor(
+                f"{name}.values",
+                helper.np_dtype_to_tensor_dtype(array.dtype),
+                array.shape,
+                array.flatten().tolist(),
+            )
+        )
+        return f"{name}.values"
+
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        output: str,
+        **attributes: float | int | str | Iterable[int],
+    ) -> str:
+        """Appends a node named after its output and returns that output."""
+        node = helper.make_node(
+            operator,
+            inputs,
+            [output],
+            name=output,
+            domain=_CONTRIB if operator in _CONTRIB_OPERATORS else "",
+        )
+        node.attribute.extend(
+            helper.make_attribute(name, value) for name, value in sorted(attributes.items())
+        )
+        self._nodes.append(node)
+        return output
+
+    def name_output(self, output: str, name: str) -> str:
+        """Renames the last node's output to `name`, which the graph then returns."""
+        last = self._nodes[-1]
+        assert last.output[0] == output
+        last.output[0] = name
+        return name
+
+    def model(self, inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> ModelProto:
+        """The finished model, without names, dates or versions that differ between builds."""
+        return helper.make_model(
+            helper.make_graph(self._nodes, "bert", inputs, [output], self._tensors),
+            ir_version=_IR_VERSION,
+            producer_name="semblance",
+            opset_imports=[
+                OperatorSetIdProto(domain="", version=_ONNX_OPSET),
+                OperatorSetIdProto(domain=_CONTRIB, version=1),
+            ],
+        )

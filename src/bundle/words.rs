@@ -1,0 +1,94 @@
+//! The table of words: what each token id starts from, read row by row where it lies.
+
+use memmap2::Mmap;
+
+/// The word embeddings of a bundle, `[vocabulary, hidden]`, f32, mapped and not read ahead: a text
+/// needs a few rows of the table's megabytes.
+#[derive(Debug)]
+pub struct WordEmbeddings {
+    map: Mmap,
+    row_bytes: usize,
+}
+
+/// A token id has no row in the table of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("token id {id} has no word embedding: the table has {rows} rows")]
+pub struct UnknownToken {
+    /// The id.
+    pub id: i32,
+    /// Rows of the table.
+    pub rows: usize,
+}
+
+impl WordEmbeddings {
+    /// Returns the table over a map that holds whole rows of `hidden_size` values.
+    pub(super) fn new(map: Mmap, hidden_size: usize) -> Self {
+        Self { map, row_bytes: hidden_size * size_of::<f32>() }
+    }
+
+    /// Width of a row.
+    #[must_use]
+    pub fn hidden_size(&self) -> usize {
+        self.row_bytes / size_of::<f32>()
+    }
+
+    /// Rows of the table.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.map.len() / self.row_bytes
+    }
+
+    /// Copies the embedding of a token to `row`, `[hidden]`, f32.
+    ///
+    /// # Errors
+    /// - [`UnknownToken`] if the table has no such row.
+    ///
+    /// # Panics
+    /// If `row` is not [`hidden_size`](Self::hidden_size) long.
+    pub fn copy_row(&self, id: i32, row: &mut [f32]) -> Result<(), UnknownToken> {
+        assert_eq!(row.len(), self.hidden_size(), "one value a feature");
+        let unknown = UnknownToken { id, rows: self.rows() };
+        let index = usize::try_from(id).map_err(|_| unknown)?;
+        let start = index.checked_mul(self.row_bytes).ok_or(unknown)?;
+        let bytes = self.map.get(start..start + self.row_bytes).ok_or(unknown)?;
+        let (values, _) = bytes.as_chunks();
+        for (to, &value) in row.iter_mut().zip(values) {
+            *to = f32::from_le_bytes(value);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::bundle::map;
+
+    fn table(rows: &[[f32; 2]]) -> WordEmbeddings {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.words");
+        let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+        fs::write(&file, bytes).unwrap();
+        WordEmbeddings::new(map::map(&file).unwrap(), 2)
+    }
+
+    #[test]
+    fn a_row_is_the_one_of_its_id() {
+        let table = table(&[[1.0, 2.0], [-3.5, f32::MIN_POSITIVE]]);
+        let mut row = [0.0; 2];
+        table.copy_row(1, &mut row).unwrap();
+        assert_eq!(row, [-3.5, f32::MIN_POSITIVE]);
+        assert_eq!((table.rows(), table.hidden_size()), (2, 2));
+    }
+
+    #[test]
+    fn an_id_outside_the_table_is_refused_and_not_read_elsewhere() {
+        let table = table(&[[1.0, 2.0], [3.0, 4.0]]);
+        for id in [-1, 2, i32::MIN, i32::MAX] {
+            let error = table.copy_row(id, &mut [0.0; 2]).unwrap_err();
+            assert_eq!(error, UnknownToken { id, rows: 2 });
+        }
+    }
+}
