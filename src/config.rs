@@ -43,6 +43,9 @@ pub struct Config {
     /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the
     /// machine's.
     pub session: SessionOptions,
+    /// Whether to run the model once before the first event: not where
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE` is `on-demand`, for there an event waits already.
+    pub warm_up: bool,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -131,6 +134,7 @@ impl Config {
             cache: number(&get, "SEMBLANCE_CACHE_BYTES", 0, 8 << 30)?
                 .map_or_else(CacheLimit::default, |bytes| CacheLimit { bytes }),
             session: SessionOptions { threads: threads(&get)? },
+            warm_up: get("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Some("on-demand"),
             log_level: log_level(&get)?,
         })
     }
@@ -239,6 +243,15 @@ mod tests {
     fn threads_can_be_said_outright() {
         let variables = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SEMBLANCE_THREADS", "4")];
         assert_eq!(config(&variables).unwrap().session.threads, 4);
+    }
+
+    #[test]
+    fn only_a_start_that_no_event_waits_for_warms_up() {
+        let kinds = [("on-demand", false), ("provisioned-concurrency", true), ("", true)];
+        for (kind, warms_up) in kinds {
+            let config = config(&[("AWS_LAMBDA_INITIALIZATION_TYPE", kind)]).unwrap();
+            assert_eq!(config.warm_up, warms_up, "{kind}");
+        }
     }
 
     #[test]

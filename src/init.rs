@@ -28,6 +28,9 @@ pub struct InitOptions<'a> {
     pub cache: CacheLimit,
     /// How the session uses the machine.
     pub session: SessionOptions,
+    /// Whether to run the model once, so that the first event finds it touched. It costs an event
+    /// that waits already about what it would save it.
+    pub warm_up: bool,
 }
 
 impl<'a> InitOptions<'a> {
@@ -43,6 +46,7 @@ impl<'a> InitOptions<'a> {
             budget: config.budget,
             cache: config.cache,
             session: config.session,
+            warm_up: config.warm_up,
         })
     }
 }
@@ -60,7 +64,7 @@ pub struct InitTimings {
     pub library: Duration,
     /// Graph loaded, weights mapped and packed.
     pub session: Duration,
-    /// First inference.
+    /// First inference, if asked for.
     pub warm_up: Duration,
     /// All of it.
     pub total: Duration,
@@ -130,7 +134,7 @@ impl InitError {
     }
 }
 
-/// Starts a service: bundle checked, model loaded and run once.
+/// Starts a service: bundle checked, model loaded and, if asked for, run once.
 ///
 /// # Errors
 /// - [`InitError`], one variant for each part that can be at fault.
@@ -160,7 +164,10 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
     };
     let encoder = Encoder::new(tokenizer, Box::new(infer), encoder_options);
     let mut service = Service::new(encoder, options.limits);
-    let ((), warm_up_time) = timed(|| service.warm_up()).map_err(InitError::WarmUp)?;
+    let ((), warm_up_time) = timed(|| {
+        if options.warm_up { service.warm_up() } else { Ok(()) }
+    })
+    .map_err(InitError::WarmUp)?;
     let timings = InitTimings {
         bundle: bundle_time,
         tokenizer: tokenizer_time,

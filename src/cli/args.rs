@@ -124,6 +124,8 @@ impl Settings {
             budget: self.config.budget,
             cache: self.config.cache,
             session: self.config.session,
+            // The process answers, and is gone.
+            warm_up: false,
         }
     }
 

@@ -50,6 +50,7 @@ pub(crate) fn start(bundle: &Path) -> Service {
         // Off: a test of the model must not be answered from memory.
         cache: CacheLimit { bytes: 0 },
         session: SessionOptions { threads: 1 },
+        warm_up: false,
     };
     init::start(&options).unwrap().0
 }
