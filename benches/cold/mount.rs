@@ -7,6 +7,8 @@
 //! each time, as close-to-open consistency wants it, and keeps the pages.
 
 mod link;
+mod pool;
+mod server;
 mod tree;
 
 use std::fs;
@@ -17,8 +19,9 @@ use std::sync::Arc;
 use fuser::{BackgroundSession, Config, MountOption, Session};
 use tempfile::TempDir;
 
-pub(crate) use link::Link;
-use tree::{Server, Tree};
+use link::Link;
+use server::Server;
+use tree::Tree;
 
 use crate::args::Args;
 use crate::error::{Result, in_file};
@@ -56,7 +59,7 @@ pub(crate) fn may_mount() -> Result<()> {
 }
 
 fn needs_root(error: io::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    format!("--slow-mount: needs root and {DEVICE}: {error}").into()
+    format!("--slow-mount: needs root and {DEVICE} ({error}); --warm-cache does not").into()
 }
 
 impl SlowMount {
@@ -68,11 +71,15 @@ impl SlowMount {
         let mut config = Config::default();
         let name = MountOption::FSName("semblance-cold".to_owned());
         config.mount_options = vec![name, MountOption::RO, MountOption::NoDev, MountOption::NoSuid];
-        config.n_threads = Some(REQUESTS.into());
         let session = Session::new(server, &point, &config).and_then(Session::spawn);
         let session = Some(session.map_err(needs_root)?);
         let mount = Self { session, point, tree };
         mount.read_ahead(args.mount_readahead_kib)?;
+        // It serves once it knows that there is no such file; that is not kept.
+        if mount.path().join("is it there?").exists() {
+            return Err("the slow mount has a file that its folder has not".into());
+        }
+        mount.tree.forget_others();
         Ok(mount)
     }
 

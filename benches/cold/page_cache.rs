@@ -23,7 +23,7 @@ pub(crate) fn empty() -> Result<()> {
 }
 
 fn needs_root(error: io::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    format!("--drop-caches: the page cache cannot be dropped ({error}): root may do it").into()
+    format!("--drop-caches: the page cache cannot be dropped ({error}), root may do it; --warm-cache needs no root").into()
 }
 
 /// Reads a folder into it.

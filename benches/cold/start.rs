@@ -42,13 +42,9 @@ pub(crate) fn cold_start(args: &Args, case: &Case, subject: &Subject) -> Result<
     }
     if case.storage == Storage::DroppedCache {
         // The cache was empty, so what is in it now is what was read, ahead included.
+        run.parts("read from the bundle", "MB", &megabytes(page_cache::resident_bytes(bundle)?));
         run.parts(
-            "read from the bundle, MB",
-            "MB",
-            &megabytes(page_cache::resident_bytes(bundle)?),
-        );
-        run.parts(
-            "read from the package, MB",
+            "read from the package",
             "MB",
             &megabytes(page_cache::resident_bytes(task_root)?),
         );
@@ -114,7 +110,7 @@ fn mount_traffic(run: &mut Run, mount: &SlowMount) {
         bytes.push((file.clone(), read_bytes as f64));
         requests.push((file, reads as f64));
     }
-    run.parts("read from the mount, MB", "MB", &megabytes(bytes));
+    run.parts("read from the mount", "MB", &megabytes(bytes));
     run.parts("read requests to the mount", "", &requests);
     run.count(&["other requests to the mount"], traffic.others as f64);
 }

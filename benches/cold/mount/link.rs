@@ -1,13 +1,12 @@
 //! The pace of a slow mount.
 
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
 
 /// A connection that answers after a latency and lets so many bytes a second through.
-pub(crate) struct Link {
+pub(super) struct Link {
     latency: Duration,
     bytes_per_s: f64,
     /// When it has let through all that was asked for.
@@ -15,7 +14,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn of(args: &Args) -> Self {
+    pub(super) fn of(args: &Args) -> Self {
         Self {
             latency: Duration::from_secs_f64(args.mount_latency_ms / 1e3),
             bytes_per_s: args.mount_mib_s * f64::from(1 << 20),
@@ -24,15 +23,10 @@ impl Link {
     }
 
     /// When the answer to a request is due.
-    pub(crate) fn due(&self, arrived: Instant, bytes: usize) -> Instant {
+    pub(super) fn due(&self, arrived: Instant, bytes: usize) -> Instant {
         let transfer = Duration::from_secs_f64(bytes as f64 / self.bytes_per_s);
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         *free_at = arrived.max(*free_at) + transfer;
         free_at.max(arrived + self.latency)
-    }
-
-    /// Waits as long as a request without bytes takes.
-    pub(crate) fn wait(&self) {
-        thread::sleep(self.latency);
     }
 }

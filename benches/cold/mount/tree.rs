@@ -5,22 +5,13 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
-    KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry,
-    ReplyOpen, Request,
-};
+use fuser::{FileAttr, FileType, INodeNo};
 
-use super::{Link, READAHEAD_BYTES, REQUEST_BYTES, REQUESTS, Traffic};
+use super::{REQUEST_BYTES, Traffic};
 use crate::error::{Result, in_file};
-
-/// How long the kernel keeps names and attributes: longer than any start takes.
-const KEPT: Duration = Duration::from_secs(3600);
 
 /// Files and folders; the inode number of the first, the root, is 1, of the next 2.
 pub(super) struct Tree {
@@ -28,10 +19,10 @@ pub(super) struct Tree {
     other_requests: AtomicU64,
 }
 
-struct Node {
+pub(super) struct Node {
     /// Relative to the root.
     path: String,
-    attributes: FileAttr,
+    pub(super) attributes: FileAttr,
     content: Content,
 }
 
@@ -85,14 +76,51 @@ impl Tree {
         Traffic { reads, others: self.other_requests.load(Ordering::Relaxed) }
     }
 
-    fn node(&self, inode: INodeNo) -> Option<&Node> {
+    /// Counts a request that is not for a file's bytes.
+    pub(super) fn count_other(&self) {
+        self.other_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets the requests of [`Tree::count_other`].
+    pub(super) fn forget_others(&self) {
+        self.other_requests.store(0, Ordering::Relaxed);
+    }
+
+    /// How many of `size` bytes a file has from an offset on.
+    pub(super) fn bytes_at(&self, inode: INodeNo, offset: u64, size: u32) -> usize {
+        let left = self.node(inode).map_or(0, |node| node.attributes.size.saturating_sub(offset));
+        // At most 32 bits.
+        left.min(size.into()) as usize
+    }
+
+    /// Reads from a file, and counts it.
+    pub(super) fn read(&self, inode: INodeNo, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+        let content = self.node(inode).map(|node| &node.content);
+        let Some(Content::File { file, reads, bytes }) = content else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let mut buffer = vec![0; size];
+        file.read_exact_at(&mut buffer, offset)?;
+        reads.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(size as u64, Ordering::Relaxed);
+        Ok(buffer)
+    }
+
+    pub(super) fn node(&self, inode: INodeNo) -> Option<&Node> {
         self.nodes.get(usize::try_from(inode.0).ok()?.checked_sub(1)?)
     }
 
-    fn child(&self, parent: INodeNo, name: &OsStr) -> Option<&Node> {
-        let Content::Folder(children) = &self.node(parent)?.content else { return None };
-        let (_, index) = children.iter().find(|(child, _)| OsStr::new(child) == name)?;
-        self.nodes.get(*index)
+    pub(super) fn child(&self, parent: INodeNo, name: &OsStr) -> Option<&Node> {
+        self.children(parent).find(|(child, _)| OsStr::new(child) == name).map(|(_, node)| node)
+    }
+
+    /// Names and nodes of what a folder holds; nothing for a file.
+    pub(super) fn children(&self, folder: INodeNo) -> impl Iterator<Item = (&str, &Node)> {
+        let children = match self.node(folder).map(|node| &node.content) {
+            Some(Content::Folder(children)) => children.as_slice(),
+            _ => &[],
+        };
+        children.iter().map(|(name, index)| (name.as_str(), &self.nodes[*index]))
     }
 }
 
@@ -115,112 +143,5 @@ fn attributes(index: usize, metadata: &Metadata) -> FileAttr {
         rdev: 0,
         blksize: REQUEST_BYTES,
         flags: 0,
-    }
-}
-
-/// Answers the kernel's requests at the link's pace; each in a thread, which it may keep.
-pub(super) struct Server {
-    tree: Arc<Tree>,
-    link: Link,
-}
-
-impl Server {
-    pub(super) fn new(tree: Arc<Tree>, link: Link) -> Self {
-        Self { tree, link }
-    }
-
-    /// Takes the time of a request without bytes.
-    fn wait(&self) {
-        self.tree.other_requests.fetch_add(1, Ordering::Relaxed);
-        self.link.wait();
-    }
-
-    fn read_file(&self, node: &Node, offset: u64, size: usize) -> io::Result<Vec<u8>> {
-        let arrived = Instant::now();
-        let Content::File { file, reads, bytes } = &node.content else {
-            return Err(io::ErrorKind::IsADirectory.into());
-        };
-        let left = node.attributes.size.saturating_sub(offset);
-        let mut buffer = vec![0; size.min(usize::try_from(left).unwrap_or(usize::MAX))];
-        let due = self.link.due(arrived, buffer.len());
-        file.read_exact_at(&mut buffer, offset)?;
-        reads.fetch_add(1, Ordering::Relaxed);
-        bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        Ok(buffer)
-    }
-}
-
-impl Filesystem for Server {
-    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        let refused = |limit| io::Error::other(format!("the kernel's limit is {limit}"));
-        config.set_max_readahead(READAHEAD_BYTES).map_err(refused)?;
-        // Bounds the reads too: both are as many pages at most.
-        config.set_max_write(REQUEST_BYTES).map_err(refused)?;
-        config.set_max_background(REQUESTS).map(drop).map_err(|_| io::Error::other("no requests"))
-    }
-
-    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.wait();
-        match self.tree.child(parent, name) {
-            Some(node) => reply.entry(&KEPT, &node.attributes, Generation(0)),
-            None => reply.error(Errno::ENOENT),
-        }
-    }
-
-    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.wait();
-        match self.tree.node(inode) {
-            Some(node) => reply.attr(&KEPT, &node.attributes),
-            None => reply.error(Errno::ENOENT),
-        }
-    }
-
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.wait();
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
-    }
-
-    fn read(
-        &self,
-        _: &Request,
-        inode: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        size: u32,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
-        let node = self.tree.node(inode).ok_or_else(|| io::ErrorKind::NotFound.into());
-        match node.and_then(|node| self.read_file(node, offset, size as usize)) {
-            Ok(bytes) => reply.data(&bytes),
-            Err(error) => reply.error(error.into()),
-        }
-    }
-
-    fn readdir(
-        &self,
-        _: &Request,
-        inode: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
-        self.wait();
-        let Some(Content::Folder(children)) = self.tree.node(inode).map(|node| &node.content)
-        else {
-            reply.error(Errno::ENOTDIR);
-            return;
-        };
-        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (position, (name, index)) in children.iter().enumerate().skip(skipped) {
-            let attributes = &self.tree.nodes[*index].attributes;
-            // The offset of the next entry.
-            if reply.add(attributes.ino, position as u64 + 1, attributes.kind, name) {
-                break;
-            }
-        }
-        reply.ok();
     }
 }
