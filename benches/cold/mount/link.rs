@@ -22,11 +22,16 @@ impl Link {
         }
     }
 
-    /// When the answer to a request is due.
+    /// When the answer to a request without bytes is due: no bytes are in its way.
+    pub(super) fn due_empty(&self, arrived: Instant) -> Instant {
+        arrived + self.latency
+    }
+
+    /// When the answer to a request for bytes is due.
     pub(super) fn due(&self, arrived: Instant, bytes: usize) -> Instant {
         let transfer = Duration::from_secs_f64(bytes as f64 / self.bytes_per_s);
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         *free_at = arrived.max(*free_at) + transfer;
-        free_at.max(arrived + self.latency)
+        free_at.max(self.due_empty(arrived))
     }
 }

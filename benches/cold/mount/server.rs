@@ -34,7 +34,7 @@ impl Server {
     /// Answers a request without bytes when it is due.
     fn answer(&self, reply: impl FnOnce(&Tree) + Send + 'static) {
         self.tree.count_other();
-        let (tree, due) = (Arc::clone(&self.tree), self.link.due(Instant::now(), 0));
+        let (tree, due) = (Arc::clone(&self.tree), self.link.due_empty(Instant::now()));
         self.pool.run(move || {
             sleep_until(due);
             reply(&tree);
