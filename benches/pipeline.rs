@@ -7,6 +7,7 @@
 use std::env;
 use std::hint::black_box;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
@@ -17,8 +18,8 @@ use criterion::{
 use ndarray::Array3;
 use semblance::api::{Limits, SimilarityRequest};
 use semblance::bundle::{Bundle, Task};
-use semblance::encoder::{CacheLimit, Encoder, EncoderOptions};
-use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, SessionOptions};
+use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
+use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession};
 use semblance::service::Service;
 use semblance::text::{BatchPlan, Budget, Tokenizer};
 use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
@@ -98,8 +99,7 @@ impl Model {
     fn session(&self) -> OnnxSession {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
         let words = self.bundle.word_embeddings().expect("the bundle's own");
-        let options = SessionOptions { threads: 1 };
-        OnnxSession::load(&self.runtime, &graph, words, options).expect("the bundle's own")
+        OnnxSession::load(&self.runtime, &graph, Arc::new(words)).expect("the bundle's own")
     }
 
     fn service(&self) -> Service {
@@ -111,7 +111,8 @@ impl Model {
             // Off: the same event again must be embedded again.
             cache: CacheLimit { bytes: 0 },
         };
-        let encoder = Encoder::new(self.tokenizer(), Box::new(self.session()), options);
+        let lanes = Lanes::new(Box::new(self.session()), Vec::new());
+        let encoder = Encoder::new(self.tokenizer(), lanes, options);
         Service::new(encoder, Limits::default())
     }
 }

@@ -174,7 +174,7 @@ impl Bundle {
     pub fn page_in(&self) -> Result<(), BundleError> {
         let file = &self.manifest.files.weights;
         map::map(&self.path_of(file))
-            .and_then(|map| map::will_need(&map))
+            .and_then(|map| map::will_need(&map, 0..map.len()))
             .map_err(|error| missing_or_io(&self.folder, &file.path, error))
     }
 

@@ -4,6 +4,7 @@
 mod sync;
 
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,7 +12,6 @@ use tracing::level_filters::LevelFilter;
 
 use crate::api::Limits;
 use crate::encoder::CacheLimit;
-use crate::infer::SessionOptions;
 use crate::text::Budget;
 
 #[cfg(feature = "sync")]
@@ -41,8 +41,8 @@ pub struct Config {
     /// `SEMBLANCE_CACHE_BYTES`.
     pub cache: CacheLimit,
     /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the
-    /// machine's.
-    pub session: SessionOptions,
+    /// machine's: forward passes at a time.
+    pub threads: NonZeroUsize,
     /// Whether to run the model once before the first event: not where
     /// `AWS_LAMBDA_INITIALIZATION_TYPE` is `on-demand`, for there an event waits already.
     pub warm_up: bool,
@@ -108,7 +108,7 @@ impl Config {
     ///     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some("3538".into()),
     ///     _ => None,
     /// })?;
-    /// assert_eq!(config.session.threads, 2);
+    /// assert_eq!(config.threads.get(), 2);
     /// assert_eq!(config.limits.texts, 1_000);
     /// # Ok::<(), semblance::config::ConfigError>(())
     /// ```
@@ -133,7 +133,7 @@ impl Config {
                 .map_or_else(Budget::default, |padded_tokens| Budget { padded_tokens }),
             cache: number(&get, "SEMBLANCE_CACHE_BYTES", 0, 8 << 30)?
                 .map_or_else(CacheLimit::default, |bytes| CacheLimit { bytes }),
-            session: SessionOptions { threads: threads(&get)? },
+            threads: threads(&get)?,
             warm_up: get("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Some("on-demand"),
             log_level: log_level(&get)?,
         })
@@ -156,21 +156,26 @@ fn process(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<usize, ConfigError> {
+fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<NonZeroUsize, ConfigError> {
     if let Some(threads) = number(get, "SEMBLANCE_THREADS", 1, 64)? {
-        return Ok(threads);
+        return Ok(at_least_one(threads));
     }
     let memory_mb: Option<u32> = number(get, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1_000_000)?;
     Ok(match memory_mb {
         // A function sees two CPUs below 3,009 MB whatever its share: the share counts.
         Some(memory_mb) => vcpus(memory_mb),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }
 
 /// Returns the whole vCPUs, at least 1, that come nearest to the share this memory buys.
-fn vcpus(memory_mb: u32) -> usize {
-    ((f64::from(memory_mb) / MEMORY_MB_PER_VCPU).round() as usize).clamp(1, MAX_VCPUS)
+fn vcpus(memory_mb: u32) -> NonZeroUsize {
+    let nearest = (f64::from(memory_mb) / MEMORY_MB_PER_VCPU).round() as usize;
+    at_least_one(nearest.min(MAX_VCPUS))
+}
+
+fn at_least_one(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn log_level(get: &impl Fn(&str) -> Option<String>) -> Result<LevelFilter, ConfigError> {
@@ -219,7 +224,7 @@ mod tests {
     fn an_empty_environment_gives_the_defaults() {
         let config = config(&[]).unwrap();
         assert_eq!(config.limits, Limits { texts: 1_000, text_bytes: 65_536 });
-        assert_eq!(config.budget, Budget { padded_tokens: 512 });
+        assert_eq!(config.budget, Budget { padded_tokens: 192 });
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(matches!(config.require_bundle(), Err(ConfigError::Missing { .. })));
     }
@@ -235,14 +240,14 @@ mod tests {
         let cases = [("128", 1), ("1280", 1), ("1769", 1), ("3008", 2), ("3538", 2), ("10240", 6)];
         for (memory_mb, threads) in cases {
             let config = config(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb)]).unwrap();
-            assert_eq!(config.session.threads, threads, "{memory_mb} MB");
+            assert_eq!(config.threads.get(), threads, "{memory_mb} MB");
         }
     }
 
     #[test]
     fn threads_can_be_said_outright() {
         let variables = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SEMBLANCE_THREADS", "4")];
-        assert_eq!(config(&variables).unwrap().session.threads, 4);
+        assert_eq!(config(&variables).unwrap().threads.get(), 4);
     }
 
     #[test]

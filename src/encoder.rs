@@ -1,24 +1,26 @@
 //! The bi-encoder: texts to embeddings, each text once.
 
 mod cache;
+mod lanes;
 
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
-use crate::infer::{Infer, InferError, Inputs};
+use crate::infer::{InferError, Inputs};
 use crate::text::{BatchPlan, Budget, Encoding, Tokenizer, TokenizerError};
 use crate::vector::{DegenerateVector, Embeddings, Pooling, pool};
 
 use cache::{Cache, Entry, Key};
 
 pub use cache::CacheLimit;
+pub use lanes::Lanes;
 
 /// A tokenizer, a transformer and a way to pool: what a bundle of the task `embedding` describes;
 /// and the vectors of the texts it saw last.
 pub struct Encoder {
     tokenizer: Tokenizer,
-    infer: Box<dyn Infer>,
+    lanes: Lanes,
     options: EncoderOptions,
     cache: Cache,
 }
@@ -130,8 +132,8 @@ pub enum EncodeError {
 impl Encoder {
     /// Returns an encoder of these parts that knows no text yet.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, infer: Box<dyn Infer>, options: EncoderOptions) -> Self {
-        Self { tokenizer, infer, options, cache: Cache::new(options.cache) }
+    pub fn new(tokenizer: Tokenizer, lanes: Lanes, options: EncoderOptions) -> Self {
+        Self { tokenizer, lanes, options, cache: Cache::new(options.cache) }
     }
 
     /// Looks each text up, and tokenises those that are not known, cut to the model's limit.
@@ -205,13 +207,16 @@ impl Encoder {
             })
             .collect();
         let lengths: Vec<usize> = unknown.iter().map(|(_, text)| text.input_ids.len()).collect();
-        let plan = BatchPlan::new(&lengths, self.options.budget);
-        for batch in &plan.batches {
+        let budget = self.options.budget.shared_by(self.lanes.count(), lengths.iter().sum());
+        let plan = BatchPlan::new(&lengths, budget);
+        let pooled = self.lanes.run(&plan.batches, |lane, batch| {
             let rows = batch.texts.iter().map(|&text| unknown[text].1.input_ids.as_slice());
             let inputs = Inputs::padded(rows, batch.width);
-            let tokens = self.infer.token_embeddings(&inputs)?;
+            let tokens = lane.token_embeddings(&inputs)?;
             let row_lengths: Vec<usize> = batch.texts.iter().map(|&text| lengths[text]).collect();
-            let vectors = pool(tokens.view(), &row_lengths, self.options.pooling);
+            Ok(pool(tokens.view(), &row_lengths, self.options.pooling))
+        })?;
+        for (batch, vectors) in plan.batches.iter().zip(pooled) {
             for (vector, &text) in vectors.outer_iter().zip(&batch.texts) {
                 let (index, encoding) = &unknown[text];
                 let entry = Entry {

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3};
 
 use crate::bundle::UnknownToken;
 
-pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
+pub use onnx::{OnnxRuntime, OnnxSession};
 
 /// A padded batch of token ids; all three are `[batch, tokens]`, i32.
 #[derive(Clone, Debug, PartialEq, Eq)]

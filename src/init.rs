@@ -1,14 +1,16 @@
 //! Start-up: a bundle, a library and options to a service, side by side where they can.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::api::Limits;
 use crate::bundle::{Bundle, BundleError, Task, WordEmbeddings};
 use crate::config::{Config, ConfigError};
-use crate::encoder::{CacheLimit, Encoder, EncoderOptions};
-use crate::infer::{InferError, OnnxRuntime, OnnxSession, SessionOptions};
+use crate::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
+use crate::infer::{Infer, InferError, OnnxRuntime, OnnxSession};
 use crate::service::{Service, ServiceError};
 use crate::text::{Budget, Tokenizer, TokenizerError};
 use crate::vector::Pooling;
@@ -26,8 +28,8 @@ pub struct InitOptions<'a> {
     pub budget: Budget,
     /// How much may be remembered of texts seen before.
     pub cache: CacheLimit,
-    /// How the session uses the machine.
-    pub session: SessionOptions,
+    /// Forward passes at a time, each with a session on a thread of its own.
+    pub threads: NonZeroUsize,
     /// Whether to run the model once, so that the first event finds it touched. It costs an event
     /// that waits already about what it would save it.
     pub warm_up: bool,
@@ -45,7 +47,7 @@ impl<'a> InitOptions<'a> {
             limits: config.limits,
             budget: config.budget,
             cache: config.cache,
-            session: config.session,
+            threads: config.threads,
             warm_up: config.warm_up,
         })
     }
@@ -154,7 +156,7 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
         let model = load_model(&bundle, words, options);
         (join(tokenizer), join(page_in), model)
     });
-    let ((infer, library_time, session_time), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
+    let ((lanes, library_time, session_time), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
     let ((), page_in_time) = page_in?;
     let encoder_options = EncoderOptions {
         pooling: manifest.pooling.unwrap_or(Pooling::Mean),
@@ -162,12 +164,10 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
         budget: options.budget,
         cache: options.cache,
     };
-    let encoder = Encoder::new(tokenizer, Box::new(infer), encoder_options);
+    let encoder = Encoder::new(tokenizer, lanes, encoder_options);
     let mut service = Service::new(encoder, options.limits);
-    let ((), warm_up_time) = timed(|| {
-        if options.warm_up { service.warm_up() } else { Ok(()) }
-    })
-    .map_err(InitError::WarmUp)?;
+    let ((), warm_up_time) = timed(|| if options.warm_up { service.warm_up() } else { Ok(()) })
+        .map_err(InitError::WarmUp)?;
     let timings = InitTimings {
         bundle: bundle_time,
         tokenizer: tokenizer_time,
@@ -184,12 +184,23 @@ fn load_model(
     bundle: &Bundle,
     words: WordEmbeddings,
     options: &InitOptions<'_>,
-) -> Result<(OnnxSession, Duration, Duration), InferError> {
+) -> Result<(Lanes, Duration, Duration), InferError> {
     let (runtime, library_time) = timed(|| OnnxRuntime::load(options.ort_library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let (session, session_time) =
-        timed(|| OnnxSession::load(&runtime, &graph, words, options.session))?;
-    Ok((session, library_time, session_time))
+    let words = Arc::new(words);
+    let load = || {
+        let session = OnnxSession::load(&runtime, &graph, Arc::clone(&words))?;
+        Ok::<Box<dyn Infer>, InferError>(Box::new(session))
+    };
+    let (lanes, session_time) = timed(|| {
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..options.threads.get()).map(|_| scope.spawn(load)).collect();
+            let first = load()?;
+            let others = others.into_iter().map(join).collect::<Result<_, _>>()?;
+            Ok::<_, InferError>(Lanes::new(first, others))
+        })
+    })?;
+    Ok((lanes, library_time, session_time))
 }
 
 fn timed<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {

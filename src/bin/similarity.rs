@@ -35,7 +35,7 @@ fn start(config: &Config) -> Result<Handler, InitError> {
     tracing::info!(
         target: "semblance",
         bundle = %options.bundle.display(),
-        threads = options.session.threads,
+        threads = options.threads,
         bundle_ms = ms(timings.bundle),
         tokenizer_ms = ms(timings.tokenizer),
         page_in_ms = ms(timings.page_in),

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use memmap2::{Advice, Mmap};
@@ -22,7 +23,15 @@ pub(super) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
     Ok(map)
 }
 
-/// Asks the system to read a mapped file ahead of its use; returns at once.
-pub(super) fn will_need(map: &Mmap) -> io::Result<()> {
-    map.advise(Advice::WillNeed)
+/// What the system reads ahead at one request, at the least: its default window (`read_ahead_kb`).
+/// It cuts a request that is longer down to its window, and says nothing.
+const WINDOW_BYTES: usize = 128 << 10;
+
+/// Asks the system to read a part of a mapped file ahead of its use; does not wait for it, so that
+/// the requests are under way together.
+pub(super) fn will_need(map: &Mmap, part: Range<usize>) -> io::Result<()> {
+    for start in part.clone().step_by(WINDOW_BYTES) {
+        map.advise_range(Advice::WillNeed, start, WINDOW_BYTES.min(part.end - start))?;
+    }
+    Ok(())
 }

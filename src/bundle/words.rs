@@ -1,6 +1,10 @@
 //! The table of words: what each token id starts from, read row by row where it lies.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use memmap2::Mmap;
+
+use super::map;
 
 /// The word embeddings of a bundle, `[vocabulary, hidden]`, f32, mapped and not read ahead: a text
 /// needs a few rows of the table's megabytes.
@@ -8,6 +12,8 @@ use memmap2::Mmap;
 pub struct WordEmbeddings {
     map: Mmap,
     row_bytes: usize,
+    /// One bit a row: whether it was asked for before.
+    asked_for: Vec<AtomicU64>,
 }
 
 /// A token id has no row in the table of words.
@@ -23,7 +29,10 @@ pub struct UnknownToken {
 impl WordEmbeddings {
     /// Returns the table over a map that holds whole rows of `hidden_size` values.
     pub(super) fn new(map: Mmap, hidden_size: usize) -> Self {
-        Self { map, row_bytes: hidden_size * size_of::<f32>() }
+        let row_bytes = hidden_size * size_of::<f32>();
+        let words = (map.len() / row_bytes).div_ceil(64);
+        let asked_for = std::iter::repeat_with(AtomicU64::default).take(words).collect();
+        Self { map, row_bytes, asked_for }
     }
 
     /// Width of a row.
@@ -36,6 +45,23 @@ impl WordEmbeddings {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.map.len() / self.row_bytes
+    }
+
+    /// Asks the system for the rows of these tokens that were never asked for, all at once: on a
+    /// network file system each would else be waited for on its own.
+    ///
+    /// Only speed depends on it, so what cannot be asked for is left to
+    /// [`copy_row`](Self::copy_row).
+    pub fn read_ahead(&self, ids: impl IntoIterator<Item = i32>) {
+        let rows = 0..self.rows();
+        let indices = ids.into_iter().filter_map(|id| usize::try_from(id).ok());
+        for index in indices.filter(|index| rows.contains(index)) {
+            let (word, bit) = (index / 64, 1 << (index % 64));
+            if self.asked_for[word].fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+                let start = index * self.row_bytes;
+                let _ = map::will_need(&self.map, start..start + self.row_bytes);
+            }
+        }
     }
 
     /// Copies the embedding of a token to `row`, `[hidden]`, f32.
@@ -87,6 +113,7 @@ mod tests {
     fn an_id_outside_the_table_is_refused_and_not_read_elsewhere() {
         let table = table(&[[1.0, 2.0], [3.0, 4.0]]);
         for id in [-1, 2, i32::MIN, i32::MAX] {
+            table.read_ahead([id]);
             let error = table.copy_row(id, &mut [0.0; 2]).unwrap_err();
             assert_eq!(error, UnknownToken { id, rows: 2 });
         }

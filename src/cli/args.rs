@@ -123,7 +123,7 @@ impl Settings {
             limits: self.config.limits,
             budget: self.config.budget,
             cache: self.config.cache,
-            session: self.config.session,
+            threads: self.config.threads,
             // The process answers, and is gone.
             warm_up: false,
         }

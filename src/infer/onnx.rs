@@ -1,7 +1,7 @@
 //! ONNX Runtime. The only file that names `ort`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array3, ArrayView2, Ix3};
 use ort::LoadDynamicError;
@@ -74,17 +74,10 @@ impl OnnxRuntime {
     }
 }
 
-/// How a session uses the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionOptions {
-    /// Threads of one forward pass, the caller's among them; at least 1.
-    pub threads: usize,
-}
-
 /// A loaded embedding model: a graph over its mapped weights, and the table of words.
 pub struct OnnxSession {
     session: Session,
-    words: WordEmbeddings,
+    words: Arc<WordEmbeddings>,
 }
 
 impl OnnxSession {
@@ -93,8 +86,8 @@ impl OnnxSession {
     ///
     /// The graph was optimised when the bundle was built, so it is taken as it is, and its weights
     /// are stored as the kernels read them: packing would copy them into memory of the process.
-    /// Threads do not spin: on Lambda a spinning thread burns the share of the CPU that the
-    /// function pays for.
+    /// A forward pass runs on the caller's thread alone: who has more CPUs makes more sessions, which
+    /// share what is mapped.
     ///
     /// # Errors
     /// - [`InferError::Session`] if the graph is corrupt or its weights do not fit.
@@ -102,10 +95,9 @@ impl OnnxSession {
     pub fn load(
         runtime: &OnnxRuntime,
         graph: &Path,
-        words: WordEmbeddings,
-        options: SessionOptions,
+        words: Arc<WordEmbeddings>,
     ) -> Result<Self, InferError> {
-        let session = build(runtime, graph, options).map_err(|error| InferError::Session {
+        let session = build(runtime, graph).map_err(|error| InferError::Session {
             path: graph.display().to_string(),
             source: Box::new(error),
         })?;
@@ -116,18 +108,13 @@ impl OnnxSession {
     }
 }
 
-fn build(
-    runtime: &OnnxRuntime,
-    graph: &Path,
-    options: SessionOptions,
-) -> Result<Session, ort::Error> {
+fn build(runtime: &OnnxRuntime, graph: &Path) -> Result<Session, ort::Error> {
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
     builder
         .with_optimization_level(GraphOptimizationLevel::Disable)?
         .with_prepacking(false)?
-        .with_intra_threads(options.threads)?
+        .with_intra_threads(1)?
         .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
         // Shapes differ from batch to batch: a remembered allocation pattern a shape only grows.
         .with_memory_pattern(false)?
         .with_log_level(LogLevel::Warning)?
@@ -154,6 +141,7 @@ fn expect_names<'a>(
 
 /// Returns the embeddings of these tokens one after the other: `[batch, tokens, hidden]`, f32.
 fn look_up(words: &WordEmbeddings, ids: ArrayView2<'_, i32>) -> Result<Vec<f32>, UnknownToken> {
+    words.read_ahead(ids.iter().copied());
     let mut rows = vec![0.0; ids.len() * words.hidden_size()];
     for (row, &id) in rows.chunks_exact_mut(words.hidden_size()).zip(ids) {
         words.copy_row(id, row)?;

@@ -1,5 +1,7 @@
 //! Lengths to batches: sorted by length, bounded by padded tokens. Pure.
 
+use std::num::NonZeroUsize;
+
 /// How much one forward pass may hold.
 ///
 /// Padding is the largest loss of a batched transformer, a batch too large for the cache the
@@ -12,7 +14,26 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { padded_tokens: 512 }
+        Self { padded_tokens: 192 }
+    }
+}
+
+impl Budget {
+    /// Returns the budget that gives each lane work where there are so many tokens in all.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use semblance::text::Budget;
+    ///
+    /// let lanes = NonZeroUsize::new(2).unwrap();
+    /// let budget = Budget { padded_tokens: 192 };
+    /// assert_eq!(budget.shared_by(lanes, 61), Budget { padded_tokens: 31 });
+    /// assert_eq!(budget.shared_by(lanes, 5_000), budget);
+    /// ```
+    #[must_use]
+    pub fn shared_by(self, lanes: NonZeroUsize, tokens: usize) -> Self {
+        Self { padded_tokens: self.padded_tokens.min(tokens.div_ceil(lanes.get())) }
     }
 }
 

@@ -27,7 +27,7 @@ const MODULES: [(&str, &[&str]); 13] = [
     ("init", &["api", "bundle", "config", "encoder", "infer", "service", "text", "vector"]),
     ("service", &["api", "encoder", "text", "vector"]),
     ("encoder", &["infer", "text", "vector"]),
-    ("config", &["api", "encoder", "infer", "sync", "text"]),
+    ("config", &["api", "encoder", "sync", "text"]),
     ("sync", &["bundle"]),
     ("bundle", &["vector"]),
     ("api", &[]),

@@ -1,6 +1,8 @@
 //! A vector does not depend on what else is in its batch.
 
-use crate::support::with_service;
+use std::num::NonZeroUsize;
+
+use crate::support::{bundle, start, with_service};
 
 /// Largest difference of an element, alone against in company.
 const TOLERANCE: f32 = 1e-6;
@@ -40,5 +42,16 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
         }
     }
     println!("invariance: {} texts, largest difference of an element {largest:e}", texts.len());
+    assert!(largest <= TOLERANCE, "{largest:e}");
+}
+
+#[test]
+fn lanes_side_by_side_give_what_one_gives() {
+    let texts = company(200);
+    let alone = with_service(|service| service.embed(&texts)).unwrap().vectors;
+    let side_by_side =
+        start(&bundle(), NonZeroUsize::new(3).unwrap()).embed(&texts).unwrap().vectors;
+    let differences = alone.iter().zip(&side_by_side).map(|(a, b)| (a - b).abs());
+    let largest = differences.fold(0.0, f32::max);
     assert!(largest <= TOLERANCE, "{largest:e}");
 }

@@ -1,12 +1,13 @@
 //! Where the real model is, and what stands in for it where the model is not the point.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::Array3;
 use semblance::api::Limits;
-use semblance::encoder::{CacheLimit, Encoder, EncoderOptions};
-use semblance::infer::{Infer, InferError, Inputs, SessionOptions};
+use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
+use semblance::infer::{Infer, InferError, Inputs};
 use semblance::init::{self, InitOptions};
 use semblance::service::Service;
 use semblance::text::{Budget, Tokenizer};
@@ -36,12 +37,12 @@ fn existing(path: &str, target: &str) -> PathBuf {
 /// Runs `test` with a service on the real model, one thread, one service for all tests.
 pub(crate) fn with_service<T>(test: impl FnOnce(&mut Service) -> T) -> T {
     static SERVICE: OnceLock<Mutex<Service>> = OnceLock::new();
-    let service = SERVICE.get_or_init(|| Mutex::new(start(&bundle())));
+    let service = SERVICE.get_or_init(|| Mutex::new(start(&bundle(), NonZeroUsize::MIN)));
     test(&mut service.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Starts a service on a bundle.
-pub(crate) fn start(bundle: &Path) -> Service {
+/// Starts a service on a bundle, with so many lanes.
+pub(crate) fn start(bundle: &Path, threads: NonZeroUsize) -> Service {
     let options = InitOptions {
         bundle,
         ort_library: &library(),
@@ -49,7 +50,7 @@ pub(crate) fn start(bundle: &Path) -> Service {
         budget: Budget::default(),
         // Off: a test of the model must not be answered from memory.
         cache: CacheLimit { bytes: 0 },
-        session: SessionOptions { threads: 1 },
+        threads,
         warm_up: false,
     };
     init::start(&options).unwrap().0
@@ -64,7 +65,7 @@ pub(crate) fn service_on(infer: impl Infer + 'static, limits: Limits) -> Service
         budget: Budget { padded_tokens: 64 },
         cache: CacheLimit::default(),
     };
-    Service::new(Encoder::new(tokenizer, Box::new(infer), options), limits)
+    Service::new(Encoder::new(tokenizer, Lanes::new(Box::new(infer), Vec::new()), options), limits)
 }
 
 /// What a fake model was given: the batches, each with its rows and width.
