@@ -1,7 +1,7 @@
 """sentence-transformers as a peer, as its documentation uses it.
 
-`sentence_transformers_handler.py FOLDER torch|onnx THREADS`: reads one event a line, writes one answer
-a line. With `onnx` the folder holds the exported graph as `onnx/model.onnx`.
+`sentence_transformers_handler.py FOLDER torch|onnx THREADS`: reads one event a line, writes one
+answer a line. With `onnx` the folder holds the exported graph as `onnx/model.onnx`.
 """
 
 import json

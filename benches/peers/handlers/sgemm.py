@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import torch
 
-# m, k, n: the widest layer of the model over a batch of 512 tokens, and a square that fills the caches.
+# m, k, n: the widest layer of the model over 512 tokens, and a square that fills the caches.
 SHAPES = ((512, 384, 1536), (2048, 2048, 2048))
 SECONDS_OF_EACH = 0.25
 
@@ -63,7 +63,7 @@ def session_product(left: np.ndarray, right: np.ndarray, threads: int) -> Callab
 def gflops(operations: int, product: Callable[[], object]) -> float:
     """Operations over time of the median run, in 1e9 a second."""
     product()
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + SECONDS_OF_EACH
     while time.perf_counter() < end or len(times) < 3:
         started = time.perf_counter()

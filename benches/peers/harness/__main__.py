@@ -1,4 +1,4 @@
-"""`python -m harness`: measures the parts asked for, then writes the report from all that are kept."""
+"""`python -m harness`: measures the parts asked for, then reports all that are kept."""
 
 import argparse
 import json

@@ -23,9 +23,7 @@ _ARN = "arn:aws:lambda:eu-west-1:123456789012:function:similarity"
 class Function:
     """A running `bootstrap`; its first event waits for it from the start."""
 
-    def __init__(
-        self, task_root: Path, environment: Mapping[str, str], log: Path
-    ):
+    def __init__(self, task_root: Path, environment: Mapping[str, str], log: Path):
         self._api = socket.create_server(("127.0.0.1", 0))
         self._connections: dict[socket.socket, bytearray] = {}
         port = self._api.getsockname()[1]

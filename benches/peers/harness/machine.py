@@ -14,15 +14,19 @@ _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "a
 def describe() -> dict[str, str]:
     """What a reader has to know to compare."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    fields = dict(
-        (name.strip(), value.strip())
+    fields = {
+        name.strip(): value.strip()
         for name, _, value in (line.partition(":") for line in cpuinfo.splitlines())
         if value
-    )
+    }
     flags = set(fields.get("flags", "").split())
     memory_kb = int(Path("/proc/meminfo").read_text(encoding="ascii").split()[1])
     commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h"], cwd=place.ROOT, capture_output=True, text=True, check=False
+        ["git", "log", "-1", "--format=%h"],
+        cwd=place.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),

@@ -1,7 +1,7 @@
 """What is measured, in parts that can be run again each by itself.
 
-Every part goes round by round through the peers, so that a slow minute of the machine is everyone's.
-A part is kept as JSON: `times_ms[what][peer]` has one number a round.
+Every part goes round by round through the peers, so that a slow minute of the machine is
+everyone's. A part is kept as JSON: `times_ms[what][peer]` has one number a round.
 """
 
 import json
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness import place, scores
+from harness import place, scores, texts
 from harness.function import Function
 from harness.peer import TORCH, US, floor, function, peers
 from harness.process import LineProcess, Memory
@@ -21,6 +21,7 @@ Events = dict[str, dict[str, object]]
 Found = dict[str, Any]
 Times = defaultdict[str, dict[str, list[float]]]
 
+THROUGHPUT_TEXTS = texts.THROUGHPUT_TEXTS
 SMALL = ("seed", "10 candidates", "50 candidates")
 REPEATS = {"seed": 10, "10 candidates": 4, "50 candidates": 1}
 
@@ -121,13 +122,15 @@ def tokens(events: Events) -> dict[str, int]:
         " for name, event in events.items()}))"
     )
     command = [str(place.PYTHON), "-c", program, str(place.MODEL / "tokenizer.json")]
-    ran = subprocess.run(command, input=json.dumps(events), capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        command, input=json.dumps(events), capture_output=True, text=True, check=True
+    )
     counted: dict[str, int] = json.loads(ran.stdout)
     return counted
 
 
 def _in_turn(events: Events, rounds: int, threads: int) -> Found:
-    """Each event through each peer and the floor, round by round; the first answers are not timed."""
+    """Each event through each peer and the floor, in turn; the first answers are not timed."""
     times = _times()
     gflops: list[dict[str, float]] = []
     first_answers: dict[str, dict[str, bytes]] = defaultdict(dict)

@@ -33,6 +33,7 @@ def prepare(texts: list[str]) -> None:
 
     Raises:
         ValueError: an element of a vector differs by more than the tolerance.
+
     """
     if place.part("export").exists():
         return

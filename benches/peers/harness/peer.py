@@ -25,7 +25,7 @@ class Peer:
 
 
 def peers() -> list[Peer]:
-    """This project first, then the others."""
+    """All of them, this project first."""
     handlers = place.HANDLERS
     transformers = str(handlers / "sentence_transformers_handler.py")
     model, graph = str(place.MODEL), str(place.GRAPH)
@@ -44,8 +44,11 @@ def floor() -> Peer:
 
 
 def function(threads: int, cache_bytes: int | None) -> Function:
-    """This project's package; without `cache_bytes` its own default."""
-    environment = {"SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()), "SEMBLANCE_THREADS": str(threads)}
+    """The package of this project; without `cache_bytes` its own default."""
+    environment = {
+        "SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()),
+        "SEMBLANCE_THREADS": str(threads),
+    }
     if cache_bytes is not None:
         environment["SEMBLANCE_CACHE_BYTES"] = str(cache_bytes)
     return Function(_task_root(), environment, _log(US))

@@ -16,6 +16,7 @@ def differences(answers: Mapping[str, bytes], reference: str) -> dict[str, float
 
     Raises:
         ValueError: a peer scored other candidates, or differs by more than the tolerance.
+
     """
     expected = of_answer(answers[reference])
     found = {}

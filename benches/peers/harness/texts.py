@@ -1,8 +1,8 @@
 """The events that every peer answers: English of mixed length, the same on every machine.
 
-Made of the plain English sentences of the golden texts: each text runs through whole sentences in an
-order of its own, opened by a word and a number that set it apart, and is cut to a number of words
-between 5 and 50.
+Made of the plain English sentences of the golden texts: each text runs through whole sentences in
+an order of its own, opened by a word and a number that set it apart, and is cut to a number of
+words between 5 and 50.
 """
 
 import json
@@ -19,7 +19,8 @@ _SENTENCE = re.compile(r"[A-Za-z0-9 ,.'?!-]+")
 def sentences() -> list[list[str]]:
     """The golden texts that are sentences of 4 to 40 ASCII words."""
     golden = json.loads(place.GOLDEN.read_text(encoding="utf-8"))
-    split = [entry["text"].split(" ") for entry in golden["texts"] if _SENTENCE.fullmatch(entry["text"])]
+    texts = [entry["text"] for entry in golden["texts"]]
+    split = [text.split(" ") for text in texts if _SENTENCE.fullmatch(text)]
     return [words for words in split if 4 <= len(words) <= 40 and max(map(len, words)) <= 20]
 
 
