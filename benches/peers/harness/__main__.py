@@ -12,13 +12,25 @@ from harness import machine, measure, model, place, report, texts
 def main() -> int:
     """Returns the exit status."""
     options = arguments()
+    if not options.only_report:
+        _measure(options.part or list(measure.PARTS), quick=options.quick)
+    missing = [name for name in measure.PARTS if not place.part(name).exists()]
+    if missing:
+        print(f"no report yet: not measured are {', '.join(missing)}", file=sys.stderr)
+        return 0
+    print(report.write(options.cold_json))
+    return 0
+
+
+def _measure(parts: list[str], *, quick: bool) -> None:
+    """Measures parts and keeps what they found."""
     events = texts.write()
     candidates = events["50 candidates"]["actual_queries"]
     assert isinstance(candidates, list)
     model.prepare(candidates)
-    for name in options.part or measure.PARTS:
+    for name in parts:
         part = measure.PARTS[name]
-        rounds = part.quick_rounds if options.quick else part.rounds
+        rounds = part.quick_rounds if quick else part.rounds
         print(f"{name}: {rounds} rounds", file=sys.stderr, flush=True)
         started = time.monotonic()
         found = part.measure(events, rounds)
@@ -30,12 +42,6 @@ def main() -> int:
             "versions": machine.versions(),
         }
         place.part(name).write_text(json.dumps(found, indent=1), encoding="utf-8")
-    missing = [name for name in measure.PARTS if not place.part(name).exists()]
-    if missing:
-        print(f"no report yet: not measured are {', '.join(missing)}", file=sys.stderr)
-        return 0
-    print(report.write(options.cold_json))
-    return 0
 
 
 def arguments() -> argparse.Namespace:
@@ -44,6 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
         "--part", action="append", choices=measure.PARTS, help="measure only this; may be repeated"
+    )
+    parser.add_argument(
+        "--only-report", action="store_true", help="measure nothing, report what is kept"
     )
     parser.add_argument(
         "--cold-json",

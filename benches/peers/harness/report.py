@@ -47,7 +47,9 @@ def _head(result: Result) -> str:
     last = result.parts["cold"]
     versions = last["versions"]
     rounds = ", ".join(f"{name} {part['rounds']}" for name, part in result.parts.items())
+    commits = {part["machine"]["commit"]: None for part in result.parts.values()}
     facts = last["machine"] | {
+        "commit": ", ".join(commits),
         "command": "`make bench-peers`",
         "rounds": rounds,
         "measured in": f"{sum(part['seconds'] for part in result.parts.values()) / 60:.1f} minutes",
@@ -192,9 +194,10 @@ def _scores(result: Result) -> str:
         f"Largest absolute difference of a score from {TORCH}, over all events above; the run "
         "fails above 1e-3.\n\n"
         + _table(("", "difference"), rows)
-        + "\n\nThe peers that need an `.onnx` file have the export that sentence-transformers itself "
-        'makes (`SentenceTransformer(folder, backend="onnx")`, by optimum-onnx), of the same '
-        f"weights. Over {export['texts']:.0f} texts no element of its embeddings differs by more than "
+        + "\n\nThe peers that need an `.onnx` file have the export that sentence-transformers "
+        'makes itself (`SentenceTransformer(folder, backend="onnx")`, by optimum-onnx) of the same '
+        f"weights. Over {export['texts']:.0f} texts no element of its embeddings differs by more "
+        "than "
         f"{export['max_abs_difference']:.1e} from those of torch."
     )
 
