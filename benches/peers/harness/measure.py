@@ -103,11 +103,11 @@ def remembered(events: Events, rounds: int) -> Found:
 
 PARTS = {
     "cold": Part(cold, rounds=7, quick_rounds=2),
-    "warm": Part(warm, rounds=8, quick_rounds=2),
+    "warm": Part(warm, rounds=7, quick_rounds=2),
     "remembered": Part(remembered, rounds=200, quick_rounds=50),
-    "large": Part(large, rounds=3, quick_rounds=1),
-    "throughput-1": Part(throughput_1, rounds=5, quick_rounds=1),
-    "throughput-2": Part(throughput_2, rounds=5, quick_rounds=1),
+    "large": Part(large, rounds=2, quick_rounds=1),
+    "throughput-1": Part(throughput_1, rounds=3, quick_rounds=1),
+    "throughput-2": Part(throughput_2, rounds=4, quick_rounds=1),
 }
 
 

@@ -27,7 +27,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
     mpl.rcParams.update({"svg.hashsalt": "semblance", "font.size": 10, "svg.fonttype": "path"})
     folder.mkdir(parents=True, exist_ok=True)
     plots: dict[str, tuple[tuple[float, float], Callable[[Figure, Result], None]]] = {
-        "cold": ((7.5, 3.0), _cold),
+        "cold": ((9.0, 3.0), _cold),
         "warm": ((7.5, 4.5), _warm),
         "throughput": ((7.5, 3.6), _throughput),
         "memory": ((7.5, 3.8), _memory),
@@ -43,23 +43,31 @@ def draw(result: Result, folder: Path) -> list[Path]:
 
 
 def _cold(figure: Figure, result: Result) -> None:
-    axes = figure.subplots()
+    """All peers, and beside them those that start within a second."""
     spreads = {peer: result.ms("cold", "seed", peer) for peer in ORDER}
+    quick = {peer: found for peer, found in spreads.items() if found.median < 1000}
+    left, right = figure.subplots(1, 2)
+    _cold_bars(left, spreads)
+    _cold_bars(right, quick)
+    left.set_title("all")
+    right.set_title("under one second")
+    figure.supxlabel("process start to first answer, ms", fontsize=10)
+
+
+def _cold_bars(axes: Axes, spreads: dict[str, Spread]) -> None:
     axes.barh(
-        range(len(ORDER)),
-        [spreads[peer].median for peer in ORDER],
+        range(len(spreads)),
+        [found.median for found in spreads.values()],
         xerr=_errors(spreads),
-        color=[COLOURS[peer] for peer in ORDER],
+        color=[COLOURS[peer] for peer in spreads],
         capsize=3,
     )
-    for row, peer in enumerate(ORDER):
-        label = f"  {spreads[peer].median:,.0f} ms"
-        axes.text(spreads[peer].most * 1.05, row, label, va="center")
-    axes.set_xscale("log")
-    axes.set_xlim(right=max(found.most for found in spreads.values()) * 3)
-    axes.set_yticks(range(len(ORDER)), ORDER)
+    most = max(found.most for found in spreads.values())
+    for row, found in enumerate(spreads.values()):
+        axes.text(found.most + most * 0.02, row, f"{found.median:,.0f}", va="center")
+    axes.set_xlim(right=most * 1.25)
+    axes.set_yticks(range(len(spreads)), list(spreads))
     axes.invert_yaxis()
-    axes.set_xlabel("process start to first answer, ms (logarithmic)")
     _open(axes)
 
 
@@ -67,20 +75,23 @@ def _warm(figure: Figure, result: Result) -> None:
     axes = figure.subplots()
     sizes = {2: "seed", 10: "10 candidates", 50: "50 candidates", 500: "500 candidates"}
     parts = {what: "large" if count == 500 else "warm" for count, what in sizes.items()}
+    floor_ms = {what: result.floor_ms(part, what) for what, part in parts.items()}
     for peer in ORDER:
-        times = [result.ms(parts[what], what, peer).median for what in sizes.values()]
+        times = [
+            result.ms(parts[what], what, peer).median / floor_ms[what] for what in sizes.values()
+        ]
         axes.plot(
             list(sizes), times, color=COLOURS[peer], marker=MARKERS[peer], label=peer, linewidth=1.6
         )
-    floor = [result.floor_ms(parts[what], what) for what in sizes.values()]
-    axes.plot(list(sizes), floor, color="black", linestyle="--", label="floor (sgemm peak)")
+    axes.axhline(1, color="black", linestyle="--", label="floor (sgemm peak)")
     axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xticks(list(sizes), [str(count) for count in sizes])
+    axes.set_ylim(bottom=0)
+    ticks = [f"{count}\n({floor_ms[what]:,.0f} ms)" for count, what in sizes.items()]
+    axes.set_xticks(list(sizes), ticks)
     axes.minorticks_off()
-    axes.set_xlabel("candidates of the event")
-    axes.set_ylabel("time of the event, ms (logarithmic)")
-    axes.legend(frameon=False)
+    axes.set_xlabel("candidates of the event (and the floor's time for it)")
+    axes.set_ylabel("time of the event, in floors")
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _open(axes)
 
 
@@ -106,7 +117,7 @@ def _throughput(figure: Figure, result: Result) -> None:
         axes.hlines(floor, group - 0.45, group + 0.45, "black", "--", label=label)
     axes.set_xticks(range(2), ["1 thread", "2 threads"])
     axes.set_ylabel("texts a second")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _open(axes)
 
 
