@@ -33,7 +33,7 @@ def describe() -> dict[str, str]:
         "CPU": f"{os.cpu_count()} cores of {fields.get('model name', platform.processor())}",
         "CPU flags": ", ".join(flag for flag in _FLAGS if flag in flags),
         "memory": f"{memory_kb / 1e6:.0f} GB",
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "commit": commit.stdout.strip() or "unknown",
     }
 
