@@ -31,7 +31,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -name '*.rs')
 
-.PHONY: help setup model demo watch package lint test test-rust test-python terraform-test bench clean
+.PHONY: help setup model demo watch package lint test test-rust test-python terraform-test bench bench-peers clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -118,6 +118,18 @@ terraform-test: setup model $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastruct
 bench: setup $(ZIP) ## criterion benches and the cold-start bench
 	cargo bench --bench pipeline
 	cargo bench --bench cold
+
+# The peers have environments, a lock file and a target folder of their own.
+PEERS_TOOLS := benches/peers/.venv/.tools benches/peers/onnx_backend/.venv/.tools
+$(PEERS_TOOLS): %/.venv/.tools: %/requirements.txt | $(TOOLS)
+	@echo "installing the peers into $*/.venv"
+	@$(PYTHON) -m venv $*/.venv
+	@$*/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench-peers: setup model $(ZIP) $(PEERS_TOOLS) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
+	cargo build --quiet --release --manifest-path benches/peers/fastembed/Cargo.toml --target-dir target/peers
+	PYTHONPATH=benches/peers benches/peers/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads
 	rm -rf target build/model build/lib

@@ -1,0 +1,79 @@
+//! fastembed-rs as a peer: reads one JSON event a line, writes one JSON answer a line.
+//!
+//! `fastembed-peer FOLDER MODEL.onnx THREADS`: the folder of the tokenizer, the exported graph, threads of
+//! a forward pass. `ORT_DYLIB_PATH` names the ONNX Runtime library. Model and options are what the
+//! crate's own users have for all-MiniLM-L6-v2: mean pooling and its default batch of 256 texts.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::io::{self, BufRead as _, Write as _};
+use std::path::Path;
+
+use fastembed::{
+    InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
+    similarity::cosine_similarity,
+};
+use serde::{Deserialize, Serialize};
+
+/// Tokens that sentence-transformers reads of a text with this model (`max_seq_length`).
+const MAX_TOKENS: usize = 256;
+
+/// The event of a similarity.
+#[derive(Deserialize)]
+struct Event {
+    query_from_app: String,
+    actual_queries: Vec<String>,
+}
+
+/// Candidates with their scores, best first.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(rename = "Scores")]
+    scores: Vec<(String, f32)>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [folder, graph, threads] = arguments.as_slice() else {
+        return Err("usage: fastembed-peer FOLDER MODEL.onnx THREADS".into());
+    };
+    let mut model = load(Path::new(folder), Path::new(graph), threads.parse()?)?;
+    let mut out = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let answer = answer(&mut model, serde_json::from_str(&line?)?)?;
+        serde_json::to_writer(&mut out, &answer)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn load(folder: &Path, graph: &Path, threads: usize) -> Result<TextEmbedding, Box<dyn Error>> {
+    let read = |name: &str| fs::read(folder.join(name));
+    let tokenizer_files = TokenizerFiles {
+        tokenizer_file: read("tokenizer.json")?,
+        config_file: read("config.json")?,
+        special_tokens_map_file: read("special_tokens_map.json")?,
+        tokenizer_config_file: read("tokenizer_config.json")?,
+    };
+    let model = UserDefinedEmbeddingModel::new(fs::read(graph)?, tokenizer_files)
+        .with_pooling(Pooling::Mean);
+    let options =
+        InitOptionsUserDefined::new().with_max_length(MAX_TOKENS).with_intra_threads(threads);
+    Ok(TextEmbedding::try_new_from_user_defined(model, options)?)
+}
+
+fn answer(model: &mut TextEmbedding, event: Event) -> fastembed::Result<Answer> {
+    let texts: Vec<&str> = [&event.query_from_app]
+        .into_iter()
+        .chain(&event.actual_queries)
+        .map(String::as_str)
+        .collect();
+    let rows = model.embed(&texts, None)?;
+    let score = |row: &Vec<f32>| cosine_similarity(&rows[0], row);
+    let mut scores: Vec<(String, f32)> =
+        event.actual_queries.iter().cloned().zip(rows[1..].iter().map(score)).collect();
+    scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok(Answer { scores })
+}

@@ -1,0 +1,45 @@
+"""sentence-transformers as a peer, as its documentation uses it.
+
+`sentence_transformers_handler.py FOLDER torch|onnx THREADS`: reads one event a line, writes one
+answer a line. With `onnx` the folder holds the exported graph as `onnx/model.onnx`.
+"""
+
+import json
+import sys
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+
+def load(folder: str, backend: str, threads: int) -> Any:
+    """The model on the CPU."""
+    torch.set_num_threads(threads)
+    if backend == "torch":
+        return SentenceTransformer(folder, device="cpu")
+    import onnxruntime  # noqa: PLC0415 - the torch back end does without it
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    settings = {"provider": "CPUExecutionProvider", "session_options": options}
+    return SentenceTransformer(folder, device="cpu", backend=backend, model_kwargs=settings)
+
+
+def handler(event: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Candidates with their scores, best first."""
+    candidates = event["actual_queries"]
+    rows = model.encode([event["query_from_app"], *candidates], convert_to_tensor=True)
+    scores = model.similarity(rows[:1], rows[1:])[0].tolist()
+    return {"Scores": sorted(zip(candidates, scores, strict=True), key=lambda pair: -pair[1])}
+
+
+def main() -> None:
+    """Loads the model and answers until the input ends."""
+    folder, backend, threads = sys.argv[1:]
+    model = load(folder, backend, int(threads))
+    for line in sys.stdin:
+        print(json.dumps(handler(json.loads(line), model)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`python -m harness`: measures the parts asked for, then reports all that are kept."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from harness import machine, measure, model, place, report, texts
+
+
+def main() -> int:
+    """Returns the exit status."""
+    options = arguments()
+    if not options.only_report:
+        _measure(options.part or list(measure.PARTS), quick=options.quick)
+    missing = [name for name in measure.PARTS if not place.part(name).exists()]
+    if missing:
+        print(f"no report yet: not measured are {', '.join(missing)}", file=sys.stderr)
+        return 0
+    print(report.write(options.cold_json))
+    return 0
+
+
+def _measure(parts: list[str], *, quick: bool) -> None:
+    """Measures parts and keeps what they found."""
+    events = texts.write()
+    candidates = events["50 candidates"]["actual_queries"]
+    assert isinstance(candidates, list)
+    model.prepare(candidates)
+    for name in parts:
+        part = measure.PARTS[name]
+        rounds = part.quick_rounds if quick else part.rounds
+        print(f"{name}: {rounds} rounds", file=sys.stderr, flush=True)
+        started = time.monotonic()
+        found = part.measure(events, rounds)
+        found |= {
+            "rounds": rounds,
+            "seconds": time.monotonic() - started,
+            "tokens": measure.tokens(events),
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+        }
+        place.part(name).write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="harness", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument(
+        "--part", action="append", choices=measure.PARTS, help="measure only this; may be repeated"
+    )
+    parser.add_argument(
+        "--only-report", action="store_true", help="measure nothing, report what is kept"
+    )
+    parser.add_argument(
+        "--cold-json",
+        type=Path,
+        metavar="FILE",
+        help="what `cargo bench --bench cold -- --json FILE` wrote, for a table of its own",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""What is measured, in parts that can be run again each by itself.
+
+Every part goes round by round through the peers, so that a slow minute of the machine is
+everyone's. A part is kept as JSON: `times_ms[what][peer]` has one number a round.
+"""
+
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from harness import place, scores, texts
+from harness.function import Function
+from harness.peer import TORCH, US, floor, function, peers
+from harness.process import LineProcess, Memory
+
+Events = dict[str, dict[str, object]]
+Found = dict[str, Any]
+Times = defaultdict[str, dict[str, list[float]]]
+
+THROUGHPUT_TEXTS = texts.THROUGHPUT_TEXTS
+SMALL = ("seed", "10 candidates", "50 candidates")
+REPEATS = {"seed": 10, "10 candidates": 4, "50 candidates": 1}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part: what measures it, its rounds, and its rounds in a quick run."""
+
+    measure: Callable[[Events, int], Found]
+    rounds: int
+    quick_rounds: int
+
+
+def cold(events: Events, rounds: int) -> Found:
+    """Process start to the answer of the first event; the first round only fills the page cache."""
+    event = _bytes(events["seed"])
+    times = _times()
+    memory: dict[str, list[dict[str, float]]] = defaultdict(list)
+    answers = {}
+    for turn in range(rounds + 1):
+        for peer in peers():
+            running = peer.start(1)
+            try:
+                answer = running.first(event)
+                held = running.memory()
+            finally:
+                running.stop()
+            answers[peer.name] = answer.body
+            if turn > 0:
+                times["seed"].setdefault(peer.name, []).append(answer.elapsed_ms)
+                memory[peer.name].append(_memory(held))
+    return {
+        "times_ms": times,
+        "memory": memory,
+        "score_differences": {"seed": scores.differences(answers, TORCH)},
+    }
+
+
+def warm(events: Events, rounds: int) -> Found:
+    """Events of one query and up to 50 candidates, warm, one thread, nothing remembered."""
+    return _in_turn({name: events[name] for name in SMALL}, rounds, threads=1)
+
+
+def large(events: Events, rounds: int) -> Found:
+    """500 candidates, one thread; memory at the end."""
+    name = "500 candidates"
+    return _in_turn({name: events[name]}, rounds, threads=1)
+
+
+def throughput_1(events: Events, rounds: int) -> Found:
+    """512 texts of mixed length as one event, one thread."""
+    return _in_turn({"512 texts": events["512 texts"]}, rounds, threads=1)
+
+
+def throughput_2(events: Events, rounds: int) -> Found:
+    """The same on two threads."""
+    return _in_turn({"512 texts": events["512 texts"]}, rounds, threads=2)
+
+
+def remembered(events: Events, rounds: int) -> Found:
+    """A new query against 50 candidates seen before, and against one of them, in turn."""
+    query = str(events["50 candidates"]["query_from_app"])
+    candidates = events["50 candidates"]["actual_queries"]
+    assert isinstance(candidates, list)
+    times = _times()
+    running = function(1, cache_bytes=None)
+    try:
+        running.first(_bytes(events["50 candidates"]))
+        for turn in range(rounds):
+            # Numbers of four digits: every query is new and as long as the others.
+            for offset, name, asked in ((0, "50 seen", candidates), (1, "alone", candidates[:1])):
+                new = f"{query} {1000 + 2 * turn + offset}"
+                answer = running.ask(_bytes({"query_from_app": new, "actual_queries": asked}))
+                times[name].setdefault(US, []).append(answer.elapsed_ms)
+    finally:
+        running.stop()
+    return {"times_ms": times}
+
+
+PARTS = {
+    "cold": Part(cold, rounds=7, quick_rounds=2),
+    "warm": Part(warm, rounds=7, quick_rounds=2),
+    "remembered": Part(remembered, rounds=200, quick_rounds=50),
+    "large": Part(large, rounds=2, quick_rounds=1),
+    "throughput-1": Part(throughput_1, rounds=3, quick_rounds=1),
+    "throughput-2": Part(throughput_2, rounds=4, quick_rounds=1),
+}
+
+
+def tokens(events: Events) -> dict[str, int]:
+    """Tokens of each event without padding, special tokens counted, cut to the model's limit."""
+    program = (
+        "import json, sys\nfrom tokenizers import Tokenizer\n"
+        "tokenizer = Tokenizer.from_file(sys.argv[1])\ntokenizer.no_padding()\n"
+        "tokenizer.enable_truncation(256)\nevents = json.load(sys.stdin)\n"
+        "count = lambda texts: sum(len(row.ids) for row in tokenizer.encode_batch(texts))\n"
+        "print(json.dumps({name: count([event['query_from_app'], *event['actual_queries']])"
+        " for name, event in events.items()}))"
+    )
+    command = [str(place.PYTHON), "-c", program, str(place.MODEL / "tokenizer.json")]
+    ran = subprocess.run(
+        command, input=json.dumps(events), capture_output=True, text=True, check=True
+    )
+    counted: dict[str, int] = json.loads(ran.stdout)
+    return counted
+
+
+def _in_turn(events: Events, rounds: int, threads: int) -> Found:
+    """Each event through each peer and the floor, in turn; the first answers are not timed."""
+    times = _times()
+    gflops: list[dict[str, float]] = []
+    first_answers: dict[str, dict[str, bytes]] = defaultdict(dict)
+    with _running(threads) as (machine, running):
+        for name, process in running.items():
+            for what, event in events.items():
+                first_answers[what][name] = process.ask(_bytes(event)).body
+        for _ in range(rounds):
+            gflops.append(json.loads(machine.ask(b"{}").body))
+            for what, event in events.items():
+                asked = _bytes(event)
+                for name, process in running.items():
+                    for _ in range(REPEATS.get(what, 1)):
+                        answer = process.ask(asked)
+                        times[what].setdefault(name, []).append(answer.elapsed_ms)
+        memory = {name: [_memory(process.memory())] for name, process in running.items()}
+    differences = {
+        what: scores.differences(answers, TORCH) for what, answers in first_answers.items()
+    }
+    return {
+        "times_ms": times,
+        "gflops": gflops,
+        "memory": memory,
+        "score_differences": differences,
+    }
+
+
+@contextmanager
+def _running(
+    threads: int,
+) -> Iterator[tuple[Function | LineProcess, dict[str, Function | LineProcess]]]:
+    """The floor and every peer, started and stopped together."""
+    started: dict[str, Function | LineProcess] = {}
+    machine = floor().start(threads)
+    try:
+        for peer in peers():
+            started[peer.name] = peer.start(threads)
+        yield machine, started
+    finally:
+        for process in (machine, *started.values()):
+            process.stop()
+
+
+def _times() -> Times:
+    return defaultdict(dict)
+
+
+def _bytes(event: dict[str, object]) -> bytes:
+    return json.dumps(event).encode()
+
+
+def _memory(held: Memory) -> dict[str, float]:
+    return {"peak_mb": held.peak_mb, "anonymous_mb": held.anonymous_mb}

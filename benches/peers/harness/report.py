@@ -1,0 +1,242 @@
+"""The document that the run writes."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from harness import place, plot
+from harness.peer import FASTEMBED, HANDLER, ONNX, TORCH, US
+from harness.result import Result
+from harness.target import targets
+
+PEERS = (US, HANDLER, FASTEMBED, ONNX, TORCH)
+TEI = "text-embeddings-inference"
+NOT_MEASURED = "not measured"
+
+
+def write(cold_json: Path | None) -> Path:
+    """Writes the document and its plots from the parts that are kept, and returns the document."""
+    result = Result()
+    plot.draw(result, place.PLOTS)
+    sections = [
+        _head(result),
+        _targets(result),
+        _cold(result),
+        _events(result),
+        _throughput(result),
+        _memory(result),
+        _scores(result),
+        _how(result),
+    ]
+    if cold_json is not None:
+        sections.append(_bench_cold(cold_json))
+    place.DOCUMENT.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return place.DOCUMENT
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+def _ratio(figure: float, ours: float) -> str:
+    return "1" if figure == ours else f"{figure / ours:.2f}"
+
+
+def _head(result: Result) -> str:
+    last = result.parts["cold"]
+    versions = last["versions"]
+    rounds = ", ".join(f"{name} {part['rounds']}" for name, part in result.parts.items())
+    commits = {part["machine"]["commit"]: None for part in result.parts.values()}
+    facts = last["machine"] | {
+        "commit": ", ".join(commits),
+        "command": "`make bench-peers`",
+        "rounds": rounds,
+        "measured in": f"{sum(part['seconds'] for part in result.parts.values()) / 60:.1f} minutes",
+        TORCH: f"{versions['main sentence-transformers']}, torch {versions['main torch']}, "
+        f"transformers {versions['main transformers']}",
+        ONNX: f"sentence-transformers {versions['onnx sentence-transformers']}, "
+        f"transformers {versions['onnx transformers']}, "
+        f"onnxruntime {versions['onnx onnxruntime']}",
+        HANDLER: f"onnxruntime {versions['main onnxruntime']}, "
+        f"tokenizers {versions['main tokenizers']}, Python {versions['python']}",
+        FASTEMBED: f"{versions['fastembed']}, on the same libonnxruntime.so as {US}",
+    }
+    facts = {name: fact for name, fact in facts.items() if fact}
+    return (
+        "# Benchmarks\n\n"
+        "What this project takes for the same work as its peers: the same texts, the same weights "
+        "(all-MiniLM-L6-v2, fp32), the same machine, as many threads, in turn. Written by "
+        "`make bench-peers`; nothing here is edited by hand. Tables show medians and, in brackets, "
+        "the range; *times* is a median over this project's. MB are 1e6 bytes.\n\n"
+        + _table(("", ""), [(name, str(fact)) for name, fact in facts.items()]).replace(
+            "---:", "---"
+        )
+    )
+
+
+def _targets(result: Result) -> str:
+    rows = [
+        (row.what, row.bound, row.figure, "met" if row.is_met else "**not met**")
+        for row in targets(result)
+    ]
+    return "## Targets\n\n" + _table(("", "target", "measured", ""), rows)
+
+
+def _cold(result: Result) -> str:
+    rows: list[Sequence[str]] = []
+    ours = result.ms("cold", "seed")
+    for peer in PEERS:
+        time = result.ms("cold", "seed", peer)
+        peak, anonymous = (
+            result.memory_mb("cold", kind, peer).shown(0) for kind in ("peak_mb", "anonymous_mb")
+        )
+        rows.append((peer, time.shown(0), _ratio(time.median, ours.median), peak, anonymous))
+    rows.append((TEI, *[NOT_MEASURED] * 4))
+    head = ("", "ms", "times", "peak memory, MB", "anonymous, MB")
+    return (
+        "## Cold start\n\n"
+        "From the start of the process to its first answer, to "
+        "[the example event](../tests/events/london.json), which waits from the start; page cache "
+        "warm, one thread of a forward pass, all CPUs visible. Memory after that answer.\n\n"
+        + _table(head, rows)
+        + "\n\n![Cold start](benchmarks/cold.svg)"
+    )
+
+
+def _events(result: Result) -> str:
+    sizes = [
+        ("seed event", "warm", "seed"),
+        ("10 candidates", "warm", "10 candidates"),
+        ("50 candidates", "warm", "50 candidates"),
+        ("500 candidates", "large", "500 candidates"),
+    ]
+    rows = []
+    for peer in PEERS:
+        row = [peer]
+        for _, part, what in sizes:
+            time = result.ms(part, what, peer)
+            ratio = _ratio(time.median, result.ms(part, what).median)
+            row += [time.shown(1 if part == "warm" else 0), ratio]
+        rows.append(row)
+    rows.append([TEI, *[NOT_MEASURED] * 8])
+    floor = ["floor"]
+    for _, part, what in sizes:
+        time_ms = result.floor_ms(part, what)
+        floor += [f"{time_ms:,.1f}", f"{time_ms / result.ms(part, what).median:.2f}"]
+    rows.append(floor)
+    seen, alone = result.ms("remembered", "50 seen"), result.ms("remembered", "alone")
+    tokens = result.parts["large"]["tokens"]
+    lengths = ", ".join(f"{what} {tokens[what]:,}" for _, _, what in sizes)
+    head = ["", *[cell for name, *_ in sizes for cell in (f"{name}, ms", "times")]]
+    return (
+        "## Events\n\n"
+        "One query against candidates of 5 to 50 words, warm, one thread, nothing remembered "
+        f"(`SEMBLANCE_CACHE_BYTES=0`). Tokens without padding: {lengths}.\n\n"
+        + _table(head, rows)
+        + "\n\n![Events](benchmarks/warm.svg)\n\n"
+        "With the cache on, a new query against the same 50 candidates: "
+        f"{seen.shown(1)} ms; new queries of the same length against one candidate that was seen, "
+        f"in turn with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times."
+    )
+
+
+def _throughput(result: Result) -> str:
+    rows = []
+    parts = ("throughput-1", "throughput-2")
+    for peer in PEERS:
+        row = [peer]
+        for part in parts:
+            found = result.texts_a_second(part, peer)
+            row += [found.shown(0), _ratio(found.median, result.texts_a_second(part, US).median)]
+        rows.append(row)
+    rows.append([TEI, *[NOT_MEASURED] * 4])
+    floor = ["floor"]
+    for part in parts:
+        peak = result.floor_texts_a_second(part)
+        floor += [f"{peak:,.0f}", f"{peak / result.texts_a_second(part, US).median:.2f}"]
+    rows.append(floor)
+    head = ("", "1 thread, texts/s", "times", "2 threads, texts/s", "times")
+    machine = "; ".join(
+        f"{result.gflops(part).shown(0)} GFLOP/s ({result.best_product(part)}) on {threads}"
+        for part, threads in zip(parts, ("one thread", "two threads"), strict=True)
+    )
+    tokens = result.parts["throughput-1"]["tokens"]["512 texts"]
+    return (
+        "## Throughput\n\n"
+        "512 different texts of 5 to 50 words, "
+        f"{tokens:,} tokens, as one event of a query and 511 candidates, so that every peer reads, "
+        "embeds, scores and answers the same through its own door.\n\n"
+        + _table(head, rows)
+        + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
+        "The floor is tokens without padding times 21.2 MFLOP, over the machine's fp32 peak, "
+        "measured in the same rounds as the best of `torch.mm` and ONNX Runtime's `MatMul`: "
+        f"{machine}."
+    )
+
+
+def _memory(result: Result) -> str:
+    rows: list[Sequence[str]] = []
+    for peer in PEERS:
+        many = result.memory_mb("large", "peak_mb", peer).median
+        one = result.memory_mb("cold", "peak_mb", peer).median
+        rows.append((peer, f"{one:,.0f}", f"{many:,.0f}", f"{many - one:,.0f}"))
+    rows.append((TEI, *[NOT_MEASURED] * 3))
+    head = ("peak memory, MB", "one event", "500 candidates", "more")
+    return "## Memory\n\n" + _table(head, rows) + "\n\n![Memory](benchmarks/memory.svg)"
+
+
+def _scores(result: Result) -> str:
+    rows = [(peer, f"{result.score_difference(peer):.1e}") for peer in PEERS]
+    export = result.export
+    return (
+        "## Scores\n\n"
+        f"Largest absolute difference of a score from {TORCH}, over all events above; the run "
+        "fails above 1e-3.\n\n"
+        + _table(("", "difference"), rows)
+        + "\n\nThe peers that need an `.onnx` file have the export that sentence-transformers "
+        'makes itself (`SentenceTransformer(folder, backend="onnx")`, by optimum-onnx) of the same '
+        f"weights. Over {export['texts']:.0f} texts no element of its embeddings differs by more "
+        "than "
+        f"{export['max_abs_difference']:.1e} from those of torch."
+    )
+
+
+def _how(result: Result) -> str:
+    onnx = result.parts["cold"]["versions"]["onnx sentence-transformers"]
+    return (
+        "## How the peers are run\n\n"
+        f"- **{US}**: `bootstrap` of the package under a Runtime API in the measuring process (one "
+        "thread, sockets with TCP_NODELAY, each response one write). Its times hold HTTP and "
+        "logging.\n"
+        "- The others read the same JSON events from standard input and write the same JSON "
+        "answers, one a line: no HTTP, no Runtime API, so they are spared what a Lambda runtime "
+        "client would add.\n"
+        f"- **{HANDLER}**: a handler as one would write it: dynamic padding, batches of 32 as they "
+        "come, mean pooling in numpy.\n"
+        f"- **{FASTEMBED}**: `UserDefinedEmbeddingModel` from local files, its default batch of "
+        "256.\n"
+        f"- **{TORCH}**, **{ONNX}**: `SentenceTransformer.encode` and `similarity`, defaults. The "
+        f"ONNX back end is {onnx}, the newest that installs: optimum-onnx needs transformers below "
+        "4.58, sentence-transformers 6 needs 5.0.\n"
+        f"- **{TEI}** could not be had here: its router is not published on crates.io, PyPI or "
+        "npm.\n"
+        "- Threads: `SEMBLANCE_THREADS`, `intra_op_num_threads`, `torch.set_num_threads`, and "
+        "`OMP_NUM_THREADS`, `RAYON_NUM_THREADS` for all; no process is bound to a CPU."
+    )
+
+
+def _bench_cold(file: Path) -> str:
+    measured = json.loads(file.read_text(encoding="utf-8"))
+    rows = []
+    for measure in measured["measures"]:
+        digits = 1 if measure["unit"] else 0
+        runs = measure["runs"]
+        figures = (measure["median"], min(runs), max(runs))
+        shown = [f"{figure:,.{digits}f}" for figure in figures]
+        rows.append((f"{measure['name']} {measure['unit']}".strip(), *shown))
+    zip_mb = measured["zip_bytes"] / 1e6
+    return (
+        "## Where a start spends its time\n\nFrom `cargo bench --bench cold`; the zip has "
+        f"{zip_mb:.2f} MB.\n\n" + _table(("", "median", "least", "most"), rows)
+    )

@@ -1,0 +1,63 @@
+"""The events that every peer answers: English of mixed length, the same on every machine.
+
+Made of the plain English sentences of the golden texts: each text runs through whole sentences in
+an order of its own, opened by a word and a number that set it apart, and is cut to a number of
+words between 5 and 50.
+"""
+
+import json
+import re
+
+from harness import place
+
+LEAST_WORDS, MOST_WORDS = 5, 50
+EVENTS = (10, 50, 500)
+THROUGHPUT_TEXTS = 512
+_SENTENCE = re.compile(r"[A-Za-z0-9 ,.'?!-]+")
+
+
+def sentences() -> list[list[str]]:
+    """The golden texts that are sentences of 4 to 40 ASCII words."""
+    golden = json.loads(place.GOLDEN.read_text(encoding="utf-8"))
+    texts = [entry["text"] for entry in golden["texts"]]
+    split = [text.split(" ") for text in texts if _SENTENCE.fullmatch(text)]
+    return [words for words in split if 4 <= len(words) <= 40 and max(map(len, words)) <= 20]
+
+
+def mixed(count: int, seed: int) -> list[str]:
+    """Different texts, their lengths spread evenly and out of order."""
+    known = sentences()
+    span = MOST_WORDS - LEAST_WORDS + 1
+    texts = []
+    for index in range(count):
+        length = LEAST_WORDS + (index * 29 + seed * 7) % span
+        step = 2 * (index % 8) + 1
+        opening = known[(index * 5 + seed) % len(known)][0].strip(",.?!")
+        words = [opening, f"{seed}-{index}:"]
+        turn = 0
+        while len(words) < length:
+            words += known[(index + seed + turn * step) % len(known)]
+            turn += 1
+        texts.append(" ".join(words[:length]))
+    if len(set(texts)) != count:
+        raise ValueError(f"{count} texts, but only {len(set(texts))} different ones")
+    return texts
+
+
+def event(query: str, candidates: list[str]) -> dict[str, object]:
+    """What the function is asked."""
+    return {"query_from_app": query, "actual_queries": candidates}
+
+
+def write() -> dict[str, dict[str, object]]:
+    """Writes the events by name, and returns them."""
+    seed = json.loads(place.SEED_EVENT.read_text(encoding="utf-8"))
+    query = seed["query_from_app"]
+    events = {"seed": seed}
+    for count in EVENTS:
+        events[f"{count} candidates"] = event(query, mixed(count, seed=count))
+    first, *rest = mixed(THROUGHPUT_TEXTS, seed=1)
+    events["512 texts"] = event(first, rest)
+    place.BUILD.mkdir(parents=True, exist_ok=True)
+    place.TEXTS.write_text(json.dumps(events, indent=1), encoding="utf-8")
+    return events
