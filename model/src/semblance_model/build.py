@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
+from semblance_model import int8_words
+from semblance_model.calibration import largest_activations
 from semblance_model.description import Description, describe
 from semblance_model.graph import GRAPH_FILE, write_graph
-from semblance_model.manifest import TOKENIZER_FILE, Origin, manifest_bytes
+from semblance_model.int8_graph import write_int8_graph
+from semblance_model.manifest import TOKENIZER_FILE, Origin, Precision, manifest_bytes
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
-from semblance_model.weights import open_weights
+from semblance_model.weights import Weights, open_weights
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Order:
     output: Path
     link: str | None
     name: str | None
+    precision: Precision = "fp32"
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
@@ -57,14 +62,15 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
                 model_name=name,
                 source=source.identity,
                 revision=source.revision(description.weights),
+                precision=order.precision,
                 onnxruntime_version=onnxruntime.__version__,
             )
             with staging(order.output / name) as folder:
                 say("writing the graph and its weights")
-                write_graph(description, weights, folder)
+                _write_model(description, weights, order.precision, folder)
                 (folder / TOKENIZER_FILE).write_bytes(description.tokenizer)
                 say(f"checking with ONNX Runtime {onnxruntime.__version__}")
-                check_graph(description, folder)
+                check_graph(description, order.precision, folder)
                 bundle, new = publish(folder, manifest_bytes(description, origin, folder))
     if order.link is not None:
         link(order.output, order.link, bundle)
@@ -73,7 +79,17 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
     return bundle
 
 
-def check_graph(description: Description, folder: Path) -> None:
+def _write_model(
+    description: Description, weights: Weights, precision: Precision, folder: Path
+) -> None:
+    if precision == "fp32":
+        write_graph(description, weights, folder)
+    else:
+        write_int8_graph(description, weights, largest_activations(description, weights), folder)
+        int8_words.write_words(weights, folder)
+
+
+def check_graph(description: Description, precision: Precision, folder: Path) -> None:
     """Loads the graph as it will be loaded and runs it once, on two rows of which one is padded."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -84,11 +100,13 @@ def check_graph(description: Description, folder: Path) -> None:
     tokens = min(8, description.max_tokens)
     mask = np.ones((2, tokens), np.int32)
     mask[1, tokens // 2 :] = 0
-    inputs = {
-        "input_ids": np.zeros((2, tokens), np.int32),
-        "attention_mask": mask,
-        "token_type_ids": np.zeros((2, tokens), np.int32),
-    }
+    zeros = np.zeros((2, tokens), np.int32)
+    inputs: dict[str, NDArray[np.generic]] = {"attention_mask": mask, "token_type_ids": zeros}
+    if precision == "fp32":
+        inputs["input_ids"] = zeros
+    else:
+        words = int8_words.read_words(folder, description.shape.hidden_size)
+        inputs["word_embeddings"] = words[zeros]
     (output,) = session.run(None, inputs)
     if description.labels is None:
         expected: tuple[int, ...] = (2, tokens, description.shape.hidden_size)

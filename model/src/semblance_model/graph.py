@@ -23,6 +23,7 @@ from onnx import (
 )
 
 from semblance_model.description import Description, Shape
+from semblance_model.quantise import Bytes
 from semblance_model.weights import Array, Weights
 
 GRAPH_FILE = "model.onnx"
@@ -41,19 +42,19 @@ _ONNX_OPSET = 17
 _FUSED = "com.microsoft"
 
 # What the reference adds to the score of a masked position.
-_MASKED = float(np.finfo(np.float32).min)
+MASKED = float(np.finfo(np.float32).min)
 
 
 def write_graph(description: Description, weights: Weights, folder: Path) -> None:
     """Writes the graph and its weights into `folder`."""
     with (folder / WEIGHTS_FILE).open("wb") as file:
-        graph = _Graph(file)
+        graph = OnnxGraph(file)
         hidden = _encoder(graph, description.shape, weights)
         if description.task == "embedding":
             output = graph.name_output(hidden, "token_embeddings")
             axes: tuple[int | str, ...] = ("batch", "tokens", description.shape.hidden_size)
         else:
-            output = graph.name_output(_classifier(graph, hidden, weights), "logits")
+            output = graph.name_output(classifier(graph, hidden, weights), "logits")
             axes = ("batch", description.labels or 0)
         graph.weight(_WORDS, weights.tensor("embeddings.word_embeddings.weight"))
     inputs = [
@@ -64,7 +65,7 @@ def write_graph(description: Description, weights: Weights, folder: Path) -> Non
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _encoder(graph: "_Graph", shape: Shape, weights: Weights) -> str:
+def _encoder(graph: "OnnxGraph", shape: Shape, weights: Weights) -> str:
     hidden = graph.node(
         "EmbedLayerNormalization",
         [
@@ -89,7 +90,7 @@ def _encoder(graph: "_Graph", shape: Shape, weights: Weights) -> str:
     return hidden
 
 
-def _layer(graph: "_Graph", index: int, hidden: str, shape: Shape, weights: Weights) -> str:
+def _layer(graph: "OnnxGraph", index: int, hidden: str, shape: Shape, weights: Weights) -> str:
     stored, name = f"encoder.layer.{index}", f"layer.{index}"
     projections = ("query", "key", "value")
     attended = graph.node(
@@ -119,7 +120,7 @@ def _layer(graph: "_Graph", index: int, hidden: str, shape: Shape, weights: Weig
         ],
         f"{name}.attention",
         num_heads=shape.heads,
-        mask_filter_value=_MASKED,
+        mask_filter_value=MASKED,
     )
     attended = graph.node(
         "SkipLayerNormalization",
@@ -178,12 +179,12 @@ def _layer(graph: "_Graph", index: int, hidden: str, shape: Shape, weights: Weig
     )
 
 
-def _product(graph: "_Graph", name: str, attended: str, stored: str, weights: Weights) -> str:
+def _product(graph: "OnnxGraph", name: str, attended: str, stored: str, weights: Weights) -> str:
     weight = weights.tensor(f"{stored}.attention.output.dense.weight").T
     return graph.node("MatMul", [attended, graph.weight(name, weight)], name)
 
 
-def _activated(graph: "_Graph", name: str, wide: str, bias: str, activation: str) -> str:
+def _activated(graph: "OnnxGraph", name: str, wide: str, bias: str, activation: str) -> str:
     if activation == "gelu":
         return graph.node("BiasGelu", [wide, bias], name)
     if activation == "gelu_tanh":
@@ -191,14 +192,14 @@ def _activated(graph: "_Graph", name: str, wide: str, bias: str, activation: str
     return graph.node("Relu", [graph.node("Add", [wide, bias], f"{name}.sum")], name)
 
 
-def _layer_norm(graph: "_Graph", name: str, stored: str, weights: Weights) -> tuple[str, str]:
+def _layer_norm(graph: "OnnxGraph", name: str, stored: str, weights: Weights) -> tuple[str, str]:
     return (
         graph.weight(f"{name}.scale", weights.tensor(f"{stored}.weight")),
         graph.weight(f"{name}.shift", weights.tensor(f"{stored}.bias")),
     )
 
 
-def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
+def classifier(graph: "OnnxGraph", hidden: str, weights: Weights) -> str:
     """Logits `[batch, labels]` of the first position."""
     first = graph.constant("classifier.position", np.array(0, dtype=np.int64))
     pooled = graph.node("Gather", [hidden, first], "pooler.position", axis=1)
@@ -214,14 +215,14 @@ def _classifier(graph: "_Graph", hidden: str, weights: Weights) -> str:
     )
 
 
-def _dense(graph: "_Graph", name: str, weights: Weights) -> tuple[str, str]:
+def _dense(graph: "OnnxGraph", name: str, weights: Weights) -> tuple[str, str]:
     return (
         graph.weight(f"{name}.weight", weights.tensor(f"{name}.weight")),
         graph.weight(f"{name}.bias", weights.tensor(f"{name}.bias")),
     )
 
 
-class _Graph:
+class OnnxGraph:
     """Nodes in the order in which they run; weights are written to the file as they come."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -229,13 +230,13 @@ class _Graph:
         self._nodes: list[NodeProto] = []
         self._tensors: list[TensorProto] = []
 
-    def weight(self, name: str, values: Array) -> str:
+    def weight(self, name: str, values: Array | Bytes) -> str:
         """Appends a tensor to the weights file and returns its name."""
         self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
-        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         tensor = TensorProto(
             name=f"{name}.values",
-            data_type=TensorProto.FLOAT,
+            data_type=helper.np_dtype_to_tensor_dtype(values.dtype),
             dims=values.shape,
             data_location=TensorProto.EXTERNAL,
         )
@@ -269,7 +270,7 @@ class _Graph:
         inputs: Sequence[str],
         output: str,
         more_outputs: Iterable[str] = (),
-        **attributes: float | int | str,
+        **attributes: float | int | str | Sequence[int],
     ) -> str:
         """Appends a node named after its first output and returns that output."""
         node = helper.make_node(
@@ -292,10 +293,10 @@ class _Graph:
         last.output[0] = name
         return name
 
-    def model(self, inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> ModelProto:
+    def model(self, inputs: Sequence[ValueInfoProto], *outputs: ValueInfoProto) -> ModelProto:
         """The finished model, without names, dates or versions that differ between builds."""
         return helper.make_model(
-            helper.make_graph(self._nodes, "bert", inputs, [output], self._tensors),
+            helper.make_graph(self._nodes, "bert", inputs, outputs, self._tensors),
             ir_version=_IR_VERSION,
             producer_name="semblance",
             opset_imports=[
@@ -312,6 +313,9 @@ _FUSED_OPERATORS = frozenset(
         "EmbedLayerNormalization",
         "FastGelu",
         "FusedGemm",
+        "Gelu",
+        "MatMulIntegerToFloat",
+        "MultiHeadAttention",
         "SkipLayerNormalization",
     }
 )

@@ -4,9 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from semblance_model.description import Description
 from semblance_model.graph import GRAPH_FILE, WEIGHTS_FILE
+from semblance_model.int8_words import WORDS_FILE
 from semblance_model.source import sha256_of
 
 SCHEMA_VERSION = 1
@@ -16,6 +18,11 @@ TOKENIZER_FILE = "tokenizer.json"
 # Role in the manifest -> file name.
 FILES = {"graph": GRAPH_FILE, "weights": WEIGHTS_FILE, "tokenizer": TOKENIZER_FILE}
 
+# An int8 bundle has its table of words in a file of its own.
+_INT8_FILES = FILES | {"words": WORDS_FILE}
+
+Precision = Literal["fp32", "int8"]
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -24,11 +31,13 @@ class Origin:
     model_name: str
     source: str
     revision: str
+    precision: Precision
     onnxruntime_version: str
 
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files that lie in `folder`; equal input, equal bytes."""
+    files = FILES if origin.precision == "fp32" else _INT8_FILES
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
@@ -44,7 +53,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "prompts": description.prompts,
         "labels": description.labels,
         "activation": description.activation,
-        "precision": "fp32",
+        "precision": origin.precision,
         "onnxruntime": origin.onnxruntime_version,
         "isa": "any",
         "files": {
@@ -53,7 +62,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
                 "size_bytes": (folder / name).stat().st_size,
                 "sha256": sha256_of(folder / name),
             }
-            for role, name in FILES.items()
+            for role, name in files.items()
         },
     }
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
