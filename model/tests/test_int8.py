@@ -28,9 +28,9 @@ def even_tempered(**shape: Any) -> Checkpoint:
     With the fixture's larger weights a softmax picks one token, and a rounding picks another.
     """
     model = Checkpoint(heads=4, hidden=64, **shape)
-    for values in model.tensors.values():
-        if values.ndim == 2:
-            values *= 2 / np.sqrt(values.shape[1])
+    matrices = [values for values in model.tensors.values() if values.ndim == 2]
+    for matrix in matrices:
+        matrix *= 2 / np.sqrt(matrix.shape[1])
     return model
 
 
