@@ -30,7 +30,7 @@ def even_tempered(**shape: Any) -> Checkpoint:
     model = Checkpoint(heads=4, hidden=64, **shape)
     matrices = [values for values in model.tensors.values() if values.ndim == 2]
     for matrix in matrices:
-        matrix *= 2 / np.sqrt(matrix.shape[1])
+        np.multiply(matrix, 2 / np.sqrt(matrix.shape[1]), out=matrix)
     return model
 
 
