@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from semblance_model.calibration import largest_activations
 from semblance_model.description import Description, describe
 from semblance_model.graph import write_graph
+from semblance_model.int8_graph import write_int8_graph
 from semblance_model.manifest import TOKENIZER_FILE, Origin, manifest_bytes
 from semblance_model.onnx_graph import GRAPH_FILE
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
-from semblance_model.weights import open_weights
-from semblance_model.words import WORDS_FILE, write_words
+from semblance_model.weights import Weights, open_weights
+from semblance_model.words import Precision, read_words, write_words
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Order:
     output: Path
     link: str | None
     name: str | None
+    precision: Precision = "fp32"
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
@@ -59,15 +62,15 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
                 model_name=name,
                 source=source.identity,
                 revision=source.revision(description.weights),
+                precision=order.precision,
                 onnxruntime_version=onnxruntime.__version__,
             )
             with staging(order.output / name) as folder:
                 say("writing the graph and its weights")
-                write_graph(description, weights, folder)
-                write_words(weights, folder)
+                write_model(description, weights, order.precision, folder)
                 (folder / TOKENIZER_FILE).write_bytes(description.tokenizer)
                 say(f"checking with ONNX Runtime {onnxruntime.__version__}")
-                check_graph(description, folder)
+                check_graph(description, order.precision, folder)
                 bundle, new = publish(folder, manifest_bytes(description, origin, folder))
     if order.link is not None:
         link(order.output, order.link, bundle)
@@ -76,19 +79,31 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
     return bundle
 
 
-def check_graph(description: Description, folder: Path) -> None:
+def write_model(
+    description: Description, weights: Weights, precision: Precision, folder: Path
+) -> None:
+    """Writes graph, weights and table of words into `folder`."""
+    if precision == "fp32":
+        write_graph(description, weights, folder)
+    else:
+        write_int8_graph(description, weights, largest_activations(description, weights), folder)
+    write_words(weights, precision, folder)
+
+
+def check_graph(description: Description, precision: Precision, folder: Path) -> None:
     """Loads the graph as it will be loaded and runs it once, on two rows of which one is padded."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.disable_prepacking", "1")
+    if precision == "fp32":
+        options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(
         str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"]
     )
     tokens = min(8, description.max_tokens)
     mask = np.ones((2, tokens), np.int32)
     mask[1, tokens // 2 :] = 0
-    first_word = np.fromfile(folder / WORDS_FILE, "<f4", description.shape.hidden_size)
+    first_word = read_words(folder, description.shape.hidden_size, precision)[0]
     inputs = {
         "word_embeddings": np.broadcast_to(first_word, (2, tokens, *first_word.shape)),
         "attention_mask": mask,

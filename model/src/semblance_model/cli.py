@@ -21,6 +21,8 @@ examples:
       a model of the Hugging Face hub (needs the extra `hub` and a network)
   {_PROGRAM} build --source cross-encoder/ms-marco-MiniLM-L6-v2 --revision main --link reranker
       a cross-encoder, reached as build/model/reranker
+  {_PROGRAM} build --precision int8 --name all-minilm-l6-v2-int8 --link int8
+      the default model in 8 bits
 
 exit status: 0 built, or unchanged since the last build; 2 refused, with the reason on standard
 error and no bundle written.
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         output=options.output,
         link=None if options.no_link else options.link,
         name=options.name,
+        precision=options.precision,
     )
     try:
         bundle = build(order, _say)
@@ -93,5 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the model's name in the bundle and in its path; default the last part of the source, "
         "in lower case",
+    )
+    command.add_argument(
+        "--precision",
+        choices=("fp32", "int8"),
+        default="fp32",
+        help="int8: a quarter of the size and 1.7 to 3 times as fast, scores within 0.04; "
+        "default fp32",
     )
     return parser

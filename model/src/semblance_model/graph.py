@@ -25,7 +25,7 @@ ROW_DISTANCE_BYTES = 6_144
 _PAGE_BYTES = 4_096
 
 # What the reference adds to the score of a masked position.
-_MASKED = float(np.finfo(np.float32).min)
+MASKED = float(np.finfo(np.float32).min)
 
 
 def write_graph(description: Description, weights: Weights, folder: Path) -> None:
@@ -38,7 +38,7 @@ def write_graph(description: Description, weights: Weights, folder: Path) -> Non
             output = graph.name_output(hidden, "token_embeddings")
             axes: tuple[int | str, ...] = ("batch", "tokens", hidden_size)
         else:
-            output = graph.name_output(_classifier(graph, hidden, weights), "logits")
+            output = graph.name_output(classifier(graph, hidden, weights), "logits")
             axes = ("batch", description.labels or 0)
     texts = ("batch", "tokens")
     inputs = [
@@ -136,7 +136,7 @@ class _Encoder:
         graph = self._graph
         kept = graph.node("Cast", ["attention_mask"], "mask.kept", to=TensorProto.FLOAT)
         dropped = graph.node("Sub", [graph.constant("unit", 1.0), kept], "mask.dropped")
-        added = graph.node("Mul", [dropped, graph.constant("masked", _MASKED)], "mask.added")
+        added = graph.node("Mul", [dropped, graph.constant("masked", MASKED)], "mask.added")
         heads = graph.constant("mask.heads", [self._shape.heads, 1])
         repeated = graph.node("Tile", [added, heads], "mask.repeated")
         axis = graph.constant("mask.axis", [1])
@@ -280,7 +280,7 @@ class _Encoder:
         return self._graph.weight(name, values)
 
 
-def _classifier(graph: OnnxGraph, hidden: str, weights: Weights) -> str:
+def classifier(graph: OnnxGraph, hidden: str, weights: Weights) -> str:
     """Logits `[batch, labels]` of the first position."""
     pooled = graph.node(
         "Gather", [hidden, graph.constant("classifier.position", 0)], "pooler.position", axis=1

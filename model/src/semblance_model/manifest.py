@@ -8,7 +8,7 @@ from pathlib import Path
 from semblance_model.description import Description
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
-from semblance_model.words import WORDS_FILE
+from semblance_model.words import WORDS_FILE, Precision
 
 SCHEMA_VERSION = 2
 MANIFEST_FILE = "bundle.json"
@@ -30,6 +30,7 @@ class Origin:
     model_name: str
     source: str
     revision: str
+    precision: Precision
     onnxruntime_version: str
 
 
@@ -50,7 +51,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "prompts": description.prompts,
         "labels": description.labels,
         "activation": description.activation,
-        "precision": "fp32",
+        "precision": origin.precision,
         "onnxruntime": origin.onnxruntime_version,
         "isa": "any",
         "files": {

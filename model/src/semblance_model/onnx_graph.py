@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import (
     ModelProto,
     NodeProto,
@@ -17,6 +16,9 @@ from onnx import (
     ValueInfoProto,
     helper,
 )
+
+from semblance_model.quantise import Bytes
+from semblance_model.weights import Array
 
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "model.weights"
@@ -30,7 +32,9 @@ _ONNX_OPSET = 17
 _CONTRIB = "com.microsoft"
 
 # Operators of ONNX Runtime's own; the others are ONNX's.
-_CONTRIB_OPERATORS = frozenset({"FastGelu", "FusedGemm", "FusedMatMul", "Gelu"})
+_CONTRIB_OPERATORS = frozenset(
+    {"FastGelu", "FusedGemm", "FusedMatMul", "Gelu", "MatMulIntegerToFloat", "MultiHeadAttention"}
+)
 
 
 class OnnxGraph:
@@ -41,13 +45,13 @@ class OnnxGraph:
         self._nodes: list[NodeProto] = []
         self._tensors: list[TensorProto] = []
 
-    def weight(self, name: str, values: NDArray[np.float32]) -> str:
+    def weight(self, name: str, values: Array | Bytes) -> str:
         """Appends a tensor to the weights file and returns its name."""
         self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
-        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         tensor = TensorProto(
             name=f"{name}.values",
-            data_type=TensorProto.FLOAT,
+            data_type=helper.np_dtype_to_tensor_dtype(values.dtype),
             dims=values.shape,
             data_location=TensorProto.EXTERNAL,
         )
@@ -63,10 +67,15 @@ class OnnxGraph:
         self._tensors.append(tensor)
         return tensor.name
 
-    def constant(self, name: str, values: Sequence[int] | int | float) -> str:
-        """A tensor of a few bytes that stays in the graph, int64 or float32; returns its name."""
-        dtype = np.float32 if isinstance(values, float) else np.int64
-        array = np.array(values, dtype=dtype)
+    def constant(self, name: str, values: Sequence[int] | int | float | np.generic) -> str:
+        """A tensor of a few bytes that stays in the graph; returns its name.
+
+        Of numpy's types it has the one given, of Python's int64 or float32.
+        """
+        if isinstance(values, np.generic):
+            array = np.asarray(values)
+        else:
+            array = np.array(values, np.float32 if isinstance(values, float) else np.int64)
         self._tensors.append(
             helper.make_tensor(
                 f"{name}.values",
@@ -105,10 +114,10 @@ class OnnxGraph:
         last.output[0] = name
         return name
 
-    def model(self, inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> ModelProto:
+    def model(self, inputs: Sequence[ValueInfoProto], *outputs: ValueInfoProto) -> ModelProto:
         """The finished model, without names, dates or versions that differ between builds."""
         return helper.make_model(
-            helper.make_graph(self._nodes, "bert", inputs, [output], self._tensors),
+            helper.make_graph(self._nodes, "bert", inputs, outputs, self._tensors),
             ir_version=_IR_VERSION,
             producer_name="semblance",
             opset_imports=[

@@ -1,18 +1,42 @@
 """The table of words, a file of its own: an event reads a few rows of it, not its megabytes.
 
-Rows stand one after the other, `[vocabulary, hidden]`, little-endian float32, the row of token id i
-at `i * hidden * 4` bytes.
+Rows stand one after the other in the order of token ids, little-endian. In fp32 a row is `hidden`
+float32 values. In int8 it is its scale, a float32, then `hidden` int8 values; its embedding is the
+values times the scale.
 """
 
 from pathlib import Path
+from typing import Literal
 
-from semblance_model.weights import Weights
+import numpy as np
+
+from semblance_model.quantise import quantise_rows
+from semblance_model.weights import Array, Weights
+
+Precision = Literal["fp32", "int8"]
 
 WORDS_FILE = "model.words"
 WORDS_TENSOR = "embeddings.word_embeddings.weight"
 
+_SCALE_BYTES = 4
 
-def write_words(weights: Weights, folder: Path) -> None:
+
+def write_words(weights: Weights, precision: Precision, folder: Path) -> None:
     """Writes the table into `folder`."""
-    table = weights.tensor(WORDS_TENSOR).astype("<f4", copy=False)
-    (folder / WORDS_FILE).write_bytes(table.tobytes())
+    table = weights.tensor(WORDS_TENSOR)
+    if precision == "fp32":
+        table.astype("<f4", copy=False).tofile(folder / WORDS_FILE)
+        return
+    rows = quantise_rows(table)
+    scales = rows.scales.astype("<f4").view(np.int8).reshape(-1, _SCALE_BYTES)
+    np.concatenate([scales, rows.values], axis=1).tofile(folder / WORDS_FILE)
+
+
+def read_words(folder: Path, hidden_size: int, precision: Precision) -> Array:
+    """The table in `folder` as its reader sees it, `[vocabulary, hidden]`."""
+    if precision == "fp32":
+        return np.fromfile(folder / WORDS_FILE, "<f4").reshape(-1, hidden_size)
+    rows = np.fromfile(folder / WORDS_FILE, np.int8).reshape(-1, _SCALE_BYTES + hidden_size)
+    scales = np.ascontiguousarray(rows[:, :_SCALE_BYTES]).view("<f4")
+    table: Array = rows[:, _SCALE_BYTES:] * scales
+    return table
