@@ -2,6 +2,8 @@
 
 mod batch;
 mod tokenize;
+mod vocabulary;
 
 pub use batch::{Batch, BatchPlan, Budget};
 pub use tokenize::{Encoding, Tokenizer, TokenizerError};
+pub use vocabulary::{Vocabulary, VocabularyError};
