@@ -106,14 +106,16 @@ pub struct Files {
     pub weights: BundleFile,
     /// The table of words, f32 `[vocabulary, hidden]`, little-endian.
     pub words: BundleFile,
-    /// `tokenizer.json` of the tokenizers library.
+    /// The rules of the tokenizer, in the form of the tokenizers library but without its words.
     pub tokenizer: BundleFile,
+    /// The tokenizer's words, one a line.
+    pub vocabulary: BundleFile,
 }
 
 impl Files {
     /// Every file.
     pub fn iter(&self) -> impl Iterator<Item = &BundleFile> {
-        [&self.graph, &self.weights, &self.words, &self.tokenizer].into_iter()
+        [&self.graph, &self.weights, &self.words, &self.tokenizer, &self.vocabulary].into_iter()
     }
 }
 
@@ -207,13 +209,19 @@ impl Manifest {
             .saturating_mul(size_of::<f32>() as u64);
         let rule = "vocabulary_size * hidden_size * 4";
         check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
-        let paths =
-            ["files.graph.path", "files.weights.path", "files.words.path", "files.tokenizer.path"];
+        let paths = [
+            "files.graph.path",
+            "files.weights.path",
+            "files.words.path",
+            "files.tokenizer.path",
+            "files.vocabulary.path",
+        ];
         let hashes = [
             "files.graph.sha256",
             "files.weights.sha256",
             "files.words.sha256",
             "files.tokenizer.sha256",
+            "files.vocabulary.sha256",
         ];
         for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
             check(is_plain(&file.path), path, "a plain file name")?;
@@ -274,8 +282,8 @@ pub(crate) mod tests {
             "normalize": true, "prompts": {"query": "query: "}, "labels": null,
             "activation": null, "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
             "files": {"graph": file("model.onnx"), "weights": file("model.weights"),
-                      "words": words,
-                      "tokenizer": file("tokenizer.json")}
+                      "words": words, "tokenizer": file("tokenizer.json"),
+                      "vocabulary": file("vocabulary.txt")}
         })
     }
 
@@ -360,6 +368,8 @@ pub(crate) mod tests {
             ("/files/tokenizer/path", json!("bundle.json"), "files.tokenizer.path"),
             ("/files/tokenizer/path", json!(""), "files.tokenizer.path"),
             ("/files/tokenizer/sha256", json!("ABC"), "files.tokenizer.sha256"),
+            ("/files/vocabulary/path", json!("a\0/b"), "files.vocabulary.path"),
+            ("/files/vocabulary/sha256", json!(""), "files.vocabulary.sha256"),
         ];
         for (pointer, value, expected) in cases {
             match parse(&with(pointer, value)).unwrap_err() {

@@ -107,6 +107,11 @@ impl Vocabulary {
         ((id as usize) < self.len()).then(|| self.line(id))
     }
 
+    /// The words in the order of their ids.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.lines.split_terminator('\n')
+    }
+
     /// How many words there are.
     #[must_use]
     pub fn len(&self) -> usize {
