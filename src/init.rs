@@ -168,10 +168,8 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
     };
     let encoder = Encoder::new(tokenizer, Box::new(infer), encoder_options);
     let mut service = Service::new(encoder, options.limits);
-    let ((), warm_up_time) = timed(|| {
-        if options.warm_up { service.warm_up() } else { Ok(()) }
-    })
-    .map_err(InitError::WarmUp)?;
+    let ((), warm_up_time) = timed(|| if options.warm_up { service.warm_up() } else { Ok(()) })
+        .map_err(InitError::WarmUp)?;
     let timings = InitTimings {
         bundle: bundle_time,
         tokenizer: tokenizer_time,
