@@ -21,7 +21,7 @@ use semblance::bundle::{Bundle, Task};
 use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
 use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession};
 use semblance::service::Service;
-use semblance::text::{BatchPlan, Budget, Tokenizer};
+use semblance::text::{BatchPlan, Budget, Tokenizer, TokenizerLimits};
 use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
 
 /// Width of a token embedding where no model is asked.
@@ -92,8 +92,13 @@ impl Model {
 
     fn tokenizer(&self) -> Tokenizer {
         let manifest = self.bundle.manifest();
-        let file = self.bundle.path_of(&manifest.files.tokenizer);
-        Tokenizer::from_file(&file, manifest.max_tokens).expect("the bundle's own")
+        let rules = self.bundle.path_of(&manifest.files.tokenizer);
+        let words = self.bundle.path_of(&manifest.files.vocabulary);
+        let limits = TokenizerLimits {
+            max_tokens: manifest.max_tokens,
+            vocabulary_size: manifest.vocabulary_size,
+        };
+        Tokenizer::from_files(&rules, &words, limits).expect("the bundle's own")
     }
 
     fn session(&self) -> OnnxSession {

@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError};
 use crate::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
 use crate::infer::{Infer, InferError, OnnxRuntime, OnnxSession};
 use crate::service::{Service, ServiceError};
-use crate::text::{Budget, Tokenizer, TokenizerError};
+use crate::text::{Budget, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::Pooling;
 
 /// What a service is made of.
@@ -148,8 +148,12 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
     let (tokenizer, page_in, model) = thread::scope(|scope| {
         let tokenizer = scope.spawn(|| {
             timed(|| {
-                let file = bundle.path_of(&manifest.files.tokenizer);
-                Tokenizer::from_file(&file, manifest.max_tokens)
+                let (rules, words) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
+                let limits = TokenizerLimits {
+                    max_tokens: manifest.max_tokens,
+                    vocabulary_size: manifest.vocabulary_size,
+                };
+                Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)
             })
         });
         let page_in = scope.spawn(|| timed(|| bundle.page_in()));

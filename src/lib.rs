@@ -17,7 +17,7 @@
 //! | crate or thing | only in |
 //! |---|---|
 //! | `ort` | `infer/onnx.rs` |
-//! | `tokenizers` | `text/tokenize.rs` |
+//! | `tokenizers` | `text/` |
 //! | `lambda_runtime` | `lambda/` and the binaries |
 //! | `clap`, `indicatif` | `cli/` and the binaries |
 //! | `std::env` | `config.rs` |

@@ -1,7 +1,11 @@
 //! Text to token ids, and token counts to batches.
 
 mod batch;
+mod rules;
 mod tokenize;
+mod vocabulary;
+mod word_piece;
 
 pub use batch::{Batch, BatchPlan, Budget};
-pub use tokenize::{Encoding, Tokenizer, TokenizerError};
+pub use tokenize::{Encoding, Tokenizer, TokenizerError, TokenizerLimits};
+pub use vocabulary::{Vocabulary, VocabularyError};

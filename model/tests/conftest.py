@@ -25,6 +25,14 @@ class Bundle:
         self.said = said
         self.manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
 
+    def whole_tokenizer(self) -> dict[str, Any]:
+        """The `tokenizer.json` of the tokenizers library: the rules, with the words put back."""
+        rules: dict[str, Any] = json.loads((self.folder / "tokenizer.json").read_text())
+        words = (self.folder / "vocabulary.txt").read_bytes().decode().split("\n")
+        assert rules["model"].pop("words") == len(words) - 1, "the last line is ended too"
+        rules["model"]["vocab"] = {word: number for number, word in enumerate(words[:-1])}
+        return rules
+
     def session(self, optimised: bool = False) -> "Session":
         """A session as the function opens it: optimisation and prepacking off, one thread."""
         level = onnxruntime.GraphOptimizationLevel

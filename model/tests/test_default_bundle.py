@@ -21,9 +21,10 @@ TOLERANCE = 1e-6
 
 class Model:
     def __init__(self, bundle: Path) -> None:
-        self.manifest: dict[str, Any] = json.loads((bundle / "bundle.json").read_text())
-        self.tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
-        self.session = Bundle(bundle, []).session()
+        opened = Bundle(bundle, [])
+        self.manifest = opened.manifest
+        self.tokenizer = Tokenizer.from_str(json.dumps(opened.whole_tokenizer()))
+        self.session = opened.session()
 
     def encode(self, texts: list[str]) -> tuple[NDArray[np.float32], list[int]]:
         """Unit rows `[texts, hidden]`, mean-pooled, and each text's tokens before truncation."""

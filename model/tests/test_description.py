@@ -37,6 +37,7 @@ def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
         "weights": "model.weights",
         "words": "model.words",
         "tokenizer": "tokenizer.json",
+        "vocabulary": "vocabulary.txt",
     }
 
 
@@ -179,8 +180,20 @@ def test_the_licence_comes_from_the_model_card(make: Build, card: str, licence: 
 
 def test_the_tokenizer_loses_truncation_and_padding_and_nothing_else(make: Build) -> None:
     model = Checkpoint()
-    written = json.loads((make(model).folder / "tokenizer.json").read_text())
-    assert written == model.files["tokenizer.json"] | {"truncation": None, "padding": None}
+    rebuilt = make(model).whole_tokenizer()
+    assert rebuilt == model.files["tokenizer.json"] | {"truncation": None, "padding": None}
+
+
+def test_the_words_stand_one_a_line_and_their_number_in_their_place(make: Build) -> None:
+    model = Checkpoint()
+    words = model.files["tokenizer.json"]["model"]["vocab"]
+    # Breaks that only str.splitlines and files in text mode take for ends of lines.
+    words |= {"caf\u2028\u0085": words.pop("word0"), "a\r": words.pop("word1")}
+    folder = make(model).folder
+    lines = (folder / "vocabulary.txt").read_bytes().decode().split("\n")
+    assert lines == [*sorted(words, key=words.__getitem__), ""]
+    rules = json.loads((folder / "tokenizer.json").read_text())["model"]
+    assert (rules.pop("words"), "vocab" in rules) == (40, False)
 
 
 @pytest.mark.parametrize(("labels", "activation"), [(1, "sigmoid"), (3, "identity")])

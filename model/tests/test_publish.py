@@ -39,6 +39,7 @@ def test_the_folder_is_named_by_the_digest_of_its_manifest(make: Build, output: 
         "model.weights",
         "model.words",
         "tokenizer.json",
+        "vocabulary.txt",
     ]
 
 
@@ -85,7 +86,15 @@ def test_a_bundle_that_is_there_is_left_alone(make: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bundle.json", "model.onnx", "model.weights", "model.words", "tokenizer.json"]
+    "name",
+    [
+        "bundle.json",
+        "model.onnx",
+        "model.weights",
+        "model.words",
+        "tokenizer.json",
+        "vocabulary.txt",
+    ],
 )
 def test_a_bundle_that_was_damaged_is_not_called_built(make: Build, name: str) -> None:
     damaged = make(Checkpoint()).folder / name

@@ -53,6 +53,19 @@ def tokenizer(field: str, **fields: Any) -> Change:
     return change
 
 
+def word(word: str, number: Any) -> Change:
+    """Gives a word another id; None takes it out."""
+
+    def change(model: Checkpoint) -> None:
+        words = model.files["tokenizer.json"]["model"]["vocab"]
+        if number is None:
+            del words[word]
+        else:
+            words[word] = number
+
+    return change
+
+
 def tensor(name: str, values: Any) -> Change:
     def change(model: Checkpoint) -> None:
         if values is None:
@@ -216,6 +229,41 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "model.tokenizer",
         lambda model: model.files["tokenizer.json"]["added_tokens"].append({"id": 41}),
         "model.vocab is 41",
+    ),
+    "an added token without an id": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["added_tokens"].append({"id": None}),
+        "added_tokens is [0, 1, 2, 3, 4, null], expected tokens with ids",
+    ),
+    "a gap in the ids": (
+        "model.tokenizer",
+        word("word9", 99),
+        "each once: 14 is missing",
+    ),
+    "two words with one id": (
+        "model.tokenizer",
+        word("word9", 15),
+        "each once: 14 is missing",
+    ),
+    "an id that is no number": (
+        "model.tokenizer",
+        word("word9", "14"),
+        "each once: 14 is missing",
+    ),
+    "an empty word": (
+        "model.tokenizer",
+        all_of(word("word9", None), word("", 14)),
+        'vocab is "", expected words that are not empty',
+    ),
+    "a word on two lines": (
+        "model.tokenizer",
+        all_of(word("word9", None), word("a\nb", 14)),
+        r'vocab is "a\nb", expected words that are not empty and on one line',
+    ),
+    "half a character": (
+        "model.tokenizer",
+        all_of(word("word9", None), word("\ud800", 14)),
+        r'model.vocab is "\ud800", expected Unicode',
     ),
     "more tokens than positions": (
         "model.max_tokens",

@@ -67,7 +67,7 @@ def test_a_wheel_makes_the_bundle_of_its_folder(folder: Path, tmp_path: Path) ->
     path = wheel(folder, tmp_path / "my_model-1.2-py3-none-any.whl")
     from_folder = build(Order(str(folder), None, tmp_path / "a", None, None), print)
     from_wheel = build(Order(f"wheel:{path}", None, tmp_path / "b", None, None), print)
-    for name in ("model.onnx", "model.weights", "model.words", "tokenizer.json"):
+    for name in ("model.onnx", "model.weights", "model.words", "tokenizer.json", "vocabulary.txt"):
         assert (from_folder / name).read_bytes() == (from_wheel / name).read_bytes()
 
 

@@ -119,14 +119,16 @@ pub struct Files {
     /// The table of words, a row a token id, little-endian: f32 `[hidden]`, or in int8 its scale in
     /// f32 and i8 `[hidden]`.
     pub words: BundleFile,
-    /// `tokenizer.json` of the tokenizers library.
+    /// The rules of the tokenizer, in the form of the tokenizers library but without its words.
     pub tokenizer: BundleFile,
+    /// The tokenizer's words, one a line.
+    pub vocabulary: BundleFile,
 }
 
 impl Files {
     /// Every file.
     pub fn iter(&self) -> impl Iterator<Item = &BundleFile> {
-        [&self.graph, &self.weights, &self.words, &self.tokenizer].into_iter()
+        [&self.graph, &self.weights, &self.words, &self.tokenizer, &self.vocabulary].into_iter()
     }
 }
 
@@ -222,13 +224,19 @@ impl Manifest {
             Precision::Int8 => "vocabulary_size * (4 + hidden_size)",
         };
         check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
-        let paths =
-            ["files.graph.path", "files.weights.path", "files.words.path", "files.tokenizer.path"];
+        let paths = [
+            "files.graph.path",
+            "files.weights.path",
+            "files.words.path",
+            "files.tokenizer.path",
+            "files.vocabulary.path",
+        ];
         let hashes = [
             "files.graph.sha256",
             "files.weights.sha256",
             "files.words.sha256",
             "files.tokenizer.sha256",
+            "files.vocabulary.sha256",
         ];
         for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
             check(is_plain(&file.path), path, "a plain file name")?;
@@ -289,8 +297,8 @@ pub(crate) mod tests {
             "normalize": true, "prompts": {"query": "query: "}, "labels": null,
             "activation": null, "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
             "files": {"graph": file("model.onnx"), "weights": file("model.weights"),
-                      "words": words,
-                      "tokenizer": file("tokenizer.json")}
+                      "words": words, "tokenizer": file("tokenizer.json"),
+                      "vocabulary": file("vocabulary.txt")}
         })
     }
 
@@ -375,6 +383,8 @@ pub(crate) mod tests {
             ("/files/tokenizer/path", json!("bundle.json"), "files.tokenizer.path"),
             ("/files/tokenizer/path", json!(""), "files.tokenizer.path"),
             ("/files/tokenizer/sha256", json!("ABC"), "files.tokenizer.sha256"),
+            ("/files/vocabulary/path", json!("a\0/b"), "files.vocabulary.path"),
+            ("/files/vocabulary/sha256", json!(""), "files.vocabulary.sha256"),
         ];
         for (pointer, value, expected) in cases {
             match parse(&with(pointer, value)).unwrap_err() {

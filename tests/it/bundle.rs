@@ -10,6 +10,10 @@ use tempfile::TempDir;
 
 use crate::support;
 
+/// The files of a bundle beside the manifest.
+const FILES: [&str; 5] =
+    ["model.onnx", "model.weights", "model.words", "tokenizer.json", "vocabulary.txt"];
+
 /// A copy of the real bundle that may be broken: manifest copied, other files linked.
 pub(crate) struct Breakable {
     folder: TempDir,
@@ -87,13 +91,13 @@ fn the_real_bundle_is_what_its_manifest_and_its_name_say() {
     let bundle = Bundle::open(&support::bundle()).unwrap();
     let mut heard = 0;
     let verified = bundle.verify(|bytes| heard += bytes).unwrap();
-    assert_eq!((verified.files, verified.bytes), (4, heard));
+    assert_eq!((verified.files, verified.bytes), (5, heard));
     assert_eq!(support::bundle().file_name().unwrap().to_str(), Some(bundle.digest()));
 }
 
 #[test]
 fn a_changed_byte_is_found_in_every_file() {
-    for file in ["model.onnx", "model.weights", "model.words", "tokenizer.json"] {
+    for file in FILES {
         let broken = Breakable::new().replace(file, flip);
         match broken.open().unwrap().verify(|_| ()).unwrap_err() {
             VerifyError::DigestMismatch { file: found, .. } => assert_eq!(found, file),
@@ -122,7 +126,7 @@ fn a_missing_folder_is_named() {
 
 #[test]
 fn a_missing_file_is_named() {
-    for file in [MANIFEST_FILE, "model.onnx", "model.weights", "model.words", "tokenizer.json"] {
+    for file in FILES.into_iter().chain([MANIFEST_FILE]) {
         match Breakable::new().without(file).open().unwrap_err() {
             BundleError::FileMissing { file: found, .. } => assert_eq!(found, file),
             other => panic!("{other}"),

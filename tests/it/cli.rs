@@ -140,7 +140,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn verify_accepts_the_bundle_and_finds_a_changed_byte() {
     let whole = output(&["verify"]);
-    assert!(text(&whole.stdout).contains("ok      4 files"), "{}", text(&whole.stderr));
+    assert!(text(&whole.stdout).contains("ok      5 files"), "{}", text(&whole.stderr));
     let broken = Breakable::new().replace("model.weights", flip);
     let output = output(&["verify", "--bundle", broken.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));

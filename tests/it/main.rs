@@ -17,3 +17,4 @@ mod readme;
 mod runtime_api;
 mod start;
 mod support;
+mod tokenizer;

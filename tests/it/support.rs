@@ -10,7 +10,7 @@ use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
 use semblance::infer::{Infer, InferError, Inputs};
 use semblance::init::{self, InitOptions};
 use semblance::service::Service;
-use semblance::text::{Budget, Tokenizer};
+use semblance::text::{Budget, Tokenizer, TokenizerLimits};
 use semblance::vector::Pooling;
 
 /// A path below the repository.
@@ -61,9 +61,16 @@ pub(crate) fn start(bundle: &Path, threads: NonZeroUsize) -> Service {
     init::start(&options).unwrap().0
 }
 
+/// The real bundle's tokenizer, for a model that takes so many tokens.
+pub(crate) fn tokenizer(max_tokens: usize) -> Tokenizer {
+    let (rules, words) = (bundle().join("tokenizer.json"), bundle().join("vocabulary.txt"));
+    let limits = TokenizerLimits { max_tokens, vocabulary_size: 30_522 };
+    Tokenizer::from_files(&rules, &words, limits).unwrap()
+}
+
 /// A service whose model is a fake; the tokenizer is the real one.
 pub(crate) fn service_on(infer: impl Infer + 'static, limits: Limits) -> Service {
-    let tokenizer = Tokenizer::from_file(&bundle().join("tokenizer.json"), 256).unwrap();
+    let tokenizer = tokenizer(256);
     let options = EncoderOptions {
         pooling: Pooling::Mean,
         normalize: true,

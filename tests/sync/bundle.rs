@@ -27,7 +27,8 @@ impl Bundle {
             ("model.onnx".to_owned(), noise(20_000, seed)),
             ("model.weights".to_owned(), noise(weights_bytes, seed + 1)),
             ("model.words".to_owned(), noise(20 * 8 * 4, seed + 3)),
-            ("tokenizer.json".to_owned(), noise(50_000, seed + 2)),
+            ("tokenizer.json".to_owned(), noise(5_000, seed + 2)),
+            ("vocabulary.txt".to_owned(), noise(50_000, seed + 4)),
         ]);
         let entry = |path: &str| {
             let content = &files[path];
@@ -40,7 +41,8 @@ impl Bundle {
             "normalize": true, "prompts": {}, "labels": null, "activation": null,
             "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
             "files": {"graph": entry("model.onnx"), "weights": entry("model.weights"),
-                      "words": entry("model.words"), "tokenizer": entry("tokenizer.json")}
+                      "words": entry("model.words"), "tokenizer": entry("tokenizer.json"),
+                      "vocabulary": entry("vocabulary.txt")}
         });
         let manifest = manifest.to_string().into_bytes();
         let digest = sha256(&manifest);

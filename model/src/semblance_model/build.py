@@ -11,7 +11,7 @@ from semblance_model.calibration import largest_activations
 from semblance_model.description import Description, describe
 from semblance_model.graph import write_graph
 from semblance_model.int8_graph import write_int8_graph
-from semblance_model.manifest import TOKENIZER_FILE, Origin, manifest_bytes
+from semblance_model.manifest import Origin, manifest_bytes
 from semblance_model.onnx_graph import GRAPH_FILE
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
@@ -68,7 +68,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
             with staging(order.output / name) as folder:
                 say("writing the graph and its weights")
                 write_model(description, weights, order.precision, folder)
-                (folder / TOKENIZER_FILE).write_bytes(description.tokenizer)
+                description.tokenizer.write(folder)
                 say(f"checking with ONNX Runtime {onnxruntime.__version__}")
                 check_graph(description, order.precision, folder)
                 bundle, new = publish(folder, manifest_bytes(description, origin, folder))

@@ -11,7 +11,7 @@ from typing import Literal
 from semblance_model.field import Fields, read_fields, read_json, shown
 from semblance_model.refusal import Refusal
 from semblance_model.source import WEIGHTS_FILE, Source
-from semblance_model.tokenizer import bundle_tokenizer
+from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
 
@@ -104,7 +104,7 @@ class Description:
     labels: int | None
     activation: str | None
     licence: str
-    tokenizer: bytes
+    tokenizer: BundleTokenizer
     weights: Path
     notes: tuple[str, ...]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from semblance_model.description import Description
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
+from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
 from semblance_model.words import WORDS_FILE, Precision
 
 SCHEMA_VERSION = 2
 MANIFEST_FILE = "bundle.json"
-TOKENIZER_FILE = "tokenizer.json"
 
 # Role in the manifest -> file name.
 FILES = {
@@ -20,6 +20,7 @@ FILES = {
     "weights": WEIGHTS_FILE,
     "words": WORDS_FILE,
     "tokenizer": TOKENIZER_FILE,
+    "vocabulary": VOCABULARY_FILE,
 }
 
 

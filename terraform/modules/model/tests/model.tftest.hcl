@@ -29,11 +29,12 @@ run "objects_are_keyed_by_the_digest_of_the_manifest" {
 
   assert {
     condition = output.object_keys == {
-      graph     = "models/tiny/${output.digest}/model.onnx"
-      weights   = "models/tiny/${output.digest}/model.weights"
-      words     = "models/tiny/${output.digest}/model.words"
-      tokenizer = "models/tiny/${output.digest}/tokenizer.json"
-      manifest  = "models/tiny/${output.digest}/bundle.json"
+      graph      = "models/tiny/${output.digest}/model.onnx"
+      weights    = "models/tiny/${output.digest}/model.weights"
+      words      = "models/tiny/${output.digest}/model.words"
+      tokenizer  = "models/tiny/${output.digest}/tokenizer.json"
+      vocabulary = "models/tiny/${output.digest}/vocabulary.txt"
+      manifest   = "models/tiny/${output.digest}/bundle.json"
     }
     error_message = "the manifest and every file that it lists are uploaded below model and digest"
   }
