@@ -25,7 +25,7 @@ fn a_bundle_is_copied_whole() {
     }
     let path = root.path().join(MODEL).join(&bundle.digest);
     let expected = json!({
-        "path": path, "copied": true, "files": 5, "bytes": bundle.bytes(), "resumed_bytes": 0,
+        "path": path, "copied": true, "files": 6, "bytes": bundle.bytes(), "resumed_bytes": 0,
         "duration_ms": null, "megabytes_per_second": null, "pruned": []
     });
     assert_eq!(report, expected);
