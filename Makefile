@@ -93,9 +93,10 @@ lint: $(TOOLS) ## formatters and linters, nothing changed
 	cargo fmt --all --check
 	cargo clippy --all-targets --all-features --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --document-private-items --quiet
-	$(BIN)/ruff format --check --quiet model scripts
-	$(BIN)/ruff check --quiet model scripts
+	$(BIN)/ruff format --check --quiet model scripts benches/peers
+	$(BIN)/ruff check --quiet model scripts benches/peers
 	cd model && mypy --no-error-summary
+	cd benches/peers && $(abspath $(BIN))/mypy --no-error-summary
 	mypy --no-error-summary --strict scripts
 
 test: lint test-python terraform-test test-rust ## everything: linters, Python, Rust, the real model, the emulator
@@ -138,4 +139,4 @@ bench-peers: setup model $(ZIP) $(PEERS_TOOLS) ## measure this and its peers on 
 	PYTHONPATH=benches/peers benches/peers/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads
-	rm -rf target build/model build/lib
+	rm -rf target build/model build/lib build/bench

@@ -30,9 +30,13 @@ impl Budget {
     /// let budget = Budget { padded_tokens: 192 };
     /// assert_eq!(budget.shared_by(lanes, 61), Budget { padded_tokens: 31 });
     /// assert_eq!(budget.shared_by(lanes, 5_000), budget);
+    /// assert_eq!(budget.shared_by(NonZeroUsize::MIN, 61), budget, "one lane does all of it");
     /// ```
     #[must_use]
     pub fn shared_by(self, lanes: NonZeroUsize, tokens: usize) -> Self {
+        if lanes == NonZeroUsize::MIN {
+            return self;
+        }
         Self { padded_tokens: self.padded_tokens.min(tokens.div_ceil(lanes.get())) }
     }
 }
