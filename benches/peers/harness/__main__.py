@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 
 from harness import machine, measure, model, place, report, texts
 
@@ -18,7 +17,7 @@ def main() -> int:
     if missing:
         print(f"no report yet: not measured are {', '.join(missing)}", file=sys.stderr)
         return 0
-    print(report.write(options.cold_json))
+    print(report.write())
     return 0
 
 
@@ -53,12 +52,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only-report", action="store_true", help="measure nothing, report what is kept"
-    )
-    parser.add_argument(
-        "--cold-json",
-        type=Path,
-        metavar="FILE",
-        help="what `cargo bench --bench cold -- --json FILE` wrote, for a table of its own",
     )
     return parser.parse_args()
 

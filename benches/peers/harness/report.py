@@ -1,6 +1,5 @@
 """The document that the run writes."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ TEI = "text-embeddings-inference"
 NOT_MEASURED = "not measured"
 
 
-def write(cold_json: Path | None) -> Path:
+def write() -> Path:
     """Writes the document and its plots from the parts that are kept, and returns the document."""
     result = Result()
     plot.draw(result, place.PLOTS)
@@ -28,8 +27,6 @@ def write(cold_json: Path | None) -> Path:
         _scores(result),
         _how(result),
     ]
-    if cold_json is not None:
-        sections.append(_bench_cold(cold_json))
     place.DOCUMENT.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return place.DOCUMENT
 
@@ -223,20 +220,4 @@ def _how(result: Result) -> str:
         "npm.\n"
         "- Threads: `SEMBLANCE_THREADS`, `intra_op_num_threads`, `torch.set_num_threads`, and "
         "`OMP_NUM_THREADS`, `RAYON_NUM_THREADS` for all; no process is bound to a CPU."
-    )
-
-
-def _bench_cold(file: Path) -> str:
-    measured = json.loads(file.read_text(encoding="utf-8"))
-    rows = []
-    for measure in measured["measures"]:
-        digits = 1 if measure["unit"] else 0
-        runs = measure["runs"]
-        figures = (measure["median"], min(runs), max(runs))
-        shown = [f"{figure:,.{digits}f}" for figure in figures]
-        rows.append((f"{measure['name']} {measure['unit']}".strip(), *shown))
-    zip_mb = measured["zip_bytes"] / 1e6
-    return (
-        "## Where a start spends its time\n\nFrom `cargo bench --bench cold`; the zip has "
-        f"{zip_mb:.2f} MB.\n\n" + _table(("", "median", "least", "most"), rows)
     )
