@@ -122,7 +122,7 @@ terraform-test: setup model $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastruct
 	cd tests/cloud && .venv/bin/python -m mypy --no-error-summary
 	cd tests/cloud && .venv/bin/python -m pytest -q -n 3 --dist loadgroup
 
-bench: setup $(ZIP) ## criterion benches and the cold-start bench
+bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
 	cargo bench --bench pipeline
 	cargo bench --bench cold
 

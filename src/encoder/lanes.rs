@@ -1,7 +1,7 @@
 //! Several forward passes at a time, each on a thread of its own.
 //!
 //! Batches are independent, so two sessions of one thread waste less than one session of two,
-//! which meet after every operator; `docs/adr` has the measurement.
+//! which meet after every operator; ADR 0004 has the measurement.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;

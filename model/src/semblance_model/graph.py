@@ -19,7 +19,7 @@ from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.weights import Array, Weights
 
 # The processor's prefetcher follows streams within pages of 4,096 bytes. The kernel of a product
-# reads several rows of a weight at once; from this distance on each has pages of its own. The ADR
+# reads several rows of a weight at once; from this distance on each has pages of its own. ADR 0004
 # has the measurement.
 ROW_DISTANCE_BYTES = 6_144
 _PAGE_BYTES = 4_096
