@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use manifest::{Activation, BundleFile, Files, Manifest, ManifestError, Precision, Task};
+pub use manifest::{BundleFile, Files, Manifest, ManifestError, Precision, Task};
 pub use verify::{Verified, VerifyError};
 pub use words::{UnknownToken, WordEmbeddings};
 

@@ -31,6 +31,8 @@ const MAX_VCPUS: usize = 6;
 pub struct Config {
     /// `SEMBLANCE_BUNDLE`: the bundle's folder.
     pub bundle: Option<PathBuf>,
+    /// `SEMBLANCE_CROSS_ENCODER_BUNDLE`: the folder of the cross-encoder's bundle.
+    pub cross_encoder: Option<PathBuf>,
     /// `SEMBLANCE_ORT_LIBRARY`: the ONNX Runtime library; by default `lib/libonnxruntime.so` below
     /// `LAMBDA_TASK_ROOT`, where the function's zip is unpacked.
     pub ort_library: PathBuf,
@@ -43,6 +45,11 @@ pub struct Config {
     /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the
     /// machine's: forward passes at a time.
     pub threads: NonZeroUsize,
+    /// `AWS_LAMBDA_MAX_CONCURRENCY`: events that are worked on at a time, where the function has
+    /// instances of its own.
+    pub concurrency: NonZeroUsize,
+    /// `SEMBLANCE_CORS_ORIGINS`: pages that may call over HTTP.
+    pub cors: Vec<String>,
     /// Whether to run the model once before the first event: not where
     /// `AWS_LAMBDA_INITIALIZATION_TYPE` is `on-demand`, for there an event waits already.
     pub warm_up: bool,
@@ -117,6 +124,7 @@ impl Config {
         let limits = Limits::default();
         Ok(Self {
             bundle: get("SEMBLANCE_BUNDLE").map(PathBuf::from),
+            cross_encoder: get("SEMBLANCE_CROSS_ENCODER_BUNDLE").map(PathBuf::from),
             ort_library: get("SEMBLANCE_ORT_LIBRARY").map_or_else(
                 || {
                     let root = get("LAMBDA_TASK_ROOT").unwrap_or_else(|| ".".to_owned());
@@ -134,6 +142,9 @@ impl Config {
             cache: number(&get, "SEMBLANCE_CACHE_BYTES", 0, 8 << 30)?
                 .map_or_else(CacheLimit::default, |bytes| CacheLimit { bytes }),
             threads: threads(&get)?,
+            concurrency: number(&get, "AWS_LAMBDA_MAX_CONCURRENCY", 1, 10_000)?
+                .map_or(NonZeroUsize::MIN, at_least_one),
+            cors: get("SEMBLANCE_CORS_ORIGINS").map(origins).transpose()?.unwrap_or_default(),
             warm_up: get("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Some("on-demand"),
             log_level: log_level(&get)?,
         })
@@ -166,6 +177,23 @@ fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<NonZeroUsize, Config
         Some(memory_mb) => vcpus(memory_mb),
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
+}
+
+/// Returns the origins in a list, which are `*` alone, or each `scheme://host` or
+/// `scheme://host:port`.
+fn origins(value: String) -> Result<Vec<String>, ConfigError> {
+    let origins: Vec<String> = value.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let is_origin = |origin: &String| {
+        let rest = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
+        rest.is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+        })
+    };
+    if origins == ["*"] || origins.iter().all(is_origin) {
+        return Ok(origins);
+    }
+    let rule = "* or origins such as https://example.com, separated by commas".to_owned();
+    Err(ConfigError::Invalid { variable: "SEMBLANCE_CORS_ORIGINS", value, rule })
 }
 
 /// Returns the whole vCPUs, at least 1, that come nearest to the share this memory buys.
@@ -245,6 +273,14 @@ mod tests {
     }
 
     #[test]
+    fn origins_are_a_list() {
+        let cors = |value| config(&[("SEMBLANCE_CORS_ORIGINS", value)]).unwrap().cors;
+        assert_eq!(cors("*"), ["*"]);
+        let two = cors("https://example.com, http://localhost:3000");
+        assert_eq!(two, ["https://example.com", "http://localhost:3000"]);
+    }
+
+    #[test]
     fn threads_can_be_said_outright() {
         let variables = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SEMBLANCE_THREADS", "4")];
         assert_eq!(config(&variables).unwrap().threads.get(), 4);
@@ -266,6 +302,10 @@ mod tests {
             ("SEMBLANCE_MAX_TEXT_BYTES", "-1"),
             ("SEMBLANCE_BATCH_TOKENS", "many"),
             ("SEMBLANCE_CACHE_BYTES", "16MB"),
+            ("SEMBLANCE_CORS_ORIGINS", "example.com"),
+            ("SEMBLANCE_CORS_ORIGINS", "*,https://example.com"),
+            ("SEMBLANCE_CORS_ORIGINS", "https://example.com/"),
+            ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
             ("SEMBLANCE_THREADS", "65"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),
             ("AWS_LAMBDA_LOG_LEVEL", "loud"),

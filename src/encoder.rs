@@ -1,41 +1,49 @@
 //! The bi-encoder: texts to embeddings, each text once.
 
 mod cache;
-mod lanes;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
-use crate::infer::{InferError, Inputs};
-use crate::text::{BatchPlan, Budget, Encoding, Tokenizer, TokenizerError};
-use crate::vector::{DegenerateVector, Embeddings, Pooling, pool};
+use crate::infer::{Infer, InferError, Inputs};
+use crate::lanes::{Lane, Lanes};
+use crate::text::{Encoding, Side, Token, Tokenizer, TokenizerError};
+use crate::vector::{DegenerateVector, Pooling, pool};
 
 use cache::{Cache, Entry, Key};
 
 pub use cache::CacheLimit;
-pub use lanes::Lanes;
 
 /// A tokenizer, a transformer and a way to pool: what a bundle of the task `embedding` describes;
 /// and the vectors of the texts it saw last.
 pub struct Encoder {
     tokenizer: Tokenizer,
     lanes: Lanes,
-    options: EncoderOptions,
-    cache: Cache,
+    cache: Mutex<Cache>,
+    remembers: bool,
 }
 
-/// What an [`Encoder`] does with its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncoderOptions {
-    /// How token embeddings become one vector.
-    pub pooling: Pooling,
-    /// Whether the model's embeddings are of unit length.
-    pub normalize: bool,
-    /// How much one forward pass may hold.
-    pub budget: Budget,
-    /// How much may be remembered of texts seen before.
-    pub cache: CacheLimit,
+/// A transformer whose token embeddings are pooled: texts to vectors `[batch, dim]`.
+pub struct PooledLane<I> {
+    transformer: I,
+    pooling: Pooling,
+}
+
+impl<I> PooledLane<I> {
+    /// Returns a lane of this transformer.
+    #[must_use]
+    pub fn new(transformer: I, pooling: Pooling) -> Self {
+        Self { transformer, pooling }
+    }
+}
+
+impl<I: Infer<Output = Array3<f32>>> Lane for PooledLane<I> {
+    fn rows(&mut self, inputs: &Inputs, lengths: &[usize]) -> Result<Array2<f32>, InferError> {
+        let tokens = self.transformer.infer(inputs)?;
+        Ok(pool(tokens.view(), lengths, self.pooling))
+    }
 }
 
 /// Texts ready for the model: tokenised, or known from before.
@@ -101,8 +109,10 @@ pub struct EncodeCost {
     pub tokens: usize,
     /// The same with padding.
     pub padded_tokens: usize,
-    /// Forward passes.
+    /// Forward passes, as planned.
     pub batches: usize,
+    /// Time until the model was free.
+    pub queue_time: Duration,
     /// Time in the tokenizer and in the look-up of what is known.
     pub tokenise_time: Duration,
     /// Time in the model and in pooling.
@@ -114,9 +124,9 @@ pub struct EncodeCost {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The tokenizer failed on a text.
-    #[error("the text of index {index} cannot be tokenised")]
+    #[error("the text or pair of index {index} cannot be tokenised")]
     Tokenize {
-        /// Index of the text among those given.
+        /// Index of the text or pair among those given.
         index: usize,
         /// What the tokenizer says.
         source: TokenizerError,
@@ -127,22 +137,40 @@ pub enum EncodeError {
     /// The model gave a vector without direction.
     #[error(transparent)]
     Degenerate(#[from] DegenerateVector),
+    /// A cross-encoder gave a logit that is no score.
+    #[error("a logit of the pair of index {index} is not finite")]
+    NotFinite {
+        /// Index of the pair among those given.
+        index: usize,
+    },
+    /// A cross-encoder gave another number of logits than its bundle says.
+    #[error("the model gave {labels} logits for a pair, its bundle says {expected}")]
+    Labels {
+        /// Logits found.
+        labels: usize,
+        /// Logits by the manifest.
+        expected: usize,
+    },
 }
 
 impl Encoder {
     /// Returns an encoder of these parts that knows no text yet.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, lanes: Lanes, options: EncoderOptions) -> Self {
-        Self { tokenizer, lanes, options, cache: Cache::new(options.cache) }
+    pub fn new(tokenizer: Tokenizer, lanes: Lanes, cache: CacheLimit) -> Self {
+        let cache = Cache::new(cache);
+        let remembers = cache.is_on();
+        Self { tokenizer, lanes, cache: Mutex::new(cache), remembers }
     }
 
-    /// Looks each text up, and tokenises those that are not known, cut to the model's limit.
+    /// Looks each text up, and tokenises those that are not known, cut on one side to the model's
+    /// limit.
     ///
     /// # Errors
     /// - [`EncodeError::Tokenize`] if the tokenizer fails on a text.
     pub fn prepare<'a>(
-        &mut self,
+        &self,
         texts: impl IntoIterator<Item = &'a str>,
+        side: Side,
     ) -> Result<Prepared, EncodeError> {
         let started = Instant::now();
         let texts = texts
@@ -150,18 +178,18 @@ impl Encoder {
             .enumerate()
             .map(|(index, text)| {
                 let failed = |source| EncodeError::Tokenize { index, source };
-                self.prepare_text(text).map_err(failed)
+                self.prepare_text(text, side).map_err(failed)
             })
             .collect::<Result<_, _>>()?;
         Ok(Prepared { texts, tokenise_time: started.elapsed() })
     }
 
-    fn prepare_text(&mut self, text: &str) -> Result<PreparedText, TokenizerError> {
-        let key = self.cache.is_on().then(|| Key::of(text));
-        let known = key.and_then(|key| self.cache.get(key)).cloned();
+    fn prepare_text(&self, text: &str, side: Side) -> Result<PreparedText, TokenizerError> {
+        let key = self.remembers.then(|| Key::of(text, side));
+        let known = key.and_then(|key| self.cache().get(key).cloned());
         let state = match known {
             Some(entry) => State::Known(entry),
-            None => State::Tokenised(self.tokenizer.encode(text)?),
+            None => State::Tokenised(self.tokenizer.encode(text, side)?),
         };
         Ok(PreparedText { key, state })
     }
@@ -171,7 +199,7 @@ impl Encoder {
     ///
     /// # Errors
     /// - [`EncodeError::Infer`] if the model fails on a batch.
-    pub fn encode(&mut self, prepared: Prepared) -> Result<Encoded, EncodeError> {
+    pub fn encode(&self, prepared: Prepared) -> Result<Encoded, EncodeError> {
         let started = Instant::now();
         let Prepared { mut texts, tokenise_time } = prepared;
         let cost = EncodeCost { tokenise_time, ..self.complete(&mut texts)? };
@@ -192,12 +220,13 @@ impl Encoder {
                 pooled
             }
         };
-        Ok(Encoded { pooled, cost: EncodeCost { infer_time: started.elapsed(), ..cost } })
+        let infer_time = started.elapsed().saturating_sub(cost.queue_time);
+        Ok(Encoded { pooled, cost: EncodeCost { infer_time, ..cost } })
     }
 
     /// Puts the vectors of the texts that are not known through the model, in batches, and
     /// remembers them.
-    fn complete(&mut self, texts: &mut [PreparedText]) -> Result<EncodeCost, EncodeError> {
+    fn complete(&self, texts: &mut [PreparedText]) -> Result<EncodeCost, EncodeError> {
         let unknown: Vec<(usize, Encoding)> = texts
             .iter()
             .enumerate()
@@ -206,54 +235,50 @@ impl Encoder {
                 State::Known(_) => None,
             })
             .collect();
-        let lengths: Vec<usize> = unknown.iter().map(|(_, text)| text.input_ids.len()).collect();
-        let budget = self.options.budget.shared_by(self.lanes.count(), lengths.iter().sum());
-        let plan = BatchPlan::new(&lengths, budget);
-        let pooled = self.lanes.run(&plan.batches, |lane, batch| {
-            let rows = batch.texts.iter().map(|&text| unknown[text].1.input_ids.as_slice());
-            let inputs = Inputs::padded(rows, batch.width);
-            let tokens = lane.token_embeddings(&inputs)?;
-            let row_lengths: Vec<usize> = batch.texts.iter().map(|&text| lengths[text]).collect();
-            Ok(pool(tokens.view(), &row_lengths, self.options.pooling))
-        })?;
-        for (batch, vectors) in plan.batches.iter().zip(pooled) {
-            for (vector, &text) in vectors.outer_iter().zip(&batch.texts) {
-                let (index, encoding) = &unknown[text];
-                let entry = Entry {
-                    pooled: vector.to_owned(),
-                    total_tokens: encoding.total_tokens,
-                    is_truncated: encoding.is_truncated(),
-                };
-                if let Some(key) = texts[*index].key {
-                    self.cache.put(key, entry.clone());
-                }
-                texts[*index].state = State::Known(entry);
-            }
-        }
-        Ok(EncodeCost {
+        let run = self.lanes.run(unknown.iter().map(|(_, text)| text.clone()).collect())?;
+        let cost = EncodeCost {
             cache_hits: texts.len() - unknown.len(),
-            tokens: lengths.iter().sum(),
-            padded_tokens: plan.padded_tokens(),
-            batches: plan.batches.len(),
+            tokens: unknown.iter().map(|(_, text)| text.input_ids.len()).sum(),
+            padded_tokens: run.padded_tokens,
+            batches: run.batches,
+            queue_time: run.queue_time,
             ..EncodeCost::default()
-        })
+        };
+        for ((index, encoding), pooled) in unknown.into_iter().zip(run.rows) {
+            let entry = Entry {
+                pooled,
+                total_tokens: encoding.total_tokens,
+                is_truncated: encoding.is_truncated(),
+            };
+            if let Some(key) = texts[index].key {
+                self.cache().put(key, entry.clone());
+            }
+            texts[index].state = State::Known(entry);
+        }
+        Ok(cost)
     }
 
-    /// Returns the vectors as the model is meant to give them, `[texts, dim]`: of unit length if
-    /// its bundle says so, as pooled if not.
+    /// Returns the tokens of the whole text, not cut.
     ///
     /// # Errors
-    /// - [`EncodeError::Degenerate`] if a vector that must be normalised has no direction.
-    pub fn finish(&self, encoded: Encoded) -> Result<Array2<f32>, EncodeError> {
-        if !self.options.normalize {
-            return Ok(encoded.pooled);
-        }
-        Ok(Embeddings::from_pooled(encoded.pooled)?.into_rows())
+    /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
+    pub fn tokens(&self, text: &str, special: bool) -> Result<Vec<Token>, TokenizerError> {
+        self.tokenizer.tokens(text, special)
     }
 
     /// The most tokens of one text, special tokens included.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.tokenizer.max_tokens()
+    }
+
+    /// The most tokens of one forward pass, padding counted.
+    #[must_use]
+    pub fn batch_tokens(&self) -> usize {
+        self.lanes.budget().padded_tokens
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

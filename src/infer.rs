@@ -2,11 +2,11 @@
 
 mod onnx;
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 
 use crate::bundle::UnknownToken;
 
-pub use onnx::{OnnxRuntime, OnnxSession};
+pub use onnx::{GraphOutput, OnnxRuntime, OnnxSession};
 
 /// A padded batch of token ids; all three are `[batch, tokens]`, i32.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Returns the batch of these texts, padded on the right to `width` tokens.
+    /// Returns the batch of these texts or pairs, padded on the right to `width` tokens.
     ///
     /// # Panics
     /// If a text has more than `width` tokens.
@@ -28,40 +28,58 @@ impl Inputs {
     /// # Examples
     /// ```
     /// use ndarray::array;
-    /// use semblance::infer::Inputs;
+    /// use semblance::infer::{Inputs, Row};
     ///
-    /// let inputs = Inputs::padded([[101, 7, 102].as_slice(), &[101, 102]], 3);
-    /// assert_eq!(inputs.input_ids, array![[101, 7, 102], [101, 102, 0]]);
-    /// assert_eq!(inputs.attention_mask, array![[1, 1, 1], [1, 1, 0]]);
+    /// let pair = Row { input_ids: &[101, 7, 102, 8, 102], token_type_ids: &[0, 0, 0, 1, 1] };
+    /// let text = Row { input_ids: &[101, 102], token_type_ids: &[0, 0] };
+    /// let inputs = Inputs::padded([pair, text], 5);
+    /// assert_eq!(inputs.input_ids, array![[101, 7, 102, 8, 102], [101, 102, 0, 0, 0]]);
+    /// assert_eq!(inputs.attention_mask, array![[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]);
+    /// assert_eq!(inputs.token_type_ids, array![[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]);
     /// ```
     #[must_use]
     pub fn padded<'a>(
-        texts: impl IntoIterator<Item = &'a [i32], IntoIter: ExactSizeIterator>,
+        rows: impl IntoIterator<Item = Row<'a>, IntoIter: ExactSizeIterator>,
         width: usize,
     ) -> Self {
-        let texts = texts.into_iter();
-        let shape = (texts.len(), width);
+        let rows = rows.into_iter();
+        let shape = (rows.len(), width);
         let mut input_ids = Array2::zeros(shape);
         let mut attention_mask = Array2::zeros(shape);
-        for (row, ids) in texts.enumerate() {
-            for (column, &id) in ids.iter().enumerate() {
+        let mut token_type_ids = Array2::zeros(shape);
+        for (row, Row { input_ids: ids, token_type_ids: types }) in rows.enumerate() {
+            for (column, (&id, &segment)) in ids.iter().zip(types).enumerate() {
                 input_ids[[row, column]] = id;
                 attention_mask[[row, column]] = 1;
+                token_type_ids[[row, column]] = segment;
             }
         }
-        Self { input_ids, attention_mask, token_type_ids: Array2::zeros(shape) }
+        Self { input_ids, attention_mask, token_type_ids }
     }
 }
 
-/// A bi-encoder's transformer: token ids in, token embeddings out.
+/// The tokens of one text or pair, without padding; both are `[tokens]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Token ids.
+    pub input_ids: &'a [i32],
+    /// Segment of each token.
+    pub token_type_ids: &'a [i32],
+}
+
+/// A model that can be run: token ids in, its output out.
 pub trait Infer: Send {
-    /// Returns the token embeddings of a batch, `[batch, tokens, hidden]`, f32, not pooled.
+    /// What it gives for a batch, f32: of a bi-encoder's transformer the token embeddings
+    /// `[batch, tokens, hidden]`, not pooled; of a cross-encoder the logits `[batch, labels]`.
+    type Output;
+
+    /// Runs the model on a batch.
     ///
     /// # Errors
     /// - [`InferError::UnknownToken`] if a token has no word embedding.
     /// - [`InferError::Run`] if the runtime fails on the batch.
     /// - [`InferError::Shape`] if it answers with another shape.
-    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError>;
+    fn infer(&mut self, inputs: &Inputs) -> Result<Self::Output, InferError>;
 }
 
 /// Why the model could not be loaded or run.
@@ -132,7 +150,7 @@ pub enum InferError {
         /// What ONNX Runtime says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The output has another shape than `[batch, tokens, hidden]`.
+    /// The output has not the shape of the bundle's contract.
     #[error("the model answered with the shape {found:?} for a batch of {texts} x {tokens} tokens")]
     Shape {
         /// The shape that came.

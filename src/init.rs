@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::Limits;
-use crate::bundle::{Bundle, BundleError, Task, WordEmbeddings};
+use ndarray::{Ix2, Ix3};
+
+use crate::api::{About, AboutCrossEncoder, Limits, ModelType};
+use crate::bundle::{Bundle, BundleError, Manifest, Task};
 use crate::config::{Config, ConfigError};
-use crate::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
-use crate::infer::{Infer, InferError, OnnxRuntime, OnnxSession};
-use crate::service::{Service, ServiceError};
+use crate::encoder::{CacheLimit, Encoder, PooledLane};
+use crate::infer::{GraphOutput, InferError, OnnxRuntime, OnnxSession};
+use crate::lanes::{Lane, Lanes};
+use crate::reranker::{LogitsLane, Reranker, RerankerOptions};
+use crate::service::{Service, ServiceError, ServiceOptions};
 use crate::text::{Budget, Tokenizer, TokenizerError, TokenizerLimits};
-use crate::vector::Pooling;
+use crate::vector::{Activation, Pooling};
 
 /// What a service is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct InitOptions<'a> {
-    /// The bundle's folder.
+    /// The folder of the embedding model's bundle.
     pub bundle: &'a Path,
+    /// The folder of the cross-encoder's bundle, if there is to be one.
+    pub cross_encoder: Option<&'a Path>,
     /// The ONNX Runtime library.
     pub ort_library: &'a Path,
     /// Bounds of one request.
@@ -28,8 +34,10 @@ pub struct InitOptions<'a> {
     pub budget: Budget,
     /// How much may be remembered of texts seen before.
     pub cache: CacheLimit,
-    /// Forward passes at a time, each with a session on a thread of its own.
+    /// Forward passes of a model at a time, each with a session of its own.
     pub threads: NonZeroUsize,
+    /// Requests that are worked on at a time; only told.
+    pub concurrency: NonZeroUsize,
     /// Whether to run the model once, so that the first event finds it touched. It costs an event
     /// that waits already about what it would save it.
     pub warm_up: bool,
@@ -43,11 +51,13 @@ impl<'a> InitOptions<'a> {
     pub fn from_config(config: &'a Config) -> Result<Self, ConfigError> {
         Ok(Self {
             bundle: config.require_bundle()?,
+            cross_encoder: config.cross_encoder.as_deref(),
             ort_library: &config.ort_library,
             limits: config.limits,
             budget: config.budget,
             cache: config.cache,
             threads: config.threads,
+            concurrency: config.concurrency,
             warm_up: config.warm_up,
         })
     }
@@ -136,75 +146,142 @@ impl InitError {
     }
 }
 
-/// Starts a service: bundle checked, model loaded and, if asked for, run once.
+/// Starts a service: bundles checked, models loaded and, if asked for, run once.
 ///
 /// # Errors
 /// - [`InitError`], one variant for each part that can be at fault.
 pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitError> {
     let started = Instant::now();
-    let (bundle, bundle_time) = timed(|| Bundle::open(options.bundle)?.for_task(Task::Embedding))?;
-    let manifest = bundle.manifest();
-    let words = bundle.word_embeddings()?;
-    let (tokenizer, page_in, model) = thread::scope(|scope| {
-        let tokenizer = scope.spawn(|| {
-            timed(|| {
-                let (rules, words) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
-                let limits = TokenizerLimits {
-                    max_tokens: manifest.max_tokens,
-                    vocabulary_size: manifest.vocabulary_size,
-                };
-                Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)
-            })
-        });
-        let page_in = scope.spawn(|| timed(|| bundle.page_in()));
-        let model = load_model(&bundle, words, options);
-        (join(tokenizer), join(page_in), model)
+    let open = |folder, task| timed(|| Bundle::open(folder)?.for_task(task));
+    let (bundle, bundle_time) = open(options.bundle, Task::Embedding)?;
+    let cross_encoder = options.cross_encoder.map(|folder| open(folder, Task::CrossEncoder));
+    let cross_encoder = cross_encoder.transpose()?.map(|(bundle, _)| bundle);
+    let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
+    let pooled = |session: OnnxSession<Ix3>| -> Box<dyn Lane> {
+        Box::new(PooledLane::new(session, pooling))
+    };
+    let logits = |session: OnnxSession<Ix2>| -> Box<dyn Lane> {
+        Box::new(LogitsLane::new(session))
+    };
+    let (encoder, reranker) = thread::scope(|scope| {
+        let load = |bundle| scope.spawn(move || Loaded::of(bundle, options, logits));
+        let reranker = cross_encoder.as_ref().map(load);
+        (Loaded::of(&bundle, options, pooled), reranker.map(join))
     });
-    let ((lanes, library_time, session_time), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
-    let ((), page_in_time) = page_in?;
-    let encoder_options = EncoderOptions {
-        pooling: manifest.pooling.unwrap_or(Pooling::Mean),
-        normalize: manifest.normalize.unwrap_or(true),
-        budget: options.budget,
-        cache: options.cache,
+    let (encoder, mut timings) = encoder?;
+    let reranker = reranker.transpose()?.map(|(loaded, _)| loaded);
+    let service_options = ServiceOptions {
+        limits: options.limits,
+        normalize: bundle.manifest().normalize.unwrap_or(true),
+        prompts: bundle.manifest().prompts.clone(),
+        about: about(&bundle, cross_encoder.as_ref(), options),
     };
-    let encoder = Encoder::new(tokenizer, lanes, encoder_options);
-    let mut service = Service::new(encoder, options.limits);
-    let ((), warm_up_time) = timed(|| if options.warm_up { service.warm_up() } else { Ok(()) })
+    let reranker = reranker.zip(cross_encoder).map(|(loaded, bundle)| {
+        let Manifest { labels, activation, .. } = bundle.manifest();
+        let options = RerankerOptions {
+            labels: labels.unwrap_or(1),
+            activation: activation.unwrap_or(Activation::Identity),
+        };
+        Reranker::new(loaded.tokenizer, loaded.lanes, options)
+    });
+    let encoder = Encoder::new(encoder.tokenizer, encoder.lanes, options.cache);
+    let service = Service::new(encoder, reranker, service_options);
+    let ((), warm_up) = timed(|| if options.warm_up { service.warm_up() } else { Ok(()) })
         .map_err(InitError::WarmUp)?;
-    let timings = InitTimings {
-        bundle: bundle_time,
-        tokenizer: tokenizer_time,
-        page_in: page_in_time,
-        library: library_time,
-        session: session_time,
-        warm_up: warm_up_time,
-        total: started.elapsed(),
-    };
+    timings.bundle = bundle_time;
+    timings.warm_up = warm_up;
+    timings.total = started.elapsed();
     Ok((service, timings))
 }
 
-fn load_model(
+/// What a bundle's files became.
+struct Loaded {
+    tokenizer: Tokenizer,
+    lanes: Lanes,
+}
+
+impl Loaded {
+    /// Reads the tokenizer and asks for the weights while the library and the graph load.
+    fn of<D: GraphOutput>(
+        bundle: &Bundle,
+        options: &InitOptions<'_>,
+        lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+    ) -> Result<(Self, InitTimings), InitError> {
+        let (tokenizer, page_in, model) = thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
+            let page_in = scope.spawn(|| timed(|| bundle.page_in()));
+            let model = lanes(bundle, options, lane);
+            (join(tokenizer), join(page_in), model)
+        });
+        let ((lanes, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
+        let ((), page_in) = page_in?;
+        let timings = InitTimings {
+            tokenizer: tokenizer_time,
+            page_in,
+            library,
+            session,
+            ..InitTimings::default()
+        };
+        Ok((Self { tokenizer, lanes }, timings))
+    }
+}
+
+fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
+    let manifest = bundle.manifest();
+    let (rules, words) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
+    let limits = TokenizerLimits {
+        max_tokens: manifest.max_tokens,
+        vocabulary_size: manifest.vocabulary_size,
+    };
+    Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)
+}
+
+fn lanes<D: GraphOutput>(
     bundle: &Bundle,
-    words: WordEmbeddings,
     options: &InitOptions<'_>,
-) -> Result<(Lanes, Duration, Duration), InferError> {
+    lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+) -> Result<(Lanes, Duration, Duration), InitError> {
+    let words = Arc::new(bundle.word_embeddings()?);
     let (runtime, library_time) = timed(|| OnnxRuntime::load(options.ort_library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let words = Arc::new(words);
-    let load = || {
-        let session = OnnxSession::load(&runtime, &graph, Arc::clone(&words))?;
-        Ok::<Box<dyn Infer>, InferError>(Box::new(session))
-    };
+    let load =
+        || Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&words))?));
     let (lanes, session_time) = timed(|| {
         thread::scope(|scope| {
             let others: Vec<_> = (1..options.threads.get()).map(|_| scope.spawn(load)).collect();
             let first = load()?;
             let others = others.into_iter().map(join).collect::<Result<_, _>>()?;
-            Ok::<_, InferError>(Lanes::new(first, others))
+            Ok::<_, InferError>(Lanes::new(first, others, options.budget))
         })
     })?;
     Ok((lanes, library_time, session_time))
+}
+
+fn about(bundle: &Bundle, cross_encoder: Option<&Bundle>, options: &InitOptions<'_>) -> About {
+    let manifest = bundle.manifest();
+    let pooling = manifest.pooling.unwrap_or(Pooling::Mean);
+    About {
+        model_id: manifest.model_name.clone(),
+        model_sha: bundle.digest().to_owned(),
+        model_dtype: manifest.precision.to_string(),
+        model_type: ModelType::Embedding { pooling: pooling.to_string() },
+        dimensions: manifest.hidden_size,
+        prompts: manifest.prompts.keys().cloned().collect(),
+        cross_encoder: cross_encoder.map(|bundle| AboutCrossEncoder {
+            model_id: bundle.manifest().model_name.clone(),
+            model_sha: bundle.digest().to_owned(),
+            model_dtype: bundle.manifest().precision.to_string(),
+            labels: bundle.manifest().labels.unwrap_or(1),
+            max_input_length: bundle.manifest().max_tokens,
+        }),
+        max_input_length: manifest.max_tokens,
+        max_batch_tokens: options.budget.padded_tokens,
+        max_client_batch_size: options.limits.texts,
+        max_text_bytes: options.limits.text_bytes,
+        max_concurrent_requests: options.concurrency.get(),
+        auto_truncate: false,
+        version: env!("CARGO_PKG_VERSION"),
+    }
 }
 
 fn timed<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {

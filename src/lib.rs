@@ -31,9 +31,12 @@ pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod encoder;
+pub mod http;
 pub mod infer;
 pub mod init;
 pub mod lambda;
+pub mod lanes;
+pub mod reranker;
 pub mod service;
 #[cfg(feature = "sync")]
 pub mod sync;

@@ -7,5 +7,5 @@ mod vocabulary;
 mod word_piece;
 
 pub use batch::{Batch, BatchPlan, Budget};
-pub use tokenize::{Encoding, Tokenizer, TokenizerError, TokenizerLimits};
+pub use tokenize::{Encoding, Side, Token, Tokenizer, TokenizerError, TokenizerLimits};
 pub use vocabulary::{Vocabulary, VocabularyError};

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Field, Kind, Limits, RequestError};
+use super::{Cut, Field, Kind, Limits, RequestError, Texts};
+use crate::text::Side;
 
 /// Returns the event as a JSON value.
 ///
@@ -25,27 +26,64 @@ pub fn parse_json(event: &[u8]) -> Result<Value, RequestError> {
 ///   the value has another shape.
 /// - As [`check_text`], for the text.
 pub fn text_of(object: Value, name: &'static str, limits: &Limits) -> Result<String, RequestError> {
-    Fields::of(object)?.text(name, limits)
+    let mut fields = Fields::of(object)?;
+    let field = fields.field(name);
+    text(fields.required(name)?, field, limits)
 }
 
-/// The fields of a request, taken one by one. Fields that nobody takes are ignored.
-pub(super) struct Fields(Map<String, Value>);
+/// The fields of an object of a request, taken one by one. Fields that nobody takes are ignored.
+pub(super) struct Fields {
+    parent: Option<&'static str>,
+    fields: Map<String, Value>,
+}
 
 impl Fields {
+    /// The fields of the request itself.
     pub(super) fn of(event: Value) -> Result<Self, RequestError> {
         match event {
-            Value::Object(fields) => Ok(Self(fields)),
+            Value::Object(fields) => Ok(Self { parent: None, fields }),
             other => Err(RequestError::NotAnObject { found: kind(&other) }),
         }
     }
 
-    fn required(&mut self, name: &'static str) -> Result<Value, RequestError> {
-        self.0.remove(name).ok_or(RequestError::MissingField { field: Field::named(name) })
+    /// The fields of the object in a required field.
+    pub(super) fn object(&mut self, name: &'static str) -> Result<Self, RequestError> {
+        let field = self.field(name);
+        Self::below(name, field, self.required(name)?)
+    }
+
+    /// The fields of the object in an optional field; absent, it is as good as empty.
+    pub(super) fn optional_object(&mut self, name: &'static str) -> Result<Self, RequestError> {
+        let field = self.field(name);
+        Self::below(name, field, self.optional(name).unwrap_or_else(|| Map::new().into()))
+    }
+
+    fn below(name: &'static str, field: Field, value: Value) -> Result<Self, RequestError> {
+        match value {
+            Value::Object(fields) => Ok(Self { parent: Some(name), fields }),
+            other => Err(wrong_type(field, "an object", &other)),
+        }
+    }
+
+    /// The field of this name, for errors.
+    pub(super) fn field(&self, name: &'static str) -> Field {
+        Field { parent: self.parent, ..Field::named(name) }
+    }
+
+    /// Whether a field is there and holds such a value.
+    pub(super) fn holds(&self, name: &str, is: impl Fn(&Value) -> bool) -> bool {
+        self.fields.get(name).is_some_and(is)
+    }
+
+    /// A required field, as it is.
+    pub(super) fn required(&mut self, name: &'static str) -> Result<Value, RequestError> {
+        let field = self.field(name);
+        self.fields.remove(name).ok_or(RequestError::MissingField { field })
     }
 
     /// An optional field; null is as good as absent.
-    fn optional(&mut self, name: &'static str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
     }
 
     /// A required text within its limits.
@@ -53,8 +91,9 @@ impl Fields {
         &mut self,
         name: &'static str,
         limits: &Limits,
-    ) -> Result<String, RequestError> {
-        text(self.required(name)?, Field::named(name), limits)
+    ) -> Result<Texts, RequestError> {
+        let field = self.field(name);
+        Ok(Texts::one(field, text(self.required(name)?, field, limits)?))
     }
 
     /// A required list of texts, each within its limits.
@@ -62,31 +101,49 @@ impl Fields {
         &mut self,
         name: &'static str,
         limits: &Limits,
-    ) -> Result<Vec<String>, RequestError> {
-        let field = Field::named(name);
-        let items = match self.required(name)? {
-            Value::Array(items) => items,
-            other => return Err(wrong_type(field, "an array of strings", &other)),
-        };
-        if items.len() > limits.texts {
-            return Err(RequestError::TooManyTexts {
-                field,
-                count: items.len(),
-                limit: limits.texts,
-            });
+    ) -> Result<Texts, RequestError> {
+        let field = self.field(name);
+        match self.required(name)? {
+            Value::Array(items) => texts(items, field, limits),
+            other => Err(wrong_type(field, "an array of strings", &other)),
         }
-        let item = |(index, value)| text(value, Field::item(name, index), limits);
-        items.into_iter().enumerate().map(item).collect()
+    }
+
+    /// A required list of at least one text, each within its limits.
+    pub(super) fn some_texts(
+        &mut self,
+        name: &'static str,
+        limits: &Limits,
+    ) -> Result<Texts, RequestError> {
+        let field = self.field(name);
+        at_least_one(self.texts(name, limits)?, field)
+    }
+
+    /// A required text or list of at least one text, each within its limits.
+    pub(super) fn text_or_texts(
+        &mut self,
+        name: &'static str,
+        limits: &Limits,
+    ) -> Result<Texts, RequestError> {
+        let field = self.field(name);
+        match self.required(name)? {
+            Value::String(value) => Ok(Texts::one(field, text(value.into(), field, limits)?)),
+            Value::Array(items) => at_least_one(texts(items, field, limits)?, field),
+            other => Err(wrong_type(field, "a string or an array of strings", &other)),
+        }
     }
 
     /// An optional count of at least 1; a count beyond the machine's word is as good as its largest.
     pub(super) fn count(&mut self, name: &'static str) -> Result<Option<usize>, RequestError> {
-        let field = Field::named(name);
+        let field = self.field(name);
         match self.optional(name) {
             None => Ok(None),
             Some(Value::Number(number)) => match number.as_u64() {
                 Some(count) if count >= 1 => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
-                _ => Err(RequestError::OutOfRange { field, minimum: 1, found: number.to_string() }),
+                _ => {
+                    let (minimum, maximum, found) = (1, None, number.to_string());
+                    Err(RequestError::OutOfRange { field, minimum, maximum, found })
+                }
             },
             Some(other) => Err(wrong_type(field, "an integer", &other)),
         }
@@ -94,16 +151,70 @@ impl Fields {
 
     /// An optional boolean.
     pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, RequestError> {
+        let field = self.field(name);
         match self.optional(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(wrong_type(Field::named(name), "a boolean", &other)),
+            Some(other) => Err(wrong_type(field, "a boolean", &other)),
         }
+    }
+
+    /// An optional name.
+    pub(super) fn name(&mut self, name: &'static str) -> Result<Option<String>, RequestError> {
+        let field = self.field(name);
+        match self.optional(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong_type(field, "a string", &other)),
+        }
+    }
+
+    /// What happens to a text that is too long: `truncate` and `truncation_direction`.
+    pub(super) fn cut(&mut self, by_default: Cut) -> Result<Cut, RequestError> {
+        let cuts = self.flag("truncate")?;
+        let field = self.field("truncation_direction");
+        let side = match self.name("truncation_direction")? {
+            None => Side::Right,
+            Some(name) if name.eq_ignore_ascii_case("right") => Side::Right,
+            Some(name) if name.eq_ignore_ascii_case("left") => Side::Left,
+            Some(_) => {
+                let expected = "\"Right\" or \"Left\"".into();
+                return Err(RequestError::UnknownValue { field, expected });
+            }
+        };
+        Ok(match cuts.unwrap_or(by_default != Cut::Refuse) {
+            true => Cut::At(side),
+            false => Cut::Refuse,
+        })
     }
 }
 
+/// Returns the items of a list as texts within the limits.
+fn texts(items: Vec<Value>, field: Field, limits: &Limits) -> Result<Texts, RequestError> {
+    check_count(items.len(), field, limits)?;
+    let item = |(index, value)| text(value, field.at(index), limits);
+    Ok(Texts::list(field, items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?))
+}
+
+fn at_least_one(texts: Texts, field: Field) -> Result<Texts, RequestError> {
+    if texts.is_empty() { Err(RequestError::NoTexts { field }) } else { Ok(texts) }
+}
+
+/// Checks that a list has no more texts than the limit.
+pub(super) fn check_count(
+    count: usize,
+    field: Field,
+    limits: &Limits,
+) -> Result<(), RequestError> {
+    let limit = limits.texts;
+    if count > limit {
+        return Err(RequestError::TooManyTexts { field, count, limit });
+    }
+    Ok(())
+}
+
 /// Returns a text that is a string, not blank, without NUL and within the limit.
-fn text(value: Value, field: Field, limits: &Limits) -> Result<String, RequestError> {
+pub(super) fn text(value: Value, field: Field, limits: &Limits) -> Result<String, RequestError> {
     let text = match value {
         Value::String(text) => text,
         other => return Err(wrong_type(field, "a string", &other)),
@@ -133,7 +244,7 @@ pub fn check_text(text: &str, field: Field, limits: &Limits) -> Result<(), Reque
     Ok(())
 }
 
-fn wrong_type(field: Field, expected: &'static str, found: &Value) -> RequestError {
+pub(super) fn wrong_type(field: Field, expected: &'static str, found: &Value) -> RequestError {
     RequestError::WrongType { field, expected, found: kind(found) }
 }
 

@@ -1,36 +1,57 @@
 //! What is wrong with a request: stable codes, and messages that never hold the user's text.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A field of a request, with the index if it is an item of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
+    /// Name on the wire of the object that holds it, if that is not the request itself.
+    pub parent: Option<&'static str>,
     /// Name on the wire.
     pub name: &'static str,
     /// Index in the list, from 0.
     pub index: Option<usize>,
+    /// Where in the item, as a path; empty for the item itself.
+    pub part: &'static str,
 }
 
 impl Field {
     /// A field that is not an item of a list.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
-        Self { name, index: None }
+        Self { parent: None, name, index: None, part: "" }
     }
 
     /// The item `index` of a list.
     #[must_use]
     pub fn item(name: &'static str, index: usize) -> Self {
-        Self { name, index: Some(index) }
+        Self { index: Some(index), ..Self::named(name) }
+    }
+
+    /// The item `index` of this list.
+    #[must_use]
+    pub fn at(self, index: usize) -> Self {
+        Self { index: Some(index), ..self }
+    }
+
+    /// A part of this item, as a path: `.text`, `[1]`.
+    #[must_use]
+    pub fn part(self, part: &'static str) -> Self {
+        Self { part, ..self }
     }
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.index {
-            Some(index) => write!(f, "{}[{index}]", self.name),
-            None => f.write_str(self.name),
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
         }
+        f.write_str(self.name)?;
+        if let Some(index) = self.index {
+            write!(f, "[{index}]")?;
+        }
+        f.write_str(self.part)
     }
 }
 
@@ -96,15 +117,49 @@ pub enum RequestError {
         found: Kind,
     },
     /// A number is out of its range.
-    #[error("the field {field} must be an integer of {minimum} or more, found {found}")]
+    #[error("the field {field} must be an integer {}, found {found}", range(*.minimum, *.maximum))]
     OutOfRange {
         /// The field.
         field: Field,
         /// The least value.
         minimum: u64,
+        /// The largest value, if there is one.
+        maximum: Option<u64>,
         /// The number found.
         found: String,
     },
+    /// A name is none of those that are known.
+    #[error("the field {field} must be {expected}")]
+    UnknownValue {
+        /// The field.
+        field: Field,
+        /// What it may be.
+        expected: Cow<'static, str>,
+    },
+    /// The event is of no kind that is answered.
+    #[error(
+        "the event is of no kind that is answered: {{\"query_from_app\", \"actual_queries\"}}, \
+         {{\"operation\"}}, an HTTP event of a function URL, an API Gateway or a load balancer, an \
+         EventBridge event, or SQS records"
+    )]
+    UnknownEvent,
+    /// A list that needs a text has none.
+    #[error("the field {field} has no text, at least 1 is needed")]
+    NoTexts {
+        /// The list.
+        field: Field,
+    },
+    /// A list that must be a pair is none.
+    #[error("the field {field} must be a pair of 2 texts, found {count}")]
+    NotAPair {
+        /// The list.
+        field: Field,
+        /// Its length.
+        count: usize,
+    },
+    /// Pairs can only be scored by a cross-encoder.
+    #[error("pairs are scored by a cross-encoder, and none is configured")]
+    NoCrossEncoder,
     /// A text is empty or only white space.
     #[error("the text {field} is empty or only white space ({bytes} bytes)")]
     EmptyText {
@@ -165,12 +220,17 @@ pub enum RequestError {
 
 impl RequestError {
     /// Every code that [`RequestError::code`] can return.
-    pub const CODES: [&'static str; 11] = [
+    pub const CODES: [&'static str; 16] = [
         "request.invalid_json",
         "request.not_an_object",
         "request.missing_field",
         "request.wrong_type",
         "request.out_of_range",
+        "request.unknown_value",
+        "request.unknown_event",
+        "request.no_texts",
+        "request.not_a_pair",
+        "request.no_cross_encoder",
         "request.empty_text",
         "request.nul_character",
         "request.not_utf8",
@@ -188,6 +248,11 @@ impl RequestError {
             Self::MissingField { .. } => "request.missing_field",
             Self::WrongType { .. } => "request.wrong_type",
             Self::OutOfRange { .. } => "request.out_of_range",
+            Self::UnknownValue { .. } => "request.unknown_value",
+            Self::UnknownEvent => "request.unknown_event",
+            Self::NoTexts { .. } => "request.no_texts",
+            Self::NotAPair { .. } => "request.not_a_pair",
+            Self::NoCrossEncoder => "request.no_cross_encoder",
             Self::EmptyText { .. } => "request.empty_text",
             Self::NulCharacter { .. } => "request.nul_character",
             Self::NotUtf8 { .. } => "request.not_utf8",
@@ -195,5 +260,36 @@ impl RequestError {
             Self::TooManyTexts { .. } => "request.too_many_texts",
             Self::TooManyTokens { .. } => "request.too_many_tokens",
         }
+    }
+
+    /// The field that is at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<Field> {
+        match *self {
+            Self::InvalidJson { .. }
+            | Self::NotAnObject { .. }
+            | Self::UnknownEvent
+            | Self::NoCrossEncoder => None,
+            Self::MissingField { field }
+            | Self::WrongType { field, .. }
+            | Self::OutOfRange { field, .. }
+            | Self::UnknownValue { field, .. }
+            | Self::NoTexts { field }
+            | Self::NotAPair { field, .. }
+            | Self::EmptyText { field, .. }
+            | Self::NulCharacter { field, .. }
+            | Self::NotUtf8 { field, .. }
+            | Self::TextTooLong { field, .. }
+            | Self::TooManyTexts { field, .. }
+            | Self::TooManyTokens { field, .. } => Some(field),
+        }
+    }
+}
+
+/// A range of integers, in words.
+fn range(minimum: u64, maximum: Option<u64>) -> String {
+    match maximum {
+        None => format!("of {minimum} or more"),
+        Some(maximum) => format!("from {minimum} to {maximum}"),
     }
 }

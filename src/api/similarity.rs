@@ -1,10 +1,14 @@
-//! The similarity operation on the wire: query and candidates in, scores out.
+//! The similarity operation: a query and candidates in, their scores out; and the event that the
+//! function answers first of all.
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use super::decode::{Fields, check_text};
-use super::{Field, Limits, RequestError};
+use super::decode::{Fields, check_count, check_text};
+use super::{Cut, Field, Limits, RequestError, Texts};
+use crate::text::Side;
+use crate::vector::rank;
 
 /// Name of the query on the wire.
 const QUERY: &str = "query_from_app";
@@ -14,10 +18,11 @@ const CANDIDATES: &str = "actual_queries";
 /// A checked request: score each candidate against the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimilarityRequest {
-    query: String,
-    candidates: Vec<String>,
-    top_k: Option<usize>,
-    truncate: bool,
+    pub(super) query: Texts,
+    pub(super) candidates: Texts,
+    pub(super) top_k: Option<usize>,
+    pub(super) cut: Cut,
+    pub(super) prompt_name: Option<String>,
 }
 
 impl SimilarityRequest {
@@ -30,12 +35,16 @@ impl SimilarityRequest {
     /// - [`RequestError::EmptyText`], [`RequestError::NulCharacter`] if a text is no text.
     /// - [`RequestError::OutOfRange`] if `top_k` is not an integer of 1 or more.
     pub fn decode(event: Value, limits: &Limits) -> Result<Self, RequestError> {
-        let mut fields = Fields::of(event)?;
+        Self::from_fields(&mut Fields::of(event)?, limits)
+    }
+
+    pub(super) fn from_fields(fields: &mut Fields, limits: &Limits) -> Result<Self, RequestError> {
         Ok(Self {
             query: fields.text(QUERY, limits)?,
             candidates: fields.texts(CANDIDATES, limits)?,
             top_k: fields.count("top_k")?,
-            truncate: fields.flag("truncate")?.unwrap_or(true),
+            cut: fields.cut(Cut::At(Side::Right))?,
+            prompt_name: None,
         })
     }
 
@@ -49,14 +58,13 @@ impl SimilarityRequest {
         limits: &Limits,
     ) -> Result<Self, RequestError> {
         check_text(&query, Field::named(QUERY), limits)?;
-        let (field, count, limit) = (Field::named(CANDIDATES), candidates.len(), limits.texts);
-        if count > limit {
-            return Err(RequestError::TooManyTexts { field, count, limit });
-        }
+        check_count(candidates.len(), Field::named(CANDIDATES), limits)?;
         for (index, text) in candidates.iter().enumerate() {
             check_text(text, Field::item(CANDIDATES, index), limits)?;
         }
-        Ok(Self { query, candidates, top_k: None, truncate: true })
+        let query = Texts::one(Field::named(QUERY), query);
+        let candidates = Texts::list(Field::named(CANDIDATES), candidates);
+        Ok(Self { query, candidates, top_k: None, cut: Cut::At(Side::Right), prompt_name: None })
     }
 
     /// The same request for at most this many candidates.
@@ -68,47 +76,47 @@ impl SimilarityRequest {
 
     /// The same request, cutting texts that are too long or refusing them.
     #[must_use]
-    pub fn with_truncate(mut self, truncate: bool) -> Self {
-        self.truncate = truncate;
+    pub fn with_cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
         self
     }
 
     /// The query.
     #[must_use]
     pub fn query(&self) -> &str {
-        &self.query
+        self.query.as_slice().first().map_or("", String::as_str)
     }
 
     /// The candidates, in input order, duplicates kept.
     #[must_use]
     pub fn candidates(&self) -> &[String] {
-        &self.candidates
+        self.candidates.as_slice()
     }
 
-    /// How many of the best candidates are wanted.
+    /// What happens to a text beyond the model's limit.
     #[must_use]
-    pub fn top_k(&self) -> usize {
-        self.top_k.unwrap_or(usize::MAX)
+    pub fn cut(&self) -> Cut {
+        self.cut
     }
 
-    /// Whether a text beyond the model's limit is cut (and reported) or refused.
+    /// The prompt that is put before each text.
     #[must_use]
-    pub fn truncate(&self) -> bool {
-        self.truncate
+    pub fn prompt_name(&self) -> Option<&str> {
+        self.prompt_name.as_deref()
     }
 
     /// The field of text `index`, where 0 is the query and candidates follow.
     #[must_use]
-    pub fn field_of(index: usize) -> Field {
+    pub fn field_of(&self, index: usize) -> Field {
         match index.checked_sub(1) {
-            None => Field::named(QUERY),
-            Some(candidate) => Field::item(CANDIDATES, candidate),
+            None => self.query.field_of(0),
+            Some(candidate) => self.candidates.field_of(candidate),
         }
     }
 }
 
 /// The answer: `{"Scores": [[text, score], …]}`, best first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct SimilarityResponse {
     /// Each candidate as it came, with its cosine similarity to the query in [-1, 1]; highest
@@ -119,13 +127,38 @@ pub struct SimilarityResponse {
     pub truncated: Option<Truncated>,
 }
 
+impl SimilarityResponse {
+    /// Returns the best candidates of a request, by the scores of all of them in input order; `cut`
+    /// are the indices of texts that were cut, where 0 is the query and candidates follow.
+    #[must_use]
+    pub fn new(request: &SimilarityRequest, scores: &[f32], cut: &[usize]) -> Self {
+        let best = rank(scores, request.top_k.unwrap_or(usize::MAX));
+        let candidates = request.candidates();
+        Self {
+            scores: best.into_iter().map(|i| (candidates[i].clone(), scores[i])).collect(),
+            truncated: Truncated::of(cut),
+        }
+    }
+}
+
 /// Which texts were cut to the model's limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Truncated {
     /// Whether the query was.
     pub query: bool,
     /// Indices of the candidates that were, in input order.
     pub actual_queries: Vec<usize>,
+}
+
+impl Truncated {
+    fn of(cut: &[usize]) -> Option<Self> {
+        let (query, candidates): (Vec<usize>, Vec<usize>) =
+            cut.iter().partition(|&&index| index == 0);
+        (!cut.is_empty()).then(|| Self {
+            query: !query.is_empty(),
+            actual_queries: candidates.into_iter().map(|index| index - 1).collect(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -199,11 +232,11 @@ mod tests {
             ),
             (
                 json!({"query_from_app": "a", "actual_queries": [], "top_k": 0}),
-                E::OutOfRange { field: top_k, minimum: 1, found: "0".into() },
+                E::OutOfRange { field: top_k, minimum: 1, maximum: None, found: "0".into() },
             ),
             (
                 json!({"query_from_app": "a", "actual_queries": [], "top_k": 1.5}),
-                E::OutOfRange { field: top_k, minimum: 1, found: "1.5".into() },
+                E::OutOfRange { field: top_k, minimum: 1, maximum: None, found: "1.5".into() },
             ),
             (
                 json!({"query_from_app": "a", "actual_queries": [], "top_k": "1"}),

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use crate::vector::Pooling;
+use crate::vector::{Activation, Pooling};
 
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 2;
@@ -78,16 +78,6 @@ impl fmt::Display for Task {
     }
 }
 
-/// What turns a cross-encoder's logit into a score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// `x`.
-    Identity,
-}
-
 /// Number format of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -96,6 +86,15 @@ pub enum Precision {
     Fp32,
     /// Dense layers and table of words in 8 bits, with scales in binary32.
     Int8,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fp32 => "fp32",
+            Self::Int8 => "int8",
+        })
+    }
 }
 
 impl Precision {

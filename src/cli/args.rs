@@ -1,5 +1,6 @@
 //! Arguments and their help.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -119,6 +120,7 @@ impl Settings {
     pub(super) fn init_options(&self) -> InitOptions<'_> {
         InitOptions {
             bundle: &self.bundle,
+            cross_encoder: None,
             ort_library: &self.library,
             limits: self.config.limits,
             budget: self.config.budget,
@@ -126,6 +128,7 @@ impl Settings {
             threads: self.config.threads,
             // The process answers, and is gone.
             warm_up: false,
+            concurrency: NonZeroUsize::MIN,
         }
     }
 

@@ -8,6 +8,7 @@ use super::Failure;
 use super::args::{EmbedArguments, Settings};
 use super::input::Input;
 use super::progress;
+use crate::api::EmbedRequest;
 use crate::init;
 
 /// Texts embedded at once: enough to sort by length, few enough to see progress.
@@ -25,7 +26,7 @@ struct Line<'a> {
 pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let settings = Settings::of(&arguments.model)?;
     let mut input = Input::open(&arguments.file, arguments.jsonl)?;
-    let (mut service, _) = init::start(&settings.init_options())?;
+    let (service, _) = init::start(&settings.init_options())?;
     let bar = progress::bytes(input.total_bytes());
     let mut text_index = 0;
     loop {
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(),
         if texts.is_empty() {
             break;
         }
-        let embedded = service.embed(&texts)?;
+        let (embedded, _) = service.embed(&EmbedRequest::of_texts(texts))?;
         for (vector, &(tokens, truncated)) in embedded.vectors.outer_iter().zip(&embedded.tokens) {
             let embedding = &vector.to_vec();
             let line = Line { text_index, embedding, tokens, truncated };

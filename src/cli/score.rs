@@ -4,9 +4,10 @@ use std::io::Write;
 
 use super::Failure;
 use super::args::{ScoreArguments, Settings};
-use crate::api::{SimilarityRequest, SimilarityResponse};
+use crate::api::{Cut, SimilarityRequest, SimilarityResponse};
 use crate::init;
 use crate::service::ServiceError;
+use crate::text::Side;
 
 pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let settings = Settings::of(&arguments.model)?;
@@ -15,9 +16,10 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
     let request = SimilarityRequest::new(query, texts, settings.limits())
         .map_err(ServiceError::from)?
         .with_top_k(top_k)
-        .with_truncate(!arguments.no_truncate);
-    let (mut service, _) = init::start(&settings.init_options())?;
-    let (response, _) = service.similarity(&request)?;
+        .with_cut(if arguments.no_truncate { Cut::Refuse } else { Cut::At(Side::Right) });
+    let (service, _) = init::start(&settings.init_options())?;
+    let (scores, usage) = service.similarity(&request)?;
+    let response = SimilarityResponse::new(&request, &scores, &usage.cut);
     if arguments.json {
         serde_json::to_writer(&mut *out, &response).map_err(std::io::Error::from)?;
         writeln!(out)?;

@@ -4,6 +4,8 @@ use lru::LruCache;
 use ndarray::{Array1, ArrayView1};
 use sha2::{Digest, Sha256};
 
+use crate::text::Side;
+
 /// The digest of a text, which stands for it: a cache keeps no user's text.
 ///
 /// A cache belongs to one encoder and so to one bundle, which therefore is no part of the key.
@@ -11,9 +13,13 @@ use sha2::{Digest, Sha256};
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    /// Returns the sha256 of a text.
-    pub(super) fn of(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
+    /// Returns the sha256 of a text and of the side on which it is cut.
+    pub(super) fn of(text: &str, side: Side) -> Self {
+        let side = match side {
+            Side::Right => 0,
+            Side::Left => 1,
+        };
+        Self(Sha256::new().chain_update([side]).chain_update(text.as_bytes()).finalize().into())
     }
 }
 
@@ -105,7 +111,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let mut cache = cache_of(2);
-        let (a, b, c) = (Key::of("a"), Key::of("b"), Key::of("c"));
+        let (a, b, c) = (Key::of("a", Side::Right), Key::of("b", Side::Right), Key::of("c", Side::Right));
         cache.put(a, entry(1.0));
         cache.put(b, entry(2.0));
         assert!(cache.get(a).is_some());
@@ -116,9 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_cut_on_the_other_side_is_another() {
+        let mut cache = cache_of(2);
+        cache.put(Key::of("a", Side::Right), entry(1.0));
+        assert_eq!(cache.get(Key::of("a", Side::Left)), None);
+    }
+
+    #[test]
     fn an_entry_put_again_is_counted_once() {
         let mut cache = cache_of(2);
-        let (a, b) = (Key::of("a"), Key::of("b"));
+        let (a, b) = (Key::of("a", Side::Right), Key::of("b", Side::Right));
         for value in [1.0, 2.0, 3.0] {
             cache.put(a, entry(value));
         }
@@ -130,17 +143,17 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_limit_is_not_kept_and_drives_nothing_out() {
         let mut cache = cache_of(1);
-        cache.put(Key::of("a"), entry(1.0));
+        cache.put(Key::of("a", Side::Right), entry(1.0));
         let large = Entry { pooled: Array1::zeros(1_000), ..entry(0.0) };
-        cache.put(Key::of("large"), large);
-        assert!(cache.get(Key::of("a")).is_some());
+        cache.put(Key::of("large", Side::Right), large);
+        assert!(cache.get(Key::of("a", Side::Right)).is_some());
     }
 
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
         let mut cache = Cache::new(CacheLimit { bytes: 0 });
-        cache.put(Key::of("a"), entry(1.0));
+        cache.put(Key::of("a", Side::Right), entry(1.0));
         assert!(!cache.is_on());
-        assert_eq!(cache.get(Key::of("a")), None);
+        assert_eq!(cache.get(Key::of("a", Side::Right)), None);
     }
 }

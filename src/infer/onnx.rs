@@ -1,9 +1,10 @@
 //! ONNX Runtime. The only file that names `ort`.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{Array3, ArrayView2, Ix3};
+use ndarray::{Array, ArrayView2, Dimension, Ix2, Ix3};
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -17,8 +18,33 @@ use crate::bundle::{Precision, UnknownToken, WordEmbeddings};
 /// Inputs of a bundle's graph, in the order they are handed over: float32 `[batch, tokens, hidden]`,
 /// and int32 `[batch, tokens]` twice.
 const INPUTS: [&str; 3] = ["word_embeddings", "attention_mask", "token_type_ids"];
-/// Output of an embedding bundle's graph: float32 `[batch, tokens, hidden]`.
-const OUTPUT: &str = "token_embeddings";
+
+/// What a bundle's graph computes, by the number of its axes.
+pub trait GraphOutput: Dimension {
+    /// Name of the graph's only output, float32.
+    const NAME: &'static str;
+
+    /// Whether an output of this shape belongs to a batch of so many texts and tokens a text.
+    fn is_of(shape: &[usize], texts: usize, tokens: usize) -> bool;
+}
+
+/// An embedding bundle's: `[batch, tokens, hidden]`.
+impl GraphOutput for Ix3 {
+    const NAME: &'static str = "token_embeddings";
+
+    fn is_of(shape: &[usize], texts: usize, tokens: usize) -> bool {
+        matches!(shape, &[rows, columns, _] if (rows, columns) == (texts, tokens))
+    }
+}
+
+/// A cross-encoder bundle's: `[batch, labels]`.
+impl GraphOutput for Ix2 {
+    const NAME: &'static str = "logits";
+
+    fn is_of(shape: &[usize], texts: usize, _: usize) -> bool {
+        matches!(shape, &[rows, _] if rows == texts)
+    }
+}
 
 /// The process's one library and environment, kept so that a second model shares it.
 static LOADED: Mutex<Option<(PathBuf, OnnxRuntime)>> = Mutex::new(None);
@@ -74,13 +100,14 @@ impl OnnxRuntime {
     }
 }
 
-/// A loaded embedding model: a graph over its mapped weights, and the table of words.
-pub struct OnnxSession {
+/// A loaded model: a graph over its mapped weights, and the table of words.
+pub struct OnnxSession<D> {
     session: Session,
     words: Arc<WordEmbeddings>,
+    output: PhantomData<fn() -> D>,
 }
 
-impl OnnxSession {
+impl<D: GraphOutput> OnnxSession<D> {
     /// Loads an optimised graph whose weights lie in an external file beside it, which ONNX
     /// Runtime maps.
     ///
@@ -105,8 +132,8 @@ impl OnnxSession {
         })?;
         expect_names(graph, "inputs", session.inputs().iter().map(|input| input.name()), &INPUTS)?;
         let outputs = session.outputs().iter().map(|output| output.name());
-        expect_names(graph, "outputs", outputs, &[OUTPUT])?;
-        Ok(Self { session, words })
+        expect_names(graph, "outputs", outputs, &[D::NAME])?;
+        Ok(Self { session, words, output: PhantomData })
     }
 }
 
@@ -151,8 +178,10 @@ fn look_up(words: &WordEmbeddings, ids: ArrayView2<'_, i32>) -> Result<Vec<f32>,
     Ok(rows)
 }
 
-impl Infer for OnnxSession {
-    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+impl<D: GraphOutput> Infer for OnnxSession<D> {
+    type Output = Array<f32, D>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array<f32, D>, InferError> {
         let (texts, tokens) = inputs.input_ids.dim();
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
         let words = look_up(&self.words, inputs.input_ids.view())?;
@@ -161,10 +190,10 @@ impl Infer for OnnxSession {
         let mask = TensorRef::from_array_view(inputs.attention_mask.view()).map_err(failed)?;
         let types = TensorRef::from_array_view(inputs.token_type_ids.view()).map_err(failed)?;
         let outputs = self.session.run(ort::inputs![words, mask, types]).map_err(failed)?;
-        let output = outputs[OUTPUT].try_extract_array::<f32>().map_err(failed)?;
+        let output = outputs[D::NAME].try_extract_array::<f32>().map_err(failed)?;
         let shape = output.shape().to_vec();
-        match output.into_dimensionality::<Ix3>() {
-            Ok(array) if shape[..2] == [texts, tokens] => Ok(array.to_owned()),
+        match output.into_dimensionality::<D>() {
+            Ok(array) if D::is_of(&shape, texts, tokens) => Ok(array.to_owned()),
             _ => Err(InferError::Shape { found: shape, texts, tokens }),
         }
     }

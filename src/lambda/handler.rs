@@ -7,7 +7,7 @@ use std::time::Instant;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 
 use super::event::{Event, WrapBody};
-use crate::api::{RequestError, SimilarityRequest, SimilarityResponse, parse_json};
+use crate::api::{Answer, Form, Operation, RequestError, parse_json};
 use crate::service::{Service, ServiceError, Usage};
 use crate::telemetry::{chain, ms};
 
@@ -18,7 +18,7 @@ pub struct Handler {
 }
 
 /// A response and what it took.
-pub type Handled = (SimilarityResponse, Usage);
+pub type Handled = (Answer, Usage);
 
 /// Why an event was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ impl Handler {
                 cache_hits = usage.cache_hits,
                 tokens = usage.tokens,
                 padded_tokens = usage.padded_tokens,
-                truncated = usage.truncated,
+                truncated = usage.cut.len(),
                 tokenise_ms = ms(usage.tokenise_time),
                 infer_ms = ms(usage.infer_time),
                 total_ms,
@@ -113,8 +113,8 @@ impl Handler {
 
     fn answer(&mut self, event: &[u8]) -> Result<Handled, HandlerError> {
         let event = parse_json(event)?;
-        let request = SimilarityRequest::decode(event, self.service.limits())?;
-        Ok(self.service.similarity(&request)?)
+        let operation = Operation::decode(event, Form::Event, self.service.limits())?;
+        Ok(self.service.answer(&operation)?)
     }
 }
 

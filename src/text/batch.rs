@@ -1,7 +1,5 @@
 //! Lengths to batches: sorted by length, bounded by padded tokens. Pure.
 
-use std::num::NonZeroUsize;
-
 /// How much one forward pass may hold.
 ///
 /// Padding is the largest loss of a batched transformer, a batch too large for the cache the
@@ -19,25 +17,25 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Returns the budget that gives each lane work where there are so many tokens in all.
+    /// Returns the budget that gives each of so many free lanes work where there are so many tokens
+    /// in all.
     ///
     /// # Examples
     /// ```
-    /// use std::num::NonZeroUsize;
     /// use semblance::text::Budget;
     ///
-    /// let lanes = NonZeroUsize::new(2).unwrap();
     /// let budget = Budget { padded_tokens: 192 };
-    /// assert_eq!(budget.shared_by(lanes, 61), Budget { padded_tokens: 31 });
-    /// assert_eq!(budget.shared_by(lanes, 5_000), budget);
-    /// assert_eq!(budget.shared_by(NonZeroUsize::MIN, 61), budget, "one lane does all of it");
+    /// assert_eq!(budget.shared_by(2, 61), Budget { padded_tokens: 31 });
+    /// assert_eq!(budget.shared_by(2, 5_000), budget);
+    /// assert_eq!(budget.shared_by(1, 61), budget, "one lane does all of it");
+    /// assert_eq!(budget.shared_by(0, 61), budget, "others are ahead: no lane to spare");
     /// ```
     #[must_use]
-    pub fn shared_by(self, lanes: NonZeroUsize, tokens: usize) -> Self {
-        if lanes == NonZeroUsize::MIN {
+    pub fn shared_by(self, lanes: usize, tokens: usize) -> Self {
+        if lanes <= 1 {
             return self;
         }
-        Self { padded_tokens: self.padded_tokens.min(tokens.div_ceil(lanes.get())) }
+        Self { padded_tokens: self.padded_tokens.min(tokens.div_ceil(lanes)) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Text to token ids.
 
+use std::ops::Range;
 use std::path::Path;
 use std::{fs, io};
 
 use tokenizers::{
     DecoderWrapper, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
-    PreTokenizerWrapper, TokenizerImpl, TruncationDirection,
+    PreTokenizerWrapper, TokenizerImpl, TruncationDirection, TruncationParams, TruncationStrategy,
+    truncate_encodings,
 };
 
 use super::rules::{ModelRules, Rules};
@@ -26,6 +28,7 @@ pub struct Tokenizer {
     inner: Inner,
     max_tokens: usize,
     special_tokens: usize,
+    pair_special_tokens: usize,
 }
 
 /// What the model that reads the ids can take.
@@ -37,17 +40,48 @@ pub struct TokenizerLimits {
     pub vocabulary_size: usize,
 }
 
-/// The token ids of one text, within the model's limit.
+/// An end of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The end.
+    Right,
+    /// The start.
+    Left,
+}
+
+impl From<Side> for TruncationDirection {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Right => Self::Right,
+            Side::Left => Self::Left,
+        }
+    }
+}
+
+/// The token ids of one text or pair of texts, within the model's limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
     /// Ids, `[tokens]`, special tokens included, cut to the limit.
     pub input_ids: Vec<i32>,
+    /// Segment of each token, `[tokens]`: 0, or 1 for the second text of a pair and what ends it.
+    pub token_type_ids: Vec<i32>,
     /// Tokens the whole text has, special tokens included; more than `input_ids` if it was cut.
     pub total_tokens: usize,
 }
 
+/// One token of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its id in the vocabulary.
+    pub id: u32,
+    /// The characters of the text that it stands for, or its name if it stands for none.
+    pub text: String,
+    /// Where those characters are, counted in characters; none for a token that was added.
+    pub characters: Option<Range<usize>>,
+}
+
 impl Encoding {
-    /// Whether tokens were cut off on the right.
+    /// Whether tokens were cut off.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.total_tokens > self.input_ids.len()
@@ -205,25 +239,96 @@ impl Tokenizer {
         if max_tokens <= special_tokens {
             return Err(TokenizerError::NoRoom { max_tokens, special_tokens });
         }
-        Ok(Self { inner, max_tokens, special_tokens })
+        let pair_special_tokens =
+            inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
+        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens })
     }
 
-    /// Returns the ids of `text`, cut on the right to the model's limit as sentence-transformers
-    /// cuts: `[CLS]`, the first `max_tokens - 2` tokens of the text, `[SEP]`.
+    /// Returns the ids of `text`, cut to the model's limit as sentence-transformers cuts on the
+    /// right: `[CLS]`, the first `max_tokens - 2` tokens of the text, `[SEP]`; on the left it keeps
+    /// the last.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
-    pub fn encode(&self, text: &str) -> Result<Encoding, TokenizerError> {
+    pub fn encode(&self, text: &str, side: Side) -> Result<Encoding, TokenizerError> {
         let mut encoding = self.inner.encode_fast(text, false).map_err(TokenizerError::Encode)?;
         let total_tokens = encoding.len() + self.special_tokens;
         if total_tokens > self.max_tokens {
             let room = self.max_tokens - self.special_tokens;
-            encoding.truncate(room, 0, TruncationDirection::Right);
+            encoding.truncate(room, 0, side.into());
         }
+        self.framed(encoding, None, total_tokens)
+    }
+
+    /// Returns the ids of a pair, `[CLS] first [SEP] second [SEP]`, cut to the model's limit as
+    /// `longest_first` of `transformers` cuts: only the longer text, or both to halves if both are
+    /// longer than that; an odd token is the longer text's, the second's if they are as long.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the special tokens.
+    /// - [`TokenizerError::Encode`] if the library fails on a text.
+    pub fn encode_pair(
+        &self,
+        first: &str,
+        second: &str,
+        side: Side,
+    ) -> Result<Encoding, TokenizerError> {
+        let (max_tokens, special_tokens) = (self.max_tokens, self.pair_special_tokens);
+        if max_tokens <= special_tokens {
+            return Err(TokenizerError::NoRoom { max_tokens, special_tokens });
+        }
+        let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
+        let (first, second) = (encode(first)?, encode(second)?);
+        let total_tokens = first.len() + second.len() + special_tokens;
+        let limit = TruncationParams {
+            direction: side.into(),
+            max_length: max_tokens - special_tokens,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        let (first, second) =
+            truncate_encodings(first, Some(second), &limit).map_err(TokenizerError::Encode)?;
+        self.framed(first, second, total_tokens)
+    }
+
+    /// Puts the special tokens around what was cut.
+    fn framed(
+        &self,
+        first: tokenizers::Encoding,
+        second: Option<tokenizers::Encoding>,
+        total_tokens: usize,
+    ) -> Result<Encoding, TokenizerError> {
         let encoding =
-            self.inner.post_process(encoding, None, true).map_err(TokenizerError::Encode)?;
-        let input_ids = encoding.get_ids().iter().map(|&id| id as i32).collect();
-        Ok(Encoding { input_ids, total_tokens })
+            self.inner.post_process(first, second, true).map_err(TokenizerError::Encode)?;
+        let i32s = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();
+        Ok(Encoding {
+            input_ids: i32s(encoding.get_ids()),
+            token_type_ids: i32s(encoding.get_type_ids()),
+            total_tokens,
+        })
+    }
+
+    /// Returns the tokens of the whole text, not cut, with or without those that the model wants
+    /// around it.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on the text.
+    pub fn tokens(&self, text: &str, special: bool) -> Result<Vec<Token>, TokenizerError> {
+        let encoding =
+            self.inner.encode_char_offsets(text, special).map_err(TokenizerError::Encode)?;
+        let characters: Vec<char> = text.chars().collect();
+        let rows = encoding.get_ids().iter().zip(encoding.get_tokens());
+        let rows = rows.zip(encoding.get_offsets()).zip(encoding.get_special_tokens_mask());
+        Ok(rows
+            .map(|(((&id, name), &(start, end)), &is_special)| {
+                let characters = (is_special == 0).then(|| characters.get(start..end)).flatten();
+                Token {
+                    id,
+                    text: characters.map_or_else(|| name.clone(), |text| text.iter().collect()),
+                    characters: characters.map(|_| start..end),
+                }
+            })
+            .collect())
     }
 
     /// The most tokens of one text, special tokens included.

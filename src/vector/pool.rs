@@ -1,5 +1,7 @@
 //! Pooling: many token embeddings to one vector a text.
 
+use std::fmt;
+
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,17 @@ pub enum Pooling {
     Max,
     /// `sum(t) / sqrt(n)`: `pooling_mode_mean_sqrt_len_tokens`.
     MeanSqrtLen,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+            Self::Max => "max",
+            Self::MeanSqrtLen => "mean_sqrt_len",
+        })
+    }
 }
 
 /// Returns one pooled vector a text, `[batch, hidden]`, f32, not normalised.
