@@ -6,6 +6,7 @@
 
 use std::env;
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +16,14 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
     criterion_main,
 };
-use ndarray::Array3;
+use ndarray::{Array3, Ix3};
 use semblance::api::{Limits, SimilarityRequest};
 use semblance::bundle::{Bundle, Task};
-use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
-use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession};
+use semblance::encoder::CacheLimit;
+use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, Row};
+use semblance::init::{self, InitOptions};
 use semblance::service::Service;
-use semblance::text::{BatchPlan, Budget, Tokenizer, TokenizerLimits};
+use semblance::text::{BatchPlan, Budget, Side, Tokenizer, TokenizerLimits};
 use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
 
 /// Width of a token embedding where no model is asked.
@@ -101,24 +103,27 @@ impl Model {
         Tokenizer::from_files(&rules, &words, limits).expect("the bundle's own")
     }
 
-    fn session(&self) -> OnnxSession {
+    fn session(&self) -> OnnxSession<Ix3> {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
         let words = self.bundle.word_embeddings().expect("the bundle's own");
         OnnxSession::load(&self.runtime, &graph, Arc::new(words)).expect("the bundle's own")
     }
 
     fn service(&self) -> Service {
-        let manifest = self.bundle.manifest();
-        let options = EncoderOptions {
-            pooling: manifest.pooling.unwrap_or(Pooling::Mean),
-            normalize: manifest.normalize.unwrap_or(true),
+        let ort_library = PathBuf::from(env::var_os("SEMBLANCE_ORT_LIBRARY").expect("as above"));
+        let options = InitOptions {
+            bundle: self.bundle.folder(),
+            cross_encoder: None,
+            ort_library: &ort_library,
+            limits: Limits::default(),
             budget: Budget::default(),
             // Off: the same event again must be embedded again.
             cache: CacheLimit { bytes: 0 },
+            threads: NonZeroUsize::MIN,
+            concurrency: NonZeroUsize::MIN,
+            warm_up: false,
         };
-        let lanes = Lanes::new(Box::new(self.session()), Vec::new());
-        let encoder = Encoder::new(self.tokenizer(), lanes, options);
-        Service::new(encoder, Limits::default())
+        init::start(&options).expect("the bundle's own").0
     }
 }
 
@@ -131,7 +136,7 @@ fn tokenise(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
         group.bench_with_input(BenchmarkId::new("100 texts", name), &texts, |bencher, texts| {
             bencher.iter(|| {
                 for text in texts {
-                    black_box(tokenizer.encode(text).expect("plain text"));
+                    black_box(tokenizer.encode(text, Side::Right).expect("plain text"));
                 }
             });
         });
@@ -155,11 +160,13 @@ fn infer(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
     for (batch, tokens) in shapes {
         // Ids of whole words: the first 999 of this vocabulary stand for nothing.
         let ids: Vec<i32> = (0..tokens).map(|token| 2_000 + 97 * token % 20_000).collect();
-        let inputs = Inputs::padded(vec![ids.as_slice(); batch], ids.len());
+        let types = vec![0; ids.len()];
+        let row = Row { input_ids: &ids, token_type_ids: &types };
+        let inputs = Inputs::padded(vec![row; batch], ids.len());
         group.throughput(Throughput::Elements((batch * ids.len()) as u64));
         let shape = format!("{batch}x{tokens}");
         group.bench_with_input(BenchmarkId::new("batch", shape), &inputs, |bencher, inputs| {
-            bencher.iter(|| session.token_embeddings(inputs).expect("a valid batch"));
+            bencher.iter(|| session.infer(inputs).expect("a valid batch"));
         });
     }
 }
@@ -204,7 +211,7 @@ fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
 }
 
 fn event(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let mut service = model.service();
+    let service = model.service();
     // The largest that end in about a second.
     for (candidates, classes) in [(2, &LENGTHS[..]), (10, &LENGTHS[..]), (50, &LENGTHS[..2])] {
         for (name, words) in classes {

@@ -21,9 +21,7 @@ pub use decode::{check_text, parse_json, text_of};
 pub use embed::{EmbedRequest, Embedded};
 pub use error::{Field, Kind, RequestError};
 pub use limits::Limits;
-pub use operation::{
-    Answer, EmbedForm, Form, Operation, RerankForm, SimilarityForm, Status,
-};
+pub use operation::{Answer, EmbedForm, Form, Operation, RerankForm, SimilarityForm, Status};
 pub use predict::{PredictRequest, Predicted};
 pub use rerank::{RerankRequest, Reranked, Scorer};
 pub use similarity::{SimilarityRequest, SimilarityResponse, Truncated};

@@ -6,11 +6,12 @@ mod failure;
 mod input;
 mod progress;
 mod score;
+mod serve;
 mod verify;
 
 use std::io::Write;
 
-pub use args::{Arguments, Command, ModelArguments};
+pub use args::{Arguments, Command, ModelArguments, ServeArguments};
 pub use failure::Failure;
 
 /// Runs a command; data goes to `out`, notes to standard error.
@@ -21,6 +22,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match arguments.command {
         Command::Score(score) => score::run(&score, out),
         Command::Embed(embed) => embed::run(&embed, out),
+        Command::Serve(serve) => serve::run(&serve),
         Command::Verify(verify) => verify::run(&verify, out),
     }
 }

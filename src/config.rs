@@ -144,7 +144,8 @@ impl Config {
             threads: threads(&get)?,
             concurrency: number(&get, "AWS_LAMBDA_MAX_CONCURRENCY", 1, 10_000)?
                 .map_or(NonZeroUsize::MIN, at_least_one),
-            cors: get("SEMBLANCE_CORS_ORIGINS").map(origins).transpose()?.unwrap_or_default(),
+            cors: get("SEMBLANCE_CORS_ORIGINS")
+                .map_or_else(|| Ok(Vec::new()), |list| origins("SEMBLANCE_CORS_ORIGINS", list))?,
             warm_up: get("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() != Some("on-demand"),
             log_level: log_level(&get)?,
         })
@@ -181,7 +182,10 @@ fn threads(get: &impl Fn(&str) -> Option<String>) -> Result<NonZeroUsize, Config
 
 /// Returns the origins in a list, which are `*` alone, or each `scheme://host` or
 /// `scheme://host:port`.
-fn origins(value: String) -> Result<Vec<String>, ConfigError> {
+///
+/// # Errors
+/// - [`ConfigError::Invalid`] if one is none; `variable` is where the list stood.
+pub(crate) fn origins(variable: &'static str, value: String) -> Result<Vec<String>, ConfigError> {
     let origins: Vec<String> = value.split(',').map(|origin| origin.trim().to_owned()).collect();
     let is_origin = |origin: &String| {
         let rest = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
@@ -193,7 +197,7 @@ fn origins(value: String) -> Result<Vec<String>, ConfigError> {
         return Ok(origins);
     }
     let rule = "* or origins such as https://example.com, separated by commas".to_owned();
-    Err(ConfigError::Invalid { variable: "SEMBLANCE_CORS_ORIGINS", value, rule })
+    Err(ConfigError::Invalid { variable, value, rule })
 }
 
 /// Returns the whole vCPUs, at least 1, that come nearest to the share this memory buys.

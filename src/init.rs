@@ -160,9 +160,8 @@ pub fn start(options: &InitOptions<'_>) -> Result<(Service, InitTimings), InitEr
     let pooled = |session: OnnxSession<Ix3>| -> Box<dyn Lane> {
         Box::new(PooledLane::new(session, pooling))
     };
-    let logits = |session: OnnxSession<Ix2>| -> Box<dyn Lane> {
-        Box::new(LogitsLane::new(session))
-    };
+    let logits =
+        |session: OnnxSession<Ix2>| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
     let (encoder, reranker) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || Loaded::of(bundle, options, logits));
         let reranker = cross_encoder.as_ref().map(load);

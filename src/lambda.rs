@@ -2,9 +2,11 @@
 
 mod event;
 mod handler;
+mod http;
+mod queue;
 #[cfg(feature = "sync")]
 mod sync;
 
-pub use handler::{Handled, Handler, HandlerError, run};
+pub use handler::{Handler, HandlerError, run};
 #[cfg(feature = "sync")]
 pub use sync::{SyncHandler, SyncHandlerError, run_sync};

@@ -28,7 +28,6 @@ pub trait Lane: Send {
 
 /// Copies of one model that run side by side.
 pub struct Lanes {
-    count: usize,
     budget: Budget,
     state: Mutex<State>,
     changed: Condvar,
@@ -87,9 +86,8 @@ impl Lanes {
     pub fn new(first: Box<dyn Lane>, others: Vec<Box<dyn Lane>>, budget: Budget) -> Self {
         let mut idle = others;
         idle.push(first);
-        let count = idle.len();
         let state = Mutex::new(State { idle, waiting: VecDeque::new() });
-        Self { count, budget, state, changed: Condvar::new() }
+        Self { budget, state, changed: Condvar::new() }
     }
 
     /// The most tokens of one forward pass, padding counted.

@@ -19,6 +19,13 @@
 //! | `ort` | `infer/onnx.rs` |
 //! | `tokenizers` | `text/` |
 //! | `lambda_runtime` | `lambda/` and the binaries |
+//! | `lambda_http` | `lambda/` |
+//! | `axum` | `http/`, `server/`, `lambda/` |
+//! | `tower_http` | `http/` |
+//! | `utoipa` | `api/`, `http/` |
+//! | `base64` | `api/` |
+//! | `prometheus_client` | `server/` |
+//! | `tokio` | `http/`, `server.rs`, `sync/` and the binaries |
 //! | `clap`, `indicatif` | `cli/` and the binaries |
 //! | `std::env` | `config.rs` |
 //! | `unsafe` | `bundle/` |
@@ -37,6 +44,7 @@ pub mod init;
 pub mod lambda;
 pub mod lanes;
 pub mod reranker;
+pub mod server;
 pub mod service;
 #[cfg(feature = "sync")]
 pub mod sync;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Axis, s};
 
 use crate::api::{
-    About, Answer, Cut, EmbedRequest, Embedded, Field, Limits, Operation, PredictRequest, Predicted,
-    RequestError, RerankRequest, Reranked, Scorer, SimilarityRequest, TokenOfText, TokenizeRequest,
-    openai::ModelList,
+    About, Answer, Cut, EmbedRequest, Embedded, Field, Limits, Operation, PredictRequest,
+    Predicted, RequestError, RerankRequest, Reranked, Scorer, SimilarityRequest, TokenOfText,
+    TokenizeRequest, openai::ModelList,
 };
 use crate::encoder::{EncodeError, Encoded, Encoder, Prepared};
 use crate::reranker::Reranker;
@@ -65,6 +65,22 @@ pub struct Usage {
     pub infer_time: Duration,
     /// What scored the texts of a rerank.
     pub scored_by: Option<Scorer>,
+}
+
+impl Usage {
+    /// Adds what another request took; which texts were cut is told of one request only.
+    pub fn add(&mut self, other: &Self) {
+        self.texts += other.texts;
+        self.unique_texts += other.unique_texts;
+        self.cache_hits += other.cache_hits;
+        self.characters += other.characters;
+        self.prompt_tokens += other.prompt_tokens;
+        self.tokens += other.tokens;
+        self.padded_tokens += other.padded_tokens;
+        self.tokenise_time += other.tokenise_time;
+        self.queue_time += other.queue_time;
+        self.infer_time += other.infer_time;
+    }
 }
 
 /// Why an operation failed.

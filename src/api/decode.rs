@@ -201,11 +201,7 @@ fn at_least_one(texts: Texts, field: Field) -> Result<Texts, RequestError> {
 }
 
 /// Checks that a list has no more texts than the limit.
-pub(super) fn check_count(
-    count: usize,
-    field: Field,
-    limits: &Limits,
-) -> Result<(), RequestError> {
+pub(super) fn check_count(count: usize, field: Field, limits: &Limits) -> Result<(), RequestError> {
     let limit = limits.texts;
     if count > limit {
         return Err(RequestError::TooManyTexts { field, count, limit });

@@ -112,9 +112,7 @@ impl Operation {
                 let (request, format) = openai::embed(fields, limits)?;
                 Self::Embed(request, EmbedForm::OpenAi(format))
             }
-            Form::CohereRerank => {
-                Self::Rerank(cohere::rerank(fields, limits)?, RerankForm::Cohere)
-            }
+            Form::CohereRerank => Self::Rerank(cohere::rerank(fields, limits)?, RerankForm::Cohere),
         })
     }
 

@@ -177,8 +177,8 @@ mod tests {
         let request = decode(json!({"query_from_app": "a", "actual_queries": ["b", "b"]})).unwrap();
         assert_eq!(request.query(), "a");
         assert_eq!(request.candidates(), ["b", "b"]);
-        assert_eq!(request.top_k(), usize::MAX);
-        assert!(request.truncate());
+        assert_eq!(request.top_k, None);
+        assert_eq!(request.cut(), Cut::At(Side::Right));
     }
 
     #[test]

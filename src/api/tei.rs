@@ -116,8 +116,8 @@ pub(super) fn predict(
         items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?
     } else {
         let count = items.len();
-        let [first, second] = <[Value; 2]>::try_from(items)
-            .map_err(|_| RequestError::NotAPair { field, count })?;
+        let [first, second] =
+            <[Value; 2]>::try_from(items).map_err(|_| RequestError::NotAPair { field, count })?;
         vec![[text(first, field.at(0), limits)?, text(second, field.at(1), limits)?]]
     };
     Ok(PredictRequest {

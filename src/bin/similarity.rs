@@ -1,9 +1,13 @@
 //! The Lambda function: maps the model, scores events.
 
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use semblance::config::Config;
+use semblance::http::{Gate, GateLimits, HttpOptions};
 use semblance::init::{self, InitError, InitOptions};
 use semblance::lambda::{self, Handler};
 use semblance::telemetry::{self, chain, ms};
@@ -45,9 +49,22 @@ fn start(config: &Config) -> Result<Handler, InitError> {
         total_ms = ms(timings.total),
         "started"
     );
-    Ok(Handler::new(service))
+    let service = Arc::new(service);
+    let gate = match config.concurrency.get() {
+        1 => Gate::inline(service),
+        _ => Gate::queued(service, concurrent(config.concurrency)),
+    };
+    let http = HttpOptions { cors_origins: config.cors.clone(), ..HttpOptions::default() };
+    Ok(Handler::new(gate, http))
 }
 
+/// As many events as Lambda sends at a time; it ends what takes longer than the function's timeout,
+/// which is at most 15 minutes.
+fn concurrent(events: NonZeroUsize) -> GateLimits {
+    GateLimits { running: events, admitted: events, timeout: Duration::from_secs(900) }
+}
+
+/// One thread reads and writes; with events at a time, the gate has threads for what is asked.
 fn serve(handler: Handler) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(lambda::run(handler))

@@ -6,6 +6,7 @@ use crate::api::RequestError;
 use crate::bundle::{BundleError, VerifyError};
 use crate::config::ConfigError;
 use crate::init::InitError;
+use crate::server::ServerError;
 use crate::service::ServiceError;
 
 /// Why a command failed; printed with its causes, exit status 1.
@@ -43,6 +44,9 @@ pub enum Failure {
         /// What the system says.
         source: io::Error,
     },
+    /// The server could not listen, or failed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The output cannot be written.
     #[error("the output cannot be written")]
     Write(#[from] io::Error),
@@ -65,6 +69,7 @@ impl Failure {
             Self::Verify(error) => error.code(),
             Self::Service(error) => error.code(),
             Self::Line { source, .. } => source.code(),
+            Self::Server(error) => error.code(),
             Self::Read { .. } => "input.unreadable",
             Self::Write(_) => "output.unwritable",
         }

@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let mut cache = cache_of(2);
-        let (a, b, c) = (Key::of("a", Side::Right), Key::of("b", Side::Right), Key::of("c", Side::Right));
+        let (a, b, c) =
+            (Key::of("a", Side::Right), Key::of("b", Side::Right), Key::of("c", Side::Right));
         cache.put(a, entry(1.0));
         cache.put(b, entry(2.0));
         assert!(cache.get(a).is_some());

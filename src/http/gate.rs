@@ -59,6 +59,28 @@ pub enum GateError {
     },
 }
 
+impl GateError {
+    /// The code of [`GateError::Panic`].
+    pub const PANIC_CODE: &'static str = "internal.panic";
+
+    /// The stable code, for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Service(error) => error.code(),
+            Self::Panic => Self::PANIC_CODE,
+            Self::Overloaded { .. } => "http.overloaded",
+            Self::TimedOut { .. } => "http.timed_out",
+        }
+    }
+
+    /// Whether the request is at fault.
+    #[must_use]
+    pub fn is_client_fault(&self) -> bool {
+        matches!(self, Self::Service(error) if error.is_client_fault())
+    }
+}
+
 impl Gate {
     /// Returns a gate that runs each operation at once on the caller's thread: for a function, which
     /// is given one event at a time.

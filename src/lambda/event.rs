@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use lambda_runtime::LambdaInvocation;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tower::{Layer, Service};
 
@@ -30,6 +31,62 @@ impl Event {
         match self {
             Self::Json(json) => json.get().as_bytes(),
             Self::NotJson(bytes) => bytes,
+        }
+    }
+}
+
+/// What sent an event, told by its shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Whoever invokes the function: the event is the request.
+    Direct,
+    /// A function URL, an API Gateway or a load balancer.
+    Http(Payload),
+    /// EventBridge: a schedule, mostly.
+    EventBridge,
+    /// An SQS queue, by its event source mapping.
+    Queue,
+}
+
+/// The forms in which HTTP requests come as events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload {
+    /// Payload 1.0, of a REST API.
+    V1,
+    /// Payload 2.0, of a function URL or an HTTP API.
+    V2,
+    /// Of an application load balancer.
+    LoadBalancer,
+}
+
+impl Door {
+    /// Returns the door an event came through.
+    pub(super) fn of(event: &Value) -> Self {
+        let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
+        let is_there = |pointer| event.pointer(pointer).is_some();
+        if is_there("/requestContext/elb") {
+            Self::Http(Payload::LoadBalancer)
+        } else if text("/version") == Some("2.0") && is_there("/requestContext/http") {
+            // Before 1.0: an emulator's events have `httpMethod` as well.
+            Self::Http(Payload::V2)
+        } else if is_there("/requestContext") && is_there("/httpMethod") {
+            Self::Http(Payload::V1)
+        } else if text("/Records/0/eventSource") == Some("aws:sqs") {
+            Self::Queue
+        } else if is_there("/detail-type") && is_there("/source") {
+            Self::EventBridge
+        } else {
+            Self::Direct
+        }
+    }
+
+    /// The name in logs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Http(_) => "http",
+            Self::EventBridge => "eventbridge",
+            Self::Queue => "sqs",
         }
     }
 }
@@ -71,10 +128,39 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for WrapBodyService
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn through_the_runtime(body: &[u8]) -> Event {
         serde_json::from_slice(&serde_json::to_vec(&Event::of(body)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_shape_tells_the_door() {
+        let url = json!({"version": "2.0", "httpMethod": "GET",
+                         "requestContext": {"http": {"method": "POST"}}});
+        let cases = [
+            (json!({"query_from_app": "a", "actual_queries": []}), Door::Direct),
+            (json!({"operation": "embed", "inputs": "a"}), Door::Direct),
+            (json!({}), Door::Direct),
+            (json!(null), Door::Direct),
+            (url, Door::Http(Payload::V2)),
+            (
+                json!({"httpMethod": "GET", "requestContext": {"stage": "p"}}),
+                Door::Http(Payload::V1),
+            ),
+            (
+                json!({"httpMethod": "GET", "requestContext": {"elb": {}}}),
+                Door::Http(Payload::LoadBalancer),
+            ),
+            (json!({"Records": [{"eventSource": "aws:sqs", "body": ""}]}), Door::Queue),
+            (json!({"Records": [{"eventSource": "aws:s3"}]}), Door::Direct),
+            (json!({"source": "aws.events", "detail-type": "Scheduled Event"}), Door::EventBridge),
+        ];
+        for (event, door) in cases {
+            assert_eq!(Door::of(&event), door, "{event}");
+        }
     }
 
     #[test]

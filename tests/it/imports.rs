@@ -7,10 +7,17 @@ use std::process::Command;
 use crate::support::repository;
 
 /// A word of the code, and the only places (prefixes below `src/`) that may name it.
-const WORDS: [(&str, &[&str]); 10] = [
+const WORDS: [(&str, &[&str]); 17] = [
     ("ort::", &["infer/onnx.rs"]),
     ("tokenizers::", &["text/"]),
     ("lambda_runtime::", &["lambda/", "bin/"]),
+    ("lambda_http::", &["lambda/"]),
+    ("axum::", &["http/", "lambda/", "server.rs", "server/"]),
+    ("tower_http::", &["http/"]),
+    ("utoipa::", &["api/", "http/"]),
+    ("base64::", &["api/"]),
+    ("prometheus_client::", &["server/"]),
+    ("tokio::", &["bin/", "http/", "server.rs", "sync/"]),
     ("std::env", &["config.rs"]),
     ("unsafe", &["bundle/map.rs"]),
     ("memmap2::", &["bundle.rs", "bundle/"]),
@@ -20,17 +27,30 @@ const WORDS: [(&str, &[&str]); 10] = [
     ("aws_", &["sync/"]),
 ];
 
+/// What looks like a word of [`WORDS`] and is none: the types of events, in `lambda_http`.
+const NO_WORD: &str = "lambda_http::aws_lambda_events";
+
 /// A module, and the modules it may use: every arrow points down.
-const MODULES: [(&str, &[&str]); 13] = [
-    ("cli", &["api", "bundle", "config", "init", "service"]),
-    ("lambda", &["api", "service", "sync", "telemetry"]),
-    ("init", &["api", "bundle", "config", "encoder", "infer", "service", "text", "vector"]),
-    ("service", &["api", "encoder", "text", "vector"]),
-    ("encoder", &["infer", "text", "vector"]),
+const MODULES: [(&str, &[&str]); 17] = [
+    ("cli", &["api", "bundle", "config", "http", "init", "server", "service", "telemetry", "text"]),
+    ("lambda", &["api", "http", "service", "sync", "telemetry"]),
+    ("server", &["http", "service", "telemetry"]),
+    ("http", &["api", "service", "telemetry"]),
+    (
+        "init",
+        &[
+            "api", "bundle", "config", "encoder", "infer", "lanes", "reranker", "service", "text",
+            "vector",
+        ],
+    ),
+    ("service", &["api", "encoder", "reranker", "text", "vector"]),
+    ("reranker", &["encoder", "infer", "lanes", "text", "vector"]),
+    ("encoder", &["infer", "lanes", "text", "vector"]),
+    ("lanes", &["infer", "text"]),
     ("config", &["api", "encoder", "sync", "text"]),
     ("sync", &["bundle"]),
     ("bundle", &["vector"]),
-    ("api", &[]),
+    ("api", &["text", "vector"]),
     ("infer", &["bundle"]),
     ("text", &[]),
     ("vector", &[]),
@@ -46,6 +66,7 @@ fn violations(path: &str, source: &str) -> Vec<String> {
             break;
         }
         let code = without_strings(line.split("//").next().unwrap_or_default());
+        let code = code.replace(NO_WORD, "");
         let code = code.as_str();
         let place = format!("src/{path}:{}", number + 1);
         for (word, allowed) in WORDS {

@@ -1,13 +1,13 @@
 //! The same model in int8: near the golden vectors, by a stated price, and alike in every batch.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use ndarray::{Array2, ArrayView2};
 use semblance::service::Service;
 
 use crate::golden::{Golden, golden};
-use crate::support::{int8_bundle, start};
+use crate::support::{embed, int8_bundle, start};
 
 /// Mean and largest difference of the score of two texts.
 const MEAN_TOLERANCE: f64 = 0.006;
@@ -17,10 +17,9 @@ const LEAST_RANK_AGREEMENT: f64 = 0.995;
 /// Largest difference of an element, alone against in company.
 const COMPANY_TOLERANCE: f32 = 1e-3;
 
-fn with_int8<T>(test: impl FnOnce(&mut Service) -> T) -> T {
-    static SERVICE: OnceLock<Mutex<Service>> = OnceLock::new();
-    let service = SERVICE.get_or_init(|| Mutex::new(start(&int8_bundle(), NonZeroUsize::MIN)));
-    test(&mut service.lock().unwrap_or_else(PoisonError::into_inner))
+fn int8_service() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| start(&int8_bundle(), None, NonZeroUsize::MIN))
 }
 
 /// The score of each pair of rows, once.
@@ -67,7 +66,7 @@ fn expected(golden: &Golden) -> Array2<f32> {
 fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
     let golden = golden();
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
-    let found = scores(with_int8(|service| service.embed(&texts)).unwrap().vectors.view());
+    let found = scores(embed(int8_service(), &texts).view());
     let expected = scores(expected(&golden).view());
     let errors: Vec<f64> = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).collect();
     let mean = errors.iter().sum::<f64>() / errors.len() as f64;
@@ -85,10 +84,10 @@ fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
 #[test]
 fn a_vector_does_not_depend_on_its_company() {
     let texts: Vec<String> = golden().texts.into_iter().map(|text| text.text).collect();
-    let among = with_int8(|service| service.embed(&texts)).unwrap().vectors;
+    let among = embed(int8_service(), &texts);
     let mut largest = 0.0f32;
     for (index, text) in texts.iter().enumerate().step_by(10) {
-        let alone = with_int8(|service| service.embed(std::slice::from_ref(text))).unwrap().vectors;
+        let alone = embed(int8_service(), std::slice::from_ref(text));
         for (a, b) in alone.row(0).iter().zip(among.row(index)) {
             largest = largest.max((a - b).abs());
         }

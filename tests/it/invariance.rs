@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::support::{bundle, start, with_service};
+use crate::support::{bundle, embed, service, start};
 
 /// Largest difference of an element, alone against in company.
 const TOLERANCE: f32 = 1e-6;
@@ -31,11 +31,10 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
     for (place, probe) in [0, 400, texts.len()].into_iter().zip(&probes) {
         texts.insert(place, probe.clone());
     }
-    let among = with_service(|service| service.embed(&texts)).unwrap().vectors;
+    let among = embed(service(), &texts);
     let mut largest = 0.0f32;
     for probe in &probes {
-        let alone =
-            with_service(|service| service.embed(std::slice::from_ref(probe))).unwrap().vectors;
+        let alone = embed(service(), std::slice::from_ref(probe));
         let place = texts.iter().position(|text| text == probe).unwrap();
         for (a, b) in alone.row(0).iter().zip(among.row(place)) {
             largest = largest.max((a - b).abs());
@@ -48,9 +47,9 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
 #[test]
 fn lanes_side_by_side_give_what_one_gives() {
     let texts = company(200);
-    let alone = with_service(|service| service.embed(&texts)).unwrap().vectors;
-    let side_by_side =
-        start(&bundle(), NonZeroUsize::new(3).unwrap()).embed(&texts).unwrap().vectors;
+    let alone = embed(service(), &texts);
+    let three = start(&bundle(), None, NonZeroUsize::new(3).unwrap());
+    let side_by_side = embed(&three, &texts);
     let differences = alone.iter().zip(&side_by_side).map(|(a, b)| (a - b).abs());
     let largest = differences.fold(0.0, f32::max);
     assert!(largest <= TOLERANCE, "{largest:e}");

@@ -2,14 +2,15 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use ndarray::Array3;
-use semblance::api::Limits;
-use semblance::encoder::{CacheLimit, Encoder, EncoderOptions, Lanes};
+use ndarray::{Array2, Array3};
+use semblance::api::{About, EmbedRequest, Limits, ModelType};
+use semblance::encoder::{CacheLimit, Encoder, PooledLane};
 use semblance::infer::{Infer, InferError, Inputs};
 use semblance::init::{self, InitOptions};
-use semblance::service::Service;
+use semblance::lanes::Lanes;
+use semblance::service::{Service, ServiceOptions};
 use semblance::text::{Budget, Tokenizer, TokenizerLimits};
 use semblance::vector::Pooling;
 
@@ -39,23 +40,29 @@ fn existing(path: &str, target: &str) -> PathBuf {
     path.canonicalize().unwrap()
 }
 
-/// Runs `test` with a service on the real model, one thread, one service for all tests.
-pub(crate) fn with_service<T>(test: impl FnOnce(&mut Service) -> T) -> T {
-    static SERVICE: OnceLock<Mutex<Service>> = OnceLock::new();
-    let service = SERVICE.get_or_init(|| Mutex::new(start(&bundle(), NonZeroUsize::MIN)));
-    test(&mut service.lock().unwrap_or_else(PoisonError::into_inner))
+/// A service on the real model, one thread, one for all tests.
+pub(crate) fn service() -> &'static Arc<Service> {
+    static SERVICE: OnceLock<Arc<Service>> = OnceLock::new();
+    SERVICE.get_or_init(|| Arc::new(start(&bundle(), None, NonZeroUsize::MIN)))
 }
 
-/// Starts a service on a bundle, with so many lanes.
-pub(crate) fn start(bundle: &Path, threads: NonZeroUsize) -> Service {
+/// The embeddings of texts, `[texts, dim]`, f32, as the bundle says.
+pub(crate) fn embed(service: &Service, texts: &[String]) -> Array2<f32> {
+    service.embed(&EmbedRequest::of_texts(texts.to_vec())).unwrap().0.vectors
+}
+
+/// Starts a service on a bundle and perhaps a cross-encoder's, with so many lanes each.
+pub(crate) fn start(bundle: &Path, cross_encoder: Option<&Path>, threads: NonZeroUsize) -> Service {
     let options = InitOptions {
         bundle,
+        cross_encoder,
         ort_library: &library(),
         limits: Limits::default(),
         budget: Budget::default(),
         // Off: a test of the model must not be answered from memory.
         cache: CacheLimit { bytes: 0 },
         threads,
+        concurrency: NonZeroUsize::MIN,
         warm_up: false,
     };
     init::start(&options).unwrap().0
@@ -68,16 +75,33 @@ pub(crate) fn tokenizer(max_tokens: usize) -> Tokenizer {
     Tokenizer::from_files(&rules, &words, limits).unwrap()
 }
 
-/// A service whose model is a fake; the tokenizer is the real one.
-pub(crate) fn service_on(infer: impl Infer + 'static, limits: Limits) -> Service {
-    let tokenizer = tokenizer(256);
-    let options = EncoderOptions {
-        pooling: Pooling::Mean,
-        normalize: true,
-        budget: Budget { padded_tokens: 64 },
-        cache: CacheLimit::default(),
+/// A service whose model is a fake of so many dimensions; the tokenizer is the real one.
+pub(crate) fn service_on(
+    infer: impl Infer<Output = Array3<f32>> + 'static,
+    dimensions: usize,
+    limits: Limits,
+) -> Service {
+    let lane = Box::new(PooledLane::new(infer, Pooling::Mean));
+    let lanes = Lanes::new(lane, Vec::new(), Budget { padded_tokens: 64 });
+    let encoder = Encoder::new(tokenizer(256), lanes, CacheLimit::default());
+    let about = About {
+        model_id: "fake".into(),
+        model_sha: "0".repeat(64),
+        model_dtype: "fp32".into(),
+        model_type: ModelType::Embedding { pooling: "mean".into() },
+        dimensions,
+        prompts: vec!["query".into()],
+        cross_encoder: None,
+        max_input_length: 256,
+        max_batch_tokens: 64,
+        max_client_batch_size: limits.texts,
+        max_text_bytes: limits.text_bytes,
+        max_concurrent_requests: 1,
+        auto_truncate: false,
+        version: "0",
     };
-    Service::new(Encoder::new(tokenizer, Lanes::new(Box::new(infer), Vec::new()), options), limits)
+    let prompts = [("query".to_owned(), "red ".to_owned())].into();
+    Service::new(encoder, None, ServiceOptions { limits, normalize: true, prompts, about })
 }
 
 /// What a fake model was given: the batches, each with its rows and width.
@@ -91,7 +115,9 @@ pub(crate) struct OneHot {
 }
 
 impl Infer for OneHot {
-    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+    type Output = Array3<f32>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         let (texts, tokens) = inputs.input_ids.dim();
         self.seen.lock().unwrap().push((texts, tokens));
         Ok(Array3::from_shape_fn((texts, tokens, 16), |(text, token, dimension)| {
@@ -105,7 +131,9 @@ impl Infer for OneHot {
 pub(crate) struct Constant(pub(crate) f32);
 
 impl Infer for Constant {
-    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+    type Output = Array3<f32>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         let (texts, tokens) = inputs.input_ids.dim();
         Ok(Array3::from_elem((texts, tokens, 4), self.0))
     }
@@ -115,8 +143,10 @@ impl Infer for Constant {
 pub(crate) struct PanicsOn(pub(crate) i32);
 
 impl Infer for PanicsOn {
-    fn token_embeddings(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+    type Output = Array3<f32>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         assert!(!inputs.input_ids.iter().any(|&id| id == self.0), "a bug");
-        OneHot::default().token_embeddings(inputs)
+        OneHot::default().infer(inputs)
     }
 }

@@ -1,0 +1,139 @@
+//! HTTP requests that come as events, by the router of [`crate::http`].
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Request};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::value::{RawValue, to_raw_value};
+use tower::{Service as _, ServiceExt as _, service_fn};
+
+use super::HandlerError;
+use super::event::Payload;
+use super::handler::{RESPONSE_BYTES, fit};
+use crate::api::RequestError;
+use crate::http::{Answered, Gate, HttpError, HttpOptions, router};
+use crate::service::Usage;
+
+/// The most bytes of a response to a load balancer.
+///
+/// Source: Elastic Load Balancing user guide, "Lambda functions as targets": 1 MB.
+const LOAD_BALANCER_RESPONSE_BYTES: usize = 1_048_576;
+
+impl Payload {
+    /// The most bytes that a response of this form may have as JSON.
+    pub(super) fn response_bytes(self) -> usize {
+        match self {
+            Self::V1 | Self::V2 => RESPONSE_BYTES,
+            Self::LoadBalancer => LOAD_BALANCER_RESPONSE_BYTES,
+        }
+    }
+
+    fn request(self, event: &[u8]) -> serde_json::Result<LambdaRequest> {
+        Ok(match self {
+            Self::V1 => {
+                let request: ApiGatewayProxyRequest = serde_json::from_slice(event)?;
+                LambdaRequest::ApiGatewayV1(request)
+            }
+            Self::V2 => {
+                let request: ApiGatewayV2httpRequest = serde_json::from_slice(event)?;
+                LambdaRequest::ApiGatewayV2(request)
+            }
+            Self::LoadBalancer => {
+                let request: AlbTargetGroupRequest = serde_json::from_slice(event)?;
+                LambdaRequest::Alb(request)
+            }
+        })
+    }
+}
+
+/// The router, for events.
+pub(super) struct HttpDoor {
+    router: Router,
+}
+
+/// An HTTP response as an event's.
+pub(super) struct HttpResponse {
+    pub(super) response: Box<RawValue>,
+    pub(super) status: u16,
+    pub(super) usage: Usage,
+}
+
+impl HttpDoor {
+    /// Returns a door to the operations behind a gate.
+    pub(super) fn new(gate: Gate, options: HttpOptions) -> Self {
+        Self { router: router(gate, options) }
+    }
+
+    /// Answers an event; a response of more bytes than the limit is an error's instead.
+    pub(super) async fn answer(
+        &self,
+        payload: Payload,
+        event: &[u8],
+        context: Context,
+        limit_bytes: usize,
+    ) -> Result<HttpResponse, HandlerError> {
+        let seen: Seen = Arc::default();
+        let route = |request: Request| {
+            let (router, seen) = (self.router.clone(), Arc::clone(&seen));
+            async move {
+                // A router has no error of its own.
+                let Ok(response) = router.oneshot(request.map(Body::new)).await;
+                *lock(&seen) = Some((response.status().as_u16(), answered_of(&response)));
+                Ok::<Response, Infallible>(response)
+            }
+        };
+        let response = respond(payload, event, context.clone(), route).await?;
+        let (status, answered) = lock(&seen).take().unwrap_or_default();
+        let bytes = response.get().len();
+        if bytes <= limit_bytes {
+            return Ok(HttpResponse { response, status, usage: answered.usage });
+        }
+        let fit = fit(answered.items, bytes, limit_bytes);
+        let error = HttpError::ReplyTooLarge { bytes, limit_bytes, items: answered.items, fit };
+        let error = error.response(answered.dialect);
+        let (status, usage) = (error.status().as_u16(), answered.usage);
+        let mut error = Some(error);
+        let route = move |_: Request| {
+            let error = error.take().unwrap_or_default();
+            async move { Ok::<Response, Infallible>(error) }
+        };
+        let response = respond(payload, event, context, route).await?;
+        Ok(HttpResponse { response, status, usage })
+    }
+}
+
+/// What the router said of a response, and its status.
+type Seen = Arc<Mutex<Option<(u16, Answered)>>>;
+
+fn lock(seen: &Seen) -> MutexGuard<'_, Option<(u16, Answered)>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answered_of(response: &Response) -> Answered {
+    response.extensions().get::<Answered>().cloned().unwrap_or_default()
+}
+
+/// Gives an event as a request to `route`, and returns its response in the form of the event's
+/// sender.
+async fn respond<F>(
+    payload: Payload,
+    event: &[u8],
+    context: Context,
+    route: impl FnMut(Request) -> F,
+) -> Result<Box<RawValue>, HandlerError>
+where
+    F: Future<Output = Result<Response, Infallible>> + Send,
+{
+    let payload = payload.request(event).map_err(|_| RequestError::UnknownEvent)?;
+    // Called in one breath: the adapter itself may not wait.
+    let answering = Adapter::from(service_fn(route)).call(LambdaEvent::new(payload, context));
+    let Ok(response) = answering.await;
+    Ok(to_raw_value(&response)?)
+}

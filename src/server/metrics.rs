@@ -1,0 +1,140 @@
+//! What a server did, for Prometheus.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::http::Gate;
+use crate::service::Usage;
+
+/// Upper bounds of the buckets, in seconds: a cached answer takes one millisecond, an event of 1,000
+/// texts ten seconds.
+const BUCKETS_SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The media type of OpenMetrics, which Prometheus reads.
+///
+/// Source: <https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure>.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Counters of a server.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    seconds: Family<Route, Histogram>,
+    infer_seconds: Histogram,
+    queue_seconds: Histogram,
+    texts: Counter,
+    cache_hits: Counter,
+    truncated: Counter,
+    tokens: Counter,
+    padded_tokens: Counter,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS_SECONDS)
+}
+
+impl Metrics {
+    pub(super) fn new(gate: Gate) -> Self {
+        let mut registry = Registry::with_prefix("semblance");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let texts = counter("texts", "Texts of answered requests");
+        let cache_hits = counter("cache_hits", "Texts whose embeddings were known");
+        let truncated = counter("truncated_texts", "Texts cut to the limit of a model");
+        let tokens = counter("tokens", "Tokens that went through a model");
+        let padded_tokens = counter("padded_tokens", "Tokens with the padding of their batches");
+        let requests = Family::default();
+        registry.register("requests", "Requests answered", requests.clone());
+        let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "Time from the head of a request to that of its response";
+        registry.register_with_unit("request", help, Unit::Seconds, seconds.clone());
+        let (infer_seconds, queue_seconds) = (histogram(), histogram());
+        let help = "Time of a request in the models";
+        registry.register_with_unit("infer", help, Unit::Seconds, infer_seconds.clone());
+        let help = "Time of a request until a model was free";
+        registry.register_with_unit("queue", help, Unit::Seconds, queue_seconds.clone());
+        registry.register_collector(Box::new(InFlight(gate)));
+        Self {
+            registry,
+            requests,
+            seconds,
+            infer_seconds,
+            queue_seconds,
+            texts,
+            cache_hits,
+            truncated,
+            tokens,
+            padded_tokens,
+        }
+    }
+
+    /// Counts a request.
+    pub(super) fn count(&self, route: &str, status: u16, elapsed: Duration, usage: &Usage) {
+        let route = route.to_owned();
+        self.requests.get_or_create(&Request { route: route.clone(), status }).inc();
+        self.seconds.get_or_create(&Route { route }).observe(elapsed.as_secs_f64());
+        if usage.texts > 0 {
+            self.infer_seconds.observe(usage.infer_time.as_secs_f64());
+            self.queue_seconds.observe(usage.queue_time.as_secs_f64());
+            self.texts.inc_by(usage.texts as u64);
+            self.cache_hits.inc_by(usage.cache_hits as u64);
+            self.truncated.inc_by(usage.cut.len() as u64);
+            self.tokens.inc_by(usage.tokens as u64);
+            self.padded_tokens.inc_by(usage.padded_tokens as u64);
+        }
+    }
+
+    /// Returns all of them.
+    pub(super) fn response(&self) -> Response {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+            Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
+/// Operations that run or wait, looked up when asked for.
+struct InFlight(Gate);
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InFlight").field(&self.0.admitted()).finish()
+    }
+}
+
+impl Collector for InFlight {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let gauge = ConstGauge::new(i64::try_from(self.0.admitted()).unwrap_or(i64::MAX));
+        let help = "Operations that run or wait";
+        let encoder = encoder.encode_descriptor("in_flight", help, None, gauge.metric_type())?;
+        gauge.encode(encoder)
+    }
+}
