@@ -29,6 +29,11 @@ pub(crate) fn int8_bundle() -> PathBuf {
     existing("build/model/int8", "make build/model/.int8")
 }
 
+/// The folder of a seeded cross-encoder: `cross` with one label, `cross-labels` with three.
+pub(crate) fn cross_encoder_bundle(name: &str) -> PathBuf {
+    existing(&format!("build/model/{name}"), "make build/model/.cross build/model/.cross-labels")
+}
+
 /// The ONNX Runtime library.
 pub(crate) fn library() -> PathBuf {
     existing("build/lib/libonnxruntime.so", "make setup")
