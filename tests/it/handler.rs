@@ -186,3 +186,70 @@ fn the_seeds_event_is_answered_by_the_real_model() {
     assert_eq!((usage.tokens, usage.prompt_tokens), (9 + 9 + 9, 27));
     assert!(scores[0] > scores[1]);
 }
+
+#[test]
+fn a_warm_up_asks_nothing_of_the_model() {
+    let (handler, seen) = one_hot();
+    let schedule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event",
+                          "source": "aws.events", "time": "2026-01-01T00:00:00Z", "detail": {}});
+    for event in [schedule, json!({"operation": "warmup"})] {
+        assert_eq!(answer(&handler, &event), Ok(json!({"status": "warm"})), "{event}");
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn only_the_bad_records_of_a_queue_come_back() {
+    let handler = handler(service_on(PanicsOn(4937), 16, Limits::default()));
+    let record = |id: &str, body: &str| json!({"messageId": id, "eventSource": "aws:sqs", "body": body, "attributes": {}});
+    let good = json!({"query_from_app": "dog", "actual_queries": ["dog"]}).to_string();
+    let panics = json!({"operation": "embed", "inputs": "cat"}).to_string();
+    let records = [
+        record("good-1", &good),
+        record("not-json", "{"),
+        record("panics", &panics),
+        record("wrong", &json!({"query_from_app": 1, "actual_queries": []}).to_string()),
+        record("good-2", &json!({"operation": "embed", "inputs": "dog"}).to_string()),
+    ];
+    let failed = json!([{"itemIdentifier": "not-json"}, {"itemIdentifier": "panics"},
+                        {"itemIdentifier": "wrong"}]);
+    let answered = answer(&handler, &json!({"Records": records})).unwrap();
+    assert_eq!(answered, json!({"batchItemFailures": failed}));
+    let all_good = answer(&handler, &json!({"Records": [record("good-1", &good)]})).unwrap();
+    assert_eq!(all_good, json!({"batchItemFailures": []}));
+    let broken = json!({"Records": [{"eventSource": "aws:sqs", "body": good}]});
+    assert_eq!(answer(&handler, &broken), Err("request.unknown_event".to_owned()));
+}
+
+#[test]
+fn an_event_of_no_known_shape_is_told_what_is_accepted() {
+    let (handler, _) = one_hot();
+    for event in [json!({}), json!({"Records": [{"eventSource": "aws:s3"}]}), json!({"query": "a"})]
+    {
+        let error = handle(&handler, event.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.code(), "request.unknown_event", "{event}");
+        let message = error.to_string();
+        for accepted in ["query_from_app", "operation", "HTTP", "EventBridge", "SQS"] {
+            assert!(message.contains(accepted), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_response_beyond_the_limit_says_how_many_vectors_fit() {
+    let (handler, _) = one_hot();
+    let handler = handler.with_response_bytes(1_000);
+    let event = |texts: usize| {
+        let texts: Vec<String> = (0..texts).map(|i| format!("dog {i}")).collect();
+        json!({"operation": "embed", "inputs": texts}).to_string()
+    };
+    let error = handle(&handler, event(40).as_bytes()).unwrap_err();
+    assert_eq!(error.code(), "response.too_large");
+    let HandlerError::ResponseTooLarge { bytes, limit_bytes, items, fit } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((limit_bytes, items), (1_000, 40));
+    assert!(bytes > 1_000 && fit > 0 && fit < 40, "{bytes} {fit}");
+    let rows = handle(&handler, event(fit).as_bytes()).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), fit, "as many as it said do fit");
+}

@@ -12,6 +12,7 @@ mod handler;
 mod imports;
 mod int8;
 mod invariance;
+mod operations;
 mod package;
 mod readme;
 #[path = "../support/runtime_api.rs"]
