@@ -5,6 +5,7 @@
 
 mod bundle;
 mod cli;
+mod concurrency;
 mod cross_encoder;
 mod emulator;
 mod golden;

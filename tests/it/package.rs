@@ -66,7 +66,7 @@ fn the_package_answers_with_nothing_but_what_lambda_gives_it() {
     let score = answer["Scores"][0][1].as_f64().unwrap();
     assert!((score - 0.882_352).abs() <= 1e-5, "{score}");
     let (kind, answer) = function.invoke(b"{}");
-    assert_eq!((kind, &answer["errorType"]), (Kind::Error, &"request.missing_field".into()));
+    assert_eq!((kind, &answer["errorType"]), (Kind::Error, &"request.unknown_event".into()));
 }
 
 #[test]

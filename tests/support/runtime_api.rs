@@ -1,7 +1,8 @@
 //! The Lambda Runtime API in this process: hands a function events and takes its answers.
 //!
 //! Source: AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes",
-//! version 2018-06-01. One function polls one `RuntimeApi`; the port is the system's choice.
+//! version 2018-06-01. One function polls one `RuntimeApi`, with as many polls at a time as it likes;
+//! the port is the system's choice.
 #![allow(dead_code, reason = "each binary that includes this file uses its own part of it")]
 
 use std::collections::{HashMap, VecDeque};
@@ -62,9 +63,11 @@ struct State {
     timeout: Duration,
     events: u64,
     queued: VecDeque<Event>,
-    /// The poll of an idle function.
-    poll: Option<Request>,
+    /// The polls of an idle function.
+    polls: VecDeque<Request>,
     running: HashMap<String, Running>,
+    /// The most events that ran at a time.
+    most_running: usize,
 }
 
 struct Event {
@@ -136,12 +139,17 @@ impl RuntimeApi {
         let id = format!("00000000-0000-4000-8000-{:012}", state.events);
         let payload = payload.to_vec();
         let event = Event { id, payload, queued: Instant::now(), answer };
-        match state.poll.take() {
+        match state.polls.pop_front() {
             // A failure shows as an answer that never comes.
             Some(poll) => drop(hand_over(&mut state, poll, event)),
             None => state.queued.push_back(event),
         }
         Pending { answers }
+    }
+
+    /// The most events that the function worked on at a time.
+    pub(crate) fn most_running(&self) -> usize {
+        lock(&self.shared).most_running
     }
 
     /// Gives the function an event and waits for the answer, at most the function's timeout.
@@ -174,7 +182,7 @@ fn serve(shared: &Mutex<State>, mut request: Request) -> io::Result<()> {
         (Method::Get, ["invocation", "next"]) => match state.queued.pop_front() {
             Some(event) => hand_over(&mut state, request, event),
             None => {
-                state.poll = Some(request);
+                state.polls.push_back(request);
                 Ok(())
             }
         },
@@ -216,6 +224,7 @@ fn hand_over(state: &mut State, poll: Request, event: Event) -> io::Result<()> {
         let _ = write!(headers, "Lambda-Runtime-{name}: {value}\r\n");
     }
     state.running.insert(id, Running { handed_over: Instant::now(), answer });
+    state.most_running = state.most_running.max(state.running.len());
     respond(poll, "200 OK", &headers, &payload)
 }
 
