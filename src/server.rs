@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http::{Answered, Gate, GateLimits, HttpError, HttpOptions, router};
+use crate::http::{
+    Answered, Dialect, Failure, Gate, GateError, GateLimits, HttpError, HttpOptions, REQUEST_ID,
+    router,
+};
 use crate::service::{Service, Usage};
 use crate::telemetry::ms;
 
@@ -120,17 +123,22 @@ async fn watch(State(watched): State<Watched>, request: Request, next: Next) -> 
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    let dialect = Dialect::of(request.uri().path());
     let limit = watched.timeout + READ_GRACE;
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => HttpError::from_slow_request(limit).into_response(),
+        Err(_) => {
+            let error = GateError::TimedOut { limit_seconds: limit.as_secs() };
+            HttpError::from(error).response(dialect)
+        }
     };
     let (elapsed, status) = (started.elapsed(), response.status().as_u16());
     let nothing = Usage::default();
     let usage =
         response.extensions().get::<Answered>().map_or(&nothing, |answered| &answered.usage);
+    let failure = response.extensions().get::<Failure>();
     watched.metrics.count(route, status, elapsed, usage);
-    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let request_id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     tracing::info!(
         target: "semblance",
         request_id,
@@ -147,6 +155,8 @@ async fn watch(State(watched): State<Watched>, request: Request, next: Next) -> 
         tokenise_ms = ms(usage.tokenise_time),
         infer_ms = ms(usage.infer_time),
         total_ms = ms(elapsed),
+        code = failure.map(|failure| failure.code),
+        error = failure.map(|failure| failure.error.as_str()),
         "request answered"
     );
     response

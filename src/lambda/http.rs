@@ -1,6 +1,7 @@
 //! HTTP requests that come as events, by the router of [`crate::http`].
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -18,7 +19,7 @@ use super::HandlerError;
 use super::event::Payload;
 use super::handler::{RESPONSE_BYTES, fit};
 use crate::api::RequestError;
-use crate::http::{Answered, Gate, HttpError, HttpOptions, router};
+use crate::http::{Answered, Gate, GateError, HttpError, HttpOptions, router};
 use crate::service::Usage;
 
 /// The most bytes of a response to a load balancer.
@@ -35,14 +36,19 @@ impl Payload {
         }
     }
 
+    /// Reads the request in an event. Its path has no stage, which `lambda_http` would else put
+    /// before it, and which an HTTP API does.
     fn request(self, event: &[u8]) -> serde_json::Result<LambdaRequest> {
         Ok(match self {
             Self::V1 => {
-                let request: ApiGatewayProxyRequest = serde_json::from_slice(event)?;
+                let mut request: ApiGatewayProxyRequest = serde_json::from_slice(event)?;
+                request.request_context.stage = None;
                 LambdaRequest::ApiGatewayV1(request)
             }
             Self::V2 => {
-                let request: ApiGatewayV2httpRequest = serde_json::from_slice(event)?;
+                let mut request: ApiGatewayV2httpRequest = serde_json::from_slice(event)?;
+                let stage = request.request_context.stage.take().unwrap_or_default();
+                request.raw_path = request.raw_path.map(|path| without_stage(&path, &stage));
                 LambdaRequest::ApiGatewayV2(request)
             }
             Self::LoadBalancer => {
@@ -50,6 +56,16 @@ impl Payload {
                 LambdaRequest::Alb(request)
             }
         })
+    }
+}
+
+/// Returns a path without the stage that stands before it.
+fn without_stage(path: &str, stage: &str) -> String {
+    let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
+    match rest {
+        Some("") if !stage.is_empty() => "/".to_owned(),
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        _ => path.to_owned(),
     }
 }
 
@@ -132,8 +148,10 @@ where
     F: Future<Output = Result<Response, Infallible>> + Send,
 {
     let payload = payload.request(event).map_err(|_| RequestError::UnknownEvent)?;
-    // Called in one breath: the adapter itself may not wait.
-    let answering = Adapter::from(service_fn(route)).call(LambdaEvent::new(payload, context));
+    // Called in one breath: the adapter itself may not wait. It panics on what is no URL.
+    let event = LambdaEvent::new(payload, context);
+    let call = || Adapter::from(service_fn(route)).call(event);
+    let answering = catch_unwind(AssertUnwindSafe(call)).map_err(|_| GateError::Panic)?;
     let Ok(response) = answering.await;
     Ok(to_raw_value(&response)?)
 }

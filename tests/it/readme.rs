@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use semblance::api::RequestError;
+use semblance::http::HttpError;
 use semblance::init::InitError;
 use semblance::lambda::HandlerError;
 use semblance::service::ServiceError;
@@ -20,15 +21,16 @@ fn first_cells(heading: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_table_of_event_errors_holds_every_code() {
+fn the_table_of_request_errors_holds_every_code() {
     let codes: BTreeSet<String> = RequestError::CODES
         .into_iter()
         .filter(|code| *code != "request.not_utf8") // files only, see the next test
         .chain(ServiceError::CODES)
-        .chain([HandlerError::PANIC_CODE])
+        .chain(HttpError::CODES)
+        .chain([HandlerError::PANIC_CODE, HandlerError::TOO_LARGE_CODE])
         .map(str::to_owned)
         .collect();
-    assert_eq!(first_cells("### Errors of an event").into_iter().collect::<BTreeSet<_>>(), codes);
+    assert_eq!(first_cells("### Errors of a request").into_iter().collect::<BTreeSet<_>>(), codes);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use semblance::lanes::Lanes;
 use semblance::service::{Service, ServiceOptions};
 use semblance::text::{Budget, Tokenizer, TokenizerLimits};
 use semblance::vector::Pooling;
+use serde_json::Value;
 
 /// A path below the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
@@ -153,5 +154,32 @@ impl Infer for PanicsOn {
     fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         assert!(!inputs.input_ids.iter().any(|&id| id == self.0), "a bug");
         OneHot::default().infer(inputs)
+    }
+}
+
+/// Largest difference of a number between one answer and another: who shares a forward pass with
+/// others has other roundings.
+const ANSWER_TOLERANCE: f64 = 1e-6;
+
+/// Asserts that two answers are equal, their fractions but for rounding.
+#[track_caller]
+pub(crate) fn assert_close(found: &Value, expected: &Value) {
+    assert!(is_close(found, expected), "found {found}\nexpected {expected}");
+}
+
+fn is_close(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= ANSWER_TOLERANCE
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_close(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| is_close(a, b)))
+        }
+        (a, b) => a == b,
     }
 }

@@ -1,0 +1,121 @@
+//! The body of a request: whether it is JSON, how it is packed, how long it may be.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::ready;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
+use tower::{ServiceExt as _, service_fn};
+use tower_http::decompression::RequestDecompression;
+
+use super::HttpError;
+use crate::api::parse_json;
+
+/// Returns the JSON value in the body of a request.
+///
+/// # Errors
+/// - [`HttpError::UnsupportedMediaType`] if it is said not to be JSON in UTF-8, or to be packed in
+///   another way than gzip or zstd.
+/// - [`HttpError::BodyTooLarge`] if it has too many bytes, as it comes or unpacked.
+/// - [`HttpError::InvalidEncoding`], [`HttpError::IncompleteBody`] if it cannot be read.
+/// - As [`parse_json`], if it is not JSON after all.
+pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<Value, HttpError> {
+    check_content_type(request.headers())?;
+    let encoding = content_encoding(request.headers())?;
+    check_length(request.headers(), limit_bytes)?;
+    let body = read(request, encoding, limit_bytes).await?;
+    Ok(parse_json(&body)?)
+}
+
+/// Checks that a body is JSON in UTF-8, or says nothing.
+fn check_content_type(headers: &HeaderMap) -> Result<(), HttpError> {
+    let header = "content-type";
+    let expected = "application/json in UTF-8";
+    let refused = || HttpError::UnsupportedMediaType { header, expected };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let value = value.to_str().map_err(|_| refused())?.to_ascii_lowercase();
+    let mut parts = value.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let is_json = media_type == "application/json"
+        || media_type.starts_with("application/") && media_type.ends_with("+json");
+    let is_other_charset = |part: &str| match part.split_once('=') {
+        Some((name, value)) if name.trim() == "charset" => {
+            !["utf-8", "utf8", "us-ascii"].contains(&value.trim().trim_matches('"'))
+        }
+        _ => false,
+    };
+    if is_json && !parts.any(is_other_charset) { Ok(()) } else { Err(refused()) }
+}
+
+/// Returns how a body is packed; none if it is not.
+fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, HttpError> {
+    let header = "content-encoding";
+    let refused = || HttpError::UnsupportedMediaType { header, expected: "gzip, zstd or identity" };
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let (value, more) = (values.next(), values.next());
+    let Some(value) = value else { return Ok(None) };
+    let value = value.to_str().map_err(|_| refused())?.trim().to_ascii_lowercase();
+    match value.as_str() {
+        _ if more.is_some() => Err(refused()),
+        "" | "identity" => Ok(None),
+        "gzip" | "x-gzip" => Ok(Some("gzip")),
+        "zstd" => Ok(Some("zstd")),
+        _ => Err(refused()),
+    }
+}
+
+/// Refuses a body by the length it says it has, before a byte of it is read.
+fn check_length(headers: &HeaderMap, limit_bytes: usize) -> Result<(), HttpError> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match length.and_then(|length| length.parse().ok()) {
+        Some(bytes) if bytes > limit_bytes as u64 => {
+            Err(HttpError::BodyTooLarge { bytes: Some(bytes), limit_bytes, is_decoded: false })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the bytes of a body, unpacked, bounded before and after.
+async fn read(
+    request: Request<Body>,
+    encoding: Option<&'static str>,
+    limit_bytes: usize,
+) -> Result<Bytes, HttpError> {
+    let limited = |body| Body::new(Limited::new(body, limit_bytes));
+    let (mut parts, body) = request.map(limited).into_parts();
+    let Some(encoding) = encoding else {
+        let failed = |error| fault(error, HttpError::IncompleteBody, limit_bytes, false);
+        return Ok(body.collect().await.map_err(failed)?.to_bytes());
+    };
+    // The name as the layer spells it; it unpacks the body of a request on the way to a service,
+    // and this service hands it back.
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    let hand_back = service_fn(|request: Request<_>| {
+        ready(Ok::<_, Infallible>(Response::new(request.into_body())))
+    });
+    let unpack = RequestDecompression::new(hand_back);
+    let Ok(unpacked) = unpack.oneshot(Request::from_parts(parts, body)).await;
+    let invalid = HttpError::InvalidEncoding { encoding };
+    let body = limited(Body::new(unpacked.into_body()));
+    Ok(body.collect().await.map_err(|error| fault(error, invalid, limit_bytes, true))?.to_bytes())
+}
+
+/// Returns why a body could not be read: too long, or else as said.
+fn fault(
+    error: axum::Error,
+    otherwise: HttpError,
+    limit_bytes: usize,
+    is_decoded: bool,
+) -> HttpError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return HttpError::BodyTooLarge { bytes: None, limit_bytes, is_decoded };
+        }
+        cause = error.source();
+    }
+    otherwise
+}

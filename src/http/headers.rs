@@ -1,0 +1,112 @@
+//! What an answer took, as headers: those of text-embeddings-inference, and two of our own.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::service::Usage;
+
+/// The id of a request: the caller's, or one that was made.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Indices of the texts that were cut.
+const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
+/// What scored the texts of a rerank.
+const SCORED_BY: HeaderName = HeaderName::from_static("x-semblance-scored-by");
+
+/// The headers of text-embeddings-inference.
+///
+/// Source: its `router/src/lib.rs`, `impl From<ResponseMetadata> for HeaderMap`; times are whole
+/// milliseconds.
+const COMPUTE_TYPE: HeaderName = HeaderName::from_static("x-compute-type");
+const COMPUTE_TIME: HeaderName = HeaderName::from_static("x-compute-time");
+const COMPUTE_CHARACTERS: HeaderName = HeaderName::from_static("x-compute-characters");
+const COMPUTE_TOKENS: HeaderName = HeaderName::from_static("x-compute-tokens");
+const TOTAL_TIME: HeaderName = HeaderName::from_static("x-total-time");
+const TOKENIZATION_TIME: HeaderName = HeaderName::from_static("x-tokenization-time");
+const QUEUE_TIME: HeaderName = HeaderName::from_static("x-queue-time");
+const INFERENCE_TIME: HeaderName = HeaderName::from_static("x-inference-time");
+
+/// Every header of our own or of text-embeddings-inference: what a page of another origin may read.
+pub(super) const EXPOSED: [HeaderName; 11] = [
+    REQUEST_ID,
+    COMPUTE_TYPE,
+    COMPUTE_TIME,
+    COMPUTE_CHARACTERS,
+    COMPUTE_TOKENS,
+    TOTAL_TIME,
+    TOKENIZATION_TIME,
+    QUEUE_TIME,
+    INFERENCE_TIME,
+    TRUNCATED,
+    SCORED_BY,
+];
+
+/// The numbers among the headers, each with what it says.
+pub(super) const NUMBERS: [(HeaderName, &str); 7] = [
+    (COMPUTE_TIME, "Milliseconds in the tokenizer and the model."),
+    (COMPUTE_CHARACTERS, "Characters of the texts."),
+    (COMPUTE_TOKENS, "Tokens of the texts as far as the model reads them."),
+    (TOTAL_TIME, "Milliseconds from the arrival of the request to its answer."),
+    (TOKENIZATION_TIME, "Milliseconds in the tokenizer."),
+    (QUEUE_TIME, "Milliseconds until the model was free."),
+    (INFERENCE_TIME, "Milliseconds in the model."),
+];
+
+/// The most indices that are written out; the others are counted, for proxies bound a header's length.
+const MAX_INDICES: usize = 100;
+
+/// Returns the headers of an answer that took this, and this long in all.
+pub(super) fn of(usage: &Usage, total: Duration) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(COMPUTE_TYPE, HeaderValue::from_static("cpu"));
+    let compute = usage.tokenise_time + usage.infer_time;
+    let numbers = [
+        (COMPUTE_TIME, compute.as_millis()),
+        (COMPUTE_CHARACTERS, usage.characters as u128),
+        (COMPUTE_TOKENS, usage.prompt_tokens as u128),
+        (TOTAL_TIME, total.as_millis()),
+        (TOKENIZATION_TIME, usage.tokenise_time.as_millis()),
+        (QUEUE_TIME, usage.queue_time.as_millis()),
+        (INFERENCE_TIME, usage.infer_time.as_millis()),
+    ];
+    let insert = |headers: &mut HeaderMap, name, value: &str| {
+        // Digits, commas and a sign are a header's value.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    for (name, number) in numbers {
+        insert(&mut headers, name, &number.to_string());
+    }
+    if !usage.cut.is_empty() {
+        insert(&mut headers, TRUNCATED, &indices(&usage.cut));
+    }
+    if let Some(scorer) = usage.scored_by {
+        headers.insert(SCORED_BY, HeaderValue::from_static(scorer.name()));
+    }
+    headers
+}
+
+/// Returns indices separated by commas, and how many more there are.
+fn indices(indices: &[usize]) -> String {
+    let (written, counted) = indices.split_at(indices.len().min(MAX_INDICES));
+    let mut parts: Vec<String> = written.iter().map(ToString::to_string).collect();
+    if !counted.is_empty() {
+        parts.push(format!("+{}", counted.len()));
+    }
+    parts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_beyond_the_first_hundred_are_counted() {
+        assert_eq!(indices(&[0, 3]), "0,3");
+        let many: Vec<usize> = (0..112).collect();
+        let written = indices(&many);
+        assert!(written.starts_with("0,1,2,") && written.ends_with(",98,99,+12"), "{written}");
+        assert!(!indices(&many[..100]).contains('+'));
+    }
+}
