@@ -9,7 +9,8 @@ use semblance::telemetry::chain;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut out = BufWriter::new(io::stdout().lock());
+    // Not locked: a server logs to it from other threads.
+    let mut out = BufWriter::new(io::stdout());
     match cli::run(arguments, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
