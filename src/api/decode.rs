@@ -1,6 +1,6 @@
 //! JSON values to checked fields.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{Cut, Field, Kind, Limits, RequestError, Texts};
 use crate::text::Side;
@@ -138,7 +138,7 @@ impl Fields {
         let field = self.field(name);
         match self.optional(name) {
             None => Ok(None),
-            Some(Value::Number(number)) => match number.as_u64() {
+            Some(Value::Number(number)) => match whole(&number) {
                 Some(count) if count >= 1 => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
                 _ => {
                     let (minimum, maximum, found) = (1, None, number.to_string());
@@ -187,6 +187,14 @@ impl Fields {
             false => Cut::Refuse,
         })
     }
+}
+
+/// Returns a number that is whole, however it is written, and not negative; one beyond u64 is as good
+/// as its largest.
+fn whole(number: &Number) -> Option<u64> {
+    let of_fraction =
+        |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
+    number.as_u64().or_else(|| number.as_f64().and_then(of_fraction))
 }
 
 /// Returns the items of a list as texts within the limits.

@@ -129,7 +129,7 @@ impl Operation {
             return Ok(Self::Similarity(request, SimilarityForm::Event));
         };
         Ok(match name.as_str() {
-            "similarity" if fields.holds("inputs", |_| true) => {
+            "similarity" if fields.holds("inputs", |value| !value.is_null()) => {
                 Self::Similarity(tei::similarity(fields, limits)?, SimilarityForm::Tei)
             }
             "similarity" => {
@@ -154,7 +154,7 @@ impl Operation {
             Self::event(fields, limits)
         } else if fields.holds("inputs", Value::is_object) {
             Ok(Self::Similarity(tei::similarity(fields, limits)?, SimilarityForm::Tei))
-        } else if fields.holds("inputs", |_| true) {
+        } else if fields.holds("inputs", |value| !value.is_null()) {
             Ok(Self::Embed(tei::embed(fields, limits)?, EmbedForm::Tei))
         } else {
             Self::event(fields, limits)

@@ -257,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn a_count_is_whole_however_it_is_written() {
+        let counts = [("2", 2), ("2.0", 2), ("1e3", 1000), ("1e300", usize::MAX)];
+        for (written, count) in counts {
+            let event =
+                format!(r#"{{"query_from_app": "a", "actual_queries": [], "top_k": {written}}}"#);
+            let request = decode(serde_json::from_str(&event).unwrap()).unwrap();
+            assert_eq!(request.top_k(), count, "{written}");
+        }
+    }
+
+    #[test]
     fn a_text_of_exactly_the_limit_is_taken() {
         let event = json!({"query_from_app": "12345678", "actual_queries": ["a", "b", "c"]});
         assert!(decode(event).is_ok());

@@ -1,10 +1,8 @@
 //! What goes wrong over HTTP: a status, a stable code and a body in the dialect of the route.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,12 +59,6 @@ pub enum HttpError {
         limit_bytes: usize,
         /// Whether they are counted after it was decompressed.
         is_decoded: bool,
-    },
-    /// The request did not arrive in time.
-    #[error("the request did not arrive whole within {limit_seconds} seconds")]
-    SlowRequest {
-        /// How long it may take.
-        limit_seconds: u64,
     },
     /// The answer has too many bytes for the way back.
     #[error(
@@ -126,7 +118,7 @@ pub struct OpenAiErrorObject {
 
 impl HttpError {
     /// Every code that is neither a request's nor a service's.
-    pub const CODES: [&'static str; 12] = [
+    pub const CODES: [&'static str; 11] = [
         "internal.panic",
         "http.overloaded",
         "http.timed_out",
@@ -137,7 +129,6 @@ impl HttpError {
         "http.invalid_encoding",
         "http.incomplete_body",
         "http.body_too_large",
-        "http.slow_request",
         "response.too_large",
     ];
 
@@ -153,7 +144,6 @@ impl HttpError {
             Self::InvalidEncoding { .. } => "http.invalid_encoding",
             Self::IncompleteBody => "http.incomplete_body",
             Self::BodyTooLarge { .. } => "http.body_too_large",
-            Self::SlowRequest { .. } => "http.slow_request",
             Self::ReplyTooLarge { .. } => "response.too_large",
         }
     }
@@ -174,15 +164,8 @@ impl HttpError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidEncoding { .. } | Self::IncompleteBody => StatusCode::BAD_REQUEST,
-            Self::SlowRequest { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } | Self::ReplyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         }
-    }
-
-    /// Returns the error of a request that has not arrived after so long.
-    #[must_use]
-    pub fn from_slow_request(limit: Duration) -> Self {
-        Self::SlowRequest { limit_seconds: limit.as_secs() }
     }
 
     /// Returns the response of this error, with a [`Failure`] among its extensions.
@@ -221,13 +204,6 @@ impl HttpError {
             }
             _ => None,
         }
-    }
-}
-
-/// As text-embeddings-inference, for where the path is not known.
-impl IntoResponse for HttpError {
-    fn into_response(self) -> Response {
-        self.response(Dialect::default())
     }
 }
 

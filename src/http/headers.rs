@@ -9,15 +9,15 @@ use crate::service::Usage;
 /// The id of a request: the caller's, or one that was made.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Indices of the texts that were cut.
-const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
+pub(super) const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
 /// What scored the texts of a rerank.
-const SCORED_BY: HeaderName = HeaderName::from_static("x-semblance-scored-by");
+pub(super) const SCORED_BY: HeaderName = HeaderName::from_static("x-semblance-scored-by");
 
 /// The headers of text-embeddings-inference.
 ///
 /// Source: its `router/src/lib.rs`, `impl From<ResponseMetadata> for HeaderMap`; times are whole
 /// milliseconds.
-const COMPUTE_TYPE: HeaderName = HeaderName::from_static("x-compute-type");
+pub(super) const COMPUTE_TYPE: HeaderName = HeaderName::from_static("x-compute-type");
 const COMPUTE_TIME: HeaderName = HeaderName::from_static("x-compute-time");
 const COMPUTE_CHARACTERS: HeaderName = HeaderName::from_static("x-compute-characters");
 const COMPUTE_TOKENS: HeaderName = HeaderName::from_static("x-compute-tokens");
