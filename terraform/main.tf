@@ -5,6 +5,13 @@ provider "aws" {
 }
 
 locals {
+  bundles = merge(
+    { bi_encoder = var.artifacts.bundle },
+    var.artifacts.cross_encoder == null ? {} : { cross_encoder = var.artifacts.cross_encoder },
+  )
+
+  cors_origins = try(var.alias.function_url.cors_origins, [])
+
   brings_file_system = var.file_system_config.efs_access_point_arn != null
 
   # The file system and its network are brought together or created together.
@@ -52,18 +59,18 @@ data "aws_efs_access_point" "brought" {
 }
 
 ################################################################################
-# Model: from the bundle to the file system
+# Models: from the bundles to the file system
 ################################################################################
 
 module "model" {
   source = "./modules/model"
 
   name          = "${var.function_name}-model-sync"
-  bundle        = var.artifacts.bundle
+  bundles       = local.bundles
   log_retention = var.log_retention
 
   # An account too small to reserve from is too small for both.
-  concurrency = var.concurrency == -1 ? -1 : 2
+  concurrency = var.concurrency == -1 ? -1 : 2 * length(local.bundles)
 
   package = {
     filename     = var.artifacts.model_sync
@@ -106,7 +113,12 @@ module "lambda" {
 
   # A new model is a new version of the function, published once the model is
   # on the file system.
-  environment = merge(var.environment, { SEMBLANCE_BUNDLE = module.model.bundle_path })
+  environment = merge(
+    var.environment,
+    { SEMBLANCE_BUNDLE = module.model.bundle_paths.bi_encoder },
+    { for key, path in module.model.bundle_paths : "SEMBLANCE_CROSS_ENCODER_BUNDLE" => path if key == "cross_encoder" },
+    length(local.cors_origins) == 0 ? {} : { SEMBLANCE_CORS_ORIGINS = join(",", local.cors_origins) },
+  )
 
   vpc_config = {
     subnet_ids         = local.subnet_ids

@@ -43,22 +43,31 @@ output "dead_letter_queue_url" {
 }
 
 ################################################################################
-# Model
+# Models
 ################################################################################
 
 output "model_name" {
   description = "Name of the model in service."
-  value       = module.model.model_name
+  value       = module.model.model_names.bi_encoder
 }
 
 output "model_digest" {
   description = "Version of the model in service: sha256 of its bundle.json."
-  value       = module.model.digest
+  value       = module.model.digests.bi_encoder
 }
 
 output "model_sync_result" {
   description = "What the last copy to the file system answered."
-  value       = module.model.sync_result
+  value       = module.model.sync_results.bi_encoder
+}
+
+output "cross_encoder" {
+  description = "The cross-encoder in service: its name (model_name), version (digest) and what its last copy answered (sync_result); null without artifacts.cross_encoder."
+  value = var.artifacts.cross_encoder == null ? null : {
+    model_name  = module.model.model_names.cross_encoder
+    digest      = module.model.digests.cross_encoder
+    sync_result = module.model.sync_results.cross_encoder
+  }
 }
 
 output "model_sync_function_name" {

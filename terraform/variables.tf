@@ -63,7 +63,7 @@ variable "lambda_timeout" {
 }
 
 variable "environment" {
-  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. SEMBLANCE_BUNDLE is set by the deployment. Not for secrets: they are stored in the state as they are."
+  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE are set by the deployment, SEMBLANCE_CORS_ORIGINS by alias.function_url.cors_origins. Not for secrets: they are stored in the state as they are."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -74,8 +74,13 @@ variable "environment" {
   }
 
   validation {
-    condition     = !contains(keys(var.environment), "SEMBLANCE_BUNDLE")
-    error_message = "environment must not hold SEMBLANCE_BUNDLE: the deployment sets it to the folder that was copied."
+    condition     = length(setintersection(keys(var.environment), ["SEMBLANCE_BUNDLE", "SEMBLANCE_CROSS_ENCODER_BUNDLE"])) == 0
+    error_message = "environment must not hold SEMBLANCE_BUNDLE or SEMBLANCE_CROSS_ENCODER_BUNDLE: the deployment sets them to the folders that were copied."
+  }
+
+  validation {
+    condition     = !contains(keys(var.environment), "SEMBLANCE_CORS_ORIGINS") || length(try(var.alias.function_url.cors_origins, [])) == 0
+    error_message = "environment must not hold SEMBLANCE_CORS_ORIGINS beside alias.function_url.cors_origins, which sets it."
   }
 }
 
@@ -84,12 +89,13 @@ variable "environment" {
 ################################################################################
 
 variable "artifacts" {
-  description = "What is deployed, as paths (relative ones from this folder): the zips of both functions (similarity, model_sync), the model's folder (bundle), and the architecture that the zips were built for (x86_64 or arm64)."
+  description = "What is deployed, as paths (relative ones from this folder): the zips of both functions (similarity, model_sync), the model's folder (bundle), the folder of a cross-encoder that reranks and scores pairs beside it (cross_encoder, none by default), and the architecture that the zips were built for (x86_64 or arm64)."
   type = object({
-    similarity   = optional(string, "../target/lambda/similarity/bootstrap.zip")
-    model_sync   = optional(string, "../target/lambda/model-sync/bootstrap.zip")
-    bundle       = optional(string, "../build/model/default")
-    architecture = optional(string, "x86_64")
+    similarity    = optional(string, "../target/lambda/similarity/bootstrap.zip")
+    model_sync    = optional(string, "../target/lambda/model-sync/bootstrap.zip")
+    bundle        = optional(string, "../build/model/default")
+    cross_encoder = optional(string)
+    architecture  = optional(string, "x86_64")
   })
   default  = {}
   nullable = false
@@ -97,6 +103,16 @@ variable "artifacts" {
   validation {
     condition     = contains(["x86_64", "arm64"], var.artifacts.architecture)
     error_message = "artifacts.architecture must be x86_64 or arm64."
+  }
+
+  validation {
+    condition     = try(jsondecode(file("${var.artifacts.bundle}/bundle.json")).task, "embedding") == "embedding"
+    error_message = "artifacts.bundle must be a model that embeds; ${var.artifacts.bundle} is of another task. A cross-encoder belongs into artifacts.cross_encoder."
+  }
+
+  validation {
+    condition     = var.artifacts.cross_encoder == null || try(jsondecode(file("${var.artifacts.cross_encoder}/bundle.json")).task == "cross-encoder", false)
+    error_message = "artifacts.cross_encoder must be a folder whose bundle.json is of the task cross-encoder, or null for none."
   }
 }
 
@@ -190,7 +206,7 @@ variable "publish" {
 }
 
 variable "alias" {
-  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts)."
+  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts, and cors_origins, the origins whose pages a browser lets call it, such as https://example.com, or * alone)."
   type = object({
     name                 = optional(string, "live")
     event_age_in_seconds = optional(number, 100)
@@ -202,10 +218,16 @@ variable "alias" {
     }))
     function_url = optional(object({
       allowed_principal_arns = optional(list(string), [])
+      cors_origins           = optional(list(string), [])
     }))
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = try(var.alias.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.alias.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
+    error_message = "alias.function_url.cors_origins must hold origins as browsers send them, scheme, lower-case host and port without a path, such as https://example.com or http://localhost:8000; or * alone."
+  }
 }
 
 ################################################################################

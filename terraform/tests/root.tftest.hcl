@@ -41,8 +41,69 @@ run "every_default_works_together" {
   }
 
   assert {
+    condition     = output.cross_encoder == null && toset(keys(module.model.bundle_paths)) == toset(["bi_encoder"])
+    error_message = "a second model is asked for, not given"
+  }
+
+  assert {
     condition     = length(output.subnet_ids) == 2 && length(module.network) == 1 && length(module.efs) == 1
     error_message = "network and file system are created"
+  }
+}
+
+run "cross_encoder_is_carried_beside_the_first_model" {
+  variables {
+    artifacts = {
+      similarity    = "tests/fixtures/bootstrap.zip"
+      model_sync    = "tests/fixtures/bootstrap.zip"
+      bundle        = "tests/fixtures/bundle"
+      cross_encoder = "tests/fixtures/cross-encoder"
+    }
+  }
+
+  assert {
+    condition = output.cross_encoder == {
+      model_name  = "tiny-cross-encoder"
+      digest      = filesha256("tests/fixtures/cross-encoder/bundle.json")
+      sync_result = { copied = true }
+    }
+    error_message = "the output is the cross-encoder's"
+  }
+
+  assert {
+    condition     = output.model_name == "tiny" && output.model_digest == filesha256("tests/fixtures/bundle/bundle.json")
+    error_message = "the first model stays the first"
+  }
+
+  assert {
+    condition = module.lambda.environment == tomap({
+      SEMBLANCE_BUNDLE               = "/mnt/models/tiny/${output.model_digest}"
+      SEMBLANCE_CROSS_ENCODER_BUNDLE = "/mnt/models/tiny-cross-encoder/${output.cross_encoder.digest}"
+    })
+    error_message = "the function is told both folders"
+  }
+}
+
+run "origins_reach_the_function" {
+  variables {
+    alias = { function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] } }
+  }
+
+  assert {
+    condition     = module.lambda.environment.SEMBLANCE_CORS_ORIGINS == "https://example.com,http://localhost:8000"
+    error_message = "the function is told the same origins as its URL"
+  }
+}
+
+run "origins_of_another_door_are_the_environments" {
+  variables {
+    environment = { SEMBLANCE_CORS_ORIGINS = "*" }
+    alias       = { function_url = {} }
+  }
+
+  assert {
+    condition     = module.lambda.environment.SEMBLANCE_CORS_ORIGINS == "*"
+    error_message = "without cors_origins the environment may hold them"
   }
 }
 
@@ -88,7 +149,7 @@ run "file_system_by_access_point_creates_no_network" {
   }
 
   assert {
-    condition     = module.model.bundle_path == "/mnt/knn/tiny/${output.model_digest}"
+    condition     = module.model.bundle_paths.bi_encoder == "/mnt/knn/tiny/${output.model_digest}"
     error_message = "both functions see the model below the mount path"
   }
 }
@@ -137,6 +198,52 @@ run "reject_another_bundle_in_the_environment" {
   command = plan
   variables { environment = { SEMBLANCE_BUNDLE = "/mnt/models/other" } }
   expect_failures = [var.environment]
+}
+
+run "reject_another_cross_encoder_in_the_environment" {
+  command = plan
+  variables { environment = { SEMBLANCE_CROSS_ENCODER_BUNDLE = "/mnt/models/other" } }
+  expect_failures = [var.environment]
+}
+
+run "reject_origins_given_twice" {
+  command = plan
+  variables {
+    environment = { SEMBLANCE_CORS_ORIGINS = "*" }
+    alias       = { function_url = { cors_origins = ["https://example.com"] } }
+  }
+  expect_failures = [var.environment]
+}
+
+run "reject_origin_with_a_path" {
+  command = plan
+  variables { alias = { function_url = { cors_origins = ["https://example.com/"] } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_cross_encoder_that_embeds" {
+  command = plan
+  variables {
+    artifacts = {
+      similarity    = "tests/fixtures/bootstrap.zip"
+      model_sync    = "tests/fixtures/bootstrap.zip"
+      bundle        = "tests/fixtures/bundle"
+      cross_encoder = "tests/fixtures/bundle"
+    }
+  }
+  expect_failures = [var.artifacts]
+}
+
+run "reject_cross_encoder_in_the_first_models_place" {
+  command = plan
+  variables {
+    artifacts = {
+      similarity = "tests/fixtures/bootstrap.zip"
+      model_sync = "tests/fixtures/bootstrap.zip"
+      bundle     = "tests/fixtures/cross-encoder"
+    }
+  }
+  expect_failures = [var.artifacts]
 }
 
 run "reject_unknown_architecture" {

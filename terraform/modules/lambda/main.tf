@@ -16,6 +16,16 @@ locals {
     "ec2:UnassignPrivateIpAddresses",
   ]
 
+  # What a signed request of JSON carries, and what an answer says beside its body.
+  cors_request_headers = [
+    "authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-request-id",
+  ]
+  cors_response_headers = [
+    "retry-after", "x-compute-characters", "x-compute-time", "x-compute-tokens", "x-compute-type",
+    "x-inference-time", "x-queue-time", "x-request-id", "x-semblance-scored-by", "x-semblance-truncated",
+    "x-tokenization-time", "x-total-time",
+  ]
+
   # A URL that IAM guards asks for both actions.
   url_permissions = merge([
     for arn in try(var.alias.function_url.allowed_principal_arns, []) : {
@@ -265,6 +275,20 @@ resource "aws_lambda_function_url" "this" {
   function_name      = aws_lambda_function.this.function_name
   qualifier          = aws_lambda_alias.this.name
   authorization_type = "AWS_IAM"
+
+  # A browser asks first and cannot sign that question, so Lambda has to answer it: the function
+  # would never see it.
+  dynamic "cors" {
+    for_each = length(var.alias.function_url.cors_origins) > 0 ? [var.alias.function_url.cors_origins] : []
+
+    content {
+      allow_origins  = cors.value
+      allow_methods  = ["GET", "POST"]
+      allow_headers  = local.cors_request_headers
+      expose_headers = local.cors_response_headers
+      max_age        = 3600
+    }
+  }
 }
 
 resource "aws_lambda_permission" "url" {

@@ -17,6 +17,11 @@ output "version" {
   value       = aws_lambda_function.this.version
 }
 
+output "environment" {
+  description = "Environment variables of the function, name => value."
+  value       = try(aws_lambda_function.this.environment[0].variables, {})
+}
+
 output "invoke_arn" {
   description = "ARN of the alias in the form that API Gateway integrations take."
   value       = aws_lambda_alias.this.invoke_arn

@@ -192,7 +192,7 @@ variable "publish" {
 }
 
 variable "alias" {
-  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts)."
+  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts, and cors_origins, the origins whose pages a browser lets call it, such as https://example.com, or * alone)."
   type = object({
     name                 = optional(string, "live")
     event_age_in_seconds = optional(number, 100)
@@ -204,6 +204,7 @@ variable "alias" {
     }))
     function_url = optional(object({
       allowed_principal_arns = optional(list(string), [])
+      cors_origins           = optional(list(string), [])
     }))
   })
   default  = {}
@@ -247,5 +248,10 @@ variable "alias" {
   validation {
     condition     = alltrue([for arn in try(var.alias.function_url.allowed_principal_arns, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/", arn)) || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:root$", arn))])
     error_message = "alias.function_url.allowed_principal_arns must hold ARNs of IAM roles, users or account roots."
+  }
+
+  validation {
+    condition     = try(var.alias.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.alias.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
+    error_message = "alias.function_url.cors_origins must hold origins as browsers send them, scheme, lower-case host and port without a path, such as https://example.com or http://localhost:8000; or * alone."
   }
 }

@@ -1,17 +1,17 @@
 locals {
-  manifest = jsondecode(file("${var.bundle}/bundle.json"))
-  digest   = filesha256("${var.bundle}/bundle.json")
+  manifests = { for key, folder in var.bundles : key => jsondecode(file("${folder}/bundle.json")) }
+  digests   = { for key, folder in var.bundles : key => filesha256("${folder}/bundle.json") }
 
   # The version is part of the key: a changed bundle is other objects, and no
   # object is ever overwritten.
-  folder = "${var.prefix}/${local.manifest.model_name}/${local.digest}"
+  folders = { for key, manifest in local.manifests : key => "${manifest.model_name}/${local.digests[key]}" }
 
-  objects = merge(
-    { for role, file in local.manifest.files : role => { path = file.path, sha256 = file.sha256 } },
-    { manifest = { path = "bundle.json", sha256 = local.digest } },
-  )
-
-  bundle_path = "${var.file_system_config.local_mount_path}/${local.manifest.model_name}/${local.digest}"
+  objects = merge([
+    for key, manifest in local.manifests : merge(
+      { for role, file in manifest.files : "${key}/${role}" => { bundle = key, path = file.path, sha256 = file.sha256 } },
+      { "${key}/manifest" = { bundle = key, path = "bundle.json", sha256 = local.digests[key] } },
+    )
+  ]...)
 
   # S3 takes lower case only, and 37 characters before what it appends.
   bucket_prefix = "${trim(substr(replace(lower(var.name), "_", "-"), 0, 36), "-")}-"
@@ -112,8 +112,8 @@ resource "aws_s3_object" "this" {
   for_each = local.objects
 
   bucket             = aws_s3_bucket.this.id
-  key                = "${local.folder}/${each.value.path}"
-  source             = "${var.bundle}/${each.value.path}"
+  key                = "${var.prefix}/${local.folders[each.value.bundle]}/${each.value.path}"
+  source             = "${var.bundles[each.value.bundle]}/${each.value.path}"
   source_hash        = each.value.sha256
   checksum_algorithm = "SHA256"
 
@@ -130,23 +130,23 @@ resource "aws_s3_object" "this" {
     create_before_destroy = true
 
     precondition {
-      condition     = try(local.manifest.schema_version, null) == 2
-      error_message = "${var.bundle}/bundle.json must have schema_version 2."
+      condition     = try(local.manifests[each.value.bundle].schema_version, null) == 2
+      error_message = "${var.bundles[each.value.bundle]}/bundle.json must have schema_version 2."
     }
 
     precondition {
-      condition     = can(regex("^[a-z0-9][a-z0-9._-]{0,63}$", local.manifest.model_name))
-      error_message = "model_name in ${var.bundle}/bundle.json must be 1 to 64 lower-case letters, digits, dots, hyphens and underscores."
+      condition     = can(regex("^[a-z0-9][a-z0-9._-]{0,63}$", local.manifests[each.value.bundle].model_name))
+      error_message = "model_name in ${var.bundles[each.value.bundle]}/bundle.json must be 1 to 64 lower-case letters, digits, dots, hyphens and underscores."
     }
 
     precondition {
       condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", each.value.path))
-      error_message = "${var.bundle}/bundle.json names the file ${each.value.path}; it must name files of its own folder."
+      error_message = "${var.bundles[each.value.bundle]}/bundle.json names the file ${each.value.path}; it must name files of its own folder."
     }
 
     precondition {
-      condition     = filesha256("${var.bundle}/${each.value.path}") == each.value.sha256
-      error_message = "${var.bundle}/${each.value.path} is not the file that bundle.json lists: its sha256 differs. `make model` builds the bundle again."
+      condition     = filesha256("${var.bundles[each.value.bundle]}/${each.value.path}") == each.value.sha256
+      error_message = "${var.bundles[each.value.bundle]}/${each.value.path} is not the file that bundle.json lists: its sha256 differs. `make model` builds the bundle again."
     }
   }
 }
@@ -159,7 +159,7 @@ module "sync" {
   source = "../lambda"
 
   function_name  = var.name
-  description    = "Copies a model bundle from S3 to the file system"
+  description    = "Copies model bundles from S3 to the file system"
   package        = var.package
   memory_size    = var.memory_size
   concurrency    = var.concurrency
@@ -204,18 +204,20 @@ module "sync" {
 }
 
 resource "aws_lambda_invocation" "this" {
+  for_each = local.manifests
+
   # Of the function itself the provider waits until Lambda has made it ready, of a
   # version that was just published it does not.
   function_name = module.sync.name
 
   input = jsonencode({
-    model_name = local.manifest.model_name
-    digest     = local.digest
+    model_name = each.value.model_name
+    digest     = local.digests[each.key]
   })
 
   # Another file system or another root holds no models yet.
   triggers = {
-    digest       = local.digest
+    digest       = local.digests[each.key]
     access_point = var.file_system_config.efs_access_point_arn
     mount_path   = var.file_system_config.local_mount_path
   }

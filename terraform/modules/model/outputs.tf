@@ -1,26 +1,26 @@
 ################################################################################
-# Bundle
+# Bundles
 ################################################################################
 
-output "digest" {
-  description = "Version of the model: sha256 of bundle.json, 64 hexadecimal digits."
-  value       = local.digest
+output "digests" {
+  description = "Version of each model, bundle => sha256 of bundle.json, 64 hexadecimal digits."
+  value       = local.digests
 }
 
-output "model_name" {
-  description = "Name of the model, from bundle.json."
-  value       = local.manifest.model_name
+output "model_names" {
+  description = "Name of each model, bundle => name in bundle.json."
+  value       = { for key, manifest in local.manifests : key => manifest.model_name }
 }
 
-output "bundle_path" {
-  description = "Folder of the bundle as both functions see it. Waits until the copy is complete."
-  value       = local.bundle_path
+output "bundle_paths" {
+  description = "Folder of each bundle as both functions see it, bundle => path. Waits until every copy is complete."
+  value       = { for key, folder in local.folders : key => "${var.file_system_config.local_mount_path}/${folder}" }
   depends_on  = [aws_lambda_invocation.this]
 }
 
-output "sync_result" {
-  description = "What the model-sync function answered: path, copied, files, bytes, resumed_bytes, duration_ms, megabytes_per_second, pruned."
-  value       = jsondecode(aws_lambda_invocation.this.result)
+output "sync_results" {
+  description = "What the model-sync function answered, bundle => path, copied, files, bytes, resumed_bytes, duration_ms, megabytes_per_second, pruned."
+  value       = { for key, invocation in aws_lambda_invocation.this : key => jsondecode(invocation.result) }
 }
 
 ################################################################################
@@ -38,8 +38,8 @@ output "bucket_arn" {
 }
 
 output "object_keys" {
-  description = "Keys of the bundle's objects, role => key."
-  value       = { for role, object in aws_s3_object.this : role => object.key }
+  description = "Keys of the bundles' objects, bundle/role => key."
+  value       = { for name, object in aws_s3_object.this : name => object.key }
 }
 
 ################################################################################

@@ -1,15 +1,15 @@
 ################################################################################
-# Bundle
+# Bundles
 ################################################################################
 
-variable "bundle" {
-  description = "Folder of the model bundle: bundle.json and the files it lists. `make model` builds one."
-  type        = string
+variable "bundles" {
+  description = "Folders of the model bundles, any name => folder with bundle.json and the files it lists. `make model` builds one."
+  type        = map(string)
   nullable    = false
 
   validation {
-    condition     = fileexists("${var.bundle}/bundle.json")
-    error_message = "bundle must be a folder that holds bundle.json; ${var.bundle} is none. `make model` builds one."
+    condition     = length(var.bundles) >= 1 && alltrue([for folder in values(var.bundles) : fileexists("${folder}/bundle.json")])
+    error_message = "Each bundle must be a folder that holds bundle.json, and there must be one; ${join(", ", [for folder in values(var.bundles) : folder if !fileexists("${folder}/bundle.json")])} is none. `make model` builds one."
   }
 }
 
@@ -73,7 +73,7 @@ variable "memory_size" {
 }
 
 variable "concurrency" {
-  description = "Reserved concurrent executions of the model-sync function: 1 to 1000, or -1 to reserve none. Two let a second apply run beside one that hangs; copies are safe side by side."
+  description = "Reserved concurrent executions of the model-sync function: 1 to 1000, or -1 to reserve none. Two for each bundle let a second apply run beside one that hangs; copies are safe side by side."
   type        = number
   default     = 2
   nullable    = false

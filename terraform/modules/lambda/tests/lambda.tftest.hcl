@@ -187,6 +187,43 @@ run "url_is_signed_and_lets_named_principals_in" {
   }
 }
 
+run "url_lets_no_page_in_by_itself" {
+  variables { alias = { function_url = {} } }
+
+  assert {
+    condition     = length(aws_lambda_function_url.this[0].cors) == 0
+    error_message = "browsers are let in only where origins are given"
+  }
+}
+
+run "url_answers_the_browsers_of_named_origins" {
+  variables { alias = { function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] } } }
+
+  assert {
+    condition     = aws_lambda_function_url.this[0].cors[0].allow_origins == toset(["https://example.com", "http://localhost:8000"]) && aws_lambda_function_url.this[0].cors[0].allow_methods == toset(["GET", "POST"])
+    error_message = "pages of these origins may ask and read"
+  }
+
+  assert {
+    condition     = contains(aws_lambda_function_url.this[0].cors[0].allow_headers, "authorization") && contains(aws_lambda_function_url.this[0].cors[0].allow_headers, "x-amz-date")
+    error_message = "a page may send what a signed request carries"
+  }
+
+  assert {
+    condition     = contains(aws_lambda_function_url.this[0].cors[0].expose_headers, "x-semblance-truncated") && aws_lambda_function_url.this[0].cors[0].allow_credentials != true
+    error_message = "a page may read what an answer says beside its body, and sends no cookies"
+  }
+}
+
+run "url_may_be_open_to_every_origin" {
+  variables { alias = { function_url = { cors_origins = ["*"] } } }
+
+  assert {
+    condition     = aws_lambda_function_url.this[0].cors[0].allow_origins == toset(["*"])
+    error_message = "a star alone is every origin"
+  }
+}
+
 run "unpublished_function_stays_on_latest" {
   variables { publish = false }
 
@@ -365,5 +402,17 @@ run "reject_provisioned_without_versions" {
 run "reject_everyone_at_the_url" {
   command = plan
   variables { alias = { function_url = { allowed_principal_arns = ["*"] } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_origin_without_a_scheme" {
+  command = plan
+  variables { alias = { function_url = { cors_origins = ["example.com"] } } }
+  expect_failures = [var.alias]
+}
+
+run "reject_star_among_origins" {
+  command = plan
+  variables { alias = { function_url = { cors_origins = ["https://example.com", "*"] } } }
   expect_failures = [var.alias]
 }

@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   name    = "semblance-model-sync"
-  bundle  = "../../tests/fixtures/bundle"
+  bundles = { bi_encoder = "../../tests/fixtures/bundle" }
   package = { filename = "../../tests/fixtures/bootstrap.zip" }
   vpc_config = {
     subnet_ids         = ["subnet-0a", "subnet-0b"]
@@ -23,18 +23,18 @@ variables {
 
 run "objects_are_keyed_by_the_digest_of_the_manifest" {
   assert {
-    condition     = output.digest == filesha256("../../tests/fixtures/bundle/bundle.json") && output.model_name == "tiny"
+    condition     = output.digests == { bi_encoder = filesha256("../../tests/fixtures/bundle/bundle.json") } && output.model_names == { bi_encoder = "tiny" }
     error_message = "the version is the sha256 of bundle.json"
   }
 
   assert {
     condition = output.object_keys == {
-      graph      = "models/tiny/${output.digest}/model.onnx"
-      weights    = "models/tiny/${output.digest}/model.weights"
-      words      = "models/tiny/${output.digest}/model.words"
-      tokenizer  = "models/tiny/${output.digest}/tokenizer.json"
-      vocabulary = "models/tiny/${output.digest}/vocabulary.txt"
-      manifest   = "models/tiny/${output.digest}/bundle.json"
+      "bi_encoder/graph"      = "models/tiny/${output.digests.bi_encoder}/model.onnx"
+      "bi_encoder/weights"    = "models/tiny/${output.digests.bi_encoder}/model.weights"
+      "bi_encoder/words"      = "models/tiny/${output.digests.bi_encoder}/model.words"
+      "bi_encoder/tokenizer"  = "models/tiny/${output.digests.bi_encoder}/tokenizer.json"
+      "bi_encoder/vocabulary" = "models/tiny/${output.digests.bi_encoder}/vocabulary.txt"
+      "bi_encoder/manifest"   = "models/tiny/${output.digests.bi_encoder}/bundle.json"
     }
     error_message = "the manifest and every file that it lists are uploaded below model and digest"
   }
@@ -47,13 +47,37 @@ run "objects_are_keyed_by_the_digest_of_the_manifest" {
 
 run "sync_is_invoked_for_every_digest" {
   assert {
-    condition     = jsondecode(aws_lambda_invocation.this.input) == { model_name = "tiny", digest = output.digest } && aws_lambda_invocation.this.triggers.digest == output.digest
+    condition     = jsondecode(aws_lambda_invocation.this["bi_encoder"].input) == { model_name = "tiny", digest = output.digests.bi_encoder } && aws_lambda_invocation.this["bi_encoder"].triggers.digest == output.digests.bi_encoder
     error_message = "the event names model and digest, and the digest triggers it"
   }
 
   assert {
-    condition     = output.bundle_path == "/mnt/models/tiny/${output.digest}" && output.sync_result.copied
+    condition     = output.bundle_paths == { bi_encoder = "/mnt/models/tiny/${output.digests.bi_encoder}" } && output.sync_results.bi_encoder.copied
     error_message = "the path is what the function will see"
+  }
+}
+
+run "every_bundle_has_its_own_objects_copy_and_path" {
+  variables {
+    bundles = {
+      bi_encoder    = "../../tests/fixtures/bundle"
+      cross_encoder = "../../tests/fixtures/cross-encoder"
+    }
+  }
+
+  assert {
+    condition     = length(output.object_keys) == 12 && length(toset(values(output.object_keys))) == 12 && output.object_keys["cross_encoder/weights"] == "models/tiny-cross-encoder/${output.digests.cross_encoder}/model.weights"
+    error_message = "objects of two bundles lie beside each other"
+  }
+
+  assert {
+    condition     = { for key, invocation in aws_lambda_invocation.this : key => jsondecode(invocation.input).model_name } == { bi_encoder = "tiny", cross_encoder = "tiny-cross-encoder" }
+    error_message = "each is copied by an invocation of its own"
+  }
+
+  assert {
+    condition     = output.bundle_paths.cross_encoder == "/mnt/models/tiny-cross-encoder/${output.digests.cross_encoder}" && output.digests.cross_encoder == filesha256("../../tests/fixtures/cross-encoder/bundle.json")
+    error_message = "each has a folder of its own"
   }
 }
 
@@ -90,7 +114,7 @@ run "prefix_and_versions_reach_bucket_and_function" {
   }
 
   assert {
-    condition     = output.object_keys.manifest == "team/models/tiny/${output.digest}/bundle.json"
+    condition     = output.object_keys["bi_encoder/manifest"] == "team/models/tiny/${output.digests.bi_encoder}/bundle.json"
     error_message = "the prefix comes first"
   }
 }
@@ -101,26 +125,32 @@ run "prefix_and_versions_reach_bucket_and_function" {
 
 run "reject_folder_without_manifest" {
   command = plan
-  variables { bundle = "../../tests/fixtures" }
-  expect_failures = [var.bundle]
+  variables { bundles = { bi_encoder = "../../tests/fixtures" } }
+  expect_failures = [var.bundles]
+}
+
+run "reject_no_bundle_at_all" {
+  command = plan
+  variables { bundles = {} }
+  expect_failures = [var.bundles]
 }
 
 run "reject_file_that_differs_from_the_manifest" {
   command = plan
-  variables { bundle = "../../tests/fixtures/damaged" }
-  expect_failures = [aws_s3_object.this["weights"]]
+  variables { bundles = { bi_encoder = "../../tests/fixtures/damaged" } }
+  expect_failures = [aws_s3_object.this["bi_encoder/weights"]]
 }
 
 run "reject_manifest_of_another_schema" {
   command = plan
-  variables { bundle = "../../tests/fixtures/newer" }
+  variables { bundles = { bi_encoder = "../../tests/fixtures/newer" } }
   expect_failures = [aws_s3_object.this]
 }
 
 run "reject_file_outside_the_bundle" {
   command = plan
-  variables { bundle = "../../tests/fixtures/escaping" }
-  expect_failures = [aws_s3_object.this["graph"]]
+  variables { bundles = { bi_encoder = "../../tests/fixtures/escaping" } }
+  expect_failures = [aws_s3_object.this["bi_encoder/graph"]]
 }
 
 run "reject_name_that_begins_with_a_hyphen" {

@@ -1,0 +1,37 @@
+# A state from when there was one bundle keeps its objects and its copy: created anew under the same
+# keys, the objects would be deleted together with their former addresses.
+
+moved {
+  from = aws_lambda_invocation.this
+  to   = aws_lambda_invocation.this["bi_encoder"]
+}
+
+moved {
+  from = aws_s3_object.this["graph"]
+  to   = aws_s3_object.this["bi_encoder/graph"]
+}
+
+moved {
+  from = aws_s3_object.this["manifest"]
+  to   = aws_s3_object.this["bi_encoder/manifest"]
+}
+
+moved {
+  from = aws_s3_object.this["tokenizer"]
+  to   = aws_s3_object.this["bi_encoder/tokenizer"]
+}
+
+moved {
+  from = aws_s3_object.this["vocabulary"]
+  to   = aws_s3_object.this["bi_encoder/vocabulary"]
+}
+
+moved {
+  from = aws_s3_object.this["weights"]
+  to   = aws_s3_object.this["bi_encoder/weights"]
+}
+
+moved {
+  from = aws_s3_object.this["words"]
+  to   = aws_s3_object.this["bi_encoder/words"]
+}
