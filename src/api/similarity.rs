@@ -263,7 +263,7 @@ mod tests {
             let event =
                 format!(r#"{{"query_from_app": "a", "actual_queries": [], "top_k": {written}}}"#);
             let request = decode(serde_json::from_str(&event).unwrap()).unwrap();
-            assert_eq!(request.top_k(), count, "{written}");
+            assert_eq!(request.top_k, Some(count), "{written}");
         }
     }
 
