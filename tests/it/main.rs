@@ -19,6 +19,7 @@ mod package;
 mod readme;
 #[path = "../support/runtime_api.rs"]
 mod runtime_api;
+mod server;
 mod start;
 mod support;
 mod tokenizer;
