@@ -39,9 +39,11 @@ def deployment(cloud: CloudClient, terraform: Terraform) -> Deployment:
         "target/lambda/similarity/bootstrap.zip",
         "target/lambda/model-sync/bootstrap.zip",
         "build/model/default/bundle.json",
+        "build/model/cross/bundle.json",
     ):
         if not (REPOSITORY / built).is_file():
-            raise TerraformError(f"{built} is not there; `make model package` builds it")
+            makes = "make model package build/model/.cross"
+            raise TerraformError(f"{built} is not there; `{makes}` builds it")
     return Deployment(cloud, terraform)
 
 

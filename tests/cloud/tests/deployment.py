@@ -13,6 +13,8 @@ from tests.terraform import REPOSITORY, Run, Terraform
 EVENT = json.loads((REPOSITORY / "tests/events/london.json").read_text())
 GOLDEN = json.loads((REPOSITORY / "tests/data/golden/all-minilm-l6-v2.json").read_text())
 BUNDLE = REPOSITORY / "build/model/default"
+CROSS_ENCODER = REPOSITORY / "build/model/cross"
+CROSS_GOLDEN = json.loads((REPOSITORY / "tests/data/golden-cross/cross.json").read_text())
 
 # The graph runs other kernels than the golden file's torch did, in float32.
 TOLERANCE = 1e-5
@@ -71,6 +73,17 @@ class Deployment:
     def score(self, qualifier: str = "live") -> Invocation:
         """Invoke the similarity function with the seed's event."""
         return self.cloud.invoke("semblance", EVENT, qualifier)
+
+    def operate(self, operation: str, **fields: Any) -> Invocation:
+        """Invoke the similarity function with an event that names an operation."""
+        return self.cloud.invoke("semblance", {"operation": operation, **fields}, "live")
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables of the version in service."""
+        configuration = self.cloud.aws("lambda").get_function_configuration(
+            FunctionName="semblance", Qualifier="live"
+        )
+        return dict(configuration["Environment"]["Variables"])
 
     def sync(self, digest: str) -> Invocation:
         """Invoke the sync function as an apply does."""

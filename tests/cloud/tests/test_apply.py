@@ -19,6 +19,11 @@ from cloud.client import Invocation
 from tests.conftest import Report
 from tests.deployment import (
     BUNDLE,
+    CROSS_ENCODER,
+    CROSS_GOLDEN,
+    EVENT,
+    GOLDEN,
+    TOLERANCE,
     Deployment,
     another_bundle,
     contents,
@@ -30,6 +35,9 @@ pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("apply")]
 
 MODEL = "all-minilm-l6-v2"
 OLD = digest_of(BUNDLE)
+CROSS_MODEL = "seeded-cross-encoder-1"
+ORIGINS = ["https://example.com", "http://localhost:8000"]
+QUERY, CANDIDATES = EVENT["query_from_app"], EVENT["actual_queries"]
 
 
 @pytest.fixture(scope="module")
@@ -434,7 +442,9 @@ def test_an_object_that_was_corrupted_fails_the_apply(
     body[len(body) // 2] ^= 1
     s3.put_object(Bucket=bucket, Key=key, Body=bytes(body))
     shutil.rmtree(deployment.models() / MODEL / OLD)
-    apply = deployment.apply(replace="module.model.aws_lambda_invocation.this", fails=True)
+    apply = deployment.apply(
+        replace='module.model.aws_lambda_invocation.this["bi_encoder"]', fails=True
+    )
     shown = [line for line in apply.output.splitlines() if "sync.digest_mismatch" in line]
     report(f"object corrupted: apply fails in {apply.seconds:.0f} s: {' '.join(shown)}")
     assert shown, apply.output
@@ -446,7 +456,7 @@ def test_an_object_that_was_corrupted_fails_the_apply(
 
 
 def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Report) -> None:
-    apply = deployment.apply(replace='module.model.aws_s3_object.this["weights"]')
+    apply = deployment.apply(replace='module.model.aws_s3_object.this["bi_encoder/weights"]')
     report(f"  healed by replacing the object: {apply.seconds:.0f} s")
     assert contents(deployment.models() / MODEL / OLD) == contents(BUNDLE.resolve())
     assert scores_are_the_golden_ones(deployment.score())
@@ -472,6 +482,16 @@ def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Rep
             "bundle not built",
             {"artifacts": {"bundle": "../build/model/nowhere"}},
             "bundle must be a folder that holds bundle.json",
+        ),
+        (
+            "cross-encoder that embeds",
+            {"artifacts": {"cross_encoder": "../build/model/default"}},
+            "artifacts.cross_encoder must be a folder whose bundle.json is of the task",
+        ),
+        (
+            "origin with a path",
+            {"alias": {"function_url": {"cors_origins": ["https://example.com/page"]}}},
+            "alias.function_url.cors_origins must hold origins as browsers send them",
         ),
     ],
 )
@@ -505,37 +525,125 @@ def test_a_plan_refuses_subnets_in_one_zone(deployment: Deployment, report: Repo
 # --- Update and roll back -------------------------------------------------------------
 
 
+def everything(bundle: Path) -> dict[str, Any]:
+    """Another model, a cross-encoder, warm environments, and a URL that pages may call."""
+    return {
+        "artifacts": {"bundle": str(bundle), "cross_encoder": "../build/model/cross"},
+        "alias": {
+            "provisioned_concurrency": {"minimum": 1, "maximum": 3},
+            "function_url": {
+                "allowed_principal_arns": ["arn:aws:iam::210987654321:root"],
+                "cors_origins": ORIGINS,
+            },
+        },
+    }
+
+
 def test_a_changed_bundle_is_a_new_version_beside_the_old_one(
     deployment: Deployment, new_bundle: Path, report: Report
 ) -> None:
     before = int(alias_version(deployment))
     new = digest_of(new_bundle)
-    apply = deployment.apply(
-        {
-            "artifacts": {"bundle": str(new_bundle)},
-            "alias": {
-                "provisioned_concurrency": {"minimum": 1, "maximum": 3},
-                "function_url": {"allowed_principal_arns": ["arn:aws:iam::210987654321:root"]},
-            },
-        }
-    )
+    apply = deployment.apply(everything(new_bundle))
     report(f"update: {apply.seconds:.0f} s; version {before} -> {alias_version(deployment)}")
     assert int(alias_version(deployment)) == before + 1
     assert {entry.name for entry in (deployment.models() / MODEL).iterdir()} == {OLD, new}
     assert contents(deployment.models() / MODEL / new) == contents(new_bundle)
     answer = deployment.score()
     assert answer.version == str(before + 1) and scores_are_the_golden_ones(answer)
-    configuration = deployment.cloud.aws("lambda").get_function_configuration(
-        FunctionName="semblance", Qualifier="live"
-    )
-    path = configuration["Environment"]["Variables"]["SEMBLANCE_BUNDLE"]
-    assert path == f"/mnt/models/{MODEL}/{new}"
+    assert deployment.variables()["SEMBLANCE_BUNDLE"] == f"/mnt/models/{MODEL}/{new}"
     assert deployment.outputs()["function_url"].startswith("https://")
     # The former version still answers, from the former folder.
     former = deployment.score(str(before))
     assert former.version == str(before) and scores_are_the_golden_ones(former)
+    assert uploaded(deployment) == {(MODEL, new), (CROSS_MODEL, digest_of(CROSS_ENCODER))}
+
+
+def uploaded(deployment: Deployment) -> set[tuple[str, str]]:
+    """Model and version of every object in the bucket."""
     keys = deployment.cloud.aws("s3").list_objects_v2(Bucket=deployment.outputs()["bucket_name"])
-    assert {entry["Key"].split("/")[2] for entry in keys["Contents"]} == {new}
+    parts = [entry["Key"].split("/") for entry in keys["Contents"]]
+    return {(model, digest) for _, model, digest, _ in parts}
+
+
+def test_a_cross_encoder_was_copied_beside_it_by_the_same_apply(
+    deployment: Deployment, report: Report
+) -> None:
+    digest = digest_of(CROSS_ENCODER)
+    found = deployment.outputs()["cross_encoder"]
+    report(f"cross_encoder: {json.dumps(found)}")
+    assert (found["model_name"], found["digest"]) == (CROSS_MODEL, digest)
+    assert found["sync_result"]["copied"] is True
+    assert contents(deployment.models() / CROSS_MODEL) == {
+        f"{digest}/{name}": value for name, value in contents(CROSS_ENCODER.resolve()).items()
+    }
+    variables = deployment.variables()
+    assert variables["SEMBLANCE_CROSS_ENCODER_BUNDLE"] == f"/mnt/models/{CROSS_MODEL}/{digest}"
+    sync = deployment.cloud.aws("lambda").get_function(FunctionName="semblance-model-sync")
+    assert sync["Concurrency"] == {"ReservedConcurrentExecutions": 4}, "two for each bundle"
+
+
+def test_the_function_and_its_url_know_the_same_origins(deployment: Deployment) -> None:
+    assert deployment.variables()["SEMBLANCE_CORS_ORIGINS"] == ",".join(ORIGINS)
+    url = deployment.cloud.aws("lambda").get_function_url_config(
+        FunctionName="semblance", Qualifier="live"
+    )
+    assert url["AuthType"] == "AWS_IAM"
+    assert sorted(url["Cors"]["AllowOrigins"]) == sorted(ORIGINS)
+    assert sorted(url["Cors"]["AllowMethods"]) == ["GET", "POST"]
+
+
+def test_with_everything_in_use_a_second_plan_is_empty(
+    deployment: Deployment, new_bundle: Path
+) -> None:
+    plan = deployment.plan(everything(new_bundle))
+    assert plan.status == 0, plan.output
+
+
+def test_an_event_that_names_an_operation_is_answered_by_it(
+    deployment: Deployment, report: Report
+) -> None:
+    embedded = deployment.operate("embed", inputs=["a"])
+    assert embedded.function_error is None, embedded.payload
+    (row,) = embedded.payload
+    (expected,) = [entry["embedding"] for entry in GOLDEN["texts"] if entry["text"] == "a"]
+    assert all(abs(x - y) <= TOLERANCE for x, y in zip(row, expected, strict=True))
+
+    info = deployment.operate("info")
+    report(f"info: {json.dumps(info.payload)}")
+    assert info.payload["cross_encoder"] is not None
+
+    refused = deployment.operate("translate")
+    report(f"unknown operation: {json.dumps(refused.payload)}")
+    assert refused.function_error is not None
+
+
+def test_reranking_and_predicting_are_the_cross_encoders(
+    deployment: Deployment, report: Report
+) -> None:
+    expected = cross_scores()
+    ranked = deployment.operate("rerank", query=QUERY, texts=CANDIDATES)
+    report(f"rerank: {json.dumps(ranked.payload)}")
+    assert ranked.function_error is None, ranked.payload
+    assert [entry["index"] for entry in ranked.payload] == sorted(
+        range(len(expected)), key=lambda index: -expected[index]
+    )
+    for entry in ranked.payload:
+        assert abs(entry["score"] - expected[entry["index"]]) <= TOLERANCE
+        assert "scored_by" not in entry
+
+    pairs = [[QUERY, text] for text in CANDIDATES]
+    predicted = deployment.operate("predict", inputs=pairs)
+    report(f"predict: {json.dumps(predicted.payload)}")
+    for rows, score in zip(predicted.payload, expected, strict=True):
+        assert [row["label"] for row in rows] == ["LABEL_0"]
+        assert abs(rows[0]["score"] - score) <= TOLERANCE
+
+
+def cross_scores() -> list[float]:
+    """What sentence-transformers gives for the query with each candidate."""
+    scores = {tuple(entry["pair"]): entry["scores"][0] for entry in CROSS_GOLDEN["pairs"]}
+    return [scores[QUERY, text] for text in CANDIDATES]
 
 
 def test_rolling_back_copies_nothing(deployment: Deployment, report: Report) -> None:
@@ -551,10 +659,26 @@ def test_rolling_back_copies_nothing(deployment: Deployment, report: Report) -> 
     assert read < 100_000, "only manifests and listings are read"
     assert int(alias_version(deployment)) == before + 1
     assert deployment.outputs()["model_digest"] == OLD
-    assert "function_url" not in deployment.outputs()
+    assert not {"function_url", "cross_encoder"} & set(deployment.outputs())
+    assert deployment.variables() == {"SEMBLANCE_BUNDLE": f"/mnt/models/{MODEL}/{OLD}"}
+    assert uploaded(deployment) == {(MODEL, OLD)}
     assert scores_are_the_golden_ones(deployment.score())
     plan = deployment.plan()
     assert plan.status == 0, plan.output
+
+
+def test_without_a_cross_encoder_reranking_says_who_scored(
+    deployment: Deployment, report: Report
+) -> None:
+    ranked = deployment.operate("rerank", query=QUERY, texts=CANDIDATES)
+    report(f"rerank without a cross-encoder: {json.dumps(ranked.payload)}")
+    assert ranked.function_error is None, ranked.payload
+    assert {entry["scored_by"] for entry in ranked.payload} == {"bi-encoder"}
+    scores = {row["text"]: row["score"] for row in GOLDEN["example"]["scores"]}
+    for entry in ranked.payload:
+        assert abs(entry["score"] - scores[CANDIDATES[entry["index"]]]) <= TOLERANCE
+    refused = deployment.operate("predict", inputs=[[QUERY, CANDIDATES[0]]])
+    assert code_of(refused) == "operation.no_cross_encoder"
 
 
 # --- And away -------------------------------------------------------------------------
