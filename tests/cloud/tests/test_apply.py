@@ -678,7 +678,7 @@ def test_without_a_cross_encoder_reranking_says_who_scored(
     for entry in ranked.payload:
         assert abs(entry["score"] - scores[CANDIDATES[entry["index"]]]) <= TOLERANCE
     refused = deployment.operate("predict", inputs=[[QUERY, CANDIDATES[0]]])
-    assert code_of(refused) == "operation.no_cross_encoder"
+    assert code_of(refused) == "request.no_cross_encoder"
 
 
 # --- And away -------------------------------------------------------------------------
