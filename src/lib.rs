@@ -6,9 +6,16 @@
 //! to the model's limit and said so; their lengths become a [`text::BatchPlan`]; each batch goes
 //! through the model ([`infer`]) and comes back as token embeddings `[batch, tokens, hidden]`,
 //! which are pooled and brought to unit length ([`vector`]); dot products of unit rows are the
-//! scores. [`service`] holds that pipeline, [`lambda`] the edge around it.
+//! scores. [`service`] holds that pipeline and those of the other operations; pairs go through a
+//! [`reranker`] instead. [`lanes`] are the copies of a model that run side by side, for one caller or many.
 //!
-//! Start-up is a second line: [`config`] → [`bundle`] → [`init`] → [`service`] → [`lambda::run`].
+//! Around it lie the doors: [`lambda`] for events of every kind, [`http`] for the routes and their
+//! dialects, which HTTP events and the [`server`] share. Each reads a request as an
+//! [`api::Operation`], has it carried out by [`service::Service::answer`], and writes the
+//! [`api::Answer`].
+//!
+//! Start-up is a second line: [`config`] → [`bundle`] → [`init`] → [`service`] → [`lambda::run`] or
+//! [`server::serve`].
 //!
 //! Beside it, `model-sync` brings a bundle to where the function maps it: the module `sync`, built
 //! with the feature of that name.
