@@ -10,10 +10,10 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::event::{Door, Event, WrapBody};
-use super::http::HttpDoor;
+use super::http::{HttpDoor, Told};
 use super::queue::{BatchFailures, Records};
 use crate::api::{Form, Limits, Operation, RequestError, parse_json};
-use crate::http::{Gate, GateError, HttpOptions};
+use crate::http::{Answered, Failure, Gate, GateError, HttpOptions};
 use crate::service::Usage;
 use crate::telemetry::{chain, ms};
 
@@ -103,13 +103,21 @@ struct Reply {
     usage: Usage,
     /// Status of an HTTP response.
     status: Option<u16>,
+    /// Why that is an error.
+    failure: Option<Failure>,
     /// Records of a queue that failed.
     failed: usize,
 }
 
 impl Reply {
     fn of(response: &impl Serialize, usage: Usage) -> Result<Self, HandlerError> {
-        Ok(Self { response: to_raw_value(response)?, usage, status: None, failed: 0 })
+        Ok(Self {
+            response: to_raw_value(response)?,
+            usage,
+            status: None,
+            failure: None,
+            failed: 0,
+        })
     }
 }
 
@@ -152,10 +160,12 @@ impl Handler {
         let cold_start = self.is_cold.swap(false, Ordering::Relaxed);
         let (door, total_ms) = (door.name(), ms(started.elapsed()));
         match &answer {
-            Ok(Reply { usage, status, failed, response }) => tracing::info!(
+            Ok(Reply { usage, status, failure, failed, response }) => tracing::info!(
                 request_id,
                 door,
                 status,
+                code = failure.as_ref().map(|failure| failure.code),
+                error = failure.as_ref().map(|failure| failure.error.as_str()),
                 failed = (*failed > 0).then_some(failed),
                 texts = usage.texts,
                 unique_texts = usage.unique_texts,
@@ -209,8 +219,9 @@ impl Handler {
             Door::Http(payload) => {
                 let limit_bytes = payload.response_bytes().min(self.response_bytes);
                 let answered = self.http.answer(payload, event, context, limit_bytes).await?;
-                let (status, usage) = (Some(answered.status), answered.usage);
-                Ok(Reply { response: answered.response, usage, status, failed: 0 })
+                let Told { status, answered: Answered { usage, .. }, failure } = answered.told;
+                let (response, status) = (answered.response, Some(status));
+                Ok(Reply { response, usage, status, failure, failed: 0 })
             }
         }
     }

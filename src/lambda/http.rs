@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderValue;
 use axum::response::Response;
 use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
@@ -19,8 +20,7 @@ use super::HandlerError;
 use super::event::Payload;
 use super::handler::{RESPONSE_BYTES, fit};
 use crate::api::RequestError;
-use crate::http::{Answered, Gate, GateError, HttpError, HttpOptions, router};
-use crate::service::Usage;
+use crate::http::{Answered, Failure, Gate, GateError, HttpError, HttpOptions, REQUEST_ID, router};
 
 /// The most bytes of a response to a load balancer.
 ///
@@ -77,8 +77,15 @@ pub(super) struct HttpDoor {
 /// An HTTP response as an event's.
 pub(super) struct HttpResponse {
     pub(super) response: Box<RawValue>,
+    pub(super) told: Told,
+}
+
+/// What the router tells of a response.
+#[derive(Default)]
+pub(super) struct Told {
     pub(super) status: u16,
-    pub(super) usage: Usage,
+    pub(super) answered: Answered,
+    pub(super) failure: Option<Failure>,
 }
 
 impl HttpDoor {
@@ -95,45 +102,51 @@ impl HttpDoor {
         context: Context,
         limit_bytes: usize,
     ) -> Result<HttpResponse, HandlerError> {
-        let seen: Seen = Arc::default();
-        let route = |request: Request| {
-            let (router, seen) = (self.router.clone(), Arc::clone(&seen));
+        let told = Arc::new(Mutex::new(Told::default()));
+        let request_id = HeaderValue::from_str(&context.request_id).ok();
+        let route = |mut request: Request| {
+            let (router, told) = (self.router.clone(), Arc::clone(&told));
+            // Known to the log, so to the caller too.
+            if let (None, Some(id)) = (request.headers().get(REQUEST_ID), request_id.clone()) {
+                request.headers_mut().insert(REQUEST_ID, id);
+            }
             async move {
                 // A router has no error of its own.
                 let Ok(response) = router.oneshot(request.map(Body::new)).await;
-                *lock(&seen) = Some((response.status().as_u16(), answered_of(&response)));
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Told::of(&response);
                 Ok::<Response, Infallible>(response)
             }
         };
         let response = respond(payload, event, context.clone(), route).await?;
-        let (status, answered) = lock(&seen).take().unwrap_or_default();
+        let told = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
         let bytes = response.get().len();
         if bytes <= limit_bytes {
-            return Ok(HttpResponse { response, status, usage: answered.usage });
+            return Ok(HttpResponse { response, told });
         }
-        let fit = fit(answered.items, bytes, limit_bytes);
-        let error = HttpError::ReplyTooLarge { bytes, limit_bytes, items: answered.items, fit };
-        let error = error.response(answered.dialect);
-        let (status, usage) = (error.status().as_u16(), answered.usage);
+        let Answered { items, dialect, .. } = told.answered;
+        let fit = fit(items, bytes, limit_bytes);
+        let error = HttpError::ReplyTooLarge { bytes, limit_bytes, items, fit };
+        let error = error.response(dialect);
+        let told = Told { answered: told.answered, ..Told::of(&error) };
         let mut error = Some(error);
         let route = move |_: Request| {
             let error = error.take().unwrap_or_default();
             async move { Ok::<Response, Infallible>(error) }
         };
         let response = respond(payload, event, context, route).await?;
-        Ok(HttpResponse { response, status, usage })
+        Ok(HttpResponse { response, told })
     }
 }
 
-/// What the router said of a response, and its status.
-type Seen = Arc<Mutex<Option<(u16, Answered)>>>;
-
-fn lock(seen: &Seen) -> MutexGuard<'_, Option<(u16, Answered)>> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn answered_of(response: &Response) -> Answered {
-    response.extensions().get::<Answered>().cloned().unwrap_or_default()
+impl Told {
+    fn of(response: &Response) -> Self {
+        let extensions = response.extensions();
+        Self {
+            status: response.status().as_u16(),
+            answered: extensions.get::<Answered>().cloned().unwrap_or_default(),
+            failure: extensions.get::<Failure>().cloned(),
+        }
+    }
 }
 
 /// Gives an event as a request to `route`, and returns its response in the form of the event's

@@ -72,7 +72,9 @@ fn handler() -> Handler {
 fn answer(handler: &Handler, event: &Value) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let event = event.to_string();
-    let response = runtime.block_on(handler.handle(event.as_bytes(), Context::default())).unwrap();
+    let mut context = Context::default();
+    context.request_id = "request-1".into();
+    let response = runtime.block_on(handler.handle(event.as_bytes(), context)).unwrap();
     serde_json::from_str(response.get()).unwrap()
 }
 
@@ -105,7 +107,7 @@ fn an_event_of_each_form_is_answered_in_that_form() {
             assert_eq!(response["isBase64Encoded"], false);
             assert_close(&body(&response), &direct);
             assert_eq!(header(form, &response, "content-type"), Some("application/json"));
-            assert!(header(form, &response, "x-request-id").is_some(), "{response}");
+            assert_eq!(header(form, &response, "x-request-id"), Some("request-1"), "{response}");
         }
     }
 }
