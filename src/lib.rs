@@ -30,7 +30,7 @@
 //! | `axum` | `http/`, `server/`, `lambda/` |
 //! | `tower_http` | `http/` |
 //! | `utoipa` | `api/`, `http/` |
-//! | `base64` | `api/`, `http/` |
+//! | `base64` | `api/`, `http/page.rs` |
 //! | `prometheus_client` | `server/` |
 //! | `tokio` | `http/`, `server.rs`, `sync/` and the binaries |
 //! | `clap`, `indicatif` | `cli/` and the binaries |

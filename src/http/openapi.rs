@@ -99,7 +99,8 @@ fn any_of<const N: usize>(schemas: [RefOr<Schema>; N]) -> RefOr<Schema> {
 fn operation(route: &Route, schemas: &mut Schemas) -> Operation {
     let method = if route.method() == Method::POST { "post" } else { "get" };
     let words = route.path.split(['/', '.', '{', '}']).filter(|word| !word.is_empty());
-    let id: Vec<&str> = [method].into_iter().chain(words).collect();
+    let root = (route.path == ROOT).then_some("root");
+    let id: Vec<&str> = [method].into_iter().chain(root).chain(words).collect();
     let operation =
         OperationBuilder::new().operation_id(Some(id.join("_"))).summary(Some(summary(route)));
     match route.action {

@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 17] = [
     ("axum::", &["http/", "lambda/", "server.rs", "server/"]),
     ("tower_http::", &["http/"]),
     ("utoipa::", &["api/", "http/"]),
-    ("base64::", &["api/", "http/"]),
+    ("base64::", &["api/", "http/page.rs"]),
     ("prometheus_client::", &["server/"]),
     ("tokio::", &["bin/", "http/", "server.rs", "sync/"]),
     ("std::env", &["config.rs"]),

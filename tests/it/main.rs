@@ -10,6 +10,7 @@ mod cross_encoder;
 mod emulator;
 mod golden;
 mod handler;
+mod http;
 mod http_events;
 mod imports;
 mod int8;

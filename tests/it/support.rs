@@ -87,11 +87,21 @@ pub(crate) fn service_on(
     dimensions: usize,
     limits: Limits,
 ) -> Service {
+    service_named("fake", infer, dimensions, limits)
+}
+
+/// The same, with a name for the model.
+pub(crate) fn service_named(
+    model_id: &str,
+    infer: impl Infer<Output = Array3<f32>> + 'static,
+    dimensions: usize,
+    limits: Limits,
+) -> Service {
     let lane = Box::new(PooledLane::new(infer, Pooling::Mean));
     let lanes = Lanes::new(lane, Vec::new(), Budget { padded_tokens: 64 });
     let encoder = Encoder::new(tokenizer(256), lanes, CacheLimit::default());
     let about = About {
-        model_id: "fake".into(),
+        model_id: model_id.into(),
         model_sha: "0".repeat(64),
         model_dtype: "fp32".into(),
         model_type: ModelType::Embedding { pooling: "mean".into() },

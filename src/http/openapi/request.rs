@@ -354,10 +354,13 @@ pub(super) fn limit(schemas: &mut BTreeMap<String, RefOr<Schema>>, service: &Ser
                 name.enum_values = Some(about.prompts.iter().map(|prompt| json!(prompt)).collect());
             }
             ("Dimensions", RefOr::T(Schema::Object(count))) => {
-                count.minimum = Some(1_usize.into());
+                (count.minimum, count.format) = (Some(1_usize.into()), None);
                 count.maximum = Some(about.dimensions.into());
             }
-            ("Count", RefOr::T(Schema::Object(count))) => count.minimum = Some(1_usize.into()),
+            // Any number: one beyond those of the machine is as good as its largest.
+            ("Count", RefOr::T(Schema::Object(count))) => {
+                (count.minimum, count.format) = (Some(1_usize.into()), None);
+            }
             _ => {}
         }
     }
