@@ -357,7 +357,10 @@ pub(super) fn limit(schemas: &mut BTreeMap<String, RefOr<Schema>>, service: &Ser
                 count.minimum = Some(1_usize.into());
                 count.maximum = Some(about.dimensions.into());
             }
-            ("Count", RefOr::T(Schema::Object(count))) => count.minimum = Some(1_usize.into()),
+            ("Count", RefOr::T(Schema::Object(count))) => {
+                // Of any size: more than there are is all.
+                (count.minimum, count.format) = (Some(1_usize.into()), None);
+            }
             _ => {}
         }
     }
