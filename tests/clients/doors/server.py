@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,9 +17,11 @@ _STOPPING_SECONDS = 60.0
 class Server:
     """A server that listens on a free port for as long as the `with` block."""
 
-    def __init__(self, *arguments: str, cross_encoder: bool = True):
+    def __init__(
+        self, *arguments: str, cross_encoder: bool = True, settings: Mapping[str, str] | None = None
+    ):
         command = [str(built("target/debug/semblance", "test-clients")), "serve", "--port", "0"]
-        variables = environment(cross_encoder=False)
+        variables = {**environment(cross_encoder=False), **(settings or {})}
         if cross_encoder:
             command += ["--cross-encoder", cross_encoder_bundle()]
         self._process = subprocess.Popen(

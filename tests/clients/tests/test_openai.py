@@ -128,6 +128,10 @@ def test_models_lists_the_bundle(door: Door) -> None:
     assert MODEL in [model.id for model in models]
     assert all(model.object == "model" and model.owned_by for model in models)
     assert all(isinstance(model.created, int) for model in models)
+    assert client(door).models.retrieve(MODEL) in models
+    with pytest.raises(openai.NotFoundError) as caught:
+        client(door).models.retrieve("somebody/elses")
+    assert caught.value.code == "http.unknown_model"
 
 
 def test_too_many_requests_at_a_time_are_the_sdks_error_and_it_tries_again() -> None:
