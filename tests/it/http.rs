@@ -824,6 +824,29 @@ fn the_document_describes_every_route_and_nothing_else() {
 }
 
 #[test]
+fn the_document_names_the_fields_that_each_route_reads() {
+    let document = call(&fake(), get("/openapi.json")).json();
+    let cuts = ["truncate", "truncation_direction"];
+    let cases: [(&str, &[&str]); 7] = [
+        ("/similarity", &["inputs", "parameters"]),
+        ("/embed", &["inputs", "prompt_name", "normalize", "dimensions", cuts[0], cuts[1]]),
+        ("/rerank", &["query", "texts", "raw_scores", "return_text", cuts[0], cuts[1]]),
+        ("/predict", &["inputs", "raw_scores", cuts[0], cuts[1]]),
+        ("/tokenize", &["inputs", "add_special_tokens", "prompt_name"]),
+        ("/v1/embeddings", &["input", "encoding_format", "dimensions", "model", "user"]),
+        ("/v1/rerank", &["query", "documents", "top_n", "return_documents", "model"]),
+    ];
+    for (path, fields) in cases {
+        let content = &document["paths"][path]["post"]["requestBody"]["content"];
+        let reference = content["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        let described: BTreeSet<&str> =
+            body["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(described, fields.iter().copied().collect(), "{path}");
+    }
+}
+
+#[test]
 fn the_examples_of_the_document_are_answered_with_documented_statuses_and_headers() {
     let router = real();
     let document = call(&router, get("/openapi.json")).json();
