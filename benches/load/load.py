@@ -11,6 +11,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -104,21 +105,31 @@ def serving(arguments: Sequence[str]) -> Iterator[Server]:
         "SEMBLANCE_BUNDLE": str(ROOT / "build/model/default"),
         "SEMBLANCE_ORT_LIBRARY": str(ROOT / "build/lib/libonnxruntime.so"),
         **os.environ,
-        # A line a request is not what is measured.
-        "AWS_LAMBDA_LOG_LEVEL": "WARN",
+        # The level at which it says where it listens.
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
     }
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        yield Server(process.pid, listening(process.stdout))
+        url = listening(process.stdout)
+        # It writes a line a request, as it does for its users; a full pipe would stop it.
+        reader = threading.Thread(target=discard, args=[process.stdout], daemon=True)
+        reader.start()
+        yield Server(process.pid, url)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
     if process.returncode != 0:
         raise RuntimeError(f"the server ended with status {process.returncode}")
 
 
-def listening(log: IO[str]) -> str:
+def discard(log: IO[bytes]) -> None:
+    """Reads to the end."""
+    while log.read(1 << 16):
+        pass
+
+
+def listening(log: IO[bytes]) -> str:
     """The URL that the server's log names."""
     for line in log:
         if json.loads(line).get("message") == "listening":

@@ -14,6 +14,8 @@ def environment(*, cross_encoder: bool = True) -> dict[str, str]:
     kept["SEMBLANCE_BUNDLE"] = str(built("build/model/default", "model"))
     kept["SEMBLANCE_ORT_LIBRARY"] = str(built("build/lib/libonnxruntime.so", "setup"))
     kept["SEMBLANCE_THREADS"] = THREADS
+    # The level at which the server says where it listens.
+    kept["AWS_LAMBDA_LOG_LEVEL"] = "INFO"
     if cross_encoder:
         kept["SEMBLANCE_CROSS_ENCODER_BUNDLE"] = str(cross_encoder_bundle())
     return kept
