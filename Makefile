@@ -33,7 +33,7 @@ BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 
-RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -name '*.rs')
+RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -type f)
 
 .PHONY: help setup model demo watch package lint test test-rust test-python test-clients terraform-test bench bench-peers bench-load clean
 
