@@ -112,7 +112,7 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("no field", json!({}), "request.unknown_event"),
         ("no query", json!({"actual_queries": ["b"]}), "request.missing_field"),
         ("no candidates", json!({"query_from_app": "a"}), "request.missing_field"),
-        ("fields in other case", json!({"Query_From_App": "a"}), "request.missing_field"),
+        ("fields in other case", json!({"Query_From_App": "a"}), "request.unknown_event"),
         ("query is null", list(json!(null), json!([])), "request.wrong_type"),
         ("query is a number", list(json!(1), json!([])), "request.wrong_type"),
         ("query is a boolean", list(json!(false), json!([])), "request.wrong_type"),
