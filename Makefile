@@ -152,6 +152,7 @@ $(CLIENTS_TOOLS): tests/clients/requirements.txt | $(TOOLS)
 
 test-clients: setup model build/model/.cross $(CLIENTS_TOOLS) ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
+	$(call debian,curl)
 	cd tests/clients && .venv/bin/python -m ruff check --quiet .
 	cd tests/clients && .venv/bin/python -m ruff format --quiet --check .
 	cd tests/clients && .venv/bin/python -m mypy --no-error-summary

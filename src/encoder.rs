@@ -227,29 +227,25 @@ impl Encoder {
     /// Puts the vectors of the texts that are not known through the model, in batches, and
     /// remembers them.
     fn complete(&self, texts: &mut [PreparedText]) -> Result<EncodeCost, EncodeError> {
-        let unknown: Vec<(usize, Encoding)> = texts
-            .iter()
-            .enumerate()
-            .filter_map(|(index, text)| match &text.state {
-                State::Tokenised(encoding) => Some((index, encoding.clone())),
-                State::Known(_) => None,
-            })
-            .collect();
-        let run = self.lanes.run(unknown.iter().map(|(_, text)| text.clone()).collect())?;
+        let (mut unknown, mut encodings) = (Vec::new(), Vec::new());
+        for (index, text) in texts.iter_mut().enumerate() {
+            if let State::Tokenised(encoding) = &mut text.state {
+                unknown.push((index, encoding.total_tokens, encoding.is_truncated()));
+                encodings.push(std::mem::take(encoding));
+            }
+        }
+        let tokens = encodings.iter().map(|text| text.input_ids.len()).sum();
+        let run = self.lanes.run(encodings)?;
         let cost = EncodeCost {
             cache_hits: texts.len() - unknown.len(),
-            tokens: unknown.iter().map(|(_, text)| text.input_ids.len()).sum(),
+            tokens,
             padded_tokens: run.padded_tokens,
             batches: run.batches,
             queue_time: run.queue_time,
             ..EncodeCost::default()
         };
-        for ((index, encoding), pooled) in unknown.into_iter().zip(run.rows) {
-            let entry = Entry {
-                pooled,
-                total_tokens: encoding.total_tokens,
-                is_truncated: encoding.is_truncated(),
-            };
+        for ((index, total_tokens, is_truncated), pooled) in unknown.into_iter().zip(run.rows) {
+            let entry = Entry { pooled, total_tokens, is_truncated };
             if let Some(key) = texts[index].key {
                 self.cache().put(key, entry.clone());
             }

@@ -232,7 +232,11 @@ fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
         max_tokens: manifest.max_tokens,
         vocabulary_size: manifest.vocabulary_size,
     };
-    Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)
+    let tokenizer = Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)?;
+    match manifest.task {
+        Task::Embedding => Ok(tokenizer),
+        Task::CrossEncoder => tokenizer.for_pairs(),
+    }
 }
 
 fn lanes<D: GraphOutput>(

@@ -1,9 +1,11 @@
 //! The operations: each reads as its pipeline.
 
+mod unique;
+mod usage;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
@@ -16,6 +18,10 @@ use crate::encoder::{EncodeError, Encoded, Encoder, Prepared};
 use crate::reranker::Reranker;
 use crate::text::Side;
 use crate::vector::{Embeddings, cosine};
+
+use unique::Unique;
+
+pub use usage::Usage;
 
 /// The models with the limits of their requests.
 pub struct Service {
@@ -35,52 +41,6 @@ pub struct ServiceOptions {
     pub prompts: BTreeMap<String, String>,
     /// What it tells of itself.
     pub about: About,
-}
-
-/// What a request took, for logs and headers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Texts of the request.
-    pub texts: usize,
-    /// Different texts, or pairs, among them: each goes through the model once.
-    pub unique_texts: usize,
-    /// Different texts whose embeddings were known from an earlier request.
-    pub cache_hits: usize,
-    /// Characters of the request's texts.
-    pub characters: usize,
-    /// Tokens of the request's texts as far as a model reads them, special tokens counted.
-    pub prompt_tokens: usize,
-    /// Tokens the model read for this request, special tokens counted.
-    pub tokens: usize,
-    /// The same with padding.
-    pub padded_tokens: usize,
-    /// Indices of the texts that were cut to the model's limit; where there is a query, it is 0 and
-    /// texts follow.
-    pub cut: Vec<usize>,
-    /// Time in the tokenizer.
-    pub tokenise_time: Duration,
-    /// Time until the model was free.
-    pub queue_time: Duration,
-    /// Time in the model and in pooling.
-    pub infer_time: Duration,
-    /// What scored the texts of a rerank.
-    pub scored_by: Option<Scorer>,
-}
-
-impl Usage {
-    /// Adds what another request took; which texts were cut is told of one request only.
-    pub fn add(&mut self, other: &Self) {
-        self.texts += other.texts;
-        self.unique_texts += other.unique_texts;
-        self.cache_hits += other.cache_hits;
-        self.characters += other.characters;
-        self.prompt_tokens += other.prompt_tokens;
-        self.tokens += other.tokens;
-        self.padded_tokens += other.padded_tokens;
-        self.tokenise_time += other.tokenise_time;
-        self.queue_time += other.queue_time;
-        self.infer_time += other.infer_time;
-    }
 }
 
 /// Why an operation failed.
@@ -436,56 +396,4 @@ fn counts(prepared: &Prepared, texts: usize) -> Vec<(usize, bool)> {
 
 fn characters<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     texts.map(|text| text.chars().count()).sum()
-}
-
-/// Texts, or pairs of them, without their repetitions.
-struct Unique<T> {
-    /// Each different one, in order of first appearance.
-    items: Vec<T>,
-    /// For each one given, its index in `items`.
-    members: Vec<usize>,
-    /// Of each different one, its tokens before any cut and whether it was cut.
-    tokens: Vec<(usize, bool)>,
-}
-
-impl<T: Copy + Eq + Hash> Unique<T> {
-    fn of(given: impl Iterator<Item = T>) -> Self {
-        let mut items = Vec::new();
-        let mut known = HashMap::new();
-        let members = given
-            .map(|item| {
-                *known.entry(item).or_insert_with(|| {
-                    items.push(item);
-                    items.len() - 1
-                })
-            })
-            .collect();
-        Self { items, members, tokens: Vec::new() }
-    }
-
-    /// Returns the indices of those given that were cut, or the error that the first of them is
-    /// where none may be.
-    fn cut(
-        &self,
-        cut: Cut,
-        limit_tokens: usize,
-        field_of: impl Fn(usize) -> Field,
-    ) -> Result<Vec<usize>, RequestError> {
-        let is_cut = |&(_, &item): &(usize, &usize)| self.tokens[item].1;
-        let indices = self.members.iter().enumerate().filter(is_cut).map(|(index, _)| index);
-        let indices: Vec<usize> = indices.collect();
-        match indices.first() {
-            Some(&index) if cut == Cut::Refuse => Err(RequestError::TooManyTokens {
-                field: field_of(index),
-                tokens: self.tokens[self.members[index]].0,
-                limit_tokens,
-            }),
-            _ => Ok(indices),
-        }
-    }
-
-    /// Tokens of those given, as far as the model reads them.
-    fn read_tokens(&self, limit_tokens: usize) -> usize {
-        self.members.iter().map(|&item| self.tokens[item].0.min(limit_tokens)).sum()
-    }
 }

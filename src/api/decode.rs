@@ -151,22 +151,23 @@ impl Fields {
 
     /// An optional boolean.
     pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, RequestError> {
-        let field = self.field(name);
-        match self.optional(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(other) => Err(wrong_type(field, "a boolean", &other)),
-        }
+        self.optional_as(name, "a boolean", |value| value.as_bool())
     }
 
     /// An optional name.
     pub(super) fn name(&mut self, name: &'static str) -> Result<Option<String>, RequestError> {
+        self.optional_as(name, "a string", |value| value.as_str().map(str::to_owned))
+    }
+
+    fn optional_as<T>(
+        &mut self,
+        name: &'static str,
+        expected: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, RequestError> {
         let field = self.field(name);
-        match self.optional(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(wrong_type(field, "a string", &other)),
-        }
+        let Some(value) = self.optional(name) else { return Ok(None) };
+        read(&value).map(Some).ok_or_else(|| wrong_type(field, expected, &value))
     }
 
     /// What happens to a text that is too long: `truncate` and `truncation_direction`.

@@ -271,7 +271,7 @@ impl Answer {
         }
     }
 
-    /// What the service is that has one word for it.
+    /// Returns an answer of one word.
     #[must_use]
     pub fn status(status: &'static str) -> Self {
         Self::Status(Status { status })

@@ -39,6 +39,7 @@ fn start(config: &Config) -> Result<Handler, InitError> {
     tracing::info!(
         target: "semblance",
         bundle = %options.bundle.display(),
+        cross_encoder = options.cross_encoder.map(|folder| folder.display().to_string()),
         threads = options.threads,
         bundle_ms = ms(timings.bundle),
         tokenizer_ms = ms(timings.tokenizer),

@@ -13,7 +13,7 @@ use crate::telemetry::{self, ms};
 
 /// Operations a lane that are carried out at a time: while one is in the model others are read,
 /// tokenised and written, and what waits shares a forward pass; ADR 0007 has the measurement.
-const RUNNING_PER_LANE: usize = 16;
+const RUNNING_PER_LANE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let settings = Settings::of(&arguments.model)?.for_serving(arguments);
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         total_ms = ms(timings.total),
         "started"
     );
-    let running = init_options.threads.saturating_mul(at_least_one(RUNNING_PER_LANE));
+    let running = init_options.threads.saturating_mul(RUNNING_PER_LANE);
     let options = ServerOptions {
         address: SocketAddr::new(arguments.host, arguments.port),
         gate: GateLimits {
@@ -42,8 +42,4 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         },
     };
     Ok(server::serve(service, options)?)
-}
-
-fn at_least_one(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }

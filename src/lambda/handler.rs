@@ -219,7 +219,7 @@ impl Handler {
             Door::Http(payload) => {
                 let limit_bytes = payload.response_bytes().min(self.response_bytes);
                 let answered = self.http.answer(payload, event, context, limit_bytes).await?;
-                let Told { status, answered: Answered { usage, .. }, failure } = answered.told;
+                let Told { status, answered: Answered { usage, .. }, failure, .. } = answered.told;
                 let (response, status) = (answered.response, Some(status));
                 Ok(Reply { response, usage, status, failure, failed: 0 })
             }

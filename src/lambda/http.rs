@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::HeaderValue;
+use axum::http::header::VARY;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use lambda_http::aws_lambda_events::alb::AlbTargetGroupRequest;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest};
@@ -69,9 +70,11 @@ fn without_stage(path: &str, stage: &str) -> String {
     }
 }
 
-/// The router, for events.
+/// The router, for events; made at the first of them, for most functions are never sent one.
 pub(super) struct HttpDoor {
-    router: Router,
+    gate: Gate,
+    options: HttpOptions,
+    router: OnceLock<Router>,
 }
 
 /// An HTTP response as an event's.
@@ -86,12 +89,14 @@ pub(super) struct Told {
     pub(super) status: u16,
     pub(super) answered: Answered,
     pub(super) failure: Option<Failure>,
+    /// Those that are true of any answer to the request: its id, and which pages may read it.
+    headers: HeaderMap,
 }
 
 impl HttpDoor {
     /// Returns a door to the operations behind a gate.
     pub(super) fn new(gate: Gate, options: HttpOptions) -> Self {
-        Self { router: router(gate, options) }
+        Self { gate, options, router: OnceLock::new() }
     }
 
     /// Answers an event; a response of more bytes than the limit is an error's instead.
@@ -104,8 +109,9 @@ impl HttpDoor {
     ) -> Result<HttpResponse, HandlerError> {
         let told = Arc::new(Mutex::new(Told::default()));
         let request_id = HeaderValue::from_str(&context.request_id).ok();
+        let router = self.router.get_or_init(|| router(self.gate.clone(), self.options.clone()));
         let route = |mut request: Request| {
-            let (router, told) = (self.router.clone(), Arc::clone(&told));
+            let (router, told) = (router.clone(), Arc::clone(&told));
             // Known to the log, so to the caller too.
             if let (None, Some(id)) = (request.headers().get(REQUEST_ID), request_id.clone()) {
                 request.headers_mut().insert(REQUEST_ID, id);
@@ -126,7 +132,10 @@ impl HttpDoor {
         let Answered { items, dialect, .. } = told.answered;
         let fit = fit(items, bytes, limit_bytes);
         let error = HttpError::ReplyTooLarge { bytes, limit_bytes, items, fit };
-        let error = error.response(dialect);
+        let mut error = error.response(dialect);
+        for (name, value) in &told.headers {
+            error.headers_mut().entry(name).or_insert(value.clone());
+        }
         let told = Told { answered: told.answered, ..Told::of(&error) };
         let mut error = Some(error);
         let route = move |_: Request| {
@@ -145,8 +154,17 @@ impl Told {
             status: response.status().as_u16(),
             answered: extensions.get::<Answered>().cloned().unwrap_or_default(),
             failure: extensions.get::<Failure>().cloned(),
+            headers: of_any_answer(response.headers()),
         }
     }
+}
+
+fn of_any_answer(headers: &HeaderMap) -> HeaderMap {
+    let is_of_any = |name: &HeaderName| {
+        *name == REQUEST_ID || *name == VARY || name.as_str().starts_with("access-control-")
+    };
+    let headers = headers.iter().filter(|(name, _)| is_of_any(name));
+    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Gives an event as a request to `route`, and returns its response in the form of the event's

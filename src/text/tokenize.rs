@@ -1,18 +1,16 @@
 //! Text to token ids.
 
-use std::ops::Range;
 use std::path::Path;
 use std::{fs, io};
 
 use tokenizers::{
     DecoderWrapper, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
-    PreTokenizerWrapper, TokenizerImpl, TruncationDirection, TruncationParams, TruncationStrategy,
-    truncate_encodings,
+    PreTokenizerWrapper, TokenizerImpl, TruncationParams, TruncationStrategy, truncate_encodings,
 };
 
 use super::rules::{ModelRules, Rules};
 use super::word_piece::WordPiece;
-use super::{Vocabulary, VocabularyError};
+use super::{Encoding, Side, Token, Vocabulary, VocabularyError};
 
 /// The tokenizers library with a model of our own.
 type Inner = TokenizerImpl<
@@ -38,54 +36,6 @@ pub struct TokenizerLimits {
     pub max_tokens: usize,
     /// Rows of the table of words: every id is below.
     pub vocabulary_size: usize,
-}
-
-/// An end of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The end.
-    Right,
-    /// The start.
-    Left,
-}
-
-impl From<Side> for TruncationDirection {
-    fn from(side: Side) -> Self {
-        match side {
-            Side::Right => Self::Right,
-            Side::Left => Self::Left,
-        }
-    }
-}
-
-/// The token ids of one text or pair of texts, within the model's limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoding {
-    /// Ids, `[tokens]`, special tokens included, cut to the limit.
-    pub input_ids: Vec<i32>,
-    /// Segment of each token, `[tokens]`: 0, or 1 for the second text of a pair and what ends it.
-    pub token_type_ids: Vec<i32>,
-    /// Tokens the whole text has, special tokens included; more than `input_ids` if it was cut.
-    pub total_tokens: usize,
-}
-
-/// One token of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// Its id in the vocabulary.
-    pub id: u32,
-    /// The characters of the text that it stands for, or its name if it stands for none.
-    pub text: String,
-    /// Where those characters are, counted in characters; none for a token that was added.
-    pub characters: Option<Range<usize>>,
-}
-
-impl Encoding {
-    /// Whether tokens were cut off.
-    #[must_use]
-    pub fn is_truncated(&self) -> bool {
-        self.total_tokens > self.input_ids.len()
-    }
 }
 
 /// Why a tokenizer could not be loaded or could not encode.
@@ -244,6 +194,18 @@ impl Tokenizer {
         Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens })
     }
 
+    /// Returns the same tokenizer, checked for pairs.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the special tokens of a pair.
+    pub fn for_pairs(self) -> Result<Self, TokenizerError> {
+        let (max_tokens, special_tokens) = (self.max_tokens, self.pair_special_tokens);
+        if max_tokens <= special_tokens {
+            return Err(TokenizerError::NoRoom { max_tokens, special_tokens });
+        }
+        Ok(self)
+    }
+
     /// Returns the ids of `text`, cut to the model's limit as sentence-transformers cuts on the
     /// right: `[CLS]`, the first `max_tokens - 2` tokens of the text, `[SEP]`; on the left it keeps
     /// the last.
@@ -264,8 +226,9 @@ impl Tokenizer {
     /// `longest_first` of `transformers` cuts: only the longer text, or both to halves if both are
     /// longer than that; an odd token is the longer text's, the second's if they are as long.
     ///
+    /// A tokenizer that is not one [for pairs](Self::for_pairs) may leave nothing of either text.
+    ///
     /// # Errors
-    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the special tokens.
     /// - [`TokenizerError::Encode`] if the library fails on a text.
     pub fn encode_pair(
         &self,
@@ -273,16 +236,12 @@ impl Tokenizer {
         second: &str,
         side: Side,
     ) -> Result<Encoding, TokenizerError> {
-        let (max_tokens, special_tokens) = (self.max_tokens, self.pair_special_tokens);
-        if max_tokens <= special_tokens {
-            return Err(TokenizerError::NoRoom { max_tokens, special_tokens });
-        }
         let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
         let (first, second) = (encode(first)?, encode(second)?);
-        let total_tokens = first.len() + second.len() + special_tokens;
+        let total_tokens = first.len() + second.len() + self.pair_special_tokens;
         let limit = TruncationParams {
             direction: side.into(),
-            max_length: max_tokens - special_tokens,
+            max_length: self.max_tokens.saturating_sub(self.pair_special_tokens),
             strategy: TruncationStrategy::LongestFirst,
             stride: 0,
         };

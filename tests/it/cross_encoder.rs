@@ -94,6 +94,16 @@ fn a_pair_cut_on_the_left_keeps_its_ends() {
 }
 
 #[test]
+fn a_limit_without_room_for_a_pair_is_refused_at_the_start() {
+    let files = folder("cross");
+    let limits = TokenizerLimits { max_tokens: 3, vocabulary_size: 30_522 };
+    let (rules, words) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
+    let tokenizer = Tokenizer::from_files(&rules, &words, limits).unwrap();
+    let error = tokenizer.for_pairs().err().unwrap();
+    assert_eq!(error.to_string(), "max_tokens is 3, but the tokenizer adds 3 special tokens");
+}
+
+#[test]
 fn logits_and_scores_are_those_of_transformers() {
     for (name, service) in [("cross", reranking()), ("cross-labels", labelling())] {
         let golden = golden(name);

@@ -184,6 +184,24 @@ fn a_response_beyond_the_limit_is_an_error_of_the_dialect() {
 }
 
 #[test]
+fn a_refusal_for_its_size_can_be_read_by_pages_of_other_origins() {
+    let options =
+        HttpOptions { cors_origins: vec!["https://a.example".into()], ..Default::default() };
+    let handler = Handler::new(Gate::inline(Arc::clone(service())), options);
+    let handler = handler.with_response_bytes(2_000);
+    let headers = [JSON, ("origin", "https://a.example")];
+    for form in FORMS {
+        let event = form.event("POST", "/embed", &headers, br#"{"inputs": "London"}"#);
+        let response = answer(&handler, &event);
+        assert_eq!(response["statusCode"], 413, "{response}");
+        let origin = header(form, &response, "access-control-allow-origin");
+        assert_eq!(origin, Some("https://a.example"), "{response}");
+        assert_eq!(header(form, &response, "x-request-id"), Some("request-1"));
+        assert_eq!(header(form, &response, "content-type"), Some("application/json"));
+    }
+}
+
+#[test]
 fn a_load_balancer_has_a_limit_of_its_own() {
     let handler = handler();
     let texts: Vec<String> = (0..300).map(|i| format!("text {i}")).collect();

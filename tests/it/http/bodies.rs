@@ -1,0 +1,183 @@
+//! Bodies: of which kind, how packed, how long.
+
+use super::*;
+
+#[test]
+fn a_body_that_is_not_json_in_utf8_is_refused() {
+    let router = fake();
+    let body = r#"{"inputs": "a"}"#;
+    let status = |headers: &[(&str, &str)]| {
+        let reply = call(&router, with_headers("/embed", headers, body));
+        if reply.status != 200 {
+            assert_eq!(reply.error(Dialect::Tei).0, "http.unsupported_media_type");
+        }
+        reply.status
+    };
+    let taken = [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=\"UTF-8\"",
+        "application/json; charset=us-ascii; profile=x",
+        "application/vnd.api+json",
+    ];
+    for media_type in taken {
+        assert_eq!(status(&[("content-type", media_type)]), 200, "{media_type}");
+    }
+    assert_eq!(status(&[]), 200, "JSON where nothing is said");
+    let refused = [
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "text/json",
+        "application/octet-stream",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "",
+    ];
+    for media_type in refused {
+        assert_eq!(status(&[("content-type", media_type)]), 415, "{media_type}");
+    }
+    for encoding in ["br", "deflate", "compress", "gzip, gzip", "what"] {
+        let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+        assert_eq!(status(&headers), 415, "{encoding}");
+    }
+    assert_eq!(status(&[("content-encoding", "gzip"), ("content-encoding", "gzip")]), 415);
+    assert_eq!(status(&[("content-encoding", "identity")]), 200);
+    let reply = call(&router, with_headers("/v1/embeddings", &[("content-type", "text/a")], body));
+    assert_eq!(reply.status, 415);
+    assert_eq!(reply.error(Dialect::OpenAi).0, "http.unsupported_media_type");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).unwrap()
+}
+
+/// A way to pack bytes, by the name it has in a header.
+type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+const PACKINGS: [Packing; 2] = [("gzip", gzip), ("zstd", zstd)];
+
+#[test]
+fn a_packed_body_is_read() {
+    let router = fake();
+    let body = r#"{"inputs": ["a", "b"]}"#;
+    let plain = call(&router, post("/embed", body));
+    let spellings = [("gzip", PACKINGS[0]), ("GZIP", PACKINGS[0]), ("x-gzip", PACKINGS[0])];
+    for (spelling, (_, pack)) in spellings.into_iter().chain([("zstd", PACKINGS[1])]) {
+        let request =
+            with_headers("/embed", &[("content-encoding", spelling)], pack(body.as_bytes()));
+        let reply = call(&router, request);
+        assert_eq!((reply.status, &reply.body), (200, &plain.body), "{spelling}");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_packed_as_it_says_is_refused() {
+    let router = fake();
+    for (encoding, pack) in PACKINGS {
+        let mut flipped = pack(br#"{"inputs": ["a", "b"]}"#);
+        let whole = flipped.clone();
+        flipped[0] ^= 0xff;
+        let cut = &whole[..whole.len() - 4];
+        for (what, bytes) in
+            [("flipped", &flipped[..]), ("cut", cut), ("plain", b"{\"inputs\": 1}")]
+        {
+            let request = with_headers("/embed", &[("content-encoding", encoding)], bytes.to_vec());
+            let reply = call(&router, request);
+            let (code, message) = reply.error(Dialect::Tei);
+            assert_eq!((reply.status, code.as_str()), (400, "http.invalid_encoding"), "{what}");
+            assert_eq!(message, format!("the body is not valid {encoding}"));
+        }
+    }
+}
+
+#[test]
+fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
+    let router = fake();
+    // White space around a value is no part of it.
+    let value = r#"{"inputs": "a"}"#;
+    let body = |bytes: usize| value.to_owned() + &" ".repeat(bytes - value.len());
+    for (bytes, expected) in [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)] {
+        let body = body(bytes);
+        assert_eq!(body.len(), bytes);
+        assert_eq!(call(&router, post("/embed", body.clone())).status, expected, "{bytes}");
+        for (encoding, pack) in PACKINGS {
+            let packed = pack(body.as_bytes());
+            assert!(packed.len() < 1_000);
+            let reply =
+                call(&router, with_headers("/embed", &[("content-encoding", encoding)], packed));
+            assert_eq!(reply.status, expected, "{bytes} in {encoding}");
+            if expected != 200 {
+                let (code, message) = reply.error(Dialect::Tei);
+                let limit = "the body has too many bytes when decompressed, the limit is 100000";
+                assert_eq!((code.as_str(), message.as_str()), ("http.body_too_large", limit));
+            }
+        }
+    }
+    let declared = Request::post("/v1/embeddings").header("content-length", "100001");
+    let reply = call(&router, declared.body(Body::empty()).unwrap());
+    let (code, message) = reply.error(Dialect::OpenAi);
+    assert_eq!((reply.status, code.as_str()), (413, "http.body_too_large"));
+    assert_eq!(message, "the body has 100001 bytes, the limit is 100000", "not a byte was read");
+}
+
+#[test]
+fn a_bomb_does_no_harm() {
+    let router = fake();
+    let zeros = vec![b' '; 256 << 20];
+    // Members that hold nothing: more and more bytes that unpack to none.
+    let nothing = gzip(b"").repeat(MAX_BODY_BYTES / 20 + 1);
+    let packed = PACKINGS.map(|(encoding, pack)| (encoding, pack(&zeros)));
+    for (encoding, bomb) in packed.into_iter().chain([("gzip", nothing)]) {
+        let reply = call(&router, with_headers("/embed", &[("content-encoding", encoding)], bomb));
+        assert_eq!(
+            (reply.status, reply.error(Dialect::Tei).0.as_str()),
+            (413, "http.body_too_large")
+        );
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_is_an_error_of_its_own() {
+    let reset = axum::Error::new(std::io::Error::other("the connection was reset"));
+    let body = Body::from(r#"{"inputs""#).with_trailers(std::future::ready(Some(Err(reset))));
+    let reply = call(&fake(), post("/embed", Body::new(body)));
+    assert_eq!((reply.status, reply.error(Dialect::Tei).0.as_str()), (400, "http.incomplete_body"));
+}
+
+#[test]
+fn an_answer_is_packed_as_the_client_accepts() {
+    let router = fake();
+    let body = json!({"inputs": (0..40).map(|i| format!("text {i}")).collect::<Vec<_>>()});
+    let plain = call(&router, post("/embed", body.to_string()));
+    assert!(plain.body.len() > 1_024, "{}", plain.body.len());
+    assert_eq!(plain.header("content-encoding"), None);
+    let packed = |accept: &str| {
+        let headers = [("content-type", "application/json"), ("accept-encoding", accept)];
+        call(&router, with_headers("/embed", &headers, body.to_string()))
+    };
+    let gzipped = packed("gzip, deflate");
+    assert_eq!(gzipped.header("content-encoding"), Some("gzip"));
+    assert_eq!(gzipped.header("vary"), Some("accept-encoding"));
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&gzipped.body[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+    assert_eq!(gzipped.answered.unwrap().items, 40, "what the answer holds is known all the same");
+    let zstandard = packed("zstd");
+    assert_eq!(zstandard.header("content-encoding"), Some("zstd"));
+    assert_eq!(zstd::decode_all(&zstandard.body[..]).unwrap(), plain.body);
+    for accept in ["identity", "br", "gzip;q=0", ""] {
+        let reply = packed(accept);
+        assert_eq!((reply.status, &reply.body), (200, &plain.body), "{accept}");
+        assert_eq!(reply.header("content-encoding"), None, "{accept}");
+    }
+    let headers = [("accept-encoding", "gzip"), ("content-type", "application/json")];
+    let small = call(&router, with_headers("/embed", &headers, r#"{"inputs": "a"}"#));
+    assert_eq!(small.header("content-encoding"), None, "not worth it");
+}

@@ -1,0 +1,76 @@
+//! What a browser may do: the page, and pages of other origins.
+
+use super::*;
+
+#[test]
+fn pages_of_other_origins_may_call_only_if_they_are_named() {
+    let with = |origins: &[&str]| {
+        let service = service_on(OneHot::default(), 16, Limits::default());
+        let cors_origins = origins.iter().map(ToString::to_string).collect();
+        router(Gate::inline(Arc::new(service)), HttpOptions { cors_origins, ..options() })
+    };
+    let ask = |router: &Router, origin: &str| {
+        let request = Request::post("/embed").header("origin", origin);
+        call(router, request.body(Body::from(r#"{"inputs": "a"}"#)).unwrap())
+    };
+    let ask_before = |router: &Router, origin: &str| {
+        let request = Request::options("/v1/embeddings")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,x-stainless-lang");
+        call(router, request.body(Body::empty()).unwrap())
+    };
+    const ALLOWED: &str = "access-control-allow-origin";
+    let none = with(&[]);
+    assert_eq!(ask(&none, "https://a.example").header(ALLOWED), None);
+    assert_eq!(ask_before(&none, "https://a.example").header(ALLOWED), None);
+    let any = with(&["*"]);
+    assert_eq!(ask(&any, "https://a.example").header(ALLOWED), Some("*"));
+    let two = with(&["https://a.example", "http://localhost:3000"]);
+    for origin in ["https://a.example", "http://localhost:3000"] {
+        let reply = ask(&two, origin);
+        assert_eq!((reply.status, reply.header(ALLOWED)), (200, Some(origin)));
+        let exposed = reply.header("access-control-expose-headers").unwrap();
+        for name in reply.headers.keys().filter(|name| name.as_str().starts_with("x-")) {
+            let is_ours = name != "x-content-type-options";
+            assert!(!is_ours || exposed.split(',').any(|exposed| exposed == name), "{name}");
+        }
+        assert!(exposed.contains("x-semblance-truncated"));
+        let reply = ask_before(&two, origin);
+        assert_eq!((reply.status, reply.header(ALLOWED)), (200, Some(origin)));
+        let methods = reply.header("access-control-allow-methods").unwrap();
+        assert!(methods.contains("POST") && methods.contains("GET"), "{methods}");
+        let headers = reply.header("access-control-allow-headers");
+        assert_eq!(headers, Some("content-type,x-stainless-lang"));
+        assert_eq!(reply.header("access-control-max-age"), Some("3600"));
+    }
+    for other in ["https://a.example.evil.example", "http://a.example", "null"] {
+        assert_eq!(ask(&two, other).header(ALLOWED), None, "{other}");
+        assert_eq!(ask_before(&two, other).header(ALLOWED), None, "{other}");
+    }
+}
+
+#[test]
+fn a_browser_gets_the_page_and_may_run_nothing_else() {
+    let router = fake();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let request = Request::get("/").header("accept", browser).body(Body::empty()).unwrap();
+    let page = call(&router, request);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.body.starts_with(b"<!doctype html>"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(page.header("vary"), Some("accept"));
+    for accept in [None, Some("*/*"), Some("application/json")] {
+        let request = accept
+            .iter()
+            .fold(Request::get("/"), |request, accept| request.header("accept", *accept));
+        let reply = call(&router, request.body(Body::empty()).unwrap());
+        assert_eq!(reply.json()["model_id"], "fake");
+        assert_eq!(reply.header("vary"), Some("accept"), "a cache must not mix them up");
+    }
+}

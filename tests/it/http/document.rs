@@ -1,0 +1,105 @@
+//! The OpenAPI document: what it describes is what there is.
+
+use super::*;
+
+/// Every value of a key, wherever it stands.
+fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            if name == key {
+                found.push(value);
+            }
+            all(value, key, found);
+        }),
+        Value::Array(items) => items.iter().for_each(|value| all(value, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_document_describes_every_route_and_nothing_else() {
+    let document = call(&fake(), get("/openapi.json")).json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let described: BTreeSet<(String, String)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(|method| (path.clone(), method.to_uppercase()))
+        })
+        .collect();
+    let routes = ROUTES.iter().map(|route| (route.path.to_owned(), route.method().to_string()));
+    assert_eq!(described, routes.collect());
+    let mut references = Vec::new();
+    all(&document, "$ref", &mut references);
+    assert!(references.len() > 50, "{}", references.len());
+    for reference in references {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+    let mut ids = Vec::new();
+    all(&document, "operationId", &mut ids);
+    let different: BTreeSet<&str> = ids.iter().map(|id| id.as_str().unwrap()).collect();
+    assert_eq!(different.len(), ROUTES.len());
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Text"]["maxLength"], 2_000);
+    assert_eq!(schemas["Texts"]["maxItems"], 40);
+    assert_eq!(schemas["Dimensions"]["maximum"], 16);
+    assert_eq!(schemas["PromptName"]["enum"], json!(["query"]));
+}
+
+#[test]
+fn the_document_names_the_fields_that_each_route_reads() {
+    let document = call(&fake(), get("/openapi.json")).json();
+    let cuts = ["truncate", "truncation_direction"];
+    let cases: [(&str, &[&str]); 7] = [
+        ("/similarity", &["inputs", "parameters"]),
+        ("/embed", &["inputs", "prompt_name", "normalize", "dimensions", cuts[0], cuts[1]]),
+        ("/rerank", &["query", "texts", "raw_scores", "return_text", cuts[0], cuts[1]]),
+        ("/predict", &["inputs", "raw_scores", cuts[0], cuts[1]]),
+        ("/tokenize", &["inputs", "add_special_tokens", "prompt_name"]),
+        ("/v1/embeddings", &["input", "encoding_format", "dimensions", "model", "user"]),
+        ("/v1/rerank", &["query", "documents", "top_n", "return_documents", "model"]),
+    ];
+    for (path, fields) in cases {
+        let content = &document["paths"][path]["post"]["requestBody"]["content"];
+        let reference = content["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        let described: BTreeSet<&str> =
+            body["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(described, fields.iter().copied().collect(), "{path}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_document_are_answered_with_documented_statuses_and_headers() {
+    let router = real();
+    let document = call(&router, get("/openapi.json")).json();
+    let mut tried = 0;
+    for route in ROUTES.iter().filter(|route| route.method() == Method::POST) {
+        let operation = &document["paths"][route.path]["post"];
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let own = |schema: &Value| {
+            let pointer = schema["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
+            document.pointer(pointer).unwrap()["example"].clone()
+        };
+        let examples = match schema["anyOf"].as_array() {
+            Some(any) => any.iter().map(own).filter(|example| !example.is_null()).collect(),
+            None => vec![own(schema)],
+        };
+        for example in examples {
+            let reply = call(&router, post(route.path, example.to_string()));
+            assert_eq!(reply.status, 200, "{} {example}", route.path);
+            let headers = operation["responses"]["200"]["headers"].as_object().unwrap();
+            for name in reply.headers.keys().filter(|name| name.as_str().starts_with("x-")) {
+                let is_said = headers.contains_key(name.as_str());
+                assert!(is_said || name == "x-content-type-options", "{name}");
+            }
+            tried += 1;
+        }
+        let reply = call(&router, post(route.path, "{}"));
+        let status = reply.status.to_string();
+        assert!(operation["responses"].get(&status).is_some(), "{status} of {}", route.path);
+    }
+    assert!(tried >= 12, "{tried}");
+}

@@ -1,0 +1,167 @@
+//! Every route answers what the service answers, with what it took.
+
+use super::*;
+
+/// Each route with POST, how its body is read, and a body.
+fn operations() -> Vec<(&'static str, Form, Value)> {
+    let (query, texts) = ("How many people live in London?", ["It has a river", "9 million", "It"]);
+    let event = json!({"query_from_app": query, "actual_queries": texts, "top_k": 2});
+    let scores = json!({"inputs": {"source_sentence": query, "sentences": texts}});
+    let embed = json!({"inputs": texts, "dimensions": 8});
+    let open_ai = json!({"input": texts, "model": "any", "user": "any"});
+    let cohere = json!({"query": query, "documents": [texts[0], {"text": texts[1]}, texts[2]],
+                        "top_n": 2, "return_documents": true});
+    vec![
+        ("/", Form::Invocation, event.clone()),
+        ("/", Form::Invocation, embed.clone()),
+        ("/", Form::Invocation, scores.clone()),
+        ("/", Form::Invocation, json!({"operation": "info"})),
+        ("/invocations", Form::Invocation, event),
+        ("/similarity", Form::Similarity, scores),
+        ("/embed", Form::Embed, embed),
+        ("/rerank", Form::Rerank, json!({"query": query, "texts": texts, "return_text": true})),
+        ("/predict", Form::Predict, json!({"inputs": [query, texts[0]]})),
+        ("/predict", Form::Predict, json!({"inputs": [[query, texts[0]], [query, texts[1]]]})),
+        ("/tokenize", Form::Tokenize, json!({"inputs": texts})),
+        ("/v1/embeddings", Form::OpenAiEmbeddings, open_ai.clone()),
+        ("/embeddings", Form::OpenAiEmbeddings, open_ai),
+        ("/v1/rerank", Form::CohereRerank, cohere.clone()),
+        ("/v2/rerank", Form::CohereRerank, cohere),
+    ]
+}
+
+#[test]
+fn every_operation_is_answered_as_the_service_answers_it() {
+    let router = real();
+    let mut paths = BTreeSet::new();
+    for (path, form, body) in operations() {
+        let operation = Operation::decode(body.clone(), form, service().limits()).unwrap();
+        let (expected, usage) = service().answer(&operation).unwrap();
+        let reply = call(&router, post(path, body.to_string()));
+        assert_eq!(reply.status, 200, "{path} {reply:?}");
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_close(&reply.json(), &serde_json::to_value(&expected).unwrap());
+        let answered = reply.answered.unwrap();
+        assert_eq!(answered.items, expected.items(), "{path}");
+        assert_eq!(answered.usage.prompt_tokens, usage.prompt_tokens, "{path}");
+        assert_eq!(answered.dialect, Dialect::of(path));
+        paths.insert(path);
+    }
+    let routes = ROUTES.iter().filter(|route| route.method() == Method::POST);
+    assert_eq!(paths, routes.map(|route| route.path).collect(), "none is left out");
+}
+
+#[test]
+fn what_asks_nothing_of_the_model_is_told() {
+    let router = real();
+    let about = serde_json::to_value(service().about()).unwrap();
+    let models = serde_json::to_value(service().models()).unwrap();
+    assert_eq!(models["data"].as_array().unwrap().len(), 2, "both models");
+    let cases = [
+        ("/", about.clone()),
+        ("/info", about),
+        ("/health", json!({"status": "ok"})),
+        ("/ping", json!({"status": "ok"})),
+        ("/v1/models", models.clone()),
+        ("/v1/models/all-minilm-l6-v2", models["data"][0].clone()),
+    ];
+    for (path, expected) in cases {
+        let reply = call(&router, get(path));
+        assert_eq!((reply.status, reply.json()), (200, expected), "{path}");
+    }
+}
+
+#[test]
+fn a_model_is_found_by_a_name_with_a_slash_however_it_is_written() {
+    let service = service_named("maker/model", OneHot::default(), 16, Limits::default());
+    let router = router(Gate::inline(Arc::new(service)), options());
+    for path in ["/v1/models/maker%2Fmodel", "/v1/models/maker/model"] {
+        let reply = call(&router, get(path));
+        assert_eq!((reply.status, &reply.json()["id"]), (200, &json!("maker/model")), "{path}");
+    }
+    for path in ["/v1/models/maker", "/v1/models/model", "/v1/models/%FF"] {
+        let reply = call(&router, get(path));
+        assert_eq!(reply.status, 404, "{path}");
+        assert_eq!(reply.error(Dialect::OpenAi).0, "http.unknown_model", "{path}");
+    }
+}
+
+#[test]
+fn numbers_in_base64_are_the_same_numbers() {
+    let router = real();
+    let embed = |format: &str| {
+        let body = json!({"input": ["London", "It has a river"], "encoding_format": format});
+        let mut reply = call(&router, post("/v1/embeddings", body.to_string())).json();
+        let rows: Vec<Value> =
+            (0..2).map(|index| reply["data"][index]["embedding"].take()).collect();
+        (rows, reply)
+    };
+    let (numbers, rest) = embed("float");
+    let (packed, rest_packed) = embed("base64");
+    assert_eq!(rest, rest_packed);
+    for (numbers, packed) in numbers.iter().zip(packed) {
+        let bytes = STANDARD.decode(packed.as_str().unwrap()).unwrap();
+        let unpacked: Vec<f32> =
+            bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+        let numbers: Vec<f32> = serde_json::from_value(numbers.clone()).unwrap();
+        assert_eq!(unpacked.len(), 384);
+        assert_eq!(numbers, unpacked, "bit for bit: the numbers are written to read back");
+    }
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let router = fake();
+    for path in ["/", "/info", "/health", "/ping", "/v1/models", "/openapi.json"] {
+        let head = call(&router, Request::head(path).body(Body::empty()).unwrap());
+        let get = call(&router, get(path));
+        assert_eq!((head.status, get.status), (200, 200), "{path}");
+        assert!(head.body.is_empty() && !get.body.is_empty(), "{path}");
+        for name in ["content-type", "content-length", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_says_what_it_took() {
+    let router = real();
+    let long = "river ".repeat(400);
+    let body = json!({"inputs": ["Zürich", long], "truncate": true});
+    let reply = call(&router, post("/embed", body.to_string()));
+    assert_eq!(reply.status, 200);
+    let number = |name: &str| reply.header(name).unwrap().parse::<usize>().unwrap();
+    assert_eq!(number("x-compute-characters"), 6 + long.len());
+    assert!(number("x-compute-tokens") > 256, "{}", number("x-compute-tokens"));
+    assert_eq!(reply.header("x-compute-type"), Some("cpu"));
+    let parts = number("x-tokenization-time") + number("x-inference-time");
+    assert!(number("x-total-time") >= parts);
+    assert!((parts..parts + 2).contains(&number("x-compute-time")), "whole milliseconds");
+    assert_eq!(number("x-queue-time"), 0);
+    assert_eq!(reply.header("x-semblance-truncated"), Some("1"));
+    assert_eq!(reply.header("x-semblance-scored-by"), None);
+    assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    let body = json!({"query_from_app": long, "actual_queries": ["a", "b", long]});
+    let reply = call(&router, post("/", body.to_string()));
+    assert_eq!(reply.header("x-semblance-truncated"), Some("0,3"), "the query is 0");
+    let body = json!({"query": "a", "documents": ["b"]}).to_string();
+    let reply = call(&router, post("/v1/rerank", body.clone()));
+    assert_eq!(reply.header("x-semblance-scored-by"), Some("cross-encoder"));
+    assert_eq!(reply.header("x-semblance-truncated"), None);
+    let reply = call(&fake(), post("/v1/rerank", body));
+    assert_eq!(reply.header("x-semblance-scored-by"), Some("bi-encoder"));
+}
+
+#[test]
+fn a_request_keeps_its_id_or_gets_one() {
+    let router = fake();
+    for path in ["/health", "/nothing"] {
+        let named =
+            Request::get(path).header("x-request-id", "a-b.c:1").body(Body::empty()).unwrap();
+        assert_eq!(call(&router, named).header("x-request-id"), Some("a-b.c:1"), "{path}");
+        let ids: BTreeSet<String> = (0..3)
+            .map(|_| call(&router, get(path)).header("x-request-id").unwrap().to_owned())
+            .collect();
+        assert_eq!(ids.len(), 3, "{ids:?}");
+    }
+}
