@@ -516,7 +516,7 @@ def test_a_plan_refuses_subnets_in_one_zone(deployment: Deployment, report: Repo
     said = " ".join(plan.output.replace("│", " ").split())
     message = (
         "subnet_ids must name subnets in at least two availability zones; "
-        "all those given are in eu-central-1a."
+        "all of these are in eu-central-1a."
     )
     report(f"subnets in one zone: {message}")
     assert plan.status == 1 and message in said, plan.output
