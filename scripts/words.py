@@ -32,7 +32,7 @@ ALLOWED = re.compile(
     r"\btokenise_ms\b"  # a log field, kept for one version beside tokenize_ms
     r"|\bmodel\.tokenisation_failed\b"  # an error code
     r"|\blicence\b(?=`|\"|')"  # a field of the manifest
-    r"|\bsemblance_truncated_texts\b"
+    r"|\bNone\b"  # of Python
 )
 
 # Text that quotes others: the phrases themselves, and texts that are data.
@@ -92,9 +92,7 @@ def files(patterns: tuple[str, ...]) -> list[str]:
     """The tracked and new files of the repository that match."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return sorted(
-        path for path in set(listed.splitlines()) - SKIPPED if (ROOT / path).is_file()
-    )
+    return sorted(path for path in set(listed.splitlines()) - SKIPPED if (ROOT / path).is_file())
 
 
 def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
@@ -217,9 +215,7 @@ def main() -> int:
         for finding in findings(path, (ROOT / path).read_text(encoding="utf-8"), entries)
     ]
     for finding in sorted(found, key=lambda it: (it.path, it.line)):
-        print(
-            f'{finding.path}:{finding.line}: "{finding.phrase}": write {finding.replacement}'
-        )
+        print(f'{finding.path}:{finding.line}: "{finding.phrase}": write {finding.replacement}')
     if found:
         print(f"{len(found)} banned phrases in {len(chosen)} files; see {LIST}", file=sys.stderr)
     return 1 if found else 0
