@@ -2,8 +2,8 @@
 """Checks prose for banned phrases and British spellings.
 
 The phrases and their replacements are in docs/words.txt. The script reads Markdown, the comments
-and strings of Python, Terraform, shell and Makefiles, and with --all those of Rust. Code
-is not checked: not fenced blocks, code spans, links or identifiers.
+and strings of Python, Terraform, shell and Makefiles, and with --all also Rust and the page. Code
+is not checked: fenced blocks, code spans, links, identifiers, and strings without a space.
 
 Prints `file:line: "phrase": write replacement` and exits with 1 if it finds any.
 """
@@ -23,9 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LIST = "docs/words.txt"
 
-# Roots that are read without --all.
+# What is read without --all.
 PATHS = ("*.md", "*.py", "*.tf", "*.tfvars.example", "*.hcl", "*.sh", "Makefile")
-RUST = ("*.rs",)
+ALL_PATHS = (*PATHS, "*.rs", "*.html", "*.js")
+
+# Quotes the page, so it is read with --all only.
+QUOTES_PAGE = "tests/clients/tests/test_page.py"
 
 # Names that users depend on: fields, codes, file names. They are not prose.
 ALLOWED = re.compile(
@@ -50,7 +53,9 @@ _HCL = re.compile(r'(?P<comment>(?:#|//)[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*")'
 # Shell and Makefiles: comments and help texts.
 _SHELL = re.compile(r"(?P<comment>(?:^|\s)#[^\n]*)", re.MULTILINE)
 
-# What is code inside prose: code spans, URLs, link targets.
+# Code inside a formatted string.
+_PLACEHOLDER = re.compile(r"\{[^{}\n]*\}")
+# Code inside prose: code spans, URLs, link targets.
 _CODE = re.compile(r"`[^`\n]*`|https?://\S+|\]\([^)\s]*\)")
 
 
@@ -101,8 +106,10 @@ def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
         yield from _markdown(text)
     elif path.endswith(".py"):
         yield from _python(text)
-    elif path.endswith(".rs"):
+    elif path.endswith((".rs", ".js")):
         yield from _matches(_RUST, text)
+    elif path.endswith(".html"):
+        yield 1, text
     elif path.endswith((".tf", ".hcl", ".tfvars.example")):
         yield from _matches(_HCL, text)
     else:
@@ -141,8 +148,8 @@ def _python(text: str) -> Iterator[tuple[int, str]]:
                 first = line
             comment.append(token.string.lstrip("# "))
             last = line
-        elif kind in ("STRING", "FSTRING_MIDDLE"):
-            yield line, token.string
+        elif kind in ("STRING", "FSTRING_MIDDLE") and " " in token.string:
+            yield line, _PLACEHOLDER.sub(_blank, token.string)
     if comment:
         yield first, "\n".join(comment)
 
@@ -167,7 +174,7 @@ def _matches(expression: re.Pattern[str], text: str) -> Iterator[tuple[int, str]
                 first = start
             comment.append(part.strip().lstrip("/#! "))
             last = start
-        else:
+        elif " " in part:
             yield line, part
     if comment:
         yield first, "\n".join(comment)
@@ -185,23 +192,26 @@ def findings(path: str, text: str, entries: list[Phrase]) -> Iterator[Finding]:
 
 
 def _blanked(part: str) -> str:
-    """The part with code replaced by `X`, so that positions and sentences stay."""
+    """The part with code replaced by `_`, so that positions do not change."""
+    return _CODE.sub(_blank, ALLOWED.sub(_blank, part))
 
-    def blank(match: re.Match[str]) -> str:
-        return re.sub(r"\S", "_", match.group())
 
-    return _CODE.sub(blank, ALLOWED.sub(blank, part))
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"\S", "_", match.group())
 
 
 def main() -> int:
     """Runs the check; returns the exit status."""
     parser = argparse.ArgumentParser(description="Check prose for the phrases of docs/words.txt.")
-    parser.add_argument("--all", action="store_true", help="check the Rust sources too")
+    parser.add_argument(
+        "--all", action="store_true", help="check the Rust sources and the page too"
+    )
     parser.add_argument("paths", nargs="*", help="only these files or folders")
     options = parser.parse_args()
     entries = phrases((ROOT / LIST).read_text(encoding="utf-8"))
-    patterns = (*PATHS, *RUST) if options.all else PATHS
-    chosen = files(patterns)
+    chosen = files(ALL_PATHS if options.all else PATHS)
+    if not options.all:
+        chosen = [path for path in chosen if path != QUOTES_PAGE]
     if options.paths:
         roots = [Path(path).resolve() for path in options.paths]
         chosen = [

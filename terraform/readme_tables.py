@@ -113,7 +113,7 @@ def with_tables(readme: str, folder: Path) -> str:
 def main() -> int:
     """Write the tables, or report which tables have drifted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table has drifted")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a drift")
     check = parser.parse_args().check
     drifted = 0
     for folder in modules():

@@ -161,14 +161,12 @@ def _throughput(result: Result) -> str:
     tokens = result.parts["throughput-1"]["tokens"]["512 texts"]
     return (
         "## Throughput\n\n"
-        "512 different texts of 5 to 50 words, "
-        f"{tokens:,} tokens, as one event of a query and 511 candidates. Every peer reads, embeds and "
-        "scores the same texts through its own interface.\n\n"
-        + _table(head, rows)
-        + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
-        "The floor is the number of tokens without padding times 21.2 MFLOP, divided by the machine's "
-        "fp32 peak, measured in the same rounds as the best of `torch.mm` and ONNX Runtime's "
-        "`MatMul`: "
+        f"512 different texts of 5 to 50 words, {tokens:,} tokens, as one event of a query and 511 "
+        "candidates. Every peer reads, embeds and scores the same texts through its own "
+        "interface.\n\n" + _table(head, rows) + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
+        "The floor is the number of tokens without padding times 21.2 MFLOP, divided by the "
+        "machine's fp32 peak, measured in the same rounds as the best of `torch.mm` and ONNX "
+        "Runtime's `MatMul`: "
         f"{machine}."
     )
 
