@@ -133,7 +133,7 @@ def summary(description: Description) -> str:
             "normalized" if description.normalize else "not normalized"
         )
     else:
-        rest = f"{description.labels} labels, {description.activation}"
+        rest = f"labels: {description.labels}, {description.activation}"
     return (
         f"{description.task}: {shape.layers} layers, {shape.hidden_size} wide, "
         f"{shape.heads} heads, {description.max_tokens} tokens, {rest}"
