@@ -1,4 +1,4 @@
-"""fp32 values as int8 with scales: what an int8 bundle stores."""
+"""Quantizes fp32 values to int8 with scales, for int8 bundles."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ Bytes = NDArray[np.int8]
 _LARGEST = 127
 
 # x86 processors with AVX2 and no VNNI add two products of a uint8 and an int8 in 16 bits, and
-# saturate. The products are of neighbouring inputs, 2k and 2k + 1; 255 * 128 is less than 2^15.
+# saturate. The two products are those of inputs 2k and 2k + 1; 255 * 128 is less than 2^15.
 _LARGEST_PAIR = 128
 
-# How much a scale grows until rounding leaves no pair above the bound.
+# Factor by which a scale grows until no pair exceeds the limit after rounding.
 _STEP = np.float32(1.002)
 
 
@@ -33,8 +33,8 @@ class Rows(NamedTuple):
     scales: Array
 
 
-def quantise_dense(weight: Array) -> Dense:
-    """A weight `[outputs, inputs]` with the smallest scales at which no product saturates."""
+def quantize_dense(weight: Array) -> Dense:
+    """Quantizes `[outputs, inputs]` with the smallest scales at which no product saturates."""
     scales = np.maximum(_largest(weight) / _LARGEST, _largest_pair(weight) / _LARGEST_PAIR)
     scales[scales == 0] = 1
     values = _rounded(weight, scales)
@@ -44,19 +44,19 @@ def quantise_dense(weight: Array) -> Dense:
     return Dense(np.ascontiguousarray(values.T.astype(np.int8)), scales)
 
 
-def quantise_rows(table: Array) -> Rows:
-    """A table `[rows, columns]` with a scale for each row."""
+def quantize_rows(table: Array) -> Rows:
+    """Quantizes a table `[rows, columns]` with one scale per row."""
     scales = _largest(table) / np.float32(_LARGEST)
     scales[scales == 0] = 1
     return Rows(_rounded(table, scales).astype(np.int8), scales)
 
 
 def channel_factors(largest_activations: Array, *weights: Array) -> Array:
-    """What to divide activations by, and weights `[outputs, inputs]` to multiply by: `[inputs]`.
+    """Factors `[inputs]` that divide activations and multiply weights `[outputs, inputs]`.
 
     SmoothQuant (arXiv 2211.10438, equation 4) with both exponents 1/2, over the weights that share
-    the activations. A factor is a power of the square root of two, so that activations that differ
-    in their last digits, as they do between processors, give the same factor.
+    the activations. A factor is a power of the square root of two, so rounding differences between
+    processors give the same factor.
     """
     largest_weights = np.max([np.abs(weight).max(axis=0) for weight in weights], axis=0)
     ratios = np.ones_like(largest_activations)
@@ -71,7 +71,7 @@ def _largest(rows: Array) -> Array:
 
 
 def _largest_pair(weight: Array) -> Array:
-    """The largest sum, of each output, of two neighbouring weights of the same sign."""
+    """The largest sum of two neighboring weights of the same sign, for each output."""
     padded = np.pad(weight, ((0, 0), (0, weight.shape[1] % 2)))
     sums = [
         (side[:, 0::2] + side[:, 1::2]).max(axis=1)
