@@ -1,53 +1,53 @@
-//! The sender of an event, recognized by the shape of the event.
+//! The source of an event, determined from its shape.
 
 use serde_json::Value;
 
-/// The sender of an event.
+/// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum EventSource {
     /// A direct invocation: the event is the request.
     Direct,
     /// A function URL, an API Gateway or a load balancer.
     Http(Payload),
     /// EventBridge, usually a schedule.
     EventBridge,
-    /// An SQS queue, by its event source mapping.
+    /// An SQS queue, through an event source mapping.
     Queue,
 }
 
-/// The forms in which HTTP requests come as events.
+/// The formats of HTTP events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Payload {
-    /// Payload 1.0, of a REST API.
+    /// Payload format 1.0, of a REST API.
     V1,
-    /// Payload 2.0, of a function URL or an HTTP API.
+    /// Payload format 2.0, of a function URL or an HTTP API.
     V2,
-    /// Of an application load balancer.
+    /// The format of an application load balancer.
     LoadBalancer,
 }
 
-impl Door {
-    /// Returns the sender of an event.
+impl EventSource {
+    /// Returns the source of an event.
     pub(super) fn from_event(event: &Value) -> Self {
         let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
-        let is_there = |pointer| event.pointer(pointer).is_some();
-        if is_there("/requestContext/elb") {
+        let exists = |pointer| event.pointer(pointer).is_some();
+        if exists("/requestContext/elb") {
             Self::Http(Payload::LoadBalancer)
-        } else if text("/version") == Some("2.0") && is_there("/requestContext/http") {
-            // Before 1.0: an emulator's events have `httpMethod` as well.
+        } else if text("/version") == Some("2.0") && exists("/requestContext/http") {
+            // Checked before 1.0, because the events of an emulator also have `httpMethod`.
             Self::Http(Payload::V2)
-        } else if is_there("/requestContext") && is_there("/httpMethod") {
+        } else if exists("/requestContext") && exists("/httpMethod") {
             Self::Http(Payload::V1)
         } else if text("/Records/0/eventSource") == Some("aws:sqs") {
             Self::Queue
-        } else if is_there("/detail-type") && is_there("/source") {
+        } else if exists("/detail-type") && exists("/source") {
             Self::EventBridge
         } else {
             Self::Direct
         }
     }
 
-    /// The name in logs.
+    /// The name in the log field `door`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -65,29 +65,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shape_decides() {
+    fn the_shape_determines_the_source() {
         let url = json!({"version": "2.0", "httpMethod": "GET",
                          "requestContext": {"http": {"method": "POST"}}});
         let cases = [
-            (json!({"query_from_app": "a", "actual_queries": []}), Door::Direct),
-            (json!({"operation": "embed", "inputs": "a"}), Door::Direct),
-            (json!({}), Door::Direct),
-            (json!(null), Door::Direct),
-            (url, Door::Http(Payload::V2)),
+            (json!({"query_from_app": "a", "actual_queries": []}), EventSource::Direct),
+            (json!({"operation": "embed", "inputs": "a"}), EventSource::Direct),
+            (json!({}), EventSource::Direct),
+            (json!(null), EventSource::Direct),
+            (url, EventSource::Http(Payload::V2)),
             (
                 json!({"httpMethod": "GET", "requestContext": {"stage": "p"}}),
-                Door::Http(Payload::V1),
+                EventSource::Http(Payload::V1),
             ),
             (
                 json!({"httpMethod": "GET", "requestContext": {"elb": {}}}),
-                Door::Http(Payload::LoadBalancer),
+                EventSource::Http(Payload::LoadBalancer),
             ),
-            (json!({"Records": [{"eventSource": "aws:sqs", "body": ""}]}), Door::Queue),
-            (json!({"Records": [{"eventSource": "aws:s3"}]}), Door::Direct),
-            (json!({"source": "aws.events", "detail-type": "Scheduled Event"}), Door::EventBridge),
+            (json!({"Records": [{"eventSource": "aws:sqs", "body": ""}]}), EventSource::Queue),
+            (json!({"Records": [{"eventSource": "aws:s3"}]}), EventSource::Direct),
+            (
+                json!({"source": "aws.events", "detail-type": "Scheduled Event"}),
+                EventSource::EventBridge,
+            ),
         ];
-        for (event, door) in cases {
-            assert_eq!(Door::from_event(&event), door, "{event}");
+        for (event, source) in cases {
+            assert_eq!(EventSource::from_event(&event), source, "{event}");
         }
     }
 }
