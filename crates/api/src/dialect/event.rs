@@ -80,7 +80,10 @@ const OPERATIONS: [NamedOperation; 8] = [
         decode: similarity_or_tei,
         bodies: &[
             NamedBody { schema: |schemas| schemas.body::<EventBody>(), is_unambiguous: true },
-            NamedBody { schema: |schemas| schemas.body::<tei::SimilarityBody>(), is_unambiguous: true },
+            NamedBody {
+                schema: |schemas| schemas.body::<tei::SimilarityBody>(),
+                is_unambiguous: true,
+            },
         ],
     },
     NamedOperation {

@@ -77,8 +77,9 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Operation {
             operation.parameter(parameter.build())
         }),
     };
-    let reply =
-        ResponseBuilder::new().description("The response.").content(JSON, Content::new(Some(reply)));
+    let reply = ResponseBuilder::new()
+        .description("The response.")
+        .content(JSON, Content::new(Some(reply)));
     let reply = match is_root && !has_body {
         true => reply.content("text/html", Content::new(Some(String::schema()))),
         false => reply,
@@ -118,7 +119,10 @@ fn headers(has_scorer: bool) -> Vec<(String, Header)> {
         (COMPUTE_TYPE.to_string(), header(String::schema(), "`cpu`.")),
         (
             REQUEST_ID.to_string(),
-            header(String::schema(), "The id of the request: the id from the client, or a generated one."),
+            header(
+                String::schema(),
+                "The id of the request: the id from the client, or a generated one.",
+            ),
         ),
         (TRUNCATED.to_string(), header(String::schema(), texts)),
     ]);
@@ -164,7 +168,9 @@ fn error(status: StatusCode, form: &ErrorForm, schemas: &mut Schemas) -> Respons
              bytes."
         }
         StatusCode::PAYLOAD_TOO_LARGE => "The body or the response has too many bytes.",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not JSON in UTF-8, or its content encoding is not gzip, zstd or identity.",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "The body is not JSON in UTF-8, or its content encoding is not gzip, zstd or identity."
+        }
         StatusCode::TOO_MANY_REQUESTS => {
             "Too many requests are in progress. Retry after the time in Retry-After."
         }

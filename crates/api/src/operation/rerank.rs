@@ -31,8 +31,9 @@ impl Request for RerankRequest {
     fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
         let texts = self.texts.as_slice();
         let scores = service.model().rerank_with(self.query.first(), texts, &self.options);
-        let scores =
-            scores.map_err(|error| in_fields(error, |i| field_after_query(&self.query, &self.texts, i)))?;
+        let scores = scores.map_err(|error| {
+            in_fields(error, |i| field_after_query(&self.query, &self.texts, i))
+        })?;
         let report = Report { cost: scores.cost.clone(), scored_by: Some(scores.scored_by) };
         Ok((scores, report))
     }

@@ -28,8 +28,9 @@ impl Request for SimilarityRequest {
     fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
         let texts = self.texts.as_slice();
         let scores = service.model().similarity_with(self.query.first(), texts, &self.options);
-        let scores =
-            scores.map_err(|error| in_fields(error, |i| field_after_query(&self.query, &self.texts, i)))?;
+        let scores = scores.map_err(|error| {
+            in_fields(error, |i| field_after_query(&self.query, &self.texts, i))
+        })?;
         let report = scores.cost.clone().into();
         Ok((scores, report))
     }

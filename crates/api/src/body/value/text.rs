@@ -89,7 +89,9 @@ impl FieldValue for Candidates {
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
-        schemas.add("Candidates", |schemas| list::<Text>(schemas, 0, "A list of texts. It can be empty."))
+        schemas.add("Candidates", |schemas| {
+            list::<Text>(schemas, 0, "A list of texts. It can be empty.")
+        })
     }
 }
 
