@@ -1,0 +1,107 @@
+"""Runs the parts of `make test`: two at a time, all of them, each with a log of its own.
+
+A part is a make target. The log of a part that failed is printed whole; of one that passed, only
+the closing lines of its test runners. The exit status is 1 if any part failed.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LOGS = Path("build/logs")
+# Builds what several parts need, so that no two parts build it at once.
+FIRST = "test-setup"
+# Parts in a lane run one after the other: those of the second lane share Cargo's debug folder,
+# and the emulators of test-rust and test-clients must not wait for its lock.
+LANES = (
+    ("package", "terraform-test"),
+    ("lint", "test-python", "test-rust", "test-clients"),
+)
+# A part that needs what a part of the other lane builds.
+NEEDS = {"test-rust": "package"}
+CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
+
+
+@dataclass
+class Part:
+    """A make target, and what became of it."""
+
+    target: str
+    seconds: float = 0.0
+    passed: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return LOGS / f"{self.target}.log"
+
+    def run(self) -> None:
+        """Makes the target."""
+        started = time.monotonic()
+        with self.log.open("w") as log:
+            command = ["make", "--no-print-directory", self.target]
+            run = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+        self.seconds = time.monotonic() - started
+        self.passed = run.returncode == 0
+        print(self.verdict(), flush=True)
+        self.done.set()
+
+    def verdict(self) -> str:
+        """One line: what, how it ended, how long it took."""
+        return f"{self.target:16} {'passed' if self.passed else 'FAILED'} {self.seconds:6.0f} s"
+
+    def closing_lines(self) -> list[str]:
+        """The last lines of the test runners in its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if CLOSING.fullmatch(line.strip())]
+
+
+def main() -> int:
+    """Runs every part; returns the exit status."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    first = Part(FIRST)
+    parts = {target: Part(target) for lane in LANES for target in lane}
+    first.run()
+    if first.passed:
+        lanes = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in LANES]
+        for thread in lanes:
+            thread.start()
+        for thread in lanes:
+            thread.join()
+    ran = [part for part in (first, *parts.values()) if part.done.is_set()]
+    report(ran)
+    return 0 if all(part.passed for part in ran) else 1
+
+
+def run_lane(lane: tuple[str, ...], parts: dict[str, Part]) -> None:
+    """Runs the parts of a lane in turn."""
+    for target in lane:
+        if target in NEEDS:
+            parts[NEEDS[target]].done.wait()
+        parts[target].run()
+
+
+def report(ran: list[Part]) -> None:
+    """Prints the logs of what failed, then the closing lines and verdicts of all."""
+    for part in ran:
+        if not part.passed:
+            print(f"\n--- {part.log}\n{part.log.read_text(errors='replace')}")
+    for part in ran:
+        for line in part.closing_lines():
+            print(f"{line}  [{part.target}]")
+    print()
+    for part in ran:
+        print(part.verdict())
+    passed = sum(part.passed for part in ran)
+    print(f"parts: {passed} passed, {len(ran) - passed} failed", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
