@@ -32,10 +32,10 @@ BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 
-RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f 2>/dev/null)
+RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
-.PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny
+.PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny advisories msrv
 .PHONY: test test-setup test-python test-rust test-clients terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
@@ -138,7 +138,8 @@ demo: setup ## score an example event with the real model under the Lambda emula
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
 	cargo lambda watch $(ARGS)
 
-package: $(ZIP) $(SYNC_ZIP) ## build the functions' zips; ARCH=arm64 where that Rust target is installed
+package: ## build the functions' zips; ARCH=arm64 where that Rust target is installed
+	@$(MAKE) --no-print-directory --jobs=2 $(ZIP) $(SYNC_ZIP)
 	@$(PACKAGE) report --zip $(ZIP)
 	@$(PACKAGE) report --zip $(SYNC_ZIP)
 
@@ -147,7 +148,7 @@ $(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
 	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
 
 $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
-	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --features sync --output $@
+	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --profile sync --output $@
 
 # --- Format, lint, check -------------------------------------------------------------------
 
@@ -185,6 +186,17 @@ lint-python: $(DEV)
 	cd tests/clients && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
 
+deny: $(DEV) ## licenses, sources and duplicates of the crates
+	cargo deny --workspace --log-level error check licenses bans sources
+
+advisories: $(DEV) ## known vulnerabilities of the crates; downloads the RustSec database
+	cargo deny --workspace check advisories
+
+msrv: ## build with the oldest supported Rust, which rustup installs
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	rustup toolchain install --profile minimal "$$version"; \
+	cargo "+$$version" check --workspace --all-targets --locked
+
 # --- Tests ---------------------------------------------------------------------------------
 
 test: ## everything, in parts: one that fails does not keep the others from running
@@ -199,7 +211,7 @@ test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-l
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --quiet --bin similarity
-	SEMBLANCE_MOTO_SERVER=$(abspath $(BIN))/moto_server cargo test --workspace --all-features --quiet $(ARGS)
+	SEMBLANCE_MOTO_SERVER=$(abspath $(BIN))/moto_server cargo test --workspace --quiet $(ARGS)
 
 test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)

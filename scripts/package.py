@@ -43,7 +43,7 @@ def main() -> int:
     library.add_argument("--output", type=Path, required=True)
     build = commands.add_parser("build", help="build a binary for Lambda and zip it")
     build.add_argument("--bin", required=True)
-    build.add_argument("--features", default="")
+    build.add_argument("--profile", default="release")
     build.add_argument("--arch", choices=sorted(TARGETS), default="x86_64")
     build.add_argument("--with-library", action="store_true")
     build.add_argument("--output", type=Path, required=True)
@@ -78,7 +78,7 @@ def install_library(output: Path) -> None:
 def build_zip(arguments: argparse.Namespace) -> None:
     """Builds a binary for Amazon Linux 2023 and zips it, with the library if asked."""
     require_target(arguments.arch)
-    bootstrap = cross_build(arguments.bin, arguments.features, arguments.arch)
+    bootstrap = cross_build(arguments.bin, arguments.profile, arguments.arch)
     check_glibc("bootstrap", bootstrap)
     members = [deflated_zip.compress("bootstrap", bootstrap, 0o755)]
     if arguments.with_library:
@@ -103,13 +103,11 @@ def require_target(arch: str) -> None:
         raise PackageError(f"the Rust target {target} is not installed: rustup target add {target}")
 
 
-def cross_build(binary: str, features: str, arch: str) -> Path:
+def cross_build(binary: str, profile: str, arch: str) -> Path:
     """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
     lambda_dir = Path("target/lambda-build") / arch
-    command = ["cargo", "lambda", "build", "--release", "--quiet"]
+    command = ["cargo", "lambda", "build", "--profile", profile, "--quiet"]
     command += ["--target", TARGETS[arch], "--bin", binary, "--lambda-dir", str(lambda_dir)]
-    if features:
-        command += ["--features", features]
     if subprocess.run(command, check=False).returncode != 0:
         raise PackageError(f"{' '.join(command)} failed")
     return lambda_dir / binary / "bootstrap"
