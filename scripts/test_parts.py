@@ -69,13 +69,14 @@ def main() -> int:
     first = Part(FIRST)
     parts = {target: Part(target) for lane in LANES for target in lane}
     first.run()
-    if first.passed:
-        lanes = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in LANES]
-        for thread in lanes:
-            thread.start()
-        for thread in lanes:
-            thread.join()
-    ran = [part for part in (first, *parts.values()) if part.done.is_set()]
+    # Without what is shared, every part tries on its own, so only one may run at a time.
+    lanes = LANES if first.passed else (tuple(parts),)
+    threads = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ran = [first, *parts.values()]
     report(ran)
     return 0 if all(part.passed for part in ran) else 1
 
@@ -94,8 +95,8 @@ def report(ran: list[Part]) -> None:
         if not part.passed:
             print(f"\n--- {part.log}\n{part.log.read_text(errors='replace')}")
     for part in ran:
-        for line in part.closing_lines():
-            print(f"{line}  [{part.target}]")
+        if lines := part.closing_lines():
+            print(f"\n--- {part.target}", *lines, sep="\n")
     print()
     for part in ran:
         print(part.verdict())
