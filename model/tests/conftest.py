@@ -1,4 +1,4 @@
-"""What every test of the builder uses: a way to build, and a way to run what was built."""
+"""Fixtures of the builder's tests: build a bundle, and run it."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Bundle:
-    """A built bundle, and what was said while it was built."""
+    """A built bundle, and the messages of its build."""
 
     def __init__(self, folder: Path, said: list[str]) -> None:
         self.folder = folder
@@ -31,19 +31,19 @@ class Bundle:
         self.manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
 
     def whole_tokenizer(self) -> dict[str, Any]:
-        """The `tokenizer.json` of the tokenizers library: the rules, with the words put back."""
+        """The `tokenizer.json` of the tokenizers library: the rules and the vocabulary."""
         rules: dict[str, Any] = json.loads((self.folder / "tokenizer.json").read_text())
         words = (self.folder / "vocabulary.txt").read_bytes().decode().split("\n")
         assert rules["model"].pop("words") == len(words) - 1, "the last line is ended too"
         rules["model"]["vocab"] = {word: number for number, word in enumerate(words[:-1])}
         return rules
 
-    def session(self, optimised: bool = False) -> "Session":
-        """A session as the function opens it: optimisation and prepacking off, one thread."""
+    def session(self, optimized: bool = False) -> "Session":
+        """A session like the function's: optimization and prepacking off, one thread."""
         level = onnxruntime.GraphOptimizationLevel
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = (
-            level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+            level.ORT_ENABLE_ALL if optimized else level.ORT_DISABLE_ALL
         )
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.disable_prepacking", "1")
@@ -56,7 +56,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Session:
-    """A graph with the table of words, `[vocabulary, hidden]`, that its caller looks up."""
+    """A graph with its embedding table, `[vocabulary, hidden]`."""
 
     inner: onnxruntime.InferenceSession
     words: NDArray[np.float32]

@@ -97,11 +97,11 @@ def test_what_is_masked_is_not_seen(make: Build) -> None:
     assert not np.array_equal(before, after), "the masked positions themselves did change"
 
 
-def test_unoptimised_and_optimised_load_agree(make: Build) -> None:
+def test_unoptimized_and_optimized_load_agree(make: Build) -> None:
     model = Checkpoint()
     bundle, batch = make(model), random_batch(model)
-    plain, optimised = (run(bundle.session(optimised=it), batch) for it in (False, True))
-    assert np.abs(plain - optimised).max() < TOLERANCE
+    plain, optimized = (run(bundle.session(optimized=it), batch) for it in (False, True))
+    assert np.abs(plain - optimized).max() < TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""How large activations get, by feature: what the channels of an int8 model are evened out by.
+"""Measures the largest activation of each feature, to scale the channels of an int8 model.
 
-Random token ids stand for texts: over them and over sentences in a dozen languages the scores of
-the int8 model come out equally exact, and any model has ids.
+Random token ids replace texts: the int8 model is equally accurate with sentences in a dozen
+languages, and ids are available for any model.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from semblance_model.description import Description
-from semblance_model.int8_graph import write_normalised_graph
+from semblance_model.int8_graph import write_normalized_graph
 from semblance_model.onnx_graph import GRAPH_FILE
 from semblance_model.refusal import Refusal
 from semblance_model.weights import Array, Weights
@@ -23,16 +23,16 @@ _TEXT_TOKENS = (8, 16, 32, 64, 128)
 
 
 def largest_activations(description: Description, weights: Weights) -> dict[str, Array]:
-    """The largest absolute value of each feature `[hidden]`, by the LayerNorm that gives it.
+    """The largest absolute value of each feature `[hidden]` in the output of each LayerNorm.
 
-    Raises `Refusal` if the model gives values that are not finite.
+    Raises `Refusal` if the model returns values that are not finite.
     """
     words = weights.tensor(WORDS_TENSOR)
     random = np.random.default_rng(_SEED)
     largest: dict[str, Array] = {}
     with TemporaryDirectory() as path:
         folder = Path(path)
-        write_normalised_graph(description, weights, folder)
+        write_normalized_graph(description, weights, folder)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(
@@ -51,5 +51,5 @@ def largest_activations(description: Description, weights: Weights) -> dict[str,
                 largest[name] = np.maximum(largest.get(name, found), found)
     for name, values in largest.items():
         if not np.isfinite(values).all():
-            raise Refusal("model.output", f"{name} gives values that are not finite")
+            raise Refusal("model.output", f"{name} returned values that are not finite")
     return largest

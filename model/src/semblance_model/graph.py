@@ -1,9 +1,9 @@
 """The ONNX graph of a BERT model, from word embeddings to token embeddings or logits.
 
-Words are not looked up in the graph: whoever runs it reads the rows it needs of the table of words
-(`words.py`) and hands them over. Dense layers compute `weight @ activations`, so a product has its
-features in rows and its texts in columns; see `_product`. The graph is loaded with graph
-optimisation and prepacking off. Nothing in it depends on the processor.
+The caller looks up the rows of the embedding table (`words.py`) and passes them to the graph. Dense
+layers compute `weight @ activations`, so a product has features in rows and texts in columns; see
+`_product`. Load the graph with graph optimization and prepacking off. The graph does not depend on
+the processor.
 
 Axes: `batch` texts, `tokens` positions (padded on the right), `hidden` features, `columns` the
 positions of all texts: batch times tokens.
@@ -19,12 +19,12 @@ from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.weights import Array, Weights
 
 # The processor's prefetcher follows streams within pages of 4,096 bytes. The kernel of a product
-# reads several rows of a weight at once; from this distance on each has pages of its own. ADR 0004
-# has the measurement.
+# reads several rows of a weight at once; at this distance or more, rows are on separate pages.
+# ADR 0004 has the measurement.
 ROW_DISTANCE_BYTES = 6_144
 _PAGE_BYTES = 4_096
 
-# What the reference adds to the score of a masked position.
+# The value that transformers adds to the score of a masked position.
 MASKED = float(np.finfo(np.float32).min)
 
 
@@ -51,11 +51,11 @@ def write_graph(description: Description, weights: Weights, folder: Path) -> Non
 
 
 def blocks_of(rows: int, row_values: int) -> int:
-    """How many blocks of rows a weight is stored in, row r of every block side by side.
+    """The number of blocks of rows in which a weight is stored, row r of every block side by side.
 
-    The fewest that bring consecutive rows of a block `ROW_DISTANCE_BYTES` apart, but not a whole
-    number of pages, where they would fall into the same few sets of the first cache; 1 if there is
-    no such number.
+    The smallest number that places consecutive rows of a block at least `ROW_DISTANCE_BYTES` apart,
+    but not a multiple of the page size, which would map them to the same few sets of the L1
+    cache; 1 if there is no such number.
     """
     row_bytes = row_values * np.dtype(np.float32).itemsize
     for blocks in range(1, rows + 1):
@@ -68,13 +68,13 @@ def blocks_of(rows: int, row_values: int) -> int:
 
 
 class _Encoder:
-    """The transformer: embeddings and layers, written one after the other."""
+    """The transformer: embeddings, then layers."""
 
     def __init__(self, graph: OnnxGraph, shape: Shape, weights: Weights) -> None:
         self._graph = graph
         self._shape = shape
         self._weights = weights
-        # [batch], [tokens]: what the shapes below are made of.
+        # [batch], [tokens]: the dimensions of the shapes below.
         graph.node("Shape", ["attention_mask"], "shape")
         tokens = graph.node(
             "Slice",
@@ -91,7 +91,7 @@ class _Encoder:
         self._wide_columns = graph.constant("wide_columns", [1, shape.intermediate_size, -1])
 
     def write(self) -> str:
-        """Writes all of it and returns the token embeddings, `[batch, tokens, hidden]`."""
+        """Writes the transformer and returns the token embeddings, `[batch, tokens, hidden]`."""
         graph, shape = self._graph, self._shape
         flat = graph.constant("flat", [1, -1, shape.hidden_size])
         hidden = graph.node("Reshape", [self._embeddings(), flat], "flat")
@@ -106,7 +106,7 @@ class _Encoder:
         return self._graph.node("Concat", parts, f"dimensions.{name}", axis=0)
 
     def _embeddings(self) -> str:
-        """`[batch, tokens, hidden]`: words, positions and types, summed and normalised."""
+        """`[batch, tokens, hidden]`: words, positions and types, summed and normalized."""
         graph, weights = self._graph, self._weights
         types = graph.node(
             "Gather",
@@ -129,7 +129,7 @@ class _Encoder:
         )
         rows = graph.node("Add", ["word_embeddings", types], "embeddings.with_types")
         rows = graph.node("Add", [rows, positions], "embeddings.sum")
-        return self._normalised("embeddings.norm", rows, "embeddings.LayerNorm")
+        return self._normalized("embeddings.norm", rows, "embeddings.LayerNorm")
 
     def _mask(self) -> str:
         """`[heads * batch, 1, tokens]`: 0 for a token, the least float32 for padding."""
@@ -143,11 +143,11 @@ class _Encoder:
         return graph.node("Unsqueeze", [repeated, axis], "mask")
 
     def _layer(self, index: int, hidden: str, mask: str) -> str:
-        """One layer, `[1, columns, hidden]` to the same."""
+        """One layer; input and output are `[1, columns, hidden]`."""
         graph = self._graph
         stored, name = f"encoder.layer.{index}", f"layer.{index}"
         attended = self._attention(f"{name}.attention", hidden, mask, f"{stored}.attention")
-        attended = self._normalised(
+        attended = self._normalized(
             f"{name}.attention.norm",
             graph.node("Add", [attended, hidden], f"{name}.attention.sum"),
             f"{stored}.attention.output.LayerNorm",
@@ -166,7 +166,7 @@ class _Encoder:
             f"{name}.output", self._stored(f"{stored}.output.dense.weight"), wide
         )
         product = self._rows(f"{name}.output", product, self._stored(f"{stored}.output.dense.bias"))
-        return self._normalised(
+        return self._normalized(
             f"{name}.norm",
             graph.node("Add", [product, attended], f"{name}.sum"),
             f"{stored}.output.LayerNorm",
@@ -175,14 +175,14 @@ class _Encoder:
     def _attention(self, name: str, hidden: str, mask: str, stored: str) -> str:
         """Multi-head self-attention with its output layer, `[1, columns, hidden]`.
 
-        The key's bias adds the same to every score of a query, which softmax does not see, and
-        the weights of the values sum to 1: so the one is left out, and the other goes into the
-        bias of the output.
+        The key's bias adds the same constant to every score of a query, which softmax ignores, so
+        it is omitted. The attention weights sum to 1, so the values' bias moves into the bias of
+        the output.
         """
         graph, shape = self._graph, self._shape
         head_size = shape.hidden_size // shape.heads
-        # Rows of a projection by feature of a head, then by head: [head_size, heads * batch,
-        # tokens] is then one head and text a matrix, without moving a value.
+        # Order the rows of a projection by feature of a head, then by head: [head_size, heads *
+        # batch, tokens] then has one matrix per head and text, without a transpose.
         order = np.arange(shape.hidden_size).reshape(shape.heads, head_size).T.flatten()
         projected: dict[str, str] = {}
         for projection in ("query", "key", "value"):
@@ -231,9 +231,8 @@ class _Encoder:
     def _product(self, name: str, rows: Array, hidden: str, transposed: bool = False) -> str:
         """`rows @ hidden`, `[blocks, rows / blocks, columns]`, to be reshaped to all rows.
 
-        The weight is the left operand, which ONNX Runtime's kernels read where it lies. As the
-        right operand they would copy it into an order of their own, once in memory of the process
-        or, where that is off, at every product.
+        The weight is the left operand, which ONNX Runtime's kernels read in place. A right operand
+        is copied into the order of the kernels: once if prepacking is on, else at every product.
         """
         blocks = blocks_of(*rows.shape)
         stored = rows.reshape(blocks, -1, rows.shape[1]).transpose(1, 0, 2)
@@ -262,7 +261,7 @@ class _Encoder:
         operator = {"gelu": "Gelu", "gelu_tanh": "FastGelu", "relu": "Relu"}
         return graph.node(operator[self._shape.hidden_activation], [biased], f"{name}.activation")
 
-    def _normalised(self, name: str, rows: str, stored: str) -> str:
+    def _normalized(self, name: str, rows: str, stored: str) -> str:
         scale = self._weight(f"{name}.scale", self._stored(f"{stored}.weight"))
         shift = self._weight(f"{name}.shift", self._stored(f"{stored}.bias"))
         return self._graph.node(

@@ -1,8 +1,8 @@
 """The graph of a BERT model whose dense layers multiply int8 weights with uint8 activations.
 
-Each token has a scale of its own, so a text's vector does not depend on what else is in its batch.
-Everything but the products of the dense layers is fp32, and the classifier of a cross-encoder is
-so too. The first input is the embeddings of the words, looked up by whoever runs the graph.
+Each token has its own scale, so the vector of a text does not depend on the other texts in its
+batch. Everything except the products of the dense layers is fp32, including the classifier of a
+cross-encoder. The caller looks up the word embeddings, which are the first input.
 
 Axes: `batch` texts, `tokens` positions (padded on the right), `hidden` features.
 """
@@ -17,17 +17,17 @@ from onnx import TensorProto, ValueInfoProto, helper
 from semblance_model.description import Description, Shape
 from semblance_model.graph import MASKED, classifier
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
-from semblance_model.quantise import Bytes, channel_factors, quantise_dense
+from semblance_model.quantize import Bytes, channel_factors, quantize_dense
 from semblance_model.weights import Array, Weights
 
-# Gelu, and its approximation by tanh, are nowhere below this, and have no largest value: 16 steps
-# are for what is below zero, 239 for the rest.
+# Gelu and its tanh approximation are never below this value and have no maximum: 16 steps are for
+# negative values, 239 for the others.
 _LEAST_ACTIVATED = -0.171
 _ZERO_ACTIVATED = 16
 _ZERO_CENTRED = 128
 _LARGEST_BYTE = 255
 
-# The least scale of a token: it divides, and a token may be all zeros.
+# The smallest scale of a token. It is a divisor, and a token may be all zeros.
 _LEAST_SCALE = 1e-12
 
 
@@ -39,8 +39,8 @@ def write_int8_graph(
 ) -> None:
     """Writes the graph and its weights into `folder`.
 
-    `largest_activations` has, for each output of `write_normalised_graph`, the largest of its
-    absolute values by feature.
+    `largest_activations` has the largest absolute value by feature for each output of
+    `write_normalized_graph`.
     """
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
@@ -54,15 +54,15 @@ def write_int8_graph(
     _save(graph, description.shape, [_float(output, axes)], folder)
 
 
-def write_normalised_graph(description: Description, weights: Weights, folder: Path) -> None:
-    """Writes the same graph in fp32; its outputs are what the LayerNorms give to dense layers."""
+def write_normalized_graph(description: Description, weights: Weights, folder: Path) -> None:
+    """Writes the same graph in fp32; its outputs are the inputs of the dense layers."""
     shape = description.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
         encoder = _Encoder(graph, shape, weights, None)
         encoder.write()
     axes = ("batch", "tokens", shape.hidden_size)
-    _save(graph, shape, [_float(name, axes) for name in encoder.normalised], folder)
+    _save(graph, shape, [_float(name, axes) for name in encoder.normalized], folder)
 
 
 def _float(name: str, axes: Sequence[int | str]) -> ValueInfoProto:
@@ -81,7 +81,7 @@ def _save(graph: OnnxGraph, shape: Shape, outputs: Sequence[ValueInfoProto], fol
 
 
 class _Activations(NamedTuple):
-    """Names of tensors: `(values - zero) * scales`, with a scale for each token; `unit` is 1."""
+    """Names of tensors: `(values - zero) * scales`, with one scale per token; `unit` is 1."""
 
     values: str
     scales: str
@@ -103,13 +103,13 @@ class _Encoder:
         self._shape = shape
         self._weights = weights
         self._largest_activations = largest_activations
-        self.normalised: list[str] = []
+        self.normalized: list[str] = []
 
     def write(self) -> str:
-        """Writes all of it and returns the token embeddings, `[batch, tokens, hidden]`."""
+        """Writes the transformer and returns the token embeddings, `[batch, tokens, hidden]`."""
         hidden = self._embeddings()
         for index in range(self._shape.layers):
-            self.normalised.append(hidden)
+            self.normalized.append(hidden)
             hidden = self._layer(index, hidden)
         return hidden
 
@@ -123,26 +123,26 @@ class _Encoder:
         positions = graph.node("Slice", [positions, zero, tokens], "embeddings.positions")
         rows = graph.node("Add", ["word_embeddings", types], "embeddings.with_types")
         rows = graph.node("Add", [rows, positions], "embeddings.sum")
-        return self._normalise("embeddings.norm", rows, "embeddings.LayerNorm")
+        return self._normalize("embeddings.norm", rows, "embeddings.LayerNorm")
 
     def _layer(self, index: int, hidden: str) -> str:
         graph = self._graph
         stored, name = f"encoder.layer.{index}", f"layer.{index}"
         attended = self._attention(f"{name}.attention", hidden, f"{stored}.attention")
-        attended = self._normalise(
+        attended = self._normalize(
             f"{name}.attention.norm",
             graph.node("Add", [attended, hidden], f"{name}.attention.sum"),
             f"{stored}.attention.output.LayerNorm",
         )
-        self.normalised.append(attended)
-        (wide,) = self._products_of_normalised(attended, [f"{stored}.intermediate.dense"])
+        self.normalized.append(attended)
+        (wide,) = self._products_of_normalized(attended, [f"{stored}.intermediate.dense"])
         wide = self._biased(wide, f"{stored}.intermediate.dense")
         operator = {"gelu": "Gelu", "gelu_tanh": "FastGelu", "relu": "Relu"}
         wide = graph.node(
             operator[self._shape.hidden_activation], [wide], f"{name}.intermediate.activation"
         )
         output = self._product_of_activated(wide, f"{stored}.output.dense")
-        return self._normalise(
+        return self._normalize(
             f"{name}.norm",
             graph.node(
                 "Add", [self._biased(output, f"{stored}.output.dense"), attended], f"{name}.sum"
@@ -156,7 +156,7 @@ class _Encoder:
         attended = self._graph.node(
             "MultiHeadAttention",
             [
-                *self._products_of_normalised(hidden, projections),
+                *self._products_of_normalized(hidden, projections),
                 self._weight(f"{name}.bias", biases),
                 "attention_mask",
             ],
@@ -167,8 +167,8 @@ class _Encoder:
         output = f"{stored}.output.dense"
         return self._biased(self._product_of_attended(attended, output), output)
 
-    def _products_of_normalised(self, hidden: str, layers: Sequence[str]) -> list[str]:
-        """The products of `hidden`, which a LayerNorm gave, with the weights of dense layers."""
+    def _products_of_normalized(self, hidden: str, layers: Sequence[str]) -> list[str]:
+        """The products of `hidden`, the output of a LayerNorm, with the weights of dense layers."""
         if self._largest_activations is None:
             return [self._product_in_fp32(hidden, layer) for layer in layers]
         factors = channel_factors(
@@ -200,7 +200,7 @@ class _Encoder:
         return self._bytes(rows, sizes, zero=_ZERO_CENTRED, least_scale=_LEAST_SCALE)
 
     def _bytes(self, rows: str, sizes: str, *, zero: int, least_scale: float) -> _Activations:
-        """Rows as uint8; the largest of a token's `sizes` becomes the largest byte."""
+        """Rows as uint8; the largest value in a token's `sizes` maps to the largest byte."""
         graph = self._graph
         unit = self._constant(f"{rows}.unit", np.float32(1))
         zero_byte = self._constant(f"{rows}.zero", np.uint8(zero))
@@ -216,7 +216,7 @@ class _Encoder:
     def _product(self, activations: _Activations, layer: str, factors: Array | None) -> str:
         """Activations times a weight, `[batch, tokens, outputs]` in fp32."""
         weight = self._stored(f"{layer}.weight")
-        dense = quantise_dense(weight if factors is None else weight * factors)
+        dense = quantize_dense(weight if factors is None else weight * factors)
         product = self._graph.node(
             "MatMulIntegerToFloat",
             [
@@ -238,7 +238,7 @@ class _Encoder:
         bias = self._weight(f"{layer}.bias", self._stored(f"{layer}.bias"))
         return self._graph.node("Add", [product, bias], f"{layer}.biased")
 
-    def _normalise(self, name: str, rows: str, stored: str) -> str:
+    def _normalize(self, name: str, rows: str, stored: str) -> str:
         return self._graph.node(
             "LayerNormalization",
             [
