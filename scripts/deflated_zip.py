@@ -1,7 +1,7 @@
 """Zips that are the same bytes for the same files, compressed with libdeflate.
 
-`zipfile` cannot take what is compressed already, so the few records of the format are written
-here (PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
+`zipfile` does not accept data that is already compressed, so this module writes the records of the
+format (PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import deflate
 
-# libdeflate's highest: smaller than zopfli's output for ONNX Runtime, in an eighth of its time.
+# The highest level of libdeflate. The output for ONNX Runtime is smaller than that of zopfli with
+# one iteration, in an eighth of its time.
 LEVEL = 12
-# Zip entries carry a date: 1980-01-01, the first that the format has, in MS-DOS form.
+# The date of every entry: 1980-01-01, the first that the format can express, in MS-DOS form.
 DATE = 1 << 5 | 1
 TIME = 0
 VERSION_NEEDED = 20  # 2.0, for deflate
-VERSION_MADE_BY = 3 << 8 | VERSION_NEEDED  # on Unix, so that the permissions count
+VERSION_MADE_BY = 3 << 8 | VERSION_NEEDED  # Unix: readers apply the permissions
 METHOD_DEFLATE = 8
 REGULAR_FILE = 0o100000
 
@@ -42,16 +43,16 @@ class Member:
     compressed: bytes
 
     def _fields(self) -> tuple[int, ...]:
-        """What both headers of a member have in common, up to the length of its name."""
+        """Returns the fields that both headers share, up to the length of the name."""
         sizes = (self.crc32, len(self.compressed), self.size_bytes, len(self.name.encode()))
         return (VERSION_NEEDED, 0, METHOD_DEFLATE, TIME, DATE, *sizes)
 
     def local_header(self) -> bytes:
-        """The record before the compressed bytes."""
+        """Returns the record that precedes the compressed bytes."""
         return LOCAL_HEADER.pack(b"PK\3\4", *self._fields(), 0) + self.name.encode()
 
     def central_header(self, offset_bytes: int) -> bytes:
-        """The record in the directory at the end; the local header is at `offset_bytes`."""
+        """Returns the record for the directory; the local header is at `offset_bytes`."""
         attributes = (REGULAR_FILE | self.mode) << 16
         rest = (0, 0, 0, 0, attributes, offset_bytes)
         return CENTRAL_HEADER.pack(b"PK\1\2", VERSION_MADE_BY, *self._fields(), *rest) + (
@@ -60,16 +61,16 @@ class Member:
 
 
 def compress(name: str, path: Path, mode: int, cache: Path | None = None) -> Member:
-    """Compresses a file; with a cache, only if no file of the same content was before."""
+    """Compresses a file, or reads the compressed content from the cache if there is one."""
     content = path.read_bytes()
     compressed = _cached(content, cache) if cache else _deflate(content)
     return Member(name, mode, len(content), zlib.crc32(content), compressed)
 
 
 def write(output: Path, members: list[Member]) -> None:
-    """Writes a zip beside its place, reads it back and renames it into place.
+    """Writes a zip to a temporary file, reads it back and renames it.
 
-    Raises `zipfile.BadZipFile` if a member does not decompress to what was compressed.
+    Raises `zipfile.BadZipFile` if a member does not decompress to the original content.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = output.with_suffix(".new")
@@ -84,7 +85,7 @@ def write(output: Path, members: list[Member]) -> None:
         file.write(directory + end)
     with zipfile.ZipFile(beside) as archive:
         if bad := archive.testzip():
-            raise zipfile.BadZipFile(f"{beside}: {bad} does not decompress to what it was")
+            raise zipfile.BadZipFile(f"{beside}: {bad} does not decompress to the original")
     beside.replace(output)
 
 

@@ -107,7 +107,9 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
     """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
     lambda_dir = Path("target/lambda-build") / arch
     command = ["cargo", "lambda", "build", "--profile", profile, "--quiet"]
-    command += ["--target", TARGETS[arch], "--bin", binary, "--lambda-dir", str(lambda_dir)]
+    # The package as well, so that other members of the workspace do not add features.
+    command += ["--package", f"semblance-{binary}", "--bin", binary]
+    command += ["--target", TARGETS[arch], "--lambda-dir", str(lambda_dir)]
     if subprocess.run(command, check=False).returncode != 0:
         raise PackageError(f"{' '.join(command)} failed")
     return lambda_dir / binary / "bootstrap"

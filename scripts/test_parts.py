@@ -1,7 +1,7 @@
-"""Runs the parts of `make test`: two at a time, all of them, each with a log of its own.
+"""Runs all parts of `make test`, two at a time, and writes a log for each.
 
-A part is a make target. The log of a part that failed is printed whole; of one that passed, only
-the closing lines of its test runners. The exit status is 1 if any part failed.
+A part is a make target. If a part fails, its whole log is printed; otherwise only the closing lines
+of its test runners. The exit status is 1 if any part failed.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LOGS = Path("build/logs")
-# Builds what several parts need, so that no two parts build it at once.
+# Builds what several parts need, so that two parts do not build it at the same time.
 FIRST = "test-setup"
-# Parts in a lane run one after the other: those of the second lane share Cargo's debug folder,
-# and the emulators of test-rust and test-clients must not wait for its lock.
+# Parts in a lane run in sequence. Those of the second lane share Cargo's debug folder; the
+# emulators of test-rust and test-clients must not wait for its lock.
 LANES = (
     ("package", "terraform-test"),
     ("lint", "test-python", "test-rust", "test-clients"),
 )
-# A part that needs what a part of the other lane builds.
+# A part that needs the result of a part in the other lane.
 NEEDS = {"test-rust": "package"}
 CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
 
 
 @dataclass
 class Part:
-    """A make target, and what became of it."""
+    """A make target and its result."""
 
     target: str
     seconds: float = 0.0
@@ -39,11 +39,11 @@ class Part:
 
     @property
     def log(self) -> Path:
-        """Where its output goes."""
+        """Returns the file for the output."""
         return LOGS / f"{self.target}.log"
 
     def run(self) -> None:
-        """Makes the target."""
+        """Runs make for the target."""
         started = time.monotonic()
         with self.log.open("w") as log:
             command = ["make", "--no-print-directory", self.target]
@@ -54,11 +54,11 @@ class Part:
         self.done.set()
 
     def verdict(self) -> str:
-        """One line: what, how it ended, how long it took."""
+        """Returns one line: target, result, time."""
         return f"{self.target:16} {'passed' if self.passed else 'FAILED'} {self.seconds:6.0f} s"
 
     def closing_lines(self) -> list[str]:
-        """The last lines of the test runners in its log."""
+        """Returns the closing lines of the test runners in the log."""
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if CLOSING.fullmatch(line.strip())]
 
@@ -69,7 +69,7 @@ def main() -> int:
     first = Part(FIRST)
     parts = {target: Part(target) for lane in LANES for target in lane}
     first.run()
-    # Without what is shared, every part tries on its own, so only one may run at a time.
+    # If the shared setup failed, each part builds what it needs, so only one may run at a time.
     lanes = LANES if first.passed else (tuple(parts),)
     threads = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in lanes]
     for thread in threads:
@@ -90,7 +90,7 @@ def run_lane(lane: tuple[str, ...], parts: dict[str, Part]) -> None:
 
 
 def report(ran: list[Part]) -> None:
-    """Prints the logs of what failed, then the closing lines and verdicts of all."""
+    """Prints the logs of failed parts, then the closing lines and results of all parts."""
     for part in ran:
         if not part.passed:
             print(f"\n--- {part.log}\n{part.log.read_text(errors='replace')}")
