@@ -154,6 +154,7 @@ $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
 
 # Manifests outside the workspace.
 OUTSIDE := fuzz/Cargo.toml $(PEERS)/fastembed/Cargo.toml
+CRATES := semblance $(patsubst crates/%/Cargo.toml,semblance-%,$(wildcard crates/*/Cargo.toml))
 CLIPPY := cargo clippy --workspace --all-targets --quiet
 
 fmt: $(DEV) ## format, and apply automatic fixes
@@ -176,7 +177,11 @@ lint-rust:
 	cargo fmt --all --check
 	@for manifest in $(OUTSIDE); do cargo fmt --check --manifest-path $$manifest; done
 	$(CLIPPY) --all-features -- -D warnings
-	$(CLIPPY) --no-default-features -- -D warnings
+	@# Each crate alone, without the features that other members of the workspace turn on.
+	@for crate in $(CRATES); do \
+		echo "cargo clippy --package $$crate --no-default-features"; \
+		cargo clippy --package $$crate --no-default-features --quiet -- -D warnings; \
+	done
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --quiet
 
 lint-python: $(DEV)
