@@ -93,13 +93,13 @@ fn another_task_is_named() {
 #[test]
 fn a_tokenizer_that_is_none_is_named_with_its_cause() {
     let bundle = Breakable::new().replace("tokenizer.json", |bytes| vec![b'{'; bytes.len()]);
-    fails(with_bundle(&bundle), "bundle.invalid_tokenizer", "tokenizer.json is not understood");
+    fails(with_bundle(&bundle), "bundle.invalid_tokenizer", "tokenizer.json is invalid");
 }
 
 #[test]
 fn words_that_are_none_are_named_with_their_line() {
     let bundle = Breakable::new().replace("vocabulary.txt", |bytes| vec![b'\n'; bytes.len()]);
-    let names = "vocabulary.txt is not understood: line 1: empty";
+    let names = "vocabulary.txt is invalid: line 1: empty";
     fails(with_bundle(&bundle), "bundle.invalid_tokenizer", names);
 }
 
