@@ -48,6 +48,7 @@ pub mod encoder;
 pub mod http;
 pub mod infer;
 pub mod init;
+pub mod kernels;
 pub mod lambda;
 pub mod lanes;
 pub mod reranker;

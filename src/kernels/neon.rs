@@ -1,0 +1,209 @@
+//! NEON: what every aarch64 processor has. Products of bytes use the dot product instructions
+//! where the processor has them, as Graviton2 and later do.
+#![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use super::simd::{Dot, Simd, Task};
+
+/// Proof that the processor has NEON; `DOTPROD` that it has the dot product instructions too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neon<const DOTPROD: bool>(());
+
+impl Neon<false> {
+    pub(super) fn detect() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
+    }
+}
+
+impl Neon<true> {
+    pub(super) fn detect() -> Option<Self> {
+        let present = std::arch::is_aarch64_feature_detected!("dotprod");
+        Neon::<false>::detect().filter(|_| present).map(|Neon(())| Self(()))
+    }
+}
+
+#[target_feature(enable = "neon")]
+fn inside<S: Dot, T: Task>(simd: S, task: T) {
+    task.run(simd);
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn inside_dotprod<S: Dot, T: Task>(simd: S, task: T) {
+    task.run(simd);
+}
+
+// SAFETY (of every block below): `self` exists only where `detect` found the instructions; memory
+// is accessed under the contract of the trait's method.
+impl<const DOTPROD: bool> Simd for Neon<DOTPROD> {
+    type F32 = float32x4_t;
+
+    const WIDTH: usize = 4;
+
+    // 24 accumulators of 32 registers, 2 for weights, the rest for activations.
+    const TILE_ROWS: usize = 12;
+
+    fn enter<T: Task>(self, task: T) {
+        if DOTPROD {
+            unsafe { inside_dotprod(self, task) }
+        } else {
+            unsafe { inside(self, task) }
+        }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, values: float32x4_t) {
+        unsafe { vst1q_f32(to, values) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        unsafe {
+            asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmaxq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vminq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vabsq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn copy_sign(self, magnitude: float32x4_t, sign: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vdupq_n_u32(0x8000_0000), sign, magnitude) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vrndnq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: float32x4_t, power: float32x4_t) -> float32x4_t {
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(power), vdupq_n_s32(127));
+            vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn select_less(
+        self,
+        a: float32x4_t,
+        b: float32x4_t,
+        yes: float32x4_t,
+        no: float32x4_t,
+    ) -> float32x4_t {
+        unsafe { vbslq_f32(vcltq_f32(a, b), yes, no) }
+    }
+
+    #[inline(always)]
+    fn sum(self, a: float32x4_t) -> f32 {
+        unsafe { vaddvq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn largest(self, a: float32x4_t) -> f32 {
+        unsafe { vmaxvq_f32(a) }
+    }
+}
+
+// SAFETY: as above.
+impl<const DOTPROD: bool> Dot for Neon<DOTPROD> {
+    type I32 = int32x4_t;
+
+    const LANES: usize = 4;
+
+    const DOT_ROWS: usize = 16;
+
+    // NEON multiplies bytes of the same signedness only.
+    const SHIFT: u8 = 128;
+
+    #[inline(always)]
+    fn zeros(self) -> int32x4_t {
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, sums: int32x4_t, x: *const u8, w: *const i8) -> int32x4_t {
+        unsafe {
+            let x = vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned()));
+            four::<DOTPROD>(sums, x, vld1q_s8(w))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, to: *mut i32, sums: int32x4_t) {
+        unsafe { vst1q_s32(to, sums) }
+    }
+}
+
+/// Adds to each of four sums the dot product of its four pairs of bytes.
+///
+/// # Safety
+/// The processor must have NEON, and the dot product instructions for `DOTPROD`.
+#[inline(always)]
+unsafe fn four<const DOTPROD: bool>(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    unsafe {
+        if DOTPROD {
+            let mut sums = sums;
+            // The intrinsic is not stable yet.
+            asm!(
+                "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+                inout(vreg) sums, in(vreg) a, in(vreg) b,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+            sums
+        } else {
+            let low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+            let high = vpaddlq_s16(vmull_high_s8(a, b));
+            vaddq_s32(sums, vpaddq_s32(low, high))
+        }
+    }
+}
