@@ -1,20 +1,17 @@
 //! The bi-encoder: texts to embeddings, each text once.
 
-mod cache;
-
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3};
 
-use crate::infer::{Infer, InferError, Inputs};
-use crate::lanes::{Lane, Lanes};
-use crate::text::{Encoding, Side, Token, Tokenizer, TokenizerError};
-use crate::vector::{DegenerateVector, Pooling, pool};
-
-use cache::{Cache, Entry, Key};
-
-pub use cache::CacheLimit;
+use crate::cache::{Cache, CacheLimit, Entry, Key};
+use crate::cost::Cost;
+use crate::error::ModelError;
+use crate::runtime::{Infer, InferError, Inputs};
+use crate::scheduler::{Lane, Lanes};
+use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
+use crate::vector::{Pooling, pool};
 
 /// A tokenizer, a transformer and a way to pool: what a bundle of the task `embedding` describes;
 /// and the vectors of the texts it saw last.
@@ -46,11 +43,11 @@ impl<I: Infer<Output = Array3<f32>>> Lane for PooledLane<I> {
     }
 }
 
-/// Texts ready for the model: tokenised, or known from before.
+/// Texts ready for the model: tokenized, or known from before.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     texts: Vec<PreparedText>,
-    tokenise_time: Duration,
+    tokenize_time: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -62,32 +59,18 @@ struct PreparedText {
 #[derive(Clone, Debug)]
 enum State {
     Known(Entry),
-    Tokenised(Encoding),
+    Tokenized(Encoding),
 }
 
 impl Prepared {
-    /// Tokens of text `index` before any cut, special tokens counted.
-    ///
-    /// # Panics
-    /// If there is no such text.
+    /// Returns, for each text, its tokens before truncation and whether it was truncated.
     #[must_use]
-    pub fn total_tokens(&self, index: usize) -> usize {
-        match &self.texts[index].state {
-            State::Known(entry) => entry.total_tokens,
-            State::Tokenised(encoding) => encoding.total_tokens,
-        }
-    }
-
-    /// Whether text `index` is cut to the model's limit.
-    ///
-    /// # Panics
-    /// If there is no such text.
-    #[must_use]
-    pub fn is_truncated(&self, index: usize) -> bool {
-        match &self.texts[index].state {
-            State::Known(entry) => entry.is_truncated,
-            State::Tokenised(encoding) => encoding.is_truncated(),
-        }
+    pub fn token_counts(&self) -> Vec<(usize, bool)> {
+        let count = |text: &PreparedText| match &text.state {
+            State::Known(entry) => (entry.total_tokens, entry.is_truncated),
+            State::Tokenized(encoding) => (encoding.total_tokens, encoding.is_truncated()),
+        };
+        self.texts.iter().map(count).collect()
     }
 }
 
@@ -97,60 +80,7 @@ pub struct Encoded {
     /// The vectors, in the order of the texts.
     pub pooled: Array2<f32>,
     /// What was read and how long it took.
-    pub cost: EncodeCost,
-}
-
-/// What it took to encode texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EncodeCost {
-    /// Texts whose vectors were known from before.
-    pub cache_hits: usize,
-    /// Tokens of the others, special tokens counted, as far as the model read them.
-    pub tokens: usize,
-    /// The same with padding.
-    pub padded_tokens: usize,
-    /// Forward passes, as planned.
-    pub batches: usize,
-    /// Time until the model was free.
-    pub queue_time: Duration,
-    /// Time in the tokenizer and in the look-up of what is known.
-    pub tokenise_time: Duration,
-    /// Time in the model and in pooling.
-    pub infer_time: Duration,
-}
-
-/// Why texts could not be encoded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// The tokenizer failed on a text.
-    #[error("the text or pair of index {index} cannot be tokenised")]
-    Tokenize {
-        /// Index of the text or pair among those given.
-        index: usize,
-        /// What the tokenizer says.
-        source: TokenizerError,
-    },
-    /// The model failed.
-    #[error(transparent)]
-    Infer(#[from] InferError),
-    /// The model gave a vector without direction.
-    #[error(transparent)]
-    Degenerate(#[from] DegenerateVector),
-    /// A cross-encoder gave a logit that is no score.
-    #[error("a logit of the pair of index {index} is not finite")]
-    NotFinite {
-        /// Index of the pair among those given.
-        index: usize,
-    },
-    /// A cross-encoder gave another number of logits than its bundle says.
-    #[error("the model gave {labels} logits for a pair, its bundle says {expected}")]
-    Labels {
-        /// Logits found.
-        labels: usize,
-        /// Logits by the manifest.
-        expected: usize,
-    },
+    pub cost: Cost,
 }
 
 impl Encoder {
@@ -162,26 +92,26 @@ impl Encoder {
         Self { tokenizer, lanes, cache: Mutex::new(cache), remembers }
     }
 
-    /// Looks each text up, and tokenises those that are not known, cut on one side to the model's
+    /// Looks each text up, and tokenizes those that are not known, cut on one side to the model's
     /// limit.
     ///
     /// # Errors
-    /// - [`EncodeError::Tokenize`] if the tokenizer fails on a text.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
     pub fn prepare<'a>(
         &self,
         texts: impl IntoIterator<Item = &'a str>,
         side: Side,
-    ) -> Result<Prepared, EncodeError> {
+    ) -> Result<Prepared, ModelError> {
         let started = Instant::now();
         let texts = texts
             .into_iter()
             .enumerate()
             .map(|(index, text)| {
-                let failed = |source| EncodeError::Tokenize { index, source };
+                let failed = |source| ModelError::Tokenize { index, source };
                 self.prepare_text(text, side).map_err(failed)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Prepared { texts, tokenise_time: started.elapsed() })
+        Ok(Prepared { texts, tokenize_time: started.elapsed() })
     }
 
     fn prepare_text(&self, text: &str, side: Side) -> Result<PreparedText, TokenizerError> {
@@ -189,7 +119,7 @@ impl Encoder {
         let known = key.and_then(|key| self.cache().get(key).cloned());
         let state = match known {
             Some(entry) => State::Known(entry),
-            None => State::Tokenised(self.tokenizer.encode(text, side)?),
+            None => State::Tokenized(self.tokenizer.encode(text, side)?),
         };
         Ok(PreparedText { key, state })
     }
@@ -198,16 +128,17 @@ impl Encoder {
     /// other texts.
     ///
     /// # Errors
-    /// - [`EncodeError::Infer`] if the model fails on a batch.
-    pub fn encode(&self, prepared: Prepared) -> Result<Encoded, EncodeError> {
+    /// - [`ModelError::Inference`] if the model fails on a batch.
+    pub fn encode(&self, prepared: Prepared) -> Result<Encoded, ModelError> {
         let started = Instant::now();
-        let Prepared { mut texts, tokenise_time } = prepared;
-        let cost = EncodeCost { tokenise_time, ..self.complete(&mut texts)? };
+        let Prepared { mut texts, tokenize_time } = prepared;
+        let mut cost = self.complete(&mut texts)?;
+        cost.tokenize_time = tokenize_time;
         let rows: Vec<_> = texts
             .iter()
             .filter_map(|text| match &text.state {
                 State::Known(entry) => Some(entry.pooled.view()),
-                State::Tokenised(_) => None,
+                State::Tokenized(_) => None,
             })
             .collect();
         let pooled = match rows.first() {
@@ -220,29 +151,29 @@ impl Encoder {
                 pooled
             }
         };
-        let infer_time = started.elapsed().saturating_sub(cost.queue_time);
-        Ok(Encoded { pooled, cost: EncodeCost { infer_time, ..cost } })
+        cost.infer_time = started.elapsed().saturating_sub(cost.queue_time);
+        Ok(Encoded { pooled, cost })
     }
 
     /// Puts the vectors of the texts that are not known through the model, in batches, and
     /// remembers them.
-    fn complete(&self, texts: &mut [PreparedText]) -> Result<EncodeCost, EncodeError> {
+    fn complete(&self, texts: &mut [PreparedText]) -> Result<Cost, ModelError> {
         let (mut unknown, mut encodings) = (Vec::new(), Vec::new());
         for (index, text) in texts.iter_mut().enumerate() {
-            if let State::Tokenised(encoding) = &mut text.state {
+            if let State::Tokenized(encoding) = &mut text.state {
                 unknown.push((index, encoding.total_tokens, encoding.is_truncated()));
                 encodings.push(std::mem::take(encoding));
             }
         }
         let tokens = encodings.iter().map(|text| text.input_ids.len()).sum();
         let run = self.lanes.run(encodings)?;
-        let cost = EncodeCost {
+        let cost = Cost {
             cache_hits: texts.len() - unknown.len(),
             tokens,
             padded_tokens: run.padded_tokens,
-            batches: run.batches,
+            passes: run.batches,
             queue_time: run.queue_time,
-            ..EncodeCost::default()
+            ..Cost::default()
         };
         for ((index, total_tokens, is_truncated), pooled) in unknown.into_iter().zip(run.rows) {
             let entry = Entry { pooled, total_tokens, is_truncated };
@@ -266,12 +197,6 @@ impl Encoder {
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.tokenizer.max_tokens()
-    }
-
-    /// The most tokens of one forward pass, padding counted.
-    #[must_use]
-    pub fn batch_tokens(&self) -> usize {
-        self.lanes.budget().padded_tokens
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {

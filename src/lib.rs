@@ -1,61 +1,87 @@
-//! Sentence similarity as an AWS Lambda function: a sentence-transformer inside the function,
-//! mapped from a file system, run by ONNX Runtime on the CPU.
+//! Sentence similarity, embeddings and reranking on the CPU: a sentence-transformer as a bundle
+//! that is mapped into memory and run by ONNX Runtime.
+//!
+//! ```no_run
+//! use semblance::{Model, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options { library: "build/lib/libonnxruntime.so".into(), ..Options::default() };
+//! let model = Model::load("build/model/default", options)?;
+//! let texts = ["Around 9 million people live in London", "London is known for its finance"];
+//! let scores = model.similarity("How many people live in London?", &texts)?;
+//! assert!(scores[0] > scores[1]);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # The flow
-//! An event becomes a checked request ([`api`]); its unique texts become [`text::Encoding`]s, cut
-//! to the model's limit and said so; their lengths become a [`text::BatchPlan`]; each batch goes
-//! through the model ([`infer`]) and comes back as token embeddings `[batch, tokens, hidden]`,
-//! which are pooled and brought to unit length ([`vector`]); dot products of unit rows are the
-//! scores. [`service`] holds that pipeline and those of the other operations; pairs go through a
-//! [`reranker`] instead. [`lanes`] are the copies of a model that run side by side, for one caller or many.
+//! Unique texts become token ids, truncated to the model's limit, and the truncation is reported.
+//! The scheduler groups them into forward passes. Each pass returns token embeddings
+//! `[batch, tokens, hidden]`, which are pooled and normalized to unit rows `[texts, dim]`. Dot
+//! products of unit rows are the scores. Pairs go through a cross-encoder instead.
 //!
-//! Around it lie the doors: [`lambda`] for events of every kind, [`http`] for the routes and their
-//! dialects, which HTTP events and the [`server`] share. Each reads a request as an
-//! [`api::Operation`], has it carried out by [`service::Service::answer`], and writes the
-//! [`api::Answer`].
-//!
-//! Start-up is a second line: [`config`] → [`bundle`] → [`init`] → [`service`] → [`lambda::run`] or
-//! [`server::serve`].
-//!
-//! Beside it, `model-sync` brings a bundle to where the function maps it: the module `sync`, built
-//! with the feature of that name.
-//!
-//! # Who may name what
-//! | crate or thing | only in |
-//! |---|---|
-//! | `ort` | `infer/onnx.rs` |
-//! | `tokenizers` | `text/` |
-//! | `lambda_runtime` | `lambda/` and the binaries |
-//! | `lambda_http` | `lambda/` |
-//! | `axum` | `http/`, `server/`, `lambda/` |
-//! | `tower_http` | `http/` |
-//! | `utoipa` | `api/`, `http/` |
-//! | `base64` | `api/`, `http/page.rs` |
-//! | `prometheus_client` | `server/` |
-//! | `tokio` | `http/`, `server.rs`, `sync/` and the binaries |
-//! | `clap`, `indicatif` | `cli/` and the binaries |
-//! | `std::env` | `config.rs` |
-//! | `unsafe` | `bundle/` |
-//! | the AWS SDK | `sync/` |
-//!
-//! `tests/it/imports.rs` reads the sources and holds this.
+//! # Rules
+//! `ort` is named in `runtime/` only, `tokenizers` in `tokenizer/` only, and `unsafe` stands in
+//! `bundle/map.rs` only. `tests/it/imports.rs` checks this.
 
-pub mod api;
-pub mod bundle;
-pub mod cli;
-pub mod config;
-pub mod encoder;
-pub mod http;
-pub mod infer;
-pub mod init;
-pub mod kernels;
-pub mod lambda;
-pub mod lanes;
-pub mod reranker;
-pub mod server;
-pub mod service;
-#[cfg(feature = "sync")]
-pub mod sync;
-pub mod telemetry;
-pub mod text;
-pub mod vector;
+mod bundle;
+mod cache;
+mod code;
+mod cost;
+mod cross_encoder;
+mod encoder;
+mod error;
+mod info;
+mod kernels;
+mod load;
+mod model;
+mod options;
+mod runtime;
+mod scheduler;
+mod tokenizer;
+mod unique;
+mod vector;
+
+pub use bundle::Bundle;
+pub use code::{Code, Fault};
+pub use cost::Cost;
+pub use error::{LoadError, ModelError};
+pub use info::{CrossEncoderInfo, ModelInfo};
+pub use load::LoadTimings;
+pub use model::{Embedded, Model, Predicted, Ranked, Scorer, Scores, Tokenized};
+pub use options::{EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation};
+pub use tokenizer::Token;
+pub use vector::rank;
+
+/// The parts of the engine, for the benches, the tests and the other crates of this workspace.
+/// They change without notice.
+#[doc(hidden)]
+pub mod internals {
+    pub mod bundle {
+        pub use crate::bundle::*;
+    }
+    pub mod cache {
+        pub use crate::cache::CacheLimit;
+    }
+    pub mod cross_encoder {
+        pub use crate::cross_encoder::*;
+    }
+    pub mod encoder {
+        pub use crate::encoder::*;
+    }
+    pub mod kernels {
+        pub use crate::kernels::*;
+    }
+    pub mod runtime {
+        pub use crate::runtime::*;
+    }
+    pub mod scheduler {
+        pub use crate::scheduler::*;
+    }
+    pub mod tokenizer {
+        pub use crate::tokenizer::*;
+    }
+    pub mod vector {
+        pub use crate::vector::*;
+    }
+}

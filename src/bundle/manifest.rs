@@ -12,10 +12,10 @@ use crate::vector::{Activation, Pooling};
 const SCHEMA_VERSION: u32 = 2;
 
 /// What the name of a model must be.
-pub(crate) const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
+pub const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
 
 /// What a sha256 must be.
-pub(crate) const SHA256_RULE: &str = "64 lowercase hex digits";
+pub const SHA256_RULE: &str = "64 lowercase hex digits";
 
 /// What a bundle says of itself; fields as in `bundle.json`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -99,7 +99,7 @@ impl fmt::Display for Precision {
 
 impl Precision {
     /// Bytes of one row of the table of words.
-    pub(super) fn row_bytes(self, hidden_size: usize) -> usize {
+    pub(crate) fn row_bytes(self, hidden_size: usize) -> usize {
         match self {
             Self::Fp32 => hidden_size.saturating_mul(size_of::<f32>()),
             Self::Int8 => hidden_size.saturating_add(size_of::<f32>()),
@@ -258,7 +258,8 @@ fn check(holds: bool, field: &'static str, rule: &'static str) -> Result<(), Man
 }
 
 /// Whether a model may have this name: see [`NAME_RULE`].
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= 64
         && name.starts_with(ends)
@@ -274,18 +275,19 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// Whether this is a sha256: see [`SHA256_RULE`].
-pub(crate) fn is_sha256(hex: &str) -> bool {
+#[must_use]
+pub fn is_sha256(hex: &str) -> bool {
     hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
     /// A manifest that every rule accepts.
-    pub(crate) fn embedding() -> Value {
+    fn embedding() -> Value {
         let file = |path: &str| json!({"path": path, "size_bytes": 1, "sha256": "0".repeat(64)});
         let mut words = file("model.words");
         words["size_bytes"] = json!(20 * 8 * 4);

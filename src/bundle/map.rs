@@ -9,7 +9,7 @@ use std::path::Path;
 use memmap2::{Advice, Mmap};
 
 /// Maps a file of a bundle for reading.
-pub(super) fn map(path: &Path) -> io::Result<Mmap> {
+pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
     // SAFETY: the mapped bytes must not change. A bundle's folder is immutable: it is written under
     // another name, renamed into place once complete, and replaced by a folder of another name.
@@ -17,7 +17,7 @@ pub(super) fn map(path: &Path) -> io::Result<Mmap> {
 }
 
 /// Maps a file of which a few places will be read: the system reads nothing around them.
-pub(super) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
+pub(crate) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
     let map = map(path)?;
     map.advise(Advice::Random)?;
     Ok(map)
@@ -29,7 +29,7 @@ const WINDOW_BYTES: usize = 128 << 10;
 
 /// Asks the system to read a part of a mapped file ahead of its use; does not wait for it, so that
 /// the requests are under way together.
-pub(super) fn will_need(map: &Mmap, part: Range<usize>) -> io::Result<()> {
+pub(crate) fn will_need(map: &Mmap, part: Range<usize>) -> io::Result<()> {
     for start in part.clone().step_by(WINDOW_BYTES) {
         map.advise_range(Advice::WillNeed, start, WINDOW_BYTES.min(part.end - start))?;
     }

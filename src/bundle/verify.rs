@@ -5,7 +5,8 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use super::{Bundle, BundleFile};
+use super::{Bundle, BundleFile, hex};
+use crate::code::{Code, Fault};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -51,17 +52,23 @@ pub enum VerifyError {
     },
 }
 
-impl VerifyError {
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::DigestMismatch { .. } => "bundle.digest_mismatch",
-            Self::NameMismatch { .. } => "bundle.name_mismatch",
-            Self::Io { .. } => "bundle.unreadable",
-        }
-    }
-}
+crate::codes!(VerifyError {
+    Self::DigestMismatch { .. } => Code::new(
+        "bundle.digest_mismatch",
+        Fault::Start,
+        "The content of a file differs from the manifest. Copy the bundle again.",
+    ),
+    Self::NameMismatch { .. } => Code::new(
+        "bundle.name_mismatch",
+        Fault::Start,
+        "The folder is named by the digest of another manifest.",
+    ),
+    Self::Io { .. } => Code::new(
+        "bundle.unreadable",
+        Fault::Start,
+        "A file of the bundle cannot be read or mapped.",
+    ),
+});
 
 impl Bundle {
     /// Reads every file and compares its sha256 with the manifest; `progress` hears the bytes
@@ -120,14 +127,4 @@ impl Bundle {
             }
         }
     }
-}
-
-/// Returns the sha256 of `bytes`, 64 lowercase hex digits.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Returns two lowercase digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

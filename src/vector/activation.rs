@@ -17,7 +17,7 @@ impl Activation {
     ///
     /// # Examples
     /// ```
-    /// use semblance::vector::Activation;
+    /// use semblance::internals::vector::Activation;
     ///
     /// assert_eq!(Activation::Sigmoid.of(0.0), 0.5);
     /// assert_eq!(Activation::Identity.of(-2.5), -2.5);

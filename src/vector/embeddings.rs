@@ -32,11 +32,11 @@ impl Embeddings {
     /// # Examples
     /// ```
     /// use ndarray::array;
-    /// use semblance::vector::Embeddings;
+    /// use semblance::internals::vector::Embeddings;
     ///
     /// let embeddings = Embeddings::from_pooled(array![[3.0, 4.0]])?;
     /// assert_eq!(embeddings.view(), array![[0.6, 0.8]]);
-    /// # Ok::<(), semblance::vector::DegenerateVector>(())
+    /// # Ok::<(), semblance::internals::vector::DegenerateVector>(())
     /// ```
     pub fn from_pooled(mut pooled: Array2<f32>) -> Result<Self, DegenerateVector> {
         for (row, mut vector) in pooled.outer_iter_mut().enumerate() {

@@ -45,7 +45,7 @@ impl fmt::Display for Pooling {
 /// # Examples
 /// ```
 /// use ndarray::array;
-/// use semblance::vector::{Pooling, pool};
+/// use semblance::internals::vector::{Pooling, pool};
 ///
 /// // One text of two tokens in a batch that is padded to three.
 /// let tokens = array![[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]];

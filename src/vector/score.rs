@@ -10,7 +10,7 @@ use ndarray::ArrayView1;
 /// # Examples
 /// ```
 /// use ndarray::array;
-/// use semblance::vector::cosine;
+/// use semblance::internals::vector::cosine;
 ///
 /// assert_eq!(cosine(array![0.6, 0.8].view(), array![1.0, 0.0].view()), 0.6);
 /// ```
@@ -23,7 +23,7 @@ pub fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
 ///
 /// # Examples
 /// ```
-/// use semblance::vector::rank;
+/// use semblance::internals::vector::rank;
 ///
 /// assert_eq!(rank(&[0.1, 0.9, 0.9, 0.5], 3), [1, 2, 3]);
 /// ```

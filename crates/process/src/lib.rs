@@ -1,0 +1,11 @@
+//! What every binary does at its edge: environment variables, log lines, payloads.
+
+mod environment;
+#[cfg(feature = "lambda")]
+mod payload;
+mod telemetry;
+
+pub use environment::{ConfigError, Environment};
+#[cfg(feature = "lambda")]
+pub use payload::{Event, WrapBody};
+pub use telemetry::{chain, init, ms};

@@ -1,0 +1,78 @@
+//! Stable error codes: each declared once, with the class of its fault and its description.
+
+use std::fmt;
+
+/// The stable code of an error, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The code, such as `bundle.file_missing`. It does not change between versions.
+    pub name: &'static str,
+    /// Who has to act.
+    pub fault: Fault,
+    /// What happened and what to do, one or two sentences.
+    pub description: &'static str,
+}
+
+/// The class of a fault. A service derives status and log level from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The bytes of a request cannot be read.
+    Syntax,
+    /// A value of a request is wrong.
+    Field,
+    /// A request or its response exceeds a limit.
+    TooLarge,
+    /// The request asks for what does not exist.
+    NotFound,
+    /// The resource does not support the method.
+    Method,
+    /// The media type or encoding of the request is not supported.
+    MediaType,
+    /// The service has too much to do. The same request can succeed later.
+    Overload,
+    /// The response did not arrive in time.
+    Timeout,
+    /// The model or the code failed.
+    Internal,
+    /// The process cannot start.
+    Start,
+    /// A command cannot read its input or write its output.
+    Command,
+}
+
+impl Code {
+    /// Returns a code.
+    #[must_use]
+    pub const fn new(name: &'static str, fault: Fault, description: &'static str) -> Self {
+        Self { name, fault, description }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Gives an error type its codes: `codes!(Type { pattern => code, … } else { pattern => expression })`.
+///
+/// `Type::CODES` lists the codes of the first block. The second block holds the variants that wrap
+/// another error, whose type has a list of its own.
+#[macro_export]
+macro_rules! codes {
+    ($type:ty { $($pattern:pat => $code:expr,)+ } $(else { $($wrapper:pat => $inner:expr,)+ })?) => {
+        impl $type {
+            /// The codes that this type declares.
+            pub const CODES: &'static [$crate::Code] = &[$($code),+];
+
+            /// Returns the stable code.
+            #[must_use]
+            pub fn code(&self) -> $crate::Code {
+                match self {
+                    $($pattern => $code,)+
+                    $($($wrapper => $inner,)+)?
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,139 @@
+//! The cross-encoder: pairs of texts to scores, each pair read together.
+
+use std::time::Instant;
+
+use ndarray::{Array2, Axis};
+
+use crate::cost::Cost;
+use crate::error::ModelError;
+use crate::runtime::{Infer, InferError, Inputs};
+use crate::scheduler::{Lane, Lanes};
+use crate::tokenizer::{Encoding, Side, Tokenizer};
+use crate::vector::Activation;
+
+/// A tokenizer, a classifier and what makes scores of its logits: what a bundle of the task
+/// `cross-encoder` describes.
+pub struct CrossEncoder {
+    tokenizer: Tokenizer,
+    lanes: Lanes,
+    options: CrossEncoderOptions,
+}
+
+/// What a [`CrossEncoder`] does with its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossEncoderOptions {
+    /// Logits a pair.
+    pub labels: usize,
+    /// What makes a score of a logit.
+    pub activation: Activation,
+}
+
+/// A classifier of pairs: `[batch, labels]`.
+pub struct LogitsLane<I> {
+    classifier: I,
+}
+
+impl<I> LogitsLane<I> {
+    /// Returns a lane of this classifier.
+    #[must_use]
+    pub fn new(classifier: I) -> Self {
+        Self { classifier }
+    }
+}
+
+impl<I: Infer<Output = Array2<f32>>> Lane for LogitsLane<I> {
+    fn rows(&mut self, inputs: &Inputs, _lengths: &[usize]) -> Result<Array2<f32>, InferError> {
+        self.classifier.infer(inputs)
+    }
+}
+
+/// Logits of pairs, and what they cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classified {
+    /// `[pairs, labels]`, f32.
+    pub logits: Array2<f32>,
+    /// What was read and how long it took.
+    pub cost: Cost,
+}
+
+impl CrossEncoder {
+    /// Returns a cross-encoder of these parts.
+    #[must_use]
+    pub fn new(tokenizer: Tokenizer, lanes: Lanes, options: CrossEncoderOptions) -> Self {
+        Self { tokenizer, lanes, options }
+    }
+
+    /// Tokenises each pair, cut on one side to the model's limit.
+    ///
+    /// # Errors
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
+    pub fn prepare<'a>(
+        &self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        side: Side,
+    ) -> Result<Vec<Encoding>, ModelError> {
+        let pairs = pairs.into_iter().enumerate();
+        pairs
+            .map(|(index, (first, second))| {
+                let failed = |source| ModelError::Tokenize { index, source };
+                self.tokenizer.encode_pair(first, second, side).map_err(failed)
+            })
+            .collect()
+    }
+
+    /// Returns the logits of each pair, in the order given; they do not depend on the other pairs.
+    ///
+    /// # Errors
+    /// - [`ModelError::Inference`] if the model fails on a batch.
+    /// - [`ModelError::Labels`] if it gives another number of logits than the bundle says.
+    /// - [`ModelError::NotFinite`] if a logit is infinite or no number.
+    pub fn classify(&self, pairs: Vec<Encoding>) -> Result<Classified, ModelError> {
+        let started = Instant::now();
+        let tokens = pairs.iter().map(|pair| pair.input_ids.len()).sum();
+        let run = self.lanes.run(pairs)?;
+        let mut logits = Array2::zeros((run.rows.len(), self.options.labels));
+        for (index, (row, mut logits)) in run.rows.iter().zip(logits.outer_iter_mut()).enumerate() {
+            let (labels, expected) = (row.len(), self.options.labels);
+            if labels != expected {
+                return Err(ModelError::Labels { labels, expected });
+            }
+            if row.iter().any(|logit| !logit.is_finite()) {
+                return Err(ModelError::NotFinite { index });
+            }
+            logits.assign(row);
+        }
+        let cost = Cost {
+            tokens,
+            padded_tokens: run.padded_tokens,
+            passes: run.batches,
+            queue_time: run.queue_time,
+            infer_time: started.elapsed().saturating_sub(run.queue_time),
+            ..Cost::default()
+        };
+        Ok(Classified { logits, cost })
+    }
+
+    /// Returns scores of logits, `[pairs, labels]`, as the model's bundle says.
+    #[must_use]
+    pub fn scores(&self, logits: Array2<f32>) -> Array2<f32> {
+        logits.mapv_into(|logit| self.options.activation.of(logit))
+    }
+
+    /// Whether it gives one score a pair, and so an order.
+    #[must_use]
+    pub fn ranks(&self) -> bool {
+        self.options.labels == 1
+    }
+
+    /// Returns the first score of each pair: the only one of a cross-encoder that [ranks](Self::ranks).
+    #[must_use]
+    pub fn only(scores: &Array2<f32>) -> Vec<f32> {
+        scores.index_axis(Axis(1), 0).to_vec()
+    }
+
+    /// The most tokens of one pair, special tokens included.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.tokenizer.max_tokens()
+    }
+}

@@ -1,0 +1,192 @@
+//! Why a model cannot be loaded, and why a call fails.
+
+use crate::bundle::BundleError;
+use crate::code::{Code, Fault};
+use crate::runtime::InferError;
+use crate::tokenizer::TokenizerError;
+use crate::vector::DegenerateVector;
+
+/// Why a call failed. Indices count the texts of the call; in a call with a query, 0 is the query
+/// and texts start at 1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A text or pair exceeds the model's limit and must not be truncated.
+    #[error("text {index} has {tokens} tokens; the limit is {limit_tokens}")]
+    TooManyTokens {
+        /// Index of the text or pair.
+        index: usize,
+        /// Its tokens, special tokens included.
+        tokens: usize,
+        /// The model's limit.
+        limit_tokens: usize,
+    },
+    /// The model has no prompt of this name.
+    #[error("{}", unknown_prompt(.known))]
+    UnknownPrompt {
+        /// Names of the model's prompts.
+        known: Vec<String>,
+    },
+    /// The embedding has fewer dimensions than requested.
+    #[error("{requested} dimensions requested; the model has {available}")]
+    TooManyDimensions {
+        /// Dimensions requested.
+        requested: usize,
+        /// Dimensions of the model.
+        available: usize,
+    },
+    /// No dimensions were requested.
+    #[error("0 dimensions requested; the minimum is 1")]
+    NoDimensions,
+    /// The call needs a cross-encoder.
+    #[error("no cross-encoder is configured; scoring pairs requires one")]
+    NoCrossEncoder,
+    /// The tokenizer failed on a text.
+    #[error("text {index} cannot be tokenized")]
+    Tokenize {
+        /// Index of the text or pair.
+        index: usize,
+        /// What the tokenizer reports.
+        source: TokenizerError,
+    },
+    /// The model failed.
+    #[error(transparent)]
+    Inference(#[from] InferError),
+    /// The model returned a vector that cannot be normalized.
+    #[error(transparent)]
+    Degenerate(#[from] DegenerateVector),
+    /// A cross-encoder returned a logit that is not finite.
+    #[error("a logit of pair {index} is not finite")]
+    NotFinite {
+        /// Index of the pair.
+        index: usize,
+    },
+    /// A cross-encoder returned a wrong number of logits.
+    #[error("the model returned {labels} logits for a pair; its bundle declares {expected}")]
+    Labels {
+        /// Logits found.
+        labels: usize,
+        /// Logits by the manifest.
+        expected: usize,
+    },
+}
+
+fn unknown_prompt(known: &[String]) -> String {
+    match known {
+        [] => "this model has no prompts".to_owned(),
+        known => {
+            let names: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+            format!("unknown prompt; the model's prompts are {}", names.join(", "))
+        }
+    }
+}
+
+crate::codes!(ModelError {
+    Self::TooManyTokens { .. } => Code::new(
+        "request.too_many_tokens",
+        Fault::TooLarge,
+        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
+         text or allow truncation.",
+    ),
+    Self::UnknownPrompt { .. } => Code::new(
+        "request.unknown_value",
+        Fault::Field,
+        "A value is not among the allowed ones. The message lists them.",
+    ),
+    Self::TooManyDimensions { .. } | Self::NoDimensions => Code::new(
+        "request.out_of_range",
+        Fault::Field,
+        "A number is outside its range. The message has the range.",
+    ),
+    Self::NoCrossEncoder => Code::new(
+        "request.no_cross_encoder",
+        Fault::NotFound,
+        "The operation scores pairs, and no cross-encoder is configured. Configure one as the \
+         second bundle.",
+    ),
+    Self::Tokenize { .. } => Code::new(
+        "model.tokenisation_failed",
+        Fault::Internal,
+        "The tokenizer failed on a text.",
+    ),
+    Self::Inference(_) => Code::new(
+        "model.inference_failed",
+        Fault::Internal,
+        "ONNX Runtime failed, or the model returned an unexpected shape.",
+    ),
+    Self::Degenerate(_) => Code::new(
+        "model.degenerate_embedding",
+        Fault::Internal,
+        "The model returned a vector whose norm is zero or not finite. A score of it would have \
+         no meaning.",
+    ),
+    Self::NotFinite { .. } | Self::Labels { .. } => Code::new(
+        "model.invalid_logits",
+        Fault::Internal,
+        "The cross-encoder returned logits that are not finite, or a wrong number of them.",
+    ),
+});
+
+/// Why a model cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bundle is incomplete or not readable.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The tokenizer of the bundle is not usable.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The ONNX Runtime library or the graph of the bundle is not usable.
+    #[error(transparent)]
+    Runtime(#[from] InferError),
+    /// The model loads, but fails on an ordinary text.
+    #[error("the model cannot embed an ordinary text")]
+    WarmUp(#[source] ModelError),
+}
+
+crate::codes!(LoadError {
+    Self::Tokenizer(_) => Code::new(
+        "bundle.invalid_tokenizer",
+        Fault::Start,
+        "The tokenizer files of the bundle are not understood. Rebuild the bundle.",
+    ),
+    Self::Runtime(InferError::LibraryNotLoaded { .. } | InferError::AnotherLibrary { .. }) => {
+        Code::new(
+            "library.not_loaded",
+            Fault::Start,
+            "The ONNX Runtime library is missing, is not a shared library, or differs from the \
+             one that the process has loaded.",
+        )
+    },
+    Self::Runtime(InferError::LibraryTooOld { .. }) => Code::new(
+        "library.too_old",
+        Fault::Start,
+        "The ONNX Runtime library is older than this version requires.",
+    ),
+    Self::Runtime(InferError::Environment(_)) => Code::new(
+        "library.not_started",
+        Fault::Start,
+        "ONNX Runtime failed to initialize.",
+    ),
+    Self::Runtime(InferError::Session { .. } | InferError::Contract { .. }) => Code::new(
+        "bundle.invalid_graph",
+        Fault::Start,
+        "The graph of the bundle cannot be loaded, or its inputs and outputs are not those of a \
+         bundle. Rebuild the bundle.",
+    ),
+    Self::Runtime(
+        InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
+    ) => Code::new(
+        "model.inference_failed",
+        Fault::Internal,
+        "ONNX Runtime failed, or the model returned an unexpected shape.",
+    ),
+    Self::WarmUp(_) => Code::new(
+        "model.warm_up_failed",
+        Fault::Start,
+        "The model loads, but fails on an ordinary text.",
+    ),
+} else {
+    Self::Bundle(error) => error.code(),
+});

@@ -1,0 +1,184 @@
+//! A bundle and a library become a model. Independent steps run side by side.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ndarray::{Ix2, Ix3};
+
+use crate::bundle::{Bundle, Manifest, Task};
+use crate::cache::CacheLimit;
+use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsLane};
+use crate::encoder::{Encoder, PooledLane};
+use crate::error::LoadError;
+use crate::info::{CrossEncoderInfo, ModelInfo};
+use crate::model::Model;
+use crate::options::Options;
+use crate::runtime::{EmbeddingTable, GraphOutput, InferError, OnnxRuntime, OnnxSession};
+use crate::scheduler::{Budget, Lane, Lanes};
+use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
+use crate::vector::{Activation, Pooling};
+
+/// How long each step of [`Model::load`] took. The tokenizer and the page-in run beside the library
+/// and the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadTimings {
+    /// Manifest read, files checked.
+    pub bundle: Duration,
+    /// Tokenizer loaded.
+    pub tokenizer: Duration,
+    /// Weights requested from the file system.
+    pub page_in: Duration,
+    /// ONNX Runtime loaded and initialized.
+    pub library: Duration,
+    /// Graph loaded, weights mapped.
+    pub session: Duration,
+    /// First inference, if requested.
+    pub warm_up: Duration,
+    /// All steps.
+    pub total: Duration,
+}
+
+pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError> {
+    let started = Instant::now();
+    let open = |folder: &Path, task| timed(|| Bundle::open(folder)?.for_task(task));
+    let (bundle, bundle_time) = open(folder, Task::Embedding)?;
+    let pairs = options.cross_encoder.as_deref();
+    let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
+    let pairs = pairs.map(|(bundle, _)| bundle);
+    let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
+    let pooled = |session: OnnxSession<Ix3>| -> Box<dyn Lane> {
+        Box::new(PooledLane::new(session, pooling))
+    };
+    let logits =
+        |session: OnnxSession<Ix2>| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
+    let (encoder, cross_encoder) = thread::scope(|scope| {
+        let load = |bundle| scope.spawn(move || Loaded::new(bundle, options, logits));
+        let cross_encoder = pairs.as_ref().map(load);
+        (Loaded::new(&bundle, options, pooled), cross_encoder.map(join))
+    });
+    let (encoder, mut timings) = encoder?;
+    let cross_encoder = cross_encoder.transpose()?.map(|(loaded, _)| loaded);
+    let info = model_info(&bundle, pooling);
+    let cross_encoder = cross_encoder.zip(pairs).map(|(loaded, bundle)| {
+        let info = cross_encoder_info(&bundle);
+        let options = CrossEncoderOptions {
+            labels: info.labels,
+            activation: bundle.manifest().activation.unwrap_or(Activation::Identity),
+        };
+        (CrossEncoder::new(loaded.tokenizer, loaded.lanes, options), info)
+    });
+    let cache = CacheLimit { bytes: options.cache_bytes };
+    let encoder = Encoder::new(encoder.tokenizer, encoder.lanes, cache);
+    let model = Model::new(encoder, cross_encoder, info);
+    let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
+        .map_err(LoadError::WarmUp)?;
+    timings.bundle = bundle_time;
+    timings.warm_up = warm_up;
+    timings.total = started.elapsed();
+    Ok(model.with_timings(timings))
+}
+
+/// The parts of a model that come from one bundle.
+struct Loaded {
+    tokenizer: Tokenizer,
+    lanes: Lanes,
+}
+
+impl Loaded {
+    /// Loads the tokenizer and requests the weights while the library and the graph load.
+    fn new<D: GraphOutput>(
+        bundle: &Bundle,
+        options: &Options,
+        lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+    ) -> Result<(Self, LoadTimings), LoadError> {
+        let (tokenizer, page_in, model) = thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
+            let page_in = scope.spawn(|| timed(|| bundle.page_in()));
+            let model = lanes(bundle, options, lane);
+            (join(tokenizer), join(page_in), model)
+        });
+        let ((lanes, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
+        let ((), page_in) = page_in?;
+        let timings = LoadTimings {
+            tokenizer: tokenizer_time,
+            page_in,
+            library,
+            session,
+            ..LoadTimings::default()
+        };
+        Ok((Self { tokenizer, lanes }, timings))
+    }
+}
+
+fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
+    let manifest = bundle.manifest();
+    let (rules, words) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
+    let limits = TokenizerLimits {
+        max_tokens: manifest.max_tokens,
+        vocabulary_size: manifest.vocabulary_size,
+    };
+    let tokenizer = Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)?;
+    match manifest.task {
+        Task::Embedding => Ok(tokenizer),
+        Task::CrossEncoder => tokenizer.for_pairs(),
+    }
+}
+
+fn lanes<D: GraphOutput>(
+    bundle: &Bundle,
+    options: &Options,
+    lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+) -> Result<(Lanes, Duration, Duration), LoadError> {
+    let table = Arc::new(EmbeddingTable::open(bundle)?);
+    let (runtime, library_time) = timed(|| OnnxRuntime::load(&options.library))?;
+    let graph = bundle.path_of(&bundle.manifest().files.graph);
+    let load =
+        || Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&table))?));
+    let budget = Budget { padded_tokens: options.batch_tokens };
+    let (lanes, session_time) = timed(|| {
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..options.threads.get()).map(|_| scope.spawn(load)).collect();
+            let first = load()?;
+            let others = others.into_iter().map(join).collect::<Result<_, _>>()?;
+            Ok::<_, InferError>(Lanes::new(first, others, budget))
+        })
+    })?;
+    Ok((lanes, library_time, session_time))
+}
+
+fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {
+    let manifest = bundle.manifest();
+    ModelInfo {
+        name: manifest.model_name.clone(),
+        digest: bundle.digest().to_owned(),
+        precision: manifest.precision.to_string(),
+        pooling: pooling.to_string(),
+        normalizes: manifest.normalize.unwrap_or(true),
+        dimensions: manifest.hidden_size,
+        prompts: manifest.prompts.clone(),
+        max_tokens: manifest.max_tokens,
+    }
+}
+
+fn cross_encoder_info(bundle: &Bundle) -> CrossEncoderInfo {
+    let Manifest { model_name, precision, labels, max_tokens, .. } = bundle.manifest();
+    CrossEncoderInfo {
+        name: model_name.clone(),
+        digest: bundle.digest().to_owned(),
+        precision: precision.to_string(),
+        labels: labels.unwrap_or(1),
+        max_tokens: *max_tokens,
+    }
+}
+
+fn timed<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {
+    let started = Instant::now();
+    step().map(|value| (value, started.elapsed()))
+}
+
+/// Returns what the thread returned; a panic of the thread continues in this one.
+fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,423 @@
+//! A loaded model and its operations.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::{Array2, Axis, s};
+
+use crate::cost::Cost;
+use crate::cross_encoder::CrossEncoder;
+use crate::encoder::{Encoded, Encoder};
+use crate::error::{LoadError, ModelError};
+use crate::info::{CrossEncoderInfo, ModelInfo};
+use crate::load::{LoadTimings, load};
+use crate::options::{
+    EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation,
+};
+use crate::tokenizer::{Side, Token};
+use crate::unique::{TokenCounts, Unique};
+use crate::vector::{Embeddings, cosine, rank};
+
+/// An embedding model, and optionally a cross-encoder, ready to run.
+///
+/// A model can be shared between threads. Calls from several threads share forward passes.
+pub struct Model {
+    encoder: Encoder,
+    cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
+    info: ModelInfo,
+    timings: LoadTimings,
+}
+
+/// Scores of texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// One score for each text, in input order.
+    pub scores: Vec<f32>,
+    /// The model that computed them.
+    pub scored_by: Scorer,
+    /// What the call cost.
+    pub cost: Cost,
+}
+
+/// The kind of model that scores texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scorer {
+    /// It reads both texts together. A score is the activation of a logit, or the logit.
+    CrossEncoder,
+    /// It embeds each text on its own. A score is a cosine similarity in [-1, 1].
+    BiEncoder,
+}
+
+/// A text in order of relevance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// Index of the text in the call, from 0.
+    pub index: usize,
+    /// Its score.
+    pub score: f32,
+}
+
+/// Embeddings of texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedded {
+    /// `[texts, dim]`, f32; of unit length if the options, or else the bundle, ask for it.
+    pub vectors: Array2<f32>,
+    /// For each text: its tokens before truncation, and whether it was truncated.
+    pub tokens: Vec<(usize, bool)>,
+    /// What the call cost.
+    pub cost: Cost,
+}
+
+/// Scores of pairs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicted {
+    /// `[pairs, labels]`, f32: scores, or logits if the options ask for them.
+    pub scores: Array2<f32>,
+    /// What the call cost.
+    pub cost: Cost,
+}
+
+/// Tokens of texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tokenized {
+    /// The tokens of each text, not truncated.
+    pub tokens: Vec<Vec<Token>>,
+    /// What the call cost.
+    pub cost: Cost,
+}
+
+impl Model {
+    /// Loads the bundle in a folder. `make model` builds such a folder.
+    ///
+    /// # Errors
+    /// - [`LoadError`], one variant for each part that can be at fault.
+    pub fn load(bundle: impl AsRef<Path>, options: Options) -> Result<Self, LoadError> {
+        load(bundle.as_ref(), &options)
+    }
+
+    /// Returns the model over these parts.
+    #[must_use]
+    pub fn new(
+        encoder: Encoder,
+        cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
+        info: ModelInfo,
+    ) -> Self {
+        Self { encoder, cross_encoder, info, timings: LoadTimings::default() }
+    }
+
+    pub(crate) fn with_timings(self, timings: LoadTimings) -> Self {
+        Self { timings, ..self }
+    }
+
+    /// How long each step of loading took.
+    #[must_use]
+    pub fn timings(&self) -> LoadTimings {
+        self.timings
+    }
+
+    /// The embedding model.
+    #[must_use]
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The cross-encoder, if there is one.
+    #[must_use]
+    pub fn cross_encoder(&self) -> Option<&CrossEncoderInfo> {
+        self.cross_encoder.as_ref().map(|(_, info)| info)
+    }
+
+    /// Returns the cosine similarity of each text to a query, in input order.
+    ///
+    /// # Errors
+    /// - As [`Model::similarity_with`].
+    pub fn similarity<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+    ) -> Result<Vec<f32>, ModelError> {
+        Ok(self.similarity_with(query, texts, &TextOptions::default())?.scores)
+    }
+
+    /// Returns the cosine similarity of each text to a query. A repeated text is embedded once.
+    ///
+    /// # Errors
+    /// - [`ModelError::TooManyTokens`] if a text exceeds the model's limit and must not be truncated.
+    /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
+    /// - [`ModelError`] if the model fails.
+    pub fn similarity_with<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+        options: &TextOptions,
+    ) -> Result<Scores, ModelError> {
+        let texts = std::iter::once(query).chain(texts.iter().map(AsRef::as_ref));
+        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
+        let (encoded, unique, _) = self.encode(&texts, options.truncation)?;
+        let rows = Embeddings::from_pooled(encoded.pooled)?;
+        let query = rows.row(unique.members[0]);
+        let others = unique.members[1..].iter();
+        let scores = others.map(|&text| cosine(query, rows.row(text))).collect();
+        Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost: encoded.cost })
+    }
+
+    /// Returns embeddings `[texts, dim]`, f32, of unit length if the bundle says so.
+    ///
+    /// # Errors
+    /// - As [`Model::embed_with`].
+    pub fn embed<T: AsRef<str>>(&self, texts: &[T]) -> Result<Array2<f32>, ModelError> {
+        Ok(self.embed_with(texts, &EmbedOptions::default())?.vectors)
+    }
+
+    /// Embeds texts. A repeated text is embedded once.
+    ///
+    /// # Errors
+    /// - [`ModelError::TooManyTokens`] if a text exceeds the model's limit and must not be truncated.
+    /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
+    /// - [`ModelError::NoDimensions`], [`ModelError::TooManyDimensions`] if the embedding does not
+    ///   have the requested dimensions.
+    /// - [`ModelError`] if the model fails.
+    pub fn embed_with<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: &EmbedOptions,
+    ) -> Result<Embedded, ModelError> {
+        let available = self.info.dimensions;
+        let requested = options.dimensions.unwrap_or(available);
+        if requested == 0 {
+            return Err(ModelError::NoDimensions);
+        }
+        if requested > available {
+            return Err(ModelError::TooManyDimensions { requested, available });
+        }
+        let texts = texts.iter().map(AsRef::as_ref);
+        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
+        let (encoded, unique, tokens) = self.encode(&texts, options.truncation)?;
+        // No texts, no columns.
+        let columns = requested.min(encoded.pooled.ncols());
+        let vectors = encoded.pooled.slice_move(s![.., ..columns]);
+        let vectors = match options.normalize.unwrap_or(self.info.normalizes) {
+            true => Embeddings::from_pooled(vectors)?.into_rows(),
+            false => vectors,
+        };
+        let vectors = vectors.select(Axis(0), &unique.members);
+        let tokens = unique.members.iter().map(|&text| tokens.counts[text]).collect();
+        Ok(Embedded { vectors, tokens, cost: encoded.cost })
+    }
+
+    /// Returns the texts in order of their relevance to a query, the most relevant first. Equal
+    /// scores keep the input order.
+    ///
+    /// # Errors
+    /// - As [`Model::rerank_with`].
+    pub fn rerank<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+    ) -> Result<Vec<Ranked>, ModelError> {
+        let scores = self.rerank_with(query, texts, &PairOptions::default())?.scores;
+        let ranked = |index| Ranked { index, score: scores[index] };
+        Ok(rank(&scores, usize::MAX).into_iter().map(ranked).collect())
+    }
+
+    /// Scores the relevance of each text to a query: with the cross-encoder if it returns one score
+    /// for each pair, otherwise with the embedding model.
+    ///
+    /// # Errors
+    /// - [`ModelError::TooManyTokens`] if a text or a pair exceeds the model's limit and must not be
+    ///   truncated.
+    /// - [`ModelError`] if the model fails.
+    pub fn rerank_with<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+        options: &PairOptions,
+    ) -> Result<Scores, ModelError> {
+        let Some((cross_encoder, _)) = self.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
+        else {
+            let options = TextOptions { truncation: options.truncation, prompt_name: None };
+            return self.similarity_with(query, texts, &options);
+        };
+        let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
+        let mut predicted = classify(cross_encoder, &pairs, options).map_err(after_query)?;
+        // Index 0 is the query, as for the embedding model: a truncated pair is reported by its text.
+        predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
+        let scores = CrossEncoder::only(&predicted.scores);
+        Ok(Scores { scores, scored_by: Scorer::CrossEncoder, cost: predicted.cost })
+    }
+
+    /// Returns the scores of the cross-encoder for pairs, `[pairs, labels]`, f32.
+    ///
+    /// # Errors
+    /// - As [`Model::predict_with`].
+    pub fn predict(&self, pairs: &[(&str, &str)]) -> Result<Array2<f32>, ModelError> {
+        Ok(self.predict_with(pairs, &PairOptions::default())?.scores)
+    }
+
+    /// Scores each pair for each label of the cross-encoder. A repeated pair is scored once.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoCrossEncoder`] if there is none.
+    /// - [`ModelError::TooManyTokens`] if a pair exceeds the model's limit and must not be truncated.
+    /// - [`ModelError`] if the model fails.
+    pub fn predict_with(
+        &self,
+        pairs: &[(&str, &str)],
+        options: &PairOptions,
+    ) -> Result<Predicted, ModelError> {
+        let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        classify(cross_encoder, pairs, options)
+    }
+
+    /// Returns the tokens of each text, not truncated, with the special tokens of the model.
+    ///
+    /// # Errors
+    /// - As [`Model::tokenize_with`].
+    pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<Token>>, ModelError> {
+        Ok(self.tokenize_with(texts, &TokenizeOptions::default())?.tokens)
+    }
+
+    /// Returns the tokens of each text, not truncated.
+    ///
+    /// # Errors
+    /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
+    pub fn tokenize_with<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: &TokenizeOptions,
+    ) -> Result<Tokenized, ModelError> {
+        let started = Instant::now();
+        let texts = texts.iter().map(AsRef::as_ref);
+        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
+        let tokens_of = |(index, text): (usize, &Cow<'_, str>)| {
+            let tokens = self.encoder.tokens(text, options.special_tokens);
+            tokens.map_err(|source| ModelError::Tokenize { index, source })
+        };
+        let tokens: Vec<Vec<Token>> =
+            texts.iter().enumerate().map(tokens_of).collect::<Result<_, _>>()?;
+        let cost = Cost {
+            texts: texts.len(),
+            characters: characters(texts.iter().map(AsRef::as_ref)),
+            prompt_tokens: tokens.iter().map(Vec::len).sum(),
+            tokenize_time: started.elapsed(),
+            ..Cost::default()
+        };
+        Ok(Tokenized { tokens, cost })
+    }
+
+    /// Runs each model once, so that the next call finds every page in memory.
+    ///
+    /// # Errors
+    /// - [`ModelError`] if a model fails on an ordinary text.
+    pub fn warm_up(&self) -> Result<(), ModelError> {
+        let text = "one two three four five six seven";
+        let prepared = self.encoder.prepare([text], Side::Right)?;
+        Embeddings::from_pooled(self.encoder.encode(prepared)?.pooled)?;
+        if let Some((cross_encoder, _)) = &self.cross_encoder {
+            cross_encoder.classify(cross_encoder.prepare([(text, text)], Side::Right)?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the texts with a prompt before each.
+    fn prompted<'a>(
+        &self,
+        texts: impl Iterator<Item = &'a str>,
+        prompt_name: Option<&str>,
+    ) -> Result<Vec<Cow<'a, str>>, ModelError> {
+        let Some(name) = prompt_name else { return Ok(texts.map(Cow::from).collect()) };
+        let prompts = &self.info.prompts;
+        let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
+        let prompt = prompts.get(name).ok_or_else(unknown)?;
+        Ok(texts.map(|text| format!("{prompt}{text}").into()).collect())
+    }
+
+    /// Embeds the distinct texts; their vectors are as pooled.
+    fn encode<'a>(
+        &self,
+        texts: &'a [Cow<'a, str>],
+        truncation: Truncation,
+    ) -> Result<(Encoded, Unique<&'a str>, TokenCounts), ModelError> {
+        let unique = Unique::new(texts.iter().map(AsRef::as_ref));
+        let first_of = |index| first_member(&unique.members, index);
+        let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
+        let prepared = prepared.map_err(|error| at_index(error, first_of))?;
+        let tokens = TokenCounts {
+            counts: prepared.token_counts(),
+            limit_tokens: self.encoder.max_tokens(),
+        };
+        let truncated = unique.truncated(&tokens, truncation)?;
+        let mut encoded = self.encoder.encode(prepared)?;
+        encoded.cost = Cost {
+            texts: texts.len(),
+            unique_texts: unique.items.len(),
+            characters: characters(texts.iter().map(AsRef::as_ref)),
+            prompt_tokens: unique.read_tokens(&tokens),
+            truncated,
+            ..encoded.cost
+        };
+        Ok((encoded, unique, tokens))
+    }
+}
+
+/// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
+fn classify(
+    cross_encoder: &CrossEncoder,
+    pairs: &[(&str, &str)],
+    options: &PairOptions,
+) -> Result<Predicted, ModelError> {
+    let started = Instant::now();
+    let unique = Unique::new(pairs.iter().copied());
+    let first_of = |index| first_member(&unique.members, index);
+    let prepared = cross_encoder.prepare(unique.items.iter().copied(), options.truncation.side());
+    let prepared = prepared.map_err(|error| at_index(error, first_of))?;
+    let tokens = TokenCounts {
+        counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
+        limit_tokens: cross_encoder.max_tokens(),
+    };
+    let truncated = unique.truncated(&tokens, options.truncation)?;
+    let tokenize_time = started.elapsed();
+    let classified = cross_encoder.classify(prepared).map_err(|error| at_index(error, first_of))?;
+    let cost = Cost {
+        texts: pairs.len(),
+        unique_texts: unique.items.len(),
+        characters: characters(pairs.iter().flat_map(|&(first, second)| [first, second])),
+        prompt_tokens: unique.read_tokens(&tokens),
+        truncated,
+        tokenize_time,
+        ..classified.cost
+    };
+    let scores = match options.raw_scores {
+        true => classified.logits,
+        false => cross_encoder.scores(classified.logits),
+    };
+    Ok(Predicted { scores: scores.select(Axis(0), &unique.members), cost })
+}
+
+/// Returns the index of the first given text that is distinct text `item`.
+fn first_member(members: &[usize], item: usize) -> usize {
+    members.iter().position(|&member| member == item).unwrap_or(item)
+}
+
+/// Returns the error with its index in the numbering of the caller.
+fn at_index(error: ModelError, of: impl Fn(usize) -> usize) -> ModelError {
+    match error {
+        ModelError::TooManyTokens { index, tokens, limit_tokens } => {
+            ModelError::TooManyTokens { index: of(index), tokens, limit_tokens }
+        }
+        ModelError::Tokenize { index, source } => ModelError::Tokenize { index: of(index), source },
+        ModelError::NotFinite { index } => ModelError::NotFinite { index: of(index) },
+        other => other,
+    }
+}
+
+/// Returns the error of a pair as that of its text, where the query is 0.
+fn after_query(error: ModelError) -> ModelError {
+    at_index(error, |index| index + 1)
+}
+
+fn characters<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    texts.map(|text| text.chars().count()).sum()
+}

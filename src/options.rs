@@ -1,0 +1,113 @@
+//! Options of a model and of its calls, with defaults.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::cache::CacheLimit;
+use crate::scheduler::Budget;
+use crate::tokenizer::Side;
+
+/// How a model is loaded and run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The ONNX Runtime shared library. The default, `libonnxruntime.so`, is found by the dynamic
+    /// loader. The PyPI package `onnxruntime` contains the library.
+    pub library: PathBuf,
+    /// The bundle of a cross-encoder, for [`Model::rerank`](crate::Model::rerank) and
+    /// [`Model::predict`](crate::Model::predict).
+    pub cross_encoder: Option<PathBuf>,
+    /// Forward passes at a time. The default is the number of CPUs.
+    pub threads: NonZeroUsize,
+    /// Most tokens of one forward pass. The default is 192.
+    pub batch_tokens: usize,
+    /// Most bytes of cached embeddings; 0 disables the cache. The default is 16 MiB, about 9,500
+    /// vectors of 384 dimensions.
+    pub cache_bytes: usize,
+    /// Whether to run the model once before [`Model::load`](crate::Model::load) returns, so that
+    /// the first call finds every page in memory. The default is false.
+    pub warm_up: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            library: PathBuf::from("libonnxruntime.so"),
+            cross_encoder: None,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            batch_tokens: Budget::default().padded_tokens,
+            cache_bytes: CacheLimit::default().bytes,
+            warm_up: false,
+        }
+    }
+}
+
+/// What happens to a text with more tokens than the model reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Truncation {
+    /// Tokens at the end are removed.
+    #[default]
+    Right,
+    /// Tokens at the start are removed.
+    Left,
+    /// The call fails with [`ModelError::TooManyTokens`](crate::ModelError::TooManyTokens).
+    Refuse,
+}
+
+impl Truncation {
+    /// The end of a text where tokens are removed, if they are.
+    pub(crate) fn side(self) -> Side {
+        match self {
+            Self::Left => Side::Left,
+            Self::Right | Self::Refuse => Side::Right,
+        }
+    }
+}
+
+/// Options of [`Model::similarity_with`](crate::Model::similarity_with).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextOptions {
+    /// What happens to a text beyond the model's limit.
+    pub truncation: Truncation,
+    /// Name of the prompt to put before each text.
+    pub prompt_name: Option<String>,
+}
+
+/// Options of [`Model::embed_with`](crate::Model::embed_with).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmbedOptions {
+    /// What happens to a text beyond the model's limit.
+    pub truncation: Truncation,
+    /// Name of the prompt to put before each text.
+    pub prompt_name: Option<String>,
+    /// Whether embeddings have unit length. By default, the bundle decides.
+    pub normalize: Option<bool>,
+    /// Keep the first dimensions only; the rest is removed before normalization. Use it with
+    /// models that are trained for it (Matryoshka, <https://arxiv.org/abs/2205.13147>).
+    pub dimensions: Option<usize>,
+}
+
+/// Options of [`Model::rerank_with`](crate::Model::rerank_with) and
+/// [`Model::predict_with`](crate::Model::predict_with).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairOptions {
+    /// What happens to a pair beyond the model's limit. Tokens of the longer text go first.
+    pub truncation: Truncation,
+    /// Whether to return the logits of the cross-encoder instead of its scores.
+    pub raw_scores: bool,
+}
+
+/// Options of [`Model::tokenize_with`](crate::Model::tokenize_with).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenizeOptions {
+    /// Whether to include the special tokens that the model reads around a text. The default is
+    /// true.
+    pub special_tokens: bool,
+    /// Name of the prompt to put before each text.
+    pub prompt_name: Option<String>,
+}
+
+impl Default for TokenizeOptions {
+    fn default() -> Self {
+        Self { special_tokens: true, prompt_name: None }
+    }
+}

@@ -1,0 +1,66 @@
+//! Texts without repetitions: each goes through a model once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::error::ModelError;
+use crate::options::Truncation;
+
+/// Texts, or pairs, without repetitions.
+pub(crate) struct Unique<T> {
+    /// Each distinct one, in order of first appearance.
+    pub(crate) items: Vec<T>,
+    /// For each one given, its index in `items`.
+    pub(crate) members: Vec<usize>,
+}
+
+/// The token counts of distinct texts.
+pub(crate) struct TokenCounts {
+    /// Of each distinct text: its tokens before truncation, and whether it was truncated.
+    pub(crate) counts: Vec<(usize, bool)>,
+    /// The most tokens that the model reads.
+    pub(crate) limit_tokens: usize,
+}
+
+impl<T: Copy + Eq + Hash> Unique<T> {
+    pub(crate) fn new(given: impl Iterator<Item = T>) -> Self {
+        let mut items = Vec::new();
+        let mut known = HashMap::new();
+        let members = given
+            .map(|item| {
+                *known.entry(item).or_insert_with(|| {
+                    items.push(item);
+                    items.len() - 1
+                })
+            })
+            .collect();
+        Self { items, members }
+    }
+
+    /// Returns the indices of the given texts that were truncated.
+    ///
+    /// # Errors
+    /// - [`ModelError::TooManyTokens`] for the first of them, if truncation is refused.
+    pub(crate) fn truncated(
+        &self,
+        tokens: &TokenCounts,
+        truncation: Truncation,
+    ) -> Result<Vec<usize>, ModelError> {
+        let is_truncated = |&(_, &item): &(usize, &usize)| tokens.counts[item].1;
+        let indices = self.members.iter().enumerate().filter(is_truncated).map(|(index, _)| index);
+        let indices: Vec<usize> = indices.collect();
+        match indices.first() {
+            Some(&index) if truncation == Truncation::Refuse => Err(ModelError::TooManyTokens {
+                index,
+                tokens: tokens.counts[self.members[index]].0,
+                limit_tokens: tokens.limit_tokens,
+            }),
+            _ => Ok(indices),
+        }
+    }
+
+    /// Tokens of the given texts, as far as the model reads them.
+    pub(crate) fn read_tokens(&self, tokens: &TokenCounts) -> usize {
+        self.members.iter().map(|&item| tokens.counts[item].0.min(tokens.limit_tokens)).sum()
+    }
+}
