@@ -17,7 +17,7 @@ pub struct Cost {
     pub prompt_tokens: usize,
     /// Tokens that went through the model, special tokens included.
     pub tokens: usize,
-    /// The same with the padding of their passes.
+    /// The same: passes have no padding. It stays for one version, for those who read it.
     pub padded_tokens: usize,
     /// Forward passes.
     pub passes: usize,

@@ -28,7 +28,7 @@ pub struct CrossEncoderOptions {
     pub activation: Activation,
 }
 
-/// A classifier of pairs: `[batch, labels]`.
+/// A classifier of pairs: `[pairs, labels]`.
 pub struct LogitsLane<I> {
     classifier: I,
 }
@@ -41,9 +41,9 @@ impl<I> LogitsLane<I> {
     }
 }
 
-impl<I: Infer<Output = Array2<f32>>> Lane for LogitsLane<I> {
-    fn rows(&mut self, inputs: &Inputs, _lengths: &[usize]) -> Result<Array2<f32>, InferError> {
-        self.classifier.infer(inputs)
+impl<I: Infer> Lane for LogitsLane<I> {
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.classifier.infer(inputs, |logits| logits.to_owned())
     }
 }
 
@@ -89,7 +89,6 @@ impl CrossEncoder {
     /// - [`ModelError::NotFinite`] if a logit is infinite or no number.
     pub fn classify(&self, pairs: Vec<Encoding>) -> Result<Classified, ModelError> {
         let started = Instant::now();
-        let tokens = pairs.iter().map(|pair| pair.input_ids.len()).sum();
         let run = self.lanes.run(pairs)?;
         let mut logits = Array2::zeros((run.rows.len(), self.options.labels));
         for (index, (row, mut logits)) in run.rows.iter().zip(logits.outer_iter_mut()).enumerate() {
@@ -103,9 +102,9 @@ impl CrossEncoder {
             logits.assign(row);
         }
         let cost = Cost {
-            tokens,
-            padded_tokens: run.padded_tokens,
-            passes: run.batches,
+            tokens: run.tokens,
+            padded_tokens: run.tokens,
+            passes: run.passes,
             queue_time: run.queue_time,
             infer_time: started.elapsed().saturating_sub(run.queue_time),
             ..Cost::default()

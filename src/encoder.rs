@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 
 use crate::cache::{Cache, CacheLimit, Entry, Key};
 use crate::cost::Cost;
@@ -22,7 +22,7 @@ pub struct Encoder {
     remembers: bool,
 }
 
-/// A transformer whose token embeddings are pooled: texts to vectors `[batch, dim]`.
+/// A transformer whose token embeddings are pooled: texts to vectors `[texts, dim]`.
 pub struct PooledLane<I> {
     transformer: I,
     pooling: Pooling,
@@ -36,10 +36,9 @@ impl<I> PooledLane<I> {
     }
 }
 
-impl<I: Infer<Output = Array3<f32>>> Lane for PooledLane<I> {
-    fn rows(&mut self, inputs: &Inputs, lengths: &[usize]) -> Result<Array2<f32>, InferError> {
-        let tokens = self.transformer.infer(inputs)?;
-        Ok(pool(tokens.view(), lengths, self.pooling))
+impl<I: Infer> Lane for PooledLane<I> {
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.transformer.infer(inputs, |tokens| pool(tokens, inputs.rows(), self.pooling))
     }
 }
 
@@ -165,13 +164,12 @@ impl Encoder {
                 encodings.push(std::mem::take(encoding));
             }
         }
-        let tokens = encodings.iter().map(|text| text.input_ids.len()).sum();
         let run = self.lanes.run(encodings)?;
         let cost = Cost {
             cache_hits: texts.len() - unknown.len(),
-            tokens,
-            padded_tokens: run.padded_tokens,
-            passes: run.batches,
+            tokens: run.tokens,
+            padded_tokens: run.tokens,
+            passes: run.passes,
             queue_time: run.queue_time,
             ..Cost::default()
         };

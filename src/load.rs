@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ndarray::{Ix2, Ix3};
-
 use crate::bundle::{Bundle, Manifest, Task};
 use crate::cache::CacheLimit;
 use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsLane};
@@ -15,8 +13,9 @@ use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::model::Model;
 use crate::options::Options;
-use crate::runtime::{EmbeddingTable, GraphOutput, InferError, OnnxRuntime, OnnxSession};
-use crate::scheduler::{Budget, Lane, Lanes};
+use crate::kernels::Kernels;
+use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
+use crate::scheduler::{Lane, Lanes};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Pooling};
 
@@ -48,11 +47,11 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
     let pairs = pairs.map(|(bundle, _)| bundle);
     let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
-    let pooled = |session: OnnxSession<Ix3>| -> Box<dyn Lane> {
+    let pooled = |session: OnnxSession| -> Box<dyn Lane> {
         Box::new(PooledLane::new(session, pooling))
     };
     let logits =
-        |session: OnnxSession<Ix2>| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
+        |session: OnnxSession| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
     let (encoder, cross_encoder) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || Loaded::new(bundle, options, logits));
         let cross_encoder = pairs.as_ref().map(load);
@@ -88,10 +87,10 @@ struct Loaded {
 
 impl Loaded {
     /// Loads the tokenizer and requests the weights while the library and the graph load.
-    fn new<D: GraphOutput>(
+    fn new(
         bundle: &Bundle,
         options: &Options,
-        lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+        lane: impl Fn(OnnxSession) -> Box<dyn Lane> + Sync,
     ) -> Result<(Self, LoadTimings), LoadError> {
         let (tokenizer, page_in, model) = thread::scope(|scope| {
             let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
@@ -126,23 +125,27 @@ fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
     }
 }
 
-fn lanes<D: GraphOutput>(
+fn lanes(
     bundle: &Bundle,
     options: &Options,
-    lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+    lane: impl Fn(OnnxSession) -> Box<dyn Lane> + Sync,
 ) -> Result<(Lanes, Duration, Duration), LoadError> {
     let table = Arc::new(EmbeddingTable::open(bundle)?);
     let (runtime, library_time) = timed(|| OnnxRuntime::load(&options.library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let load =
-        || Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&table))?));
-    let budget = Budget { padded_tokens: options.batch_tokens };
+    let kernels = Kernels::detect();
+    let load = |threads| {
+        let options = SessionOptions { task: bundle.manifest().task, kernels, threads };
+        Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&table), options)?))
+    };
+    let threads = options.threads.get();
+    let narrow = if threads > 1 { threads } else { 0 };
     let (lanes, session_time) = timed(|| {
         thread::scope(|scope| {
-            let others: Vec<_> = (1..options.threads.get()).map(|_| scope.spawn(load)).collect();
-            let first = load()?;
-            let others = others.into_iter().map(join).collect::<Result<_, _>>()?;
-            Ok::<_, InferError>(Lanes::new(first, others, budget))
+            let narrow: Vec<_> = (0..narrow).map(|_| scope.spawn(|| load(1))).collect();
+            let wide = load(threads)?;
+            let narrow = narrow.into_iter().map(join).collect::<Result<_, _>>()?;
+            Ok::<_, InferError>(Lanes::new(wide, narrow, options.batch_tokens))
         })
     })?;
     Ok((lanes, library_time, session_time))

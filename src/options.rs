@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cache::CacheLimit;
-use crate::scheduler::Budget;
+use crate::scheduler::PASS_TOKENS;
 use crate::tokenizer::Side;
 
 /// How a model is loaded and run.
@@ -16,7 +16,8 @@ pub struct Options {
     /// The bundle of a cross-encoder, for [`Model::rerank`](crate::Model::rerank) and
     /// [`Model::predict`](crate::Model::predict).
     pub cross_encoder: Option<PathBuf>,
-    /// Forward passes at a time. The default is the number of CPUs.
+    /// Threads of the model. A call that is alone uses all of them; several calls at a time run a
+    /// forward pass on each. The default is the number of CPUs.
     pub threads: NonZeroUsize,
     /// Most tokens of one forward pass. The default is 192.
     pub batch_tokens: usize,
@@ -34,7 +35,7 @@ impl Default for Options {
             library: PathBuf::from("libonnxruntime.so"),
             cross_encoder: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            batch_tokens: Budget::default().padded_tokens,
+            batch_tokens: PASS_TOKENS,
             cache_bytes: CacheLimit::default().bytes,
             warm_up: false,
         }

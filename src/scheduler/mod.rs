@@ -1,58 +1,65 @@
-//! Several forward passes at a time, for several callers at a time.
+//! Forward passes for several callers at a time.
 //!
-//! Batches are independent, so two sessions of one thread waste less than one session of two,
-//! which meet after every operator; ADR 0004 has the measurement. A forward pass of few tokens
-//! wastes too: whoever finds a lane free takes the next batch that waits and, where room is left,
-//! those of other callers with it; ADR 0007 has that measurement. Nobody waits for a batch to fill.
-
-mod batch;
-
-pub use batch::{Batch, BatchPlan, Budget};
+//! A pass is any texts one after the other, bounded by their tokens. Whoever finds the model free
+//! fills a pass with texts of every caller that waits; nobody waits for a pass to fill. ADR 0007 has
+//! the measurement.
+//!
+//! If all that waits fits into one pass, or belongs to one caller, the pass runs on all threads.
+//! Otherwise several passes run side by side, each on one thread, which waste less. ADR 0009 has the
+//! measurement.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2};
 
-use crate::runtime::{InferError, Inputs, Row};
+use crate::runtime::{InferError, Inputs};
 use crate::tokenizer::Encoding;
+
+/// The default of the most tokens of one forward pass: large enough for every thread to have work,
+/// small enough for the caches.
+pub const PASS_TOKENS: usize = 192;
 
 /// A copy of a model, with what makes one row of its output for each text.
 pub trait Lane: Send {
-    /// Returns one row a text, `[batch, dim]`, f32; `lengths[i]` says how many tokens of text `i`
-    /// are no padding.
+    /// Returns one row a text, `[texts, dim]`, f32.
     ///
     /// # Errors
     /// - As [`Infer::infer`](crate::runtime::Infer::infer).
-    fn rows(&mut self, inputs: &Inputs, lengths: &[usize]) -> Result<Array2<f32>, InferError>;
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError>;
 }
 
-/// Copies of one model that run side by side.
+/// Copies of one model: one that runs on all threads, and others that run side by side.
 pub struct Lanes {
-    budget: Budget,
+    pass_tokens: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// What became of texts.
+/// The rows of texts, and what they took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// One row a text, `[dim]`, f32, in the order given.
     pub rows: Vec<Array1<f32>>,
-    /// Tokens of the texts, padding of their batches counted as they were planned.
-    pub padded_tokens: usize,
-    /// Batches that were planned.
-    pub batches: usize,
-    /// Time until the first batch had a lane.
+    /// Tokens of the texts.
+    pub tokens: usize,
+    /// Forward passes that had a text of this call.
+    pub passes: usize,
+    /// Time until the first pass began.
     pub queue_time: Duration,
 }
 
 struct State {
-    idle: Vec<Box<dyn Lane>>,
-    /// Callers with batches that no lane has taken, the next to be served first.
+    /// The lane that uses every thread, unless it runs.
+    wide: Option<Box<dyn Lane>>,
+    /// The lanes of one thread that do not run. None if the wide lane has one thread.
+    narrow: Vec<Box<dyn Lane>>,
+    /// How many narrow lanes there are.
+    narrow_lanes: usize,
+    /// Callers with texts that no pass has taken, those first that have waited longest since their
+    /// last text was taken.
     waiting: VecDeque<Arc<Caller>>,
 }
 
@@ -64,10 +71,13 @@ struct Caller {
 }
 
 struct Progress {
-    /// Batches that no lane has taken, taken from the end.
-    batches: Vec<Batch>,
-    /// Batches that a lane works on.
+    /// The first text that no pass has taken.
+    next: usize,
+    /// Tokens of the texts that passes have taken.
+    served: usize,
+    /// Texts that are in a pass.
     running: usize,
+    passes: usize,
     rows: Vec<Array1<f32>>,
     queue_time: Option<Duration>,
     failure: Option<Failure>,
@@ -78,61 +88,42 @@ enum Failure {
     Panic(Box<dyn std::any::Any + Send>),
 }
 
-/// A batch of one caller on its way through a lane.
+/// The texts of one caller in a pass.
 struct Share {
     caller: Arc<Caller>,
-    batch: Batch,
+    texts: Vec<usize>,
+}
+
+/// A lane that was taken.
+enum Taken {
+    Wide(Box<dyn Lane>),
+    Narrow(Box<dyn Lane>),
 }
 
 impl Lanes {
-    /// Returns lanes of these copies of one model, at least one; `budget` bounds one forward pass.
+    /// Returns lanes of these copies of one model: `wide` uses every thread, `narrow` one each. There
+    /// are no narrow ones if there is one thread. A pass has at most `pass_tokens` tokens, or one text.
     #[must_use]
-    pub fn new(first: Box<dyn Lane>, others: Vec<Box<dyn Lane>>, budget: Budget) -> Self {
-        let mut idle = others;
-        idle.push(first);
-        let state = Mutex::new(State { idle, waiting: VecDeque::new() });
-        Self { budget, state, changed: Condvar::new() }
+    pub fn new(wide: Box<dyn Lane>, narrow: Vec<Box<dyn Lane>>, pass_tokens: usize) -> Self {
+        let narrow_lanes = narrow.len();
+        let state = State { wide: Some(wide), narrow, narrow_lanes, waiting: VecDeque::new() };
+        Self { pass_tokens, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The most tokens of one forward pass, padding counted.
-    #[must_use]
-    pub fn budget(&self) -> Budget {
-        self.budget
-    }
-
-    /// Puts texts through the model and returns one row for each; a row does not depend on the
-    /// other texts, nor on those of other callers. A single caller has all lanes.
+    /// Puts texts through the model and returns one row for each. A row does not depend on the other
+    /// texts, those of other callers included, to the last bit.
     ///
     /// # Errors
-    /// - The first [`InferError`] of a batch; what is not begun by then is left.
+    /// - The first [`InferError`] of a pass; texts that no pass has taken by then are left.
     ///
     /// # Panics
     /// If a lane does.
     pub fn run(&self, texts: Vec<Encoding>) -> Result<Run, InferError> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
-        let free = self.lock().idle.len();
-        let plan = BatchPlan::new(&lengths, self.budget.shared_by(free, lengths.iter().sum()));
-        let (batches, padded_tokens) = (plan.batches.len(), plan.padded_tokens());
-        let caller = Arc::new(Caller {
-            entered: Instant::now(),
-            progress: Mutex::new(Progress {
-                rows: vec![Array1::default(0); texts.len()],
-                batches: plan.batches,
-                running: 0,
-                queue_time: None,
-                failure: None,
-            }),
-            texts,
-        });
-        if batches > 0 {
+        let tokens = texts.iter().map(Encoding::tokens).sum();
+        let caller = Arc::new(Caller::new(texts));
+        if !caller.texts.is_empty() {
             self.lock().waiting.push_back(Arc::clone(&caller));
-            let helpers = batches.min(free).saturating_sub(1);
-            thread::scope(|scope| {
-                for _ in 0..helpers {
-                    scope.spawn(|| self.work(&caller, false));
-                }
-                self.work(&caller, true);
-            });
+            self.work(&caller);
         }
         let mut progress = caller.progress();
         match progress.failure.take() {
@@ -143,38 +134,27 @@ impl Lanes {
             }
             None => Ok(Run {
                 rows: std::mem::take(&mut progress.rows),
-                padded_tokens,
-                batches,
+                tokens,
+                passes: progress.passes,
                 queue_time: progress.queue_time.unwrap_or_default(),
             }),
         }
     }
 
-    /// Works on batches, the caller's and others', until none of the caller's is left; the caller
-    /// itself also waits for those that other threads work on.
-    fn work(&self, caller: &Arc<Caller>, until_done: bool) {
-        loop {
-            let mut state = self.lock();
-            let (mut lane, shares) = loop {
-                let progress = caller.progress();
-                let is_done = progress.batches.is_empty() && progress.running == 0;
-                if is_done || (progress.batches.is_empty() && !until_done) {
-                    return;
-                }
-                drop(progress);
-                if let Some(lane) = state.idle.pop() {
-                    let shares = state.take(self.budget);
-                    if !shares.is_empty() {
-                        break (lane, shares);
-                    }
-                    state.idle.push(lane);
-                }
+    /// Runs passes, with texts of the caller and of others, until the caller's are done.
+    fn work(&self, caller: &Caller) {
+        let mut state = self.lock();
+        while !caller.is_done() {
+            if let Some(mut taken) = state.take_lane(self.pass_tokens) {
+                let shares = state.take_texts(self.pass_tokens);
+                drop(state);
+                infer(taken.lane(), shares);
+                state = self.lock();
+                state.give_back(taken);
+                self.changed.notify_all();
+            } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            };
-            drop(state);
-            infer(lane.as_mut(), shares);
-            self.lock().idle.push(lane);
-            self.changed.notify_all();
+            }
         }
     }
 
@@ -183,81 +163,127 @@ impl Lanes {
     }
 }
 
+impl Taken {
+    fn lane(&mut self) -> &mut dyn Lane {
+        match self {
+            Self::Wide(lane) | Self::Narrow(lane) => lane.as_mut(),
+        }
+    }
+}
+
 impl Caller {
+    fn new(texts: Vec<Encoding>) -> Self {
+        let progress = Progress {
+            next: 0,
+            served: 0,
+            running: 0,
+            passes: 0,
+            rows: vec![Array1::default(0); texts.len()],
+            queue_time: None,
+            failure: None,
+        };
+        Self { texts, entered: Instant::now(), progress: Mutex::new(progress) }
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes its last batch, if that may join a forward pass.
-    fn take(&self, may_join: impl FnOnce(&Batch) -> bool) -> Option<Batch> {
-        let mut progress = self.progress();
-        let batch = progress.batches.pop_if(|batch| may_join(batch))?;
-        progress.running += 1;
-        progress.queue_time.get_or_insert(self.entered.elapsed());
-        Some(batch)
+    fn is_done(&self) -> bool {
+        let progress = self.progress();
+        progress.next == self.texts.len() && progress.running == 0
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.progress().batches.is_empty()
+    /// Tokens of its next text, and those that passes have taken of it before; none if no text is
+    /// left.
+    fn next(&self) -> Option<(usize, usize)> {
+        let progress = self.progress();
+        self.texts.get(progress.next).map(|text| (text.tokens(), progress.served))
+    }
+
+    /// Tokens of the texts that no pass has taken.
+    fn tokens_left(&self) -> usize {
+        self.texts[self.progress().next..].iter().map(Encoding::tokens).sum()
+    }
+
+    /// Takes its next text.
+    fn take(&self) -> Option<usize> {
+        let mut progress = self.progress();
+        let index = progress.next;
+        progress.served += self.texts.get(index)?.tokens();
+        progress.next += 1;
+        progress.running += 1;
+        progress.queue_time.get_or_insert(self.entered.elapsed());
+        Some(index)
     }
 }
 
 impl State {
-    /// Takes the next forward pass: a batch of the caller that has waited longest since it was last
-    /// served, and what else has room beside it.
-    fn take(&mut self, budget: Budget) -> Vec<Share> {
-        let mut pass = Pass::default();
-        // A caller whose texts all have a lane, or that failed, waits no longer.
-        for _ in 0..self.waiting.len() {
-            let Some(caller) = self.waiting.pop_front() else { break };
-            if let Some(batch) = caller.take(|batch| pass.admits(batch, budget)) {
-                pass.add(&batch);
-                pass.shares.push(Share { caller: Arc::clone(&caller), batch });
-                if caller.is_waiting() {
-                    self.waiting.push_back(caller);
+    /// Takes the lane that what waits is to run on, if something waits and that lane is free.
+    fn take_lane(&mut self, pass_tokens: usize) -> Option<Taken> {
+        // A caller that failed waits no longer.
+        self.waiting.retain(|caller| caller.next().is_some());
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let is_idle = self.wide.is_some() && self.narrow.len() == self.narrow_lanes;
+        let is_one_pass = || {
+            let tokens = self.waiting.iter().map(|caller| caller.tokens_left());
+            tokens.sum::<usize>() <= pass_tokens
+        };
+        if self.narrow_lanes == 0 || (is_idle && (self.waiting.len() == 1 || is_one_pass())) {
+            self.wide.take().map(Taken::Wide)
+        } else if self.wide.is_some() {
+            self.narrow.pop().map(Taken::Narrow)
+        } else {
+            None
+        }
+    }
+
+    fn give_back(&mut self, taken: Taken) {
+        match taken {
+            Taken::Wide(lane) => self.wide = Some(lane),
+            Taken::Narrow(lane) => self.narrow.push(lane),
+        }
+    }
+
+    /// Takes the texts of the next pass: one of the caller that has waited longest, then, while there
+    /// is room, the next text of whoever has had the fewest tokens.
+    fn take_texts(&mut self, pass_tokens: usize) -> Vec<Share> {
+        let mut shares: Vec<Share> = Vec::new();
+        let mut room = pass_tokens;
+        let mut next = self.waiting.front().cloned();
+        while let Some(caller) = next {
+            if let Some((tokens, _)) = caller.next()
+                && let Some(text) = caller.take()
+            {
+                room = room.saturating_sub(tokens);
+                match shares.iter_mut().find(|share| Arc::ptr_eq(&share.caller, &caller)) {
+                    Some(share) => share.texts.push(text),
+                    None => {
+                        caller.progress().passes += 1;
+                        shares.push(Share { caller, texts: vec![text] });
+                    }
                 }
-            } else if caller.is_waiting() {
-                self.waiting.push_back(caller);
+            }
+            let fitting = self.waiting.iter().filter_map(|caller| {
+                let (tokens, served) = caller.next()?;
+                (tokens <= room).then_some((served, caller))
+            });
+            next = fitting.min_by_key(|&(served, _)| served).map(|(_, caller)| Arc::clone(caller));
+        }
+        for share in &shares {
+            self.waiting.retain(|caller| !Arc::ptr_eq(caller, &share.caller));
+            if share.caller.next().is_some() {
+                self.waiting.push_back(Arc::clone(&share.caller));
             }
         }
-        pass.shares
+        shares
     }
 }
 
-/// Batches that go through a lane together.
-#[derive(Default)]
-struct Pass {
-    shares: Vec<Share>,
-    texts: usize,
-    width: usize,
-    /// Padded tokens of the batches one by one.
-    apart: usize,
-}
-
-impl Pass {
-    /// Whether a batch has room, and joining it costs less in padding than a pass of its own in
-    /// overhead.
-    fn admits(&self, batch: &Batch, budget: Budget) -> bool {
-        if self.shares.is_empty() {
-            return true;
-        }
-        let together = (self.texts + batch.texts.len()) * self.width.max(batch.width);
-        let apart = self.apart + batch.texts.len() * batch.width;
-        together <= budget.padded_tokens && together <= apart + apart / PADDING_PART
-    }
-
-    fn add(&mut self, batch: &Batch) {
-        self.texts += batch.texts.len();
-        self.width = self.width.max(batch.width);
-        self.apart += batch.texts.len() * batch.width;
-    }
-}
-
-/// Batches of several callers may have this part of their tokens in additional padding.
-const PADDING_PART: usize = 4;
-
-/// Runs batches together and gives each caller its rows. If that fails each is run alone, so that
-/// one caller's bad text is not another's.
+/// Runs texts together and gives each caller its rows. If that fails, each caller's are run alone, so
+/// that one caller's bad text does not fail another's.
 fn infer(lane: &mut dyn Lane, shares: Vec<Share>) {
     let together = pass(lane, &shares);
     if together.is_ok() || shares.len() == 1 {
@@ -271,15 +297,14 @@ fn infer(lane: &mut dyn Lane, shares: Vec<Share>) {
 }
 
 fn pass(lane: &mut dyn Lane, shares: &[Share]) -> Result<Array2<f32>, Failure> {
-    let texts = || {
-        shares.iter().flat_map(|share| share.batch.texts.iter().map(|&i| &share.caller.texts[i]))
-    };
-    let rows: Vec<Row<'_>> = texts()
-        .map(|text| Row { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids })
-        .collect();
-    let lengths: Vec<usize> = rows.iter().map(|row| row.input_ids.len()).collect();
-    let inputs = Inputs::padded(rows, lengths.iter().copied().max().unwrap_or_default());
-    match catch_unwind(AssertUnwindSafe(|| lane.rows(&inputs, &lengths))) {
+    let mut inputs = Inputs::default();
+    for share in shares {
+        for &text in &share.texts {
+            let text = &share.caller.texts[text];
+            inputs.push(&text.input_ids, &text.token_type_ids);
+        }
+    }
+    match catch_unwind(AssertUnwindSafe(|| lane.rows(&inputs))) {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(Failure::Error(error)),
         Err(panic) => Err(Failure::Panic(panic)),
@@ -293,14 +318,14 @@ fn settle(shares: impl IntoIterator<Item = Share>, result: Result<Array2<f32>, F
         Err(failure) => (Array2::zeros((0, 0)), Some(failure)),
     };
     let mut rows = rows.outer_iter();
-    for Share { caller, batch } in shares {
+    for Share { caller, texts } in shares {
         let mut progress = caller.progress();
-        progress.running -= 1;
+        progress.running -= texts.len();
         if let Some(failure) = failure.take() {
-            progress.batches.clear();
+            progress.next = caller.texts.len();
             progress.failure.get_or_insert(failure);
         } else {
-            for (&text, row) in batch.texts.iter().zip(rows.by_ref()) {
+            for (text, row) in texts.into_iter().zip(rows.by_ref()) {
                 progress.rows[text] = row.to_owned();
             }
         }
@@ -311,6 +336,7 @@ fn settle(shares: impl IntoIterator<Item = Share>, result: Result<Array2<f32>, F
 mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use ndarray::array;
 
@@ -319,32 +345,37 @@ mod tests {
     /// Gives each text its first token; waits at its gate, fails and panics on some tokens.
     #[derive(Clone, Default)]
     struct First {
-        passes: Arc<Mutex<Vec<(usize, usize)>>>,
+        /// Whether it is the wide lane, and first tokens of each pass.
+        passes: Arc<Mutex<Vec<(bool, Vec<i32>)>>>,
         gate: Option<Arc<Barrier>>,
+        is_wide: bool,
     }
 
     const FAILS: i32 = -1;
     const PANICS: i32 = -2;
 
     impl Lane for First {
-        fn rows(&mut self, inputs: &Inputs, _: &[usize]) -> Result<Array2<f32>, InferError> {
-            let (texts, tokens) = inputs.input_ids.dim();
+        fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
             if let Some(gate) = &self.gate {
                 gate.wait();
             }
-            self.passes.lock().unwrap().push((texts, tokens));
-            let first = inputs.input_ids.column(0);
-            assert!(!first.iter().any(|&id| id == PANICS), "a bug");
-            if first.iter().any(|&id| id == FAILS) {
+            let first: Vec<i32> =
+                inputs.rows().map(|rows| inputs.input_ids()[rows.start]).collect();
+            self.passes.lock().unwrap().push((self.is_wide, first.clone()));
+            assert!(!first.contains(&PANICS), "a bug");
+            if first.contains(&FAILS) {
+                let (texts, tokens) = (inputs.texts(), inputs.tokens());
                 return Err(InferError::Shape { found: Vec::new(), texts, tokens });
             }
-            Ok(first.mapv(|id| id as f32).insert_axis(ndarray::Axis(1)))
+            Ok(Array2::from_shape_fn((first.len(), 1), |(text, _)| first[text] as f32))
         }
     }
 
-    fn lanes(model: &First, count: usize, padded_tokens: usize) -> Lanes {
-        let lane = || Box::new(model.clone()) as Box<dyn Lane>;
-        Lanes::new(lane(), (1..count).map(|_| lane()).collect(), Budget { padded_tokens })
+    /// Lanes of a model with so many threads.
+    fn lanes(model: &First, threads: usize, pass_tokens: usize) -> Lanes {
+        let lane = |is_wide| Box::new(First { is_wide, ..model.clone() }) as Box<dyn Lane>;
+        let narrow = if threads > 1 { threads } else { 0 };
+        Lanes::new(lane(true), (0..narrow).map(|_| lane(false)).collect(), pass_tokens)
     }
 
     fn text(first: i32, tokens: usize) -> Encoding {
@@ -357,77 +388,97 @@ mod tests {
         run.rows.iter().map(|row| row[0] as i32).collect()
     }
 
+    /// Takes the lanes that are free, so that callers wait, and gives them back after `queue`.
+    fn queued<T>(lanes: &Lanes, callers: usize, queue: impl FnOnce() -> T) -> T {
+        let wide = lanes.lock().wide.take();
+        let queued = queue();
+        while lanes.lock().waiting.len() < callers {
+            thread::yield_now();
+        }
+        lanes.lock().wide = wide;
+        lanes.changed.notify_all();
+        queued
+    }
+
     #[test]
     fn rows_stand_in_the_order_of_the_texts() {
-        for count in [1, 2, 3] {
+        for threads in [1, 2, 3] {
             let texts: Vec<Encoding> =
                 (0..100).map(|i| text(i, 1 + (i as usize * 7) % 13)).collect();
-            let run = lanes(&First::default(), count, 16).run(texts).unwrap();
+            let run = lanes(&First::default(), threads, 16).run(texts).unwrap();
             assert_eq!(firsts(&run), (0..100).collect::<Vec<_>>());
         }
         let nothing = lanes(&First::default(), 2, 16).run(Vec::new()).unwrap();
-        assert_eq!((nothing.rows, nothing.batches), (Vec::new(), 0));
+        assert_eq!((nothing.rows, nothing.passes), (Vec::new(), 0));
     }
 
     #[test]
-    fn one_caller_has_all_lanes() {
-        // Ends only if both lanes are inside at once.
-        let model = First { gate: Some(Arc::new(Barrier::new(2))), ..First::default() };
-        lanes(&model, 2, 4).run(vec![text(1, 4), text(2, 4)]).unwrap();
+    fn a_pass_is_bounded_by_tokens_and_by_nothing_else() {
+        let model = First::default();
+        let texts = [3, 9, 4, 20, 1, 1].iter().zip(0..).map(|(&tokens, id)| text(id, tokens));
+        let run = lanes(&model, 2, 16).run(texts.collect()).unwrap();
+        let passes = [vec![0, 1, 2], vec![3], vec![4, 5]].map(|texts| (true, texts));
+        assert_eq!(*model.passes.lock().unwrap(), passes);
+        assert_eq!((run.tokens, run.passes), (38, 3));
     }
 
     #[test]
-    fn callers_that_wait_share_a_pass_and_each_has_its_own_rows() {
-        let model = First { gate: Some(Arc::new(Barrier::new(2))), ..First::default() };
-        let lanes = lanes(&model, 1, 16);
+    fn what_fits_into_one_pass_shares_the_wide_lane() {
+        let model = First::default();
+        let lanes = lanes(&model, 2, 16);
         thread::scope(|scope| {
-            let first = scope.spawn(|| lanes.run(vec![text(1, 4)]));
-            // The lane is taken and stands at the gate; two more callers come.
-            while !lanes.lock().idle.is_empty() {
-                thread::yield_now();
-            }
             let run = |id| {
                 let lanes = &lanes;
                 (id, scope.spawn(move || lanes.run(vec![text(id, 4)])))
             };
-            let others: Vec<_> = (2..4).map(run).collect();
-            while lanes.lock().waiting.len() < 2 {
-                thread::yield_now();
-            }
-            model.gate.as_ref().unwrap().wait();
-            model.gate.as_ref().unwrap().wait();
-            assert_eq!(firsts(&first.join().unwrap().unwrap()), [1]);
-            for (id, other) in others {
-                assert_eq!(firsts(&other.join().unwrap().unwrap()), [id]);
+            for (id, caller) in queued(&lanes, 3, || [run(1), run(2), run(3)]) {
+                assert_eq!(firsts(&caller.join().unwrap().unwrap()), [id]);
             }
         });
-        assert_eq!(*model.passes.lock().unwrap(), [(1, 4), (2, 4)]);
+        let passes = model.passes.lock().unwrap();
+        let (is_wide, texts) = &passes[0];
+        assert!(*is_wide && texts.len() == 3 && passes.len() == 1, "{passes:?}");
     }
 
     #[test]
-    fn a_pass_takes_what_has_room_and_little_padding() {
-        let batch = |texts: usize, width| Batch { texts: (0..texts).collect(), width };
-        let budget = Budget { padded_tokens: 100 };
-        let mut pass = Pass::default();
-        assert!(pass.admits(&batch(1, 500), budget), "the first, whatever its size");
-        pass.add(&batch(4, 10));
-        pass.shares.push(Share { caller: caller(), batch: batch(4, 10) });
-        assert!(pass.admits(&batch(4, 10), budget));
-        assert!(pass.admits(&batch(5, 9), budget), "10 more tokens of 85");
-        assert!(!pass.admits(&batch(7, 10), budget), "110 tokens");
-        assert!(!pass.admits(&batch(1, 20), budget), "40 more tokens of 60");
+    fn more_than_one_pass_of_several_callers_runs_side_by_side() {
+        // Ends only if both narrow lanes are inside at once.
+        let model = First { gate: Some(Arc::new(Barrier::new(2))), ..First::default() };
+        let lanes = lanes(&model, 2, 4);
+        thread::scope(|scope| {
+            let run = |id| {
+                let lanes = &lanes;
+                scope.spawn(move || lanes.run(vec![text(id, 4)]))
+            };
+            for caller in queued(&lanes, 2, || [run(1), run(2)]) {
+                caller.join().unwrap().unwrap();
+            }
+        });
+        assert!(model.passes.lock().unwrap().iter().all(|(is_wide, _)| !is_wide));
     }
 
-    fn caller() -> Arc<Caller> {
-        let progress = Progress {
-            batches: Vec::new(),
-            running: 0,
-            rows: Vec::new(),
-            queue_time: None,
-            failure: None,
+    #[test]
+    fn callers_take_turns_by_tokens_and_new_ones_first() {
+        let mut state = lanes(&First::default(), 1, 10).state.into_inner().unwrap();
+        let caller = |tokens: &[usize]| {
+            Arc::new(Caller::new(tokens.iter().map(|&tokens| text(0, tokens)).collect()))
         };
-        let progress = Mutex::new(progress);
-        Arc::new(Caller { texts: Vec::new(), entered: Instant::now(), progress })
+        let (long, short) = (caller(&[2; 20]), caller(&[2; 3]));
+        let taken = |state: &mut State| -> Vec<(usize, usize)> {
+            let shares = state.take_texts(10);
+            let of = |it: &Arc<Caller>| {
+                let share = shares.iter().find(|share| Arc::ptr_eq(&share.caller, it));
+                share.map_or(0, |share| share.texts.len())
+            };
+            vec![(of(&long), of(&short))]
+        };
+        state.waiting.push_back(Arc::clone(&long));
+        assert_eq!(taken(&mut state), [(5, 0)]);
+        state.waiting.push_back(Arc::clone(&short));
+        assert_eq!(taken(&mut state), [(2, 3)], "one for its turn, the rest for who had less");
+        assert_eq!(taken(&mut state), [(5, 0)]);
+        state.waiting.push_front(caller(&[11]));
+        assert_eq!(taken(&mut state), [(0, 0)], "a text over the bound has a pass of its own");
     }
 
     #[test]
@@ -453,18 +504,9 @@ mod tests {
     #[test]
     fn a_bad_text_is_not_its_neighbours() {
         let share = |id| {
-            let caller = Arc::new(Caller {
-                texts: vec![text(id, 4)],
-                entered: Instant::now(),
-                progress: Mutex::new(Progress {
-                    batches: Vec::new(),
-                    running: 1,
-                    rows: vec![Array1::default(0)],
-                    queue_time: None,
-                    failure: None,
-                }),
-            });
-            Share { caller, batch: Batch { texts: vec![0], width: 4 } }
+            let caller = Arc::new(Caller::new(vec![text(id, 4)]));
+            let texts = vec![caller.take().unwrap()];
+            Share { caller, texts }
         };
         for bad in [FAILS, PANICS] {
             let shares = [share(bad), share(8)];

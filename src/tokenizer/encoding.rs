@@ -45,6 +45,12 @@ pub struct Token {
 }
 
 impl Encoding {
+    /// Tokens within the limit, special tokens included.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.input_ids.len()
+    }
+
     /// Whether tokens were cut off.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
