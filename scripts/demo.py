@@ -1,7 +1,7 @@
-"""Shows the function at work: starts it under the Lambda emulator, invokes it, prints the scores.
+"""Demo: starts the function under the Lambda emulator, invokes it, prints the scores.
 
-`cargo lambda watch` stands for the Lambda service, `cargo lambda invoke` for its client; function,
-model and library are the real ones. What was started is stopped, however this ends.
+`cargo lambda watch` replaces the Lambda service, `cargo lambda invoke` its client; function, model
+and library are the real ones. The emulator is stopped in every case.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROFILE = ["--quiet", "--bin", "similarity"]
 def main() -> int:
     """Runs the demo; returns the exit status."""
     if subprocess.run(["cargo", "build", *PROFILE], check=False).returncode != 0:
-        print("error: the function does not build", file=sys.stderr)
+        print("error: the function could not be built", file=sys.stderr)
         return 1
     port = free_port()
     with tempfile.TemporaryFile("w+") as log:
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def start_emulator(port: int, log: IO[str]) -> subprocess.Popen[bytes]:
-    """Starts the emulator, which builds nothing anew, in a process group of its own."""
+    """Starts the emulator, which does not build, in a new process group."""
     address = ["--invoke-address", HOST, "--invoke-port", str(port)]
     return subprocess.Popen(
         ["cargo", "lambda", "watch", "--quiet", "--ignore-changes", *address],
@@ -52,7 +52,7 @@ def start_emulator(port: int, log: IO[str]) -> subprocess.Popen[bytes]:
 
 
 def invoke(port: int, log: IO[str]) -> int:
-    """Invokes the function with the example event and prints what it answers."""
+    """Invokes the function with the example event and prints the response."""
     address = ["--invoke-address", HOST, "--invoke-port", str(port)]
     command = ["cargo", "lambda", "invoke", "similarity", *address, "--data-file", str(EVENT)]
     started = time.monotonic()
@@ -67,12 +67,12 @@ def invoke(port: int, log: IO[str]) -> int:
     for text, score in scores:
         print(f"  {score:8.5f}  {'█' * round(40 * max(score, 0.0)):40}  {text}")
     print(f"\n  {answer.stdout.strip()}")
-    print(f"\n  start and first answer under the emulator, debug build: {seconds:.2f} s")
+    print(f"\n  start and first response under the emulator, debug build: {seconds:.2f} s")
     return 0
 
 
 def wait_for(port: int, emulator: subprocess.Popen[bytes]) -> bool:
-    """Returns whether the emulator listens before its time is up."""
+    """Returns whether the emulator listens within the time limit."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and emulator.poll() is None:
         with socket.socket() as probe:
@@ -96,7 +96,7 @@ def stop(emulator: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """Returns a port that nothing listens on."""
+    """Returns a free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -104,7 +104,7 @@ def free_port() -> int:
 
 
 def read(log: IO[str]) -> str:
-    """Returns what was logged so far."""
+    """Returns the log so far."""
     log.seek(0)
     return log.read()
 

@@ -1,4 +1,4 @@
-"""Packages a Lambda function: library and bootstrap into one reproducible zip, checked.
+"""Packages a Lambda function: bootstrap and library in one reproducible, checked zip.
 
 Amazon Linux 2023, which `provided.al2023` runs, has glibc 2.34. A binary that asks for a newer
 symbol would fail at its first start, so the packaging fails instead.
@@ -29,7 +29,7 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(Exception):
-    """Why a package could not be made."""
+    """A package could not be built."""
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
     build.add_argument("--arch", choices=sorted(TARGETS), default="x86_64")
     build.add_argument("--with-library", action="store_true")
     build.add_argument("--output", type=Path, required=True)
-    report = commands.add_parser("report", help="print what a zip holds")
+    report = commands.add_parser("report", help="print the contents of a zip")
     report.add_argument("--zip", type=Path, required=True)
     arguments = parser.parse_args()
     try:
@@ -122,8 +122,8 @@ def library_for(arch: str, scratch: Path) -> Path:
 
 
 def glibc_needed(path: Path) -> tuple[int, ...]:
-    """Returns the highest glibc version that an ELF file asks for."""
-    # Version names stand in the file's string table as they are.
+    """Returns the highest glibc version that an ELF file requires."""
+    # Version names are plain text in the file's string table.
     versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", path.read_bytes())
     return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
 
@@ -139,10 +139,10 @@ def check_glibc(name: str, path: Path) -> None:
 
 
 def write_zip(output: Path, members: dict[str, tuple[Path, int]]) -> None:
-    """Writes a zip that is the same for the same files, beside and renamed into place."""
+    """Writes a zip that is the same for the same files, to a temporary file that is renamed."""
     output.parent.mkdir(parents=True, exist_ok=True)
     beside = output.with_suffix(".new")
-    # Deflate as small as it gets, 3 % below zlib's best, in half a minute.
+    # The smallest deflate, 3 % below zlib's best, in half a minute.
     with zopfli.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, iterations=1) as archive:
         for name, (path, mode) in sorted(members.items()):
             entry = zipfile.ZipInfo(name, ZIP_DATE)
@@ -163,7 +163,7 @@ def print_report(path: Path) -> None:
 
 
 def dotted(version: tuple[int, ...]) -> str:
-    """Returns a version as people write it."""
+    """Returns a version as text."""
     return ".".join(str(part) for part in version)
 
 

@@ -20,8 +20,10 @@ pub enum Fault {
     Syntax,
     /// A value of a request is wrong.
     Field,
-    /// A request or its response exceeds a limit.
+    /// A text, or a list of texts, exceeds a limit.
     TooLarge,
+    /// The whole request, or the whole response, has too many bytes.
+    PayloadTooLarge,
     /// The request asks for what does not exist.
     NotFound,
     /// The resource does not support the method.

@@ -14,7 +14,7 @@ locals {
 
   brings_file_system = var.file_system_config.efs_access_point_arn != null
 
-  # The file system and its network are brought together or created together.
+  # An existing file system requires an existing network; otherwise both are created.
   reader_access_point_arn = local.brings_file_system ? var.file_system_config.efs_access_point_arn : module.efs[0].reader_access_point_arn
   writer_access_point_arn = local.brings_file_system ? coalesce(var.file_system_config.writer_access_point_arn, var.file_system_config.efs_access_point_arn) : module.efs[0].writer_access_point_arn
   file_system_arn         = local.brings_file_system ? data.aws_efs_access_point.brought[0].file_system_arn : module.efs[0].file_system_arn
@@ -69,7 +69,7 @@ module "model" {
   bundles       = local.bundles
   log_retention = var.log_retention
 
-  # An account too small to reserve from is too small for both.
+  # An account with a small limit can reserve for neither function.
   concurrency = var.concurrency == -1 ? -1 : 2 * length(local.bundles)
 
   package = {
@@ -111,8 +111,8 @@ module "lambda" {
     architecture = var.artifacts.architecture
   }
 
-  # A new model is a new version of the function, published once the model is
-  # on the file system.
+  # A new model results in a new version of the function, published after the
+  # model is on the file system.
   environment = merge(
     var.environment,
     { SEMBLANCE_BUNDLE = module.model.bundle_paths.bi_encoder },

@@ -18,7 +18,7 @@ output "alias_arn" {
 }
 
 output "invoke_arn" {
-  description = "The same in the form that API Gateway integrations take."
+  description = "The same ARN in the form that API Gateway integrations accept."
   value       = module.lambda.invoke_arn
 }
 
@@ -38,7 +38,7 @@ output "cloudwatch_logs_name" {
 }
 
 output "dead_letter_queue_url" {
-  description = "Queue of asynchronous events that failed for good."
+  description = "URL of the queue of asynchronous events that failed after all retries."
   value       = module.lambda.dead_letter_queue_url
 }
 
@@ -57,12 +57,12 @@ output "model_digest" {
 }
 
 output "model_sync_result" {
-  description = "What the last copy to the file system answered."
+  description = "Result of the last copy to the file system."
   value       = module.model.sync_results.bi_encoder
 }
 
 output "cross_encoder" {
-  description = "The cross-encoder in service: its name (model_name), version (digest) and what its last copy answered (sync_result); null without artifacts.cross_encoder."
+  description = "Cross-encoder in service: its name (model_name), version (digest) and the result of its last copy (sync_result); null without artifacts.cross_encoder."
   value = var.artifacts.cross_encoder == null ? null : {
     model_name  = module.model.model_names.cross_encoder
     digest      = module.model.digests.cross_encoder
@@ -76,12 +76,12 @@ output "model_sync_function_name" {
 }
 
 output "model_sync_role_arn" {
-  description = "ARN of that function's role."
+  description = "ARN of the role of the model-sync function."
   value       = module.model.sync_role_arn
 }
 
 output "bucket_name" {
-  description = "Bucket that the bundle is uploaded to."
+  description = "Name of the bucket of the model bundles."
   value       = module.model.bucket_name
 }
 

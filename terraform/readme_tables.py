@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Write the tables of inputs and outputs into every README.md from the .tf files.
 
-Each README keeps its prose; what stands between the markers
+Each README keeps its prose; the text between the markers
 
     <!-- begin inputs --> ... <!-- end inputs -->
     <!-- begin outputs --> ... <!-- end outputs -->
 
-is made of the module's variables.tf and outputs.tf. With --check nothing is written, and
-a table that differs is an error.
+is generated from the module's variables.tf and outputs.tf. With --check nothing is
+written, and a table that differs is an error.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Block:
-    """A variable or output: its name and its attributes as written."""
+    """A variable or output: its name and its attributes, as written in the file."""
 
     name: str
     attributes: dict[str, str]
@@ -60,7 +60,7 @@ def attributes(body: str) -> Iterator[tuple[str, str]]:
 
 
 def inputs_table(folder: Path) -> str:
-    """The inputs, those without a default marked as required."""
+    """The table of inputs; an input without a default is marked as required."""
     rows = ["| name | what | type | default |", "| --- | --- | --- | --- |"]
     for block in blocks(folder / "variables.tf", "variable"):
         default = block.attributes.get("default")
@@ -72,7 +72,7 @@ def inputs_table(folder: Path) -> str:
 
 
 def outputs_table(folder: Path) -> str:
-    """The outputs."""
+    """The table of outputs."""
     rows = ["| name | what |", "| --- | --- |"]
     for block in blocks(folder / "outputs.tf", "output"):
         rows.append(f"| `{block.name}` | {text(block)} |")
@@ -92,14 +92,14 @@ def code(expression: str) -> str:
     line = re.sub(r"\s+", " ", expression)
     line = re.sub(r"([{(\[]) ?,? ?", r"\1", line)
     line = re.sub(r" ?([)\]])", r"\1", line)
-    # Inside an object a line break stands for a comma.
+    # Inside an object a line break separates like a comma.
     line = re.sub(r"(string|number|bool|\)) (?=\w+ = )", r"\1, ", line)
     line = line.replace("{", "{ ").replace("{  ", "{ ").replace("{ }", "{}")
     return f"`{line}`".replace("|", "\\|")
 
 
 def with_tables(readme: str, folder: Path) -> str:
-    """A README with both tables made anew."""
+    """The README with both tables regenerated."""
     for name, table in (("inputs", inputs_table(folder)), ("outputs", outputs_table(folder))):
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if begin not in readme or end not in readme:
@@ -111,7 +111,7 @@ def with_tables(readme: str, folder: Path) -> str:
 
 
 def main() -> int:
-    """Write the tables, or say where they have drifted."""
+    """Write the tables, or report which tables have drifted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail on a drift")
     check = parser.parse_args().check

@@ -27,7 +27,7 @@ variable "description" {
 }
 
 variable "memory_size" {
-  description = "Memory of the similarity function in MB, 128 to 10240. Lambda gives one CPU for each 1769 MB."
+  description = "Memory of the similarity function in MB, 128 to 10240. Lambda provides one CPU for each 1769 MB."
   type        = number
   default     = 1280
   nullable    = false
@@ -39,19 +39,19 @@ variable "memory_size" {
 }
 
 variable "concurrency" {
-  description = "Reserved concurrent executions of the similarity function: events scored at once, 1 to 1000, taken from the account's limit. 0 switches the function off; -1 reserves none (for accounts whose limit is too small to reserve from)."
+  description = "Reserved concurrent executions of the similarity function, 1 to 1000, taken from the account's limit. 0 turns the function off; -1 reserves nothing, for accounts with a small limit."
   type        = number
   default     = 25
   nullable    = false
 
   validation {
     condition     = var.concurrency >= -1 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency
-    error_message = "concurrency must be a whole number: 1 to 1000 executions at once, 0 to switch the function off, or -1 to reserve none."
+    error_message = "concurrency must be a whole number: 1 to 1000 concurrent executions, 0 to turn the function off, or -1 to reserve nothing."
   }
 }
 
 variable "lambda_timeout" {
-  description = "Time an event may take in seconds, 1 to 900."
+  description = "Maximum duration of an event in seconds, 1 to 900."
   type        = number
   default     = 120
   nullable    = false
@@ -63,24 +63,24 @@ variable "lambda_timeout" {
 }
 
 variable "environment" {
-  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE are set by the deployment, SEMBLANCE_CORS_ORIGINS by alias.function_url.cors_origins. Not for secrets: they are stored in the state as they are."
+  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. The deployment sets SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE; alias.function_url.cors_origins sets SEMBLANCE_CORS_ORIGINS. Do not put secrets here: values are stored in the state in plain text."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Za-z][A-Za-z0-9_]+$", name)) && !startswith(name, "AWS_LAMBDA_")])
-    error_message = "environment names must be letters, digits and underscores, begin with a letter, and leave AWS_LAMBDA_ to Lambda."
+    error_message = "environment names must be letters, digits and underscores, begin with a letter, and not begin with AWS_LAMBDA_, which is reserved for Lambda."
   }
 
   validation {
     condition     = length(setintersection(keys(var.environment), ["SEMBLANCE_BUNDLE", "SEMBLANCE_CROSS_ENCODER_BUNDLE"])) == 0
-    error_message = "environment must not hold SEMBLANCE_BUNDLE or SEMBLANCE_CROSS_ENCODER_BUNDLE: the deployment sets them to the folders that were copied."
+    error_message = "environment must not contain SEMBLANCE_BUNDLE or SEMBLANCE_CROSS_ENCODER_BUNDLE: the deployment sets them to the copied folders."
   }
 
   validation {
     condition     = !contains(keys(var.environment), "SEMBLANCE_CORS_ORIGINS") || length(try(var.alias.function_url.cors_origins, [])) == 0
-    error_message = "environment must not hold SEMBLANCE_CORS_ORIGINS beside alias.function_url.cors_origins, which sets it."
+    error_message = "environment must not contain SEMBLANCE_CORS_ORIGINS if alias.function_url.cors_origins is set, which sets it."
   }
 }
 
@@ -89,7 +89,7 @@ variable "environment" {
 ################################################################################
 
 variable "artifacts" {
-  description = "What is deployed, as paths (relative ones from this folder): the zips of both functions (similarity, model_sync), the model's folder (bundle), the folder of a cross-encoder that reranks and scores pairs beside it (cross_encoder, none by default), and the architecture that the zips were built for (x86_64 or arm64)."
+  description = "Paths of what is deployed, relative to this folder: the zips of both functions (similarity, model_sync), the folder of the model (bundle), the folder of a cross-encoder that reranks and scores pairs (cross_encoder, none by default); and the architecture of the zips (x86_64 or arm64)."
   type = object({
     similarity    = optional(string, "../target/lambda/similarity/bootstrap.zip")
     model_sync    = optional(string, "../target/lambda/model-sync/bootstrap.zip")
@@ -107,12 +107,12 @@ variable "artifacts" {
 
   validation {
     condition     = try(jsondecode(file("${var.artifacts.bundle}/bundle.json")).task, "embedding") == "embedding"
-    error_message = "artifacts.bundle must be a model that embeds; ${var.artifacts.bundle} is of another task. A cross-encoder belongs into artifacts.cross_encoder."
+    error_message = "artifacts.bundle must be an embedding model; ${var.artifacts.bundle} has another task. Set a cross-encoder in artifacts.cross_encoder."
   }
 
   validation {
     condition     = var.artifacts.cross_encoder == null || try(jsondecode(file("${var.artifacts.cross_encoder}/bundle.json")).task == "cross-encoder", false)
-    error_message = "artifacts.cross_encoder must be a folder whose bundle.json is of the task cross-encoder, or null for none."
+    error_message = "artifacts.cross_encoder must be a folder whose bundle.json has the task cross-encoder, or null."
   }
 }
 
@@ -121,7 +121,7 @@ variable "artifacts" {
 ################################################################################
 
 variable "vpc_config" {
-  description = "Where the functions run. Created: a VPC (cidr_block, /16 to /24) with a private subnet in each of two to six zones (availability_zones; the region's first two by default). Or brought by id: subnet_ids in two or more zones, security_group_ids (created when empty), and route_table_ids to create an S3 gateway endpoint in (leave empty where S3 can be reached already)."
+  description = "Network of the functions. By default a VPC is created (cidr_block, /16 to /24) with a private subnet in each of two to six zones (availability_zones; by default the first two of the region). To use existing resources, set subnet_ids in two or more zones, security_group_ids (created if empty), and route_table_ids, in which an S3 gateway endpoint is created (leave empty if the subnets already reach S3)."
   type = object({
     cidr_block         = optional(string, "10.42.0.0/20")
     availability_zones = optional(list(string), [])
@@ -134,7 +134,7 @@ variable "vpc_config" {
 }
 
 variable "file_system_config" {
-  description = "The file system that holds the models: the absolute path it is mounted at (local_mount_path, /mnt/ and one folder) and, to bring one, the ARN of its EFS access point (efs_access_point_arn) and of another to write through (writer_access_point_arn, the same by default)."
+  description = "File system that holds the models: the absolute path where it is mounted (local_mount_path, /mnt/ and one folder). To use an existing file system, set the ARN of its EFS access point (efs_access_point_arn) and optionally of another for writing (writer_access_point_arn, the same by default)."
   type = object({
     local_mount_path        = optional(string, "/mnt/models")
     efs_access_point_arn    = optional(string)
@@ -155,7 +155,7 @@ variable "file_system_config" {
 
   validation {
     condition     = var.file_system_config.writer_access_point_arn == null || var.file_system_config.efs_access_point_arn != null
-    error_message = "file_system_config.writer_access_point_arn needs efs_access_point_arn: both are of one file system."
+    error_message = "file_system_config.writer_access_point_arn needs efs_access_point_arn: both must belong to one file system."
   }
 
   validation {
@@ -169,19 +169,19 @@ variable "file_system_config" {
 ################################################################################
 
 variable "log_retention" {
-  description = "Days that both functions' logs are kept, one of the values CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90 and so on to 3653."
+  description = "Number of days to keep the logs of both functions, one of the values that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90 and so on to 3653."
   type        = number
   default     = 30
   nullable    = false
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention)
-    error_message = "log_retention must be a number of days that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    error_message = "log_retention must be a number of days that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
 variable "tracing_config" {
-  description = "X-Ray tracing of the similarity function (mode): Active traces a sample of all events, PassThrough only those whose caller decided so."
+  description = "X-Ray tracing of the similarity function (mode): Active traces a sample of all events, PassThrough only events that the caller decided to trace."
   type = object({
     mode = optional(string, "Active")
   })
@@ -199,14 +199,14 @@ variable "tracing_config" {
 ################################################################################
 
 variable "publish" {
-  description = "Publish every change as a numbered version that the alias moves to. false leaves the alias on $LATEST: no provisioned concurrency, and nothing to roll back to."
+  description = "Publish every change as a numbered version and move the alias to it. false leaves the alias on $LATEST, without provisioned concurrency or rollback."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "alias" {
-  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts, and cors_origins, the origins whose pages a browser lets call it, such as https://example.com, or * alone)."
+  description = "Alias that callers use (name) and its settings. For asynchronous events: maximum age (event_age_in_seconds, 60 to 21600) and number of retries (retry_attempts, 0 to 2) before an event is sent to the dead-letter queue. provisioned_concurrency: minimum and maximum number of warm environments, and target_utilization, 0.1 to 0.9. function_url: a URL with IAM authentication, with allowed_principal_arns of other accounts and cors_origins, the origins whose pages may call it, such as https://example.com, or only *."
   type = object({
     name                 = optional(string, "live")
     event_age_in_seconds = optional(number, 100)
@@ -226,7 +226,7 @@ variable "alias" {
 
   validation {
     condition     = try(var.alias.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.alias.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
-    error_message = "alias.function_url.cors_origins must hold origins as browsers send them, scheme, lower-case host and port without a path, such as https://example.com or http://localhost:8000; or * alone."
+    error_message = "alias.function_url.cors_origins must hold origins as browsers send them (scheme, lowercase host and port without a path), such as https://example.com or http://localhost:8000, or only *."
   }
 }
 
@@ -242,6 +242,6 @@ variable "tags" {
 
   validation {
     condition     = length(var.tags) <= 45 && alltrue([for key, value in var.tags : length(key) >= 1 && length(key) <= 128 && length(value) <= 256 && !startswith(lower(key), "aws:")])
-    error_message = "tags must be at most 45, with keys of 1 to 128 characters that do not begin with aws: and values of at most 256."
+    error_message = "tags must be at most 45, with keys of 1 to 128 characters that do not begin with aws: and values of at most 256 characters."
   }
 }

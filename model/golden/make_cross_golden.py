@@ -1,4 +1,4 @@
-r"""Writes the golden scores of a cross-encoder: what transformers answers, and its versions.
+r"""Writes the golden scores of a cross-encoder, computed by transformers, and its versions.
 
 Run with `requirements/golden.txt` (transformers and torch) installed:
 
@@ -6,7 +6,7 @@ Run with `requirements/golden.txt` (transformers and torch) installed:
         --source folder:build/checkpoints/cross --output tests/data/golden-cross/cross.json
 
 Tokens and logits are those of transformers, scores those of sentence-transformers. Every pair is
-scored alone, on one thread, so no logit depends on a neighbour's padding.
+scored alone, on one thread, so no logit depends on a neighbor's padding.
 """
 
 import argparse
@@ -78,12 +78,12 @@ class Model:
         self.activation = type(self._cross_encoder.activation_fn).__name__.lower()
         if self._cross_encoder.max_seq_length != self.max_tokens:
             raise ValueError(
-                f"sentence-transformers cuts at {self._cross_encoder.max_seq_length} tokens, "
+                f"sentence-transformers truncates at {self._cross_encoder.max_seq_length} tokens, "
                 f"transformers at {self.max_tokens}"
             )
 
     def entry(self, pair: Pair) -> dict[str, object]:
-        """What both say of a pair."""
+        """The tokens, logits and scores of a pair."""
         lengths = [len(self._ids(text)) for text in pair]
         encoded = self._tokenizer(
             *pair, truncation="longest_first", max_length=self.max_tokens, return_tensors="pt"

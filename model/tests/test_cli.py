@@ -1,4 +1,4 @@
-"""The command line: the folder on standard output, all else on standard error."""
+"""The command line: the folder on standard output, everything else on standard error."""
 
 import contextlib
 import re
@@ -22,7 +22,7 @@ def test_the_folder_and_nothing_else_is_on_standard_output(
     written, said = capsys.readouterr()
     assert re.fullmatch(rf"{output}/tiny-model/[0-9a-f]{{64}}\n", written)
     assert all(line.startswith("semblance_model: ") for line in said.splitlines())
-    assert "embedding: 2 layers, 8 wide, 2 heads, 16 tokens, mean pooling, normalised" in said
+    assert "embedding: 2 layers, 8 wide, 2 heads, 16 tokens, mean pooling, normalized" in said
 
 
 def test_name_and_link_are_taken(folder: Path, output: Path) -> None:
@@ -44,13 +44,13 @@ def test_a_refusal_is_one_line_and_status_2(
     written, said = capsys.readouterr()
     assert written == ""
     assert said.splitlines()[-1] == (
-        "semblance_model: error: --source nowhere: neither an existing folder, a wheel nor a hub "
-        "id [source.not_found]"
+        "semblance_model: error: --source nowhere: not an existing folder, a wheel or a hub id "
+        "[source.not_found]"
     )
     assert not output.exists()
 
 
-def test_what_the_system_refuses_is_told_without_a_traceback(
+def test_a_system_error_is_reported_without_a_traceback(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""The seeded cross-encoders, as they are built, against what transformers answers."""
+"""The bundles of the seeded cross-encoders, compared with transformers."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ class Model:
         self._tokenizer.enable_truncation(self.manifest["max_tokens"], strategy="longest_first")
 
     def encode(self, pairs: list[dict[str, Any]]) -> list[Encoding]:
-        """The pairs as [CLS] a [SEP] b [SEP], cut longest first."""
+        """The pairs as [CLS] a [SEP] b [SEP], truncated longest first."""
         return self._tokenizer.encode_batch([tuple(entry["pair"]) for entry in pairs])
 
     def logits(self, encodings: list[Encoding], typed: bool = True) -> NDArray[np.float32]:
@@ -86,7 +86,7 @@ def test_every_pair_is_packed_and_cut_as_transformers_does(model: Model) -> None
 
 
 def test_the_longer_text_is_cut_first_and_the_second_keeps_the_odd_token(model: Model) -> None:
-    """What a reader of a bundle that cuts by itself has to do."""
+    """What a reader of a bundle that truncates pairs itself must do."""
     room = model.manifest["max_tokens"] - 3
     cut = set()
     for entry in model.pairs:
@@ -130,7 +130,7 @@ def test_the_company_of_a_batch_changes_nothing(model: Model) -> None:
 
 
 def test_the_logits_can_tell_pairs_orders_and_token_types_apart(model: Model) -> None:
-    """Else nothing above could fail: a seeded model might answer the same to all."""
+    """Otherwise no test above could fail: a seeded model might give every pair the same score."""
     logits = np.array([entry["logits"] for entry in model.pairs])
     assert (logits.std(axis=0) > 1).all()
     assert (logits.min(axis=0) < -1).all()

@@ -1,4 +1,4 @@
-"""The default model, as it is built, against what sentence-transformers answers."""
+"""The bundle of the default model, compared with sentence-transformers."""
 
 import json
 from pathlib import Path

@@ -81,7 +81,7 @@ def test_no_pooling_flag_at_all_is_mean(make: Build) -> None:
     assert make(model).manifest["pooling"] == "mean"
 
 
-def test_without_the_normalize_module_nothing_is_normalised(make: Build) -> None:
+def test_without_the_normalize_module_nothing_is_normalized(make: Build) -> None:
     assert make(Checkpoint(normalize=False)).manifest["normalize"] is False
 
 
@@ -230,4 +230,4 @@ def test_an_activation_of_foreign_code_is_ignored_with_a_note(make: Build) -> No
     model.files["config.json"]["sbert_ce_default_activation_function"] = "mine.Scale"
     bundle = make(model)
     assert bundle.manifest["activation"] == "sigmoid"
-    assert any('"mine.Scale" is not of torch' in line for line in bundle.said)
+    assert any('"mine.Scale" is not in torch' in line for line in bundle.said)

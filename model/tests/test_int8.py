@@ -14,7 +14,7 @@ from checkpoint import Checkpoint
 from conftest import random_batch
 from semblance_model.build import Order, build
 from semblance_model.cli import main
-from semblance_model.quantise import channel_factors, quantise_dense, quantise_rows
+from semblance_model.quantize import channel_factors, quantize_dense, quantize_rows
 from semblance_model.refusal import Refusal
 from semblance_model.words import read_words
 
@@ -124,7 +124,7 @@ def test_no_pair_of_weights_can_saturate(inputs: int) -> None:
     weight = np.random.default_rng(1).standard_normal((50, inputs)).astype(np.float32)
     weight[0] = 1
     weight[1] = -1
-    values = quantise_dense(weight).values.astype(np.int64)
+    values = quantize_dense(weight).values.astype(np.int64)
     values = np.pad(values, ((0, inputs % 2), (0, 0)))
     for side in (np.maximum(values, 0), np.maximum(-values, 0)):
         assert (255 * (side[0::2] + side[1::2]) < 2**15).all()
@@ -132,7 +132,7 @@ def test_no_pair_of_weights_can_saturate(inputs: int) -> None:
 
 def test_the_library_multiplies_such_weights_exactly() -> None:
     weight = np.ones((48, 384), np.float32)
-    values = quantise_dense(weight).values
+    values = quantize_dense(weight).values
     activations = np.full((5, 384), 255, np.uint8)
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["a", "b"], ["c"])],
@@ -150,7 +150,7 @@ def test_the_library_multiplies_such_weights_exactly() -> None:
 def test_values_come_back_within_half_a_step() -> None:
     rows = np.random.default_rng(2).standard_normal((30, 64)).astype(np.float32)
     rows[3] = 0
-    table, dense = quantise_rows(rows), quantise_dense(rows)
+    table, dense = quantize_rows(rows), quantize_dense(rows)
     for values, scales in (table, (dense.values.T, dense.scales)):
         error = np.abs(values * scales[:, np.newaxis] - rows)
         assert (error <= scales[:, np.newaxis] * 0.5001).all()

@@ -121,7 +121,7 @@ def test_the_link_is_relative_and_follows_the_last_build(make: Build, output: Pa
 
 def test_a_folder_in_place_of_the_link_is_not_replaced(make: Build, output: Path) -> None:
     (output / "default").mkdir(parents=True)
-    with pytest.raises(Refusal, match="not a link") as caught:
+    with pytest.raises(Refusal, match="is not a link") as caught:
         make(Checkpoint())
     assert caught.value.code == "output.name"
 

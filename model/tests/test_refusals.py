@@ -1,4 +1,4 @@
-"""Whatever a bundle cannot express is refused by name, and nothing is written."""
+"""A model that a bundle cannot express is rejected by name, and nothing is written."""
 
 import re
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def tokenizer(field: str, **fields: Any) -> Change:
 
 
 def word(word: str, number: Any) -> Change:
-    """Gives a word another id; None takes it out."""
+    """Gives a word another id; None removes it."""
 
     def change(model: Checkpoint) -> None:
         words = model.files["tokenizer.json"]["model"]["vocab"]
@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         lambda model: model.files["modules.json"][0].update(type="mine.Transformer"),
         'entry 0 is "mine.Transformer"',
     ),
-    "normalised twice": ("model.module", module(3, "Normalize", "3_Normalize"), "at most one"),
+    "normalized twice": ("model.module", module(3, "Normalize", "3_Normalize"), "at most one"),
     "a module without a type": (
         "model.missing_field",
         lambda model: model.files["modules.json"][1].pop("type"),
@@ -208,7 +208,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
             tokenizer("normalizer", lowercase=False),
             edit("sentence_bert_config.json", do_lower_case=True),
         ),
-        "one that lowercases",
+        "a lowercasing one",
     ),
     "padding on the left": (
         "model.tokenizer",
@@ -223,7 +223,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "a token without an embedding": (
         "model.tokenizer",
         lambda model: model.files["tokenizer.json"]["model"]["vocab"].update(more=40),
-        "model.vocab is 40, expected ids below vocab_size 40",
+        "model.vocab is 40, expected only ids below vocab_size 40",
     ),
     "an added token without an embedding": (
         "model.tokenizer",
@@ -238,17 +238,17 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "a gap in the ids": (
         "model.tokenizer",
         word("word9", 99),
-        "each once: 14 is missing",
+        "once: 14 is missing",
     ),
     "two words with one id": (
         "model.tokenizer",
         word("word9", 15),
-        "each once: 14 is missing",
+        "once: 14 is missing",
     ),
     "an id that is no number": (
         "model.tokenizer",
         word("word9", "14"),
-        "each once: 14 is missing",
+        "once: 14 is missing",
     ),
     "an empty word": (
         "model.tokenizer",
@@ -258,7 +258,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "a word on two lines": (
         "model.tokenizer",
         all_of(word("word9", None), word("a\nb", 14)),
-        r'vocab is "a\nb", expected words that are not empty and on one line',
+        r'vocab is "a\nb", expected words that are not empty and contain no line feed',
     ),
     "half a character": (
         "model.tokenizer",
@@ -278,7 +278,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "pickled weights": (
         "model.weights_format",
         other_weights("pytorch_model.bin"),
-        "pytorch_model.bin: weights in this form are not read",
+        "pytorch_model.bin: this weight format is not supported",
     ),
     "weights in pieces": (
         "model.weights_format",
@@ -342,7 +342,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         tensor(QUERY, np.zeros((8, 8), np.float64)),
         f"tensor {QUERY} has type F64",
     ),
-    "not a number": ("model.tensor_values", tensor(QUERY, NAN), f"tensor {QUERY} holds values"),
+    "not a number": ("model.tensor_values", tensor(QUERY, NAN), f"tensor {QUERY} contains values"),
     "weights that overflow": (
         "model.output",
         tensor("encoder.layer.0.attention.self.query.weight", HUGE[:8]),
@@ -361,7 +361,7 @@ REFUSED_CROSS_ENCODERS: dict[str, tuple[str, Change, str]] = {
         lambda model: model.files.update(
             Checkpoint().files | {"config.json": model.files["config.json"]}
         ),
-        "do not belong to a cross-encoder",
+        "must not have Pooling or Normalize",
     ),
     "labels that are not in the weights": (
         "model.tensor_shape",

@@ -224,7 +224,7 @@ def test_without_a_network_the_refusal_says_what_could_not_be_reached(tmp_path: 
     assert "[source.hub_unreachable]" in finished.stderr
     assert (
         "hub repository sentence-transformers/multi-qa-MiniLM-L6-cos-v1, revision v1: the Hugging "
-        "Face hub could not be reached for config.json" in finished.stderr
+        "Face hub cannot be reached for config.json" in finished.stderr
     )
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "out").exists()

@@ -80,7 +80,7 @@ run "cross_encoder_is_carried_beside_the_first_model" {
       SEMBLANCE_BUNDLE               = "/mnt/models/tiny/${output.model_digest}"
       SEMBLANCE_CROSS_ENCODER_BUNDLE = "/mnt/models/tiny-cross-encoder/${output.cross_encoder.digest}"
     })
-    error_message = "the function is told both folders"
+    error_message = "the function gets both folders"
   }
 }
 
@@ -91,7 +91,7 @@ run "origins_reach_the_function" {
 
   assert {
     condition     = module.lambda.environment.SEMBLANCE_CORS_ORIGINS == "https://example.com,http://localhost:8000"
-    error_message = "the function is told the same origins as its URL"
+    error_message = "the function gets the same origins as its URL"
   }
 }
 

@@ -1,7 +1,8 @@
-"""The peer that a Lambda handler in Python would be: onnxruntime, tokenizers and numpy.
+"""A Lambda handler in Python as a peer: onnxruntime, tokenizers and numpy.
 
-`onnxruntime_handler.py FOLDER MODEL.onnx THREADS`: reads one event a line, writes one answer a
-line. Batches of 32 as they come, padded to their longest; mean pooling over the mask.
+`onnxruntime_handler.py FOLDER MODEL.onnx THREADS`: reads one event per line, writes one
+response per line. Batches of 32 in input order, padded to their longest text; mean pooling over the
+mask.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The floor: how many fp32 operations a second the machine's best matrix products reach.
+"""The floor: fp32 operations per second of the machine's best matrix products.
 
 `sgemm.py THREADS`: for each line read, one line with GFLOP/s by product, `torch` and `onnxruntime`.
 """
@@ -34,14 +34,14 @@ def products(threads: int) -> dict[str, tuple[int, Callable[[], object]]]:
 
 
 def torch_product(left: np.ndarray, right: np.ndarray) -> Callable[[], object]:
-    """`torch.mm` into a matrix that is there already."""
+    """`torch.mm` into an existing matrix."""
     a, b = torch.from_numpy(left), torch.from_numpy(right)
     out = torch.empty((left.shape[0], right.shape[1]))
     return lambda: torch.mm(a, b, out=out)
 
 
 def session_product(left: np.ndarray, right: np.ndarray, threads: int) -> Callable[[], object]:
-    """`MatMul` of ONNX Runtime with the right matrix constant, as the weights of a model are."""
+    """`MatMul` of ONNX Runtime with a constant right matrix, like the weights of a model."""
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("MatMul", ["left", "right"], ["out"])],
@@ -61,7 +61,7 @@ def session_product(left: np.ndarray, right: np.ndarray, threads: int) -> Callab
 
 
 def gflops(operations: int, product: Callable[[], object]) -> float:
-    """Operations over time of the median run, in 1e9 a second."""
+    """Operations over time of the median run, in 1e9 per second."""
     product()
     times: list[float] = []
     end = time.perf_counter() + SECONDS_OF_EACH

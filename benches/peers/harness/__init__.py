@@ -1,1 +1,1 @@
-"""Measures semblance and its peers on the same work, in turn, on the same machine."""
+"""Measures semblance and its peers on the same work, alternating, on the same machine."""

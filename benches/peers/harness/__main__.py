@@ -1,4 +1,4 @@
-"""`python -m harness`: measures the parts asked for, then reports all that are kept."""
+"""`python -m harness`: measures the requested parts, then reports all stored parts."""
 
 import argparse
 import json
@@ -15,14 +15,14 @@ def main() -> int:
         _measure(options.part or list(measure.PARTS), quick=options.quick)
     missing = [name for name in measure.PARTS if not place.part(name).exists()]
     if missing:
-        print(f"no report yet: not measured are {', '.join(missing)}", file=sys.stderr)
+        print(f"no report: these parts are not measured: {', '.join(missing)}", file=sys.stderr)
         return 0
     print(report.write())
     return 0
 
 
 def _measure(parts: list[str], *, quick: bool) -> None:
-    """Measures parts and keeps what they found."""
+    """Measures parts and stores their results."""
     events = texts.write()
     candidates = events["50 candidates"]["actual_queries"]
     assert isinstance(candidates, list)
@@ -48,10 +48,13 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
-        "--part", action="append", choices=measure.PARTS, help="measure only this; may be repeated"
+        "--part",
+        action="append",
+        choices=measure.PARTS,
+        help="measure only this part; may be repeated",
     )
     parser.add_argument(
-        "--only-report", action="store_true", help="measure nothing, report what is kept"
+        "--only-report", action="store_true", help="measure nothing, report the stored parts"
     )
     return parser.parse_args()
 

@@ -21,7 +21,7 @@ _ARN = "arn:aws:lambda:eu-west-1:123456789012:function:similarity"
 
 
 class Function:
-    """A running `bootstrap`; its first event waits for it from the start."""
+    """A running `bootstrap`; its first event is already waiting."""
 
     def __init__(self, task_root: Path, environment: Mapping[str, str], log: Path):
         self._api = socket.create_server(("127.0.0.1", 0))
@@ -43,11 +43,11 @@ class Function:
         self._process = Process(command, lambda_environment | dict(environment), log, lines=False)
 
     def first(self, event: bytes) -> Answer:
-        """The answer to the first event, timed from the start of the process."""
+        """The response to the first event, timed from the start of the process."""
         return self._exchange(event, self._process.started)
 
     def ask(self, event: bytes) -> Answer:
-        """The answer to an event."""
+        """The response to an event."""
         return self._exchange(event, time.perf_counter())
 
     def memory(self) -> Memory:
@@ -59,7 +59,7 @@ class Function:
             connection.close()
 
     def _exchange(self, event: bytes, since: float) -> Answer:
-        """Hands the event to whoever polls, and waits for what is posted."""
+        """Passes the event to the process that polls, and waits for its response."""
         request_id = str(uuid.uuid4())
         handed_over = False
         while True:
@@ -75,7 +75,7 @@ class Function:
                 return Answer(body, elapsed_ms)
 
     def _requests(self) -> list[tuple[socket.socket, str, str, bytes]]:
-        """Every request that is whole; waits for bytes if there is none."""
+        """Every complete request; waits for bytes if there is no complete request."""
         found = self._whole()
         if found:
             return found
@@ -106,7 +106,7 @@ class Function:
 
 
 def unpack(package: Path, folder: Path) -> Path:
-    """Unpacks a package as Lambda does and returns where."""
+    """Extracts a package like Lambda and returns the folder."""
     with zipfile.ZipFile(package) as archive:
         archive.extractall(folder)
     (folder / "bootstrap").chmod(0o755)
@@ -114,7 +114,7 @@ def unpack(package: Path, folder: Path) -> Path:
 
 
 def _take(buffer: bytearray) -> tuple[str, str, bytes] | None:
-    """Takes one HTTP/1.1 request off the buffer if it is there whole: method, path, body."""
+    """Removes a complete HTTP/1.1 request from the buffer: method, path, body."""
     head_end = buffer.find(b"\r\n\r\n")
     if head_end < 0:
         return None
@@ -134,7 +134,7 @@ def _take(buffer: bytearray) -> tuple[str, str, bytes] | None:
 
 
 def _chunks(buffer: bytearray, start: int) -> tuple[bytes | None, int]:
-    """A chunked body and where it ends, or nothing if it is not whole."""
+    """A chunked body and its end, or None if it is incomplete."""
     body = b""
     while True:
         line_end = buffer.find(b"\r\n", start)

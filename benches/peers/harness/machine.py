@@ -1,4 +1,4 @@
-"""The machine and the versions, as the report names them."""
+"""The machine and the versions, for the report."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "a
 
 
 def describe() -> dict[str, str]:
-    """What a reader has to know to compare."""
+    """The facts that a comparison needs."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     fields = {
         name.strip(): value.strip()

@@ -1,7 +1,7 @@
-"""What is measured, in parts that can be run again each by itself.
+"""The measurements, in parts that can be repeated separately.
 
-Every part goes round by round through the peers, so that a slow minute of the machine is
-everyone's. A part is kept as JSON: `times_ms[what][peer]` has one number a round.
+Every part measures the peers in rounds, so a slow minute of the machine affects all of them. A part
+is stored as JSON: `times_ms[what][peer]` has one number per round.
 """
 
 import json
@@ -28,7 +28,7 @@ REPEATS = {"seed": 10, "10 candidates": 4, "50 candidates": 1}
 
 @dataclass(frozen=True)
 class Part:
-    """A part: what measures it, its rounds, and its rounds in a quick run."""
+    """A part: its function, its rounds, and its rounds in a quick run."""
 
     measure: Callable[[Events, int], Found]
     rounds: int
@@ -36,7 +36,7 @@ class Part:
 
 
 def cold(events: Events, rounds: int) -> Found:
-    """Process start to the answer of the first event; the first round only fills the page cache."""
+    """Process start to the first response; the first round only fills the page cache."""
     event = _bytes(events["seed"])
     times = _times()
     memory: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -61,7 +61,7 @@ def cold(events: Events, rounds: int) -> Found:
 
 
 def warm(events: Events, rounds: int) -> Found:
-    """Events of one query and up to 50 candidates, warm, one thread, nothing remembered."""
+    """Events of one query and up to 50 candidates, warm, one thread, cache off."""
     return _in_turn({name: events[name] for name in SMALL}, rounds, threads=1)
 
 
@@ -82,7 +82,7 @@ def throughput_2(events: Events, rounds: int) -> Found:
 
 
 def remembered(events: Events, rounds: int) -> Found:
-    """A new query against 50 candidates seen before, and against one of them, in turn."""
+    """A new query against 50 known candidates, and against one of them, alternating."""
     query = str(events["50 candidates"]["query_from_app"])
     candidates = events["50 candidates"]["actual_queries"]
     assert isinstance(candidates, list)
@@ -91,7 +91,7 @@ def remembered(events: Events, rounds: int) -> Found:
     try:
         running.first(_bytes(events["50 candidates"]))
         for turn in range(rounds):
-            # Numbers of four digits: every query is new and as long as the others.
+            # Numbers of four digits, so every query is new and has the same length.
             for offset, name, asked in ((0, "50 seen", candidates), (1, "alone", candidates[:1])):
                 new = f"{query} {1000 + 2 * turn + offset}"
                 answer = running.ask(_bytes({"query_from_app": new, "actual_queries": asked}))
@@ -112,7 +112,7 @@ PARTS = {
 
 
 def tokens(events: Events) -> dict[str, int]:
-    """Tokens of each event without padding, special tokens counted, cut to the model's limit."""
+    """Tokens of each event without padding, including special tokens, truncated to the limit."""
     program = (
         "import json, sys\nfrom tokenizers import Tokenizer\n"
         "tokenizer = Tokenizer.from_file(sys.argv[1])\ntokenizer.no_padding()\n"
@@ -130,7 +130,7 @@ def tokens(events: Events) -> dict[str, int]:
 
 
 def _in_turn(events: Events, rounds: int, threads: int) -> Found:
-    """Each event through each peer and the floor, in turn; the first answers are not timed."""
+    """Each event through each peer and the floor, alternating; first responses are not timed."""
     times = _times()
     gflops: list[dict[str, float]] = []
     first_answers: dict[str, dict[str, bytes]] = defaultdict(dict)

@@ -29,7 +29,7 @@ _TOLERANCE = 1e-5
 
 
 def prepare(texts: list[str]) -> None:
-    """Unpacks the folder, exports the graph and proves that both give the same vectors.
+    """Extracts the folder, exports the graph and verifies that both give the same vectors.
 
     Raises:
         ValueError: an element of a vector differs by more than the tolerance.

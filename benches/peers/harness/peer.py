@@ -1,4 +1,4 @@
-"""The peers, and how each is started."""
+"""The peers, and how to start them."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ FASTEMBED = "fastembed-rs"
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: its name, and what starts it with a number of threads."""
+    """A peer: its name, and the function that starts it with a number of threads."""
 
     name: str
     start: Callable[[int], Function | LineProcess]
@@ -39,12 +39,12 @@ def peers() -> list[Peer]:
 
 
 def floor() -> Peer:
-    """What measures the machine itself."""
+    """The process that measures the machine itself."""
     return _line("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
 
 
 def function(threads: int, cache_bytes: int | None) -> Function:
-    """The package of this project; without `cache_bytes` its own default."""
+    """The package of this project; by default with its default cache."""
     environment = {
         "SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()),
         "SEMBLANCE_THREADS": str(threads),
@@ -55,7 +55,7 @@ def function(threads: int, cache_bytes: int | None) -> Function:
 
 
 def _task_root() -> Path:
-    """Where the package is unpacked; anew when it has changed."""
+    """The folder of the extracted package; extracted again if it has changed."""
     folder = place.BUILD / "task"
     stamp = folder / ".unpacked"
     if not stamp.exists() or stamp.stat().st_mtime < place.PACKAGE.stat().st_mtime:

@@ -1,4 +1,4 @@
-"""Where things are, from the root of the repository."""
+"""Paths of files and folders, relative to the root of the repository."""
 
 from pathlib import Path
 
@@ -23,5 +23,5 @@ PLOTS = ROOT / "docs/benchmarks"
 
 
 def part(name: str) -> Path:
-    """The file that keeps what a part of the run measured."""
+    """The file with the results of a part."""
     return BUILD / f"{name}.json"

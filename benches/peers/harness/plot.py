@@ -11,7 +11,7 @@ from harness.peer import FASTEMBED, HANDLER, ONNX, TORCH, US
 from harness.result import Result, Spread
 
 ORDER = (US, HANDLER, FASTEMBED, ONNX, TORCH)
-# Okabe and Ito, "Color universal design" (2008): told apart with any kind of colour vision.
+# Okabe and Ito, "Color universal design" (2008): distinguishable with any kind of color vision.
 COLOURS = {
     US: "#D55E00",
     HANDLER: "#0072B2",
@@ -43,7 +43,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
 
 
 def _cold(figure: Figure, result: Result) -> None:
-    """All peers, and beside them those that start within a second."""
+    """All peers, and separately those that start within a second."""
     spreads = {peer: result.ms("cold", "seed", peer) for peer in ORDER}
     quick = {peer: found for peer, found in spreads.items() if found.median < 1000}
     left, right = figure.subplots(1, 2)
@@ -142,7 +142,7 @@ def _memory(figure: Figure, result: Result) -> None:
 
 
 def _errors(spreads: dict[str, Spread]) -> list[list[float]]:
-    """Distances of the range's ends from the medians."""
+    """Distances from the medians to the ends of the ranges."""
     found = spreads.values()
     return [
         [each.median - each.least for each in found],

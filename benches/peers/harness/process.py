@@ -1,4 +1,4 @@
-"""A process that answers events, and what it holds of memory."""
+"""A process that answers events, and its memory."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Answer:
-    """What a peer made of an event."""
+    """The response of a peer to an event."""
 
     body: bytes
     #: From handing the event over, or from the start if it was there before, to the whole answer.
@@ -28,7 +28,7 @@ class Memory:
 
 
 class Running(Protocol):
-    """A peer that is running, on any wire."""
+    """A running peer, with any protocol."""
 
     def ask(self, event: bytes) -> Answer: ...
 
@@ -82,11 +82,11 @@ class LineProcess:
         self._process = Process(command, environment, log, lines=True)
 
     def first(self, event: bytes) -> Answer:
-        """The answer to the first event, timed from the start of the process."""
+        """The response to the first event, timed from the start of the process."""
         return self._answer(event, self._process.started)
 
     def ask(self, event: bytes) -> Answer:
-        """The answer to an event."""
+        """The response to an event."""
         return self._answer(event, time.perf_counter())
 
     def _answer(self, event: bytes, since: float) -> Answer:

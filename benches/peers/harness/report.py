@@ -1,4 +1,4 @@
-"""The document that the run writes."""
+"""The document that a run writes."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ NOT_MEASURED = "not measured"
 
 
 def write() -> Path:
-    """Writes the document and its plots from the parts that are kept, and returns the document."""
+    """Writes the document and its plots from the stored parts, and returns its path."""
     result = Result()
     plot.draw(result, place.PLOTS)
     sections = [
@@ -62,10 +62,10 @@ def _head(result: Result) -> str:
     facts = {name: fact for name, fact in facts.items() if fact}
     return (
         "# Benchmarks\n\n"
-        "What this project takes for the same work as its peers: the same texts, the same weights "
-        "(all-MiniLM-L6-v2, fp32), the same machine, as many threads, in turn. Written by "
-        "`make bench-peers`; nothing here is edited by hand. Tables show medians and, in brackets, "
-        "the range; *times* is a median over this project's. MB are 1e6 bytes.\n\n"
+        "Time and memory of this project and its peers for the same work: the same texts, weights "
+        "(all-MiniLM-L6-v2, fp32), machine and number of threads, measured alternately. Generated "
+        "by `make bench-peers`; do not edit. Tables show medians and, in parentheses, the range; "
+        "*times* is the ratio of a median to that of semblance. MB are 1e6 bytes.\n\n"
         + _table(("", ""), [(name, str(fact)) for name, fact in facts.items()]).replace(
             "---:", "---"
         )
@@ -93,9 +93,9 @@ def _cold(result: Result) -> str:
     head = ("", "ms", "times", "peak memory, MB", "anonymous, MB")
     return (
         "## Cold start\n\n"
-        "From the start of the process to its first answer, to "
-        "[the example event](../tests/events/london.json), which waits from the start; page cache "
-        "warm, one thread of a forward pass, all CPUs visible. Memory after that answer.\n\n"
+        "From the start of the process to its first response, for "
+        "[the example event](../tests/events/london.json), which is already waiting; page cache "
+        "warm, one thread for the forward pass, all CPUs visible. Memory after that response.\n\n"
         + _table(head, rows)
         + "\n\n![Cold start](benchmarks/cold.svg)"
     )
@@ -128,13 +128,13 @@ def _events(result: Result) -> str:
     head = ["", *[cell for name, *_ in sizes for cell in (f"{name}, ms", "times")]]
     return (
         "## Events\n\n"
-        "One query against candidates of 5 to 50 words, warm, one thread, nothing remembered "
+        "One query against candidates of 5 to 50 words, warm, one thread, cache off "
         f"(`SEMBLANCE_CACHE_BYTES=0`). Tokens without padding: {lengths}.\n\n"
         + _table(head, rows)
         + "\n\n![Events](benchmarks/warm.svg)\n\n"
         "With the cache on, a new query against the same 50 candidates: "
-        f"{seen.shown(1)} ms; new queries of the same length against one candidate that was seen, "
-        f"in turn with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times."
+        f"{seen.shown(1)} ms; new queries of the same length against one known candidate, "
+        f"alternating with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times."
     )
 
 
@@ -161,13 +161,12 @@ def _throughput(result: Result) -> str:
     tokens = result.parts["throughput-1"]["tokens"]["512 texts"]
     return (
         "## Throughput\n\n"
-        "512 different texts of 5 to 50 words, "
-        f"{tokens:,} tokens, as one event of a query and 511 candidates, so that every peer reads, "
-        "embeds, scores and answers the same through its own door.\n\n"
-        + _table(head, rows)
-        + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
-        "The floor is tokens without padding times 21.2 MFLOP, over the machine's fp32 peak, "
-        "measured in the same rounds as the best of `torch.mm` and ONNX Runtime's `MatMul`: "
+        f"512 different texts of 5 to 50 words, {tokens:,} tokens, as one event of a query and 511 "
+        "candidates. Every peer reads, embeds and scores the same texts through its own "
+        "interface.\n\n" + _table(head, rows) + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
+        "The floor is the number of tokens without padding times 21.2 MFLOP, divided by the "
+        "machine's fp32 peak, measured in the same rounds as the best of `torch.mm` and ONNX "
+        "Runtime's `MatMul`: "
         f"{machine}."
     )
 
@@ -191,11 +190,10 @@ def _scores(result: Result) -> str:
         f"Largest absolute difference of a score from {TORCH}, over all events above; the run "
         "fails above 1e-3.\n\n"
         + _table(("", "difference"), rows)
-        + "\n\nThe peers that need an `.onnx` file have the export that sentence-transformers "
-        'makes itself (`SentenceTransformer(folder, backend="onnx")`, by optimum-onnx) of the same '
-        f"weights. Over {export['texts']:.0f} texts no element of its embeddings differs by more "
-        "than "
-        f"{export['max_abs_difference']:.1e} from those of torch."
+        + "\n\nPeers that need an `.onnx` file use the export of the same weights by "
+        'sentence-transformers (`SentenceTransformer(folder, backend="onnx")`, with optimum-onnx). '
+        f"Over {export['texts']:.0f} texts, the largest difference of an element of its embeddings "
+        f"from those of torch is {export['max_abs_difference']:.1e}."
     )
 
 
@@ -204,20 +202,19 @@ def _how(result: Result) -> str:
     return (
         "## How the peers are run\n\n"
         f"- **{US}**: `bootstrap` of the package under a Runtime API in the measuring process (one "
-        "thread, sockets with TCP_NODELAY, each response one write). Its times hold HTTP and "
+        "thread, sockets with TCP_NODELAY, one write per response). Its times include HTTP and "
         "logging.\n"
         "- The others read the same JSON events from standard input and write the same JSON "
-        "answers, one a line: no HTTP, no Runtime API, so they are spared what a Lambda runtime "
-        "client would add.\n"
-        f"- **{HANDLER}**: a handler as one would write it: dynamic padding, batches of 32 as they "
-        "come, mean pooling in numpy.\n"
+        "responses, one per line: no HTTP, no Runtime API, so they do not pay the cost of a Lambda "
+        "runtime client.\n"
+        f"- **{HANDLER}**: a straightforward handler: dynamic padding, batches of 32 in input "
+        "order, mean pooling in numpy.\n"
         f"- **{FASTEMBED}**: `UserDefinedEmbeddingModel` from local files, its default batch of "
         "256.\n"
         f"- **{TORCH}**, **{ONNX}**: `SentenceTransformer.encode` and `similarity`, defaults. The "
         f"ONNX back end is {onnx}, the newest that installs: optimum-onnx needs transformers below "
         "4.58, sentence-transformers 6 needs 5.0.\n"
-        f"- **{TEI}** could not be had here: its router is not published on crates.io, PyPI or "
-        "npm.\n"
+        f"- **{TEI}** was not available: its router is not published on crates.io, PyPI or npm.\n"
         "- Threads: `SEMBLANCE_THREADS`, `intra_op_num_threads`, `torch.set_num_threads`, and "
-        "`OMP_NUM_THREADS`, `RAYON_NUM_THREADS` for all; no process is bound to a CPU."
+        "`OMP_NUM_THREADS`, `RAYON_NUM_THREADS` for all; no process is pinned to a CPU."
     )

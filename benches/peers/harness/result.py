@@ -1,4 +1,4 @@
-"""What the parts measured, read back, and the figures made of it."""
+"""Reads the results of the parts and computes the figures."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Spread:
     most: float
 
     def shown(self, digits: int) -> str:
-        """As the tables have it."""
+        """The text for a table."""
         return f"{self.median:,.{digits}f} ({self.least:,.{digits}f}-{self.most:,.{digits}f})"
 
 

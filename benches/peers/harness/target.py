@@ -1,4 +1,4 @@
-"""What this project holds itself to, and whether the run met it."""
+"""The targets of this project, and whether a run met them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from harness.result import Result
 
 @dataclass(frozen=True)
 class Target:
-    """One row: what is measured, the bound, the figure, and whether it holds."""
+    """One row: the measurement, its target, its figure, and whether the target is met."""
 
     what: str
     bound: str
@@ -17,7 +17,7 @@ class Target:
 
 
 def targets(result: Result) -> list[Target]:
-    """All rows, in the order of a request's life."""
+    """All rows, in the order of a request's steps."""
     return [
         _cold(result),
         *_memory_of_one_event(result),

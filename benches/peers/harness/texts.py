@@ -1,8 +1,7 @@
-"""The events that every peer answers: English of mixed length, the same on every machine.
+"""The events for every peer: English of mixed length, the same on every machine.
 
-Made of the plain English sentences of the golden texts: each text runs through whole sentences in
-an order of its own, opened by a word and a number that set it apart, and is cut to a number of
-words between 5 and 50.
+The texts consist of the plain English sentences of the golden texts. Each text starts with a unique
+word and number, continues with sentences in its own order, and is limited to 5 to 50 words.
 """
 
 import json
@@ -45,7 +44,7 @@ def mixed(count: int, seed: int) -> list[str]:
 
 
 def event(query: str, candidates: list[str]) -> dict[str, object]:
-    """What the function is asked."""
+    """The event for the function."""
     return {"query_from_app": query, "actual_queries": candidates}
 
 

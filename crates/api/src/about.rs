@@ -1,7 +1,10 @@
-//! What answers: models, limits, version.
+//! A description of a service: models, limits, version.
 
+use semblance::Model;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::ServiceOptions;
 
 /// The models and limits of a service, in the terms of text-embeddings-inference and a few more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -12,35 +15,69 @@ pub struct About {
     pub model_sha: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub model_dtype: String,
-    /// What it is.
+    /// The type of the model.
     pub model_type: ModelType,
-    /// Width of an embedding.
+    /// Dimensions of an embedding.
     pub dimensions: usize,
-    /// Names of the prompts that may be put before texts.
+    /// Names of its prompts.
     pub prompts: Vec<String>,
-    /// The model that reads pairs, if there is one.
+    /// The cross-encoder, if there is one.
     pub cross_encoder: Option<AboutCrossEncoder>,
     /// Most tokens of one text, special tokens included.
     pub max_input_length: usize,
-    /// Most tokens of one forward pass, padding counted.
+    /// Most tokens of one forward pass, padding included.
     pub max_batch_tokens: usize,
     /// Most texts of one request.
     pub max_client_batch_size: usize,
     /// Most bytes of one text.
     pub max_text_bytes: usize,
-    /// Requests that are worked on at a time.
+    /// Requests that are processed at a time.
     pub max_concurrent_requests: usize,
-    /// Whether texts beyond the limit are cut unless a request says otherwise.
+    /// Whether texts beyond the limit are truncated unless a request says otherwise.
     pub auto_truncate: bool,
     /// Version of this software.
     pub version: &'static str,
 }
 
-/// What an embedding model is.
+impl About {
+    pub(crate) fn new(model: &Model, options: ServiceOptions) -> Self {
+        let info = model.info();
+        Self {
+            model_id: info.name.clone(),
+            model_sha: info.digest.clone(),
+            model_dtype: info.precision.clone(),
+            model_type: ModelType::Embedding { pooling: info.pooling.clone() },
+            dimensions: info.dimensions,
+            prompts: info.prompts.keys().cloned().collect(),
+            cross_encoder: model.cross_encoder().map(|info| AboutCrossEncoder {
+                model_id: info.name.clone(),
+                model_sha: info.digest.clone(),
+                model_dtype: info.precision.clone(),
+                labels: info.labels,
+                max_input_length: info.max_tokens,
+            }),
+            max_input_length: info.max_tokens,
+            max_batch_tokens: options.batch_tokens,
+            max_client_batch_size: options.limits.texts,
+            max_text_bytes: options.limits.text_bytes,
+            max_concurrent_requests: options.concurrency.get(),
+            auto_truncate: false,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Names of the models: the embedding model first.
+    pub(crate) fn models(&self) -> Vec<String> {
+        let cross_encoder = self.cross_encoder.iter().map(|model| model.model_id.clone());
+        std::iter::once(self.model_id.clone()).chain(cross_encoder).collect()
+    }
+}
+
+/// The type of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelType {
-    /// It embeds.
+    /// It embeds texts.
     Embedding {
         /// How token embeddings become one vector.
         pooling: String,
@@ -56,7 +93,7 @@ pub struct AboutCrossEncoder {
     pub model_sha: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub model_dtype: String,
-    /// Scores a pair.
+    /// Scores for each pair.
     pub labels: usize,
     /// Most tokens of one pair, special tokens included.
     pub max_input_length: usize,

@@ -1,4 +1,4 @@
-//! The way from a request to the service: how many go in at a time, how many may wait, how long.
+//! Admission: how many requests run at a time, how many may wait, and for how long.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,96 +8,51 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::api::{Answer, Operation};
-use crate::service::{Service, ServiceError, Usage};
+use crate::error::ApiError;
+use crate::operation::{Answer, Call};
+use crate::service::Service;
 
-/// A service behind its gate; cheap to clone.
+/// A service with its admission; cheap to clone.
 #[derive(Clone)]
-pub struct Gate {
+pub struct Admission {
     service: Arc<Service>,
     queue: Option<Arc<Queue>>,
 }
 
-/// How many requests go in.
+/// How many requests are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GateLimits {
+pub struct AdmissionLimits {
     /// Operations that run at a time, each on a thread of its own.
     pub running: NonZeroUsize,
     /// Operations that run or wait; one more is refused.
     pub admitted: NonZeroUsize,
-    /// How long one may take, waiting included.
+    /// How long one may take, including the wait.
     pub timeout: Duration,
 }
 
 struct Queue {
-    limits: GateLimits,
+    limits: AdmissionLimits,
     running: Arc<Semaphore>,
     admitted: AtomicUsize,
 }
 
-/// Why an operation has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GateError {
-    /// The operation failed.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// The code failed: a bug. The next operation is answered.
-    #[error("the service panicked; its log has the place")]
-    Panic,
-    /// Too many requests wait already.
-    #[error("{limit} requests are being answered or wait already, the limit is {limit}")]
-    Overloaded {
-        /// Requests that may be there.
-        limit: usize,
-    },
-    /// The answer did not come in time.
-    #[error("the answer took longer than {limit_seconds} seconds")]
-    TimedOut {
-        /// How long it may take.
-        limit_seconds: u64,
-    },
-}
-
-impl GateError {
-    /// The code of [`GateError::Panic`].
-    pub const PANIC_CODE: &'static str = "internal.panic";
-
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Service(error) => error.code(),
-            Self::Panic => Self::PANIC_CODE,
-            Self::Overloaded { .. } => "http.overloaded",
-            Self::TimedOut { .. } => "http.timed_out",
-        }
-    }
-
-    /// Whether the request is at fault.
-    #[must_use]
-    pub fn is_client_fault(&self) -> bool {
-        matches!(self, Self::Service(error) if error.is_client_fault())
-    }
-}
-
-impl Gate {
-    /// Returns a gate that runs each operation at once on the caller's thread: for a function, which
-    /// is given one event at a time.
+impl Admission {
+    /// Returns an admission that runs each operation at once on the caller's thread. It fits a
+    /// function that receives one event at a time.
     #[must_use]
     pub fn inline(service: Arc<Service>) -> Self {
         Self { service, queue: None }
     }
 
-    /// Returns a gate that runs operations on threads beside the caller's, within limits.
+    /// Returns an admission that runs operations on threads beside the caller's, within limits.
     #[must_use]
-    pub fn queued(service: Arc<Service>, limits: GateLimits) -> Self {
+    pub fn queued(service: Arc<Service>, limits: AdmissionLimits) -> Self {
         let running = Arc::new(Semaphore::new(limits.running.get()));
         let queue = Queue { limits, running, admitted: AtomicUsize::new(0) };
         Self { service, queue: Some(Arc::new(queue)) }
     }
 
-    /// The service behind it.
+    /// The service.
     #[must_use]
     pub fn service(&self) -> &Service {
         &self.service
@@ -109,18 +64,18 @@ impl Gate {
         self.queue.as_ref().map_or(0, |queue| queue.admitted.load(Ordering::Relaxed))
     }
 
-    /// Carries out an operation; the time it waited to go in counts as queue time.
+    /// Runs a call. The time until it starts counts as queue time.
     ///
     /// # Errors
-    /// - [`GateError::Service`] if the request is refused or the model fails.
-    /// - [`GateError::Panic`] if the code does.
-    /// - [`GateError::Overloaded`] if too many run or wait.
-    /// - [`GateError::TimedOut`] if it takes too long; it runs to its end all the same, and its place
-    ///   is taken until then.
-    pub async fn answer(&self, operation: Operation) -> Result<(Answer, Usage), GateError> {
-        let Some(queue) = &self.queue else { return run(&self.service, &operation) };
+    /// - [`ApiError::Request`], [`ApiError::Model`] if the request is refused or the model fails.
+    /// - [`ApiError::Panic`] if the code panics.
+    /// - [`ApiError::Overloaded`] if too many calls run or wait.
+    /// - [`ApiError::TimedOut`] if it takes too long. It runs to its end and keeps its place until
+    ///   then.
+    pub async fn answer(&self, call: Call) -> Result<Answer, ApiError> {
+        let Some(queue) = &self.queue else { return run(&self.service, call) };
         let entered = Instant::now();
-        let place = Place::take(queue)?;
+        let place = Place::new(queue)?;
         let service = Arc::clone(&self.service);
         let (queue, timeout) = (Arc::clone(queue), queue.limits.timeout);
         let answer = async move {
@@ -128,30 +83,30 @@ impl Gate {
             let permit = Arc::clone(&queue.running).acquire_owned().await;
             let queue_time = entered.elapsed();
             let answer = tokio::task::spawn_blocking(move || {
-                let answer = run(&service, &operation);
+                let answer = run(&service, call);
                 drop((permit, place));
                 answer
             });
-            let (answer, mut usage) = answer.await.map_err(|_| GateError::Panic)??;
-            usage.queue_time += queue_time;
-            Ok((answer, usage))
+            let mut answer = answer.await.map_err(|_| ApiError::Panic)??;
+            answer.report.cost.queue_time += queue_time;
+            Ok(answer)
         };
         tokio::time::timeout(timeout, answer)
             .await
-            .map_err(|_| GateError::TimedOut { limit_seconds: timeout.as_secs() })?
+            .map_err(|_| ApiError::TimedOut { limit_seconds: timeout.as_secs() })?
     }
 }
 
-/// A place among those that are admitted; given back when dropped.
+/// A place among the admitted operations; given back when dropped.
 struct Place(Arc<Queue>);
 
 impl Place {
-    fn take(queue: &Arc<Queue>) -> Result<Self, GateError> {
+    fn new(queue: &Arc<Queue>) -> Result<Self, ApiError> {
         let limit = queue.limits.admitted.get();
         let one_more = |admitted: usize| (admitted < limit).then_some(admitted + 1);
         match queue.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => Ok(Self(Arc::clone(queue))),
-            Err(_) => Err(GateError::Overloaded { limit }),
+            Err(_) => Err(ApiError::Overloaded { limit }),
         }
     }
 }
@@ -162,7 +117,6 @@ impl Drop for Place {
     }
 }
 
-fn run(service: &Service, operation: &Operation) -> Result<(Answer, Usage), GateError> {
-    let answer = catch_unwind(AssertUnwindSafe(|| service.answer(operation)));
-    Ok(answer.map_err(|_| GateError::Panic)??)
+fn run(service: &Service, call: Call) -> Result<Answer, ApiError> {
+    catch_unwind(AssertUnwindSafe(|| call.run(service))).map_err(|_| ApiError::Panic)?
 }

@@ -1,295 +1,202 @@
-//! What is wrong with a request: stable codes, and messages that never hold the user's text.
+//! Why a request has no reply. One type for every door; each dialect writes it in its own form.
 
-use std::borrow::Cow;
-use std::fmt;
+use semblance::{Code, Fault, ModelError};
 
-/// A field of a request, with the index if it is an item of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Name on the wire of the object that holds it, if that is not the request itself.
-    pub parent: Option<&'static str>,
-    /// Name on the wire.
-    pub name: &'static str,
-    /// Index in the list, from 0.
-    pub index: Option<usize>,
-    /// Where in the item, as a path; empty for the item itself.
-    pub part: &'static str,
-}
+use crate::request::RequestError;
 
-impl Field {
-    /// A field that is not an item of a list.
-    #[must_use]
-    pub fn named(name: &'static str) -> Self {
-        Self { parent: None, name, index: None, part: "" }
-    }
-
-    /// The item `index` of a list.
-    #[must_use]
-    pub fn item(name: &'static str, index: usize) -> Self {
-        Self { index: Some(index), ..Self::named(name) }
-    }
-
-    /// The item `index` of this list.
-    #[must_use]
-    pub fn at(self, index: usize) -> Self {
-        Self { index: Some(index), ..self }
-    }
-
-    /// A part of this item, as a path: `.text`, `[1]`.
-    #[must_use]
-    pub fn part(self, part: &'static str) -> Self {
-        Self { part, ..self }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            write!(f, "{parent}.")?;
-        }
-        f.write_str(self.name)?;
-        if let Some(index) = self.index {
-            write!(f, "[{index}]")?;
-        }
-        f.write_str(self.part)
-    }
-}
-
-/// A type of JSON value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are JSON's own")]
-pub enum Kind {
-    Null,
-    Boolean,
-    Number,
-    String,
-    Array,
-    Object,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Boolean => "a boolean",
-            Self::Number => "a number",
-            Self::String => "a string",
-            Self::Array => "an array",
-            Self::Object => "an object",
-        })
-    }
-}
-
-/// Why a request is refused. Each variant has one stable [code](RequestError::code).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a request has no reply.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RequestError {
-    /// The event is not JSON.
-    #[error("the event is not valid JSON: {reason} at line {line} column {column}")]
-    InvalidJson {
-        /// What the parser says.
-        reason: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
+pub enum ApiError {
+    /// The request is at fault.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The model cannot do it, or failed.
+    #[error(transparent)]
+    Model(ModelError),
+    /// The code failed: a bug. The next request is answered.
+    #[error("internal error; the log of the service has the location")]
+    Panic,
+    /// The reply cannot be written as JSON: a bug.
+    #[error("the reply cannot be written")]
+    Write(#[source] serde_json::Error),
+    /// Too many requests are in progress.
+    #[error("{limit} requests are in progress or waiting; the limit is {limit}")]
+    Overloaded {
+        /// Requests that are admitted.
+        limit: usize,
     },
-    /// The event is JSON, but not an object.
-    #[error("the event must be a JSON object, found {found}")]
-    NotAnObject {
-        /// What it is.
-        found: Kind,
+    /// The reply did not arrive in time.
+    #[error("the reply took longer than {limit_seconds} seconds")]
+    TimedOut {
+        /// The time limit.
+        limit_seconds: u64,
     },
-    /// A required field is not there.
-    #[error("the field {field} is missing")]
-    MissingField {
-        /// The field.
-        field: Field,
+    /// There is no route at the path.
+    #[error("no such path; /openapi.json lists the routes")]
+    NotFound,
+    /// There is no model of the name in the path.
+    #[error("no model has this name; /v1/models lists the models")]
+    UnknownModel,
+    /// The path has no such method.
+    #[error("method not allowed; use {allow}")]
+    MethodNotAllowed {
+        /// The methods of the path, as in the header `Allow`.
+        allow: &'static str,
     },
-    /// A field has another type.
-    #[error("the field {field} must be {expected}, found {found}")]
-    WrongType {
-        /// The field.
-        field: Field,
-        /// What it must be.
-        expected: &'static str,
-        /// What it is.
-        found: Kind,
-    },
-    /// A number is out of its range.
-    #[error("the field {field} must be an integer {}, found {found}", range(*.minimum, *.maximum))]
-    OutOfRange {
-        /// The field.
-        field: Field,
-        /// The least value.
-        minimum: u64,
-        /// The largest value, if there is one.
-        maximum: Option<u64>,
-        /// The number found.
-        found: String,
-    },
-    /// A name is none of those that are known.
-    #[error("the field {field} must be {expected}")]
-    UnknownValue {
-        /// The field.
-        field: Field,
+    /// The type or encoding of the body is not supported.
+    #[error("the header {header} of the request must be {expected}")]
+    UnsupportedMediaType {
+        /// The header at fault.
+        header: &'static str,
         /// What it may be.
-        expected: Cow<'static, str>,
+        expected: &'static str,
     },
-    /// The event is of no kind that is answered.
+    /// The body does not match its content encoding.
+    #[error("the body is not valid {encoding}")]
+    InvalidEncoding {
+        /// The declared encoding.
+        encoding: &'static str,
+    },
+    /// The body ended early.
+    #[error("the body is incomplete")]
+    IncompleteBody,
+    /// The body has too many bytes.
+    #[error("the body has {} bytes{}; the limit is {limit_bytes}", size(*.bytes), decoded(*.is_decoded))]
+    BodyTooLarge {
+        /// How many it declares, if it does.
+        bytes: Option<u64>,
+        /// The limit.
+        limit_bytes: usize,
+        /// Whether they are counted after decompression.
+        is_decoded: bool,
+    },
+    /// The reply has too many bytes for the way back.
     #[error(
-        "the event is of no kind that is answered: {{\"query_from_app\", \"actual_queries\"}}, \
-         {{\"operation\"}}, an HTTP event of a function URL, an API Gateway or a load balancer, an \
-         EventBridge event, or SQS records"
+        "the reply has {bytes} bytes; the limit is {limit_bytes}, and {fit} of its {items} items \
+         fit"
     )]
-    UnknownEvent,
-    /// A list that needs a text has none.
-    #[error("the field {field} has no text, at least 1 is needed")]
-    NoTexts {
-        /// The list.
-        field: Field,
-    },
-    /// A list that must be a pair is none.
-    #[error("the field {field} must be a pair of 2 texts, found {count}")]
-    NotAPair {
-        /// The list.
-        field: Field,
-        /// Its length.
-        count: usize,
-    },
-    /// Pairs can only be scored by a cross-encoder.
-    #[error("pairs are scored by a cross-encoder, and none is configured")]
-    NoCrossEncoder,
-    /// A text is empty or only white space.
-    #[error("the text {field} is empty or only white space ({bytes} bytes)")]
-    EmptyText {
-        /// The text.
-        field: Field,
-        /// Its length.
-        bytes: usize,
-    },
-    /// A text holds U+0000.
-    #[error("the text {field} has a NUL character at byte {offset_bytes}")]
-    NulCharacter {
-        /// The text.
-        field: Field,
-        /// Where the first one is.
-        offset_bytes: usize,
-    },
-    /// A text is not UTF-8; can only come from a file.
-    #[error("the text {field} is not UTF-8 from byte {offset_bytes} on")]
-    NotUtf8 {
-        /// The text.
-        field: Field,
-        /// Where the first bad byte is.
-        offset_bytes: usize,
-    },
-    /// A text has too many bytes.
-    #[error("the text {field} has {bytes} bytes, the limit is {limit_bytes}")]
-    TextTooLong {
-        /// The text.
-        field: Field,
-        /// Its length.
+    ReplyTooLarge {
+        /// How many it has.
         bytes: usize,
         /// The limit.
         limit_bytes: usize,
-    },
-    /// There are too many texts.
-    #[error("the field {field} has {count} texts, the limit is {limit}")]
-    TooManyTexts {
-        /// The list.
-        field: Field,
-        /// Its length.
-        count: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A text has more tokens than the model reads, and `truncate` is false.
-    #[error(
-        "the text {field} has {tokens} tokens, the limit is {limit_tokens} and truncate is false"
-    )]
-    TooManyTokens {
-        /// The text.
-        field: Field,
-        /// Its tokens, special tokens counted.
-        tokens: usize,
-        /// The model's limit.
-        limit_tokens: usize,
+        /// Vectors, scores or texts in it.
+        items: usize,
+        /// How many of them fit, by their mean size.
+        fit: usize,
     },
 }
 
-impl RequestError {
-    /// Every code that [`RequestError::code`] can return.
-    pub const CODES: [&'static str; 16] = [
-        "request.invalid_json",
-        "request.not_an_object",
-        "request.missing_field",
-        "request.wrong_type",
-        "request.out_of_range",
-        "request.unknown_value",
-        "request.unknown_event",
-        "request.no_texts",
-        "request.not_a_pair",
-        "request.no_cross_encoder",
-        "request.empty_text",
-        "request.nul_character",
-        "request.not_utf8",
-        "request.text_too_long",
-        "request.too_many_texts",
-        "request.too_many_tokens",
-    ];
+semblance::codes!(ApiError {
+    Self::Panic | Self::Write(_) => Code::new(
+        "internal.panic",
+        Fault::Internal,
+        "A bug. The log has the location. The next request is answered.",
+    ),
+    Self::Overloaded { .. } => Code::new(
+        "http.overloaded",
+        Fault::Overload,
+        "Too many requests are in progress or waiting. Retry after the time in Retry-After.",
+    ),
+    Self::TimedOut { .. } => Code::new(
+        "http.timed_out",
+        Fault::Timeout,
+        "The reply took longer than the time limit of the server. Send fewer texts, or retry.",
+    ),
+    Self::NotFound => Code::new(
+        "http.not_found",
+        Fault::NotFound,
+        "There is no route at this path.",
+    ),
+    Self::UnknownModel => Code::new(
+        "http.unknown_model",
+        Fault::NotFound,
+        "There is no model of this name.",
+    ),
+    Self::MethodNotAllowed { .. } => Code::new(
+        "http.method_not_allowed",
+        Fault::Method,
+        "The path does not support the method. The header Allow lists those it supports.",
+    ),
+    Self::UnsupportedMediaType { .. } => Code::new(
+        "http.unsupported_media_type",
+        Fault::MediaType,
+        "The body is not JSON in UTF-8, or its content encoding is not gzip, zstd or identity.",
+    ),
+    Self::InvalidEncoding { .. } => Code::new(
+        "http.invalid_encoding",
+        Fault::Syntax,
+        "The body does not match its content encoding.",
+    ),
+    Self::IncompleteBody => Code::new(
+        "http.incomplete_body",
+        Fault::Syntax,
+        "The body ended before its declared length.",
+    ),
+    Self::BodyTooLarge { .. } => Code::new(
+        "http.body_too_large",
+        Fault::PayloadTooLarge,
+        "The body has too many bytes, as sent or after decompression.",
+    ),
+    Self::ReplyTooLarge { .. } => Code::new(
+        "response.too_large",
+        Fault::PayloadTooLarge,
+        "The reply exceeds the limit of AWS Lambda or of the load balancer. Send fewer texts; the \
+         message says how many fit.",
+    ),
+} else {
+    Self::Request(error) => error.code(),
+    Self::Model(error) => error.code(),
+});
 
-    /// The stable code, for programs.
+/// How a request ended, for logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has a reply.
+    Ok,
+    /// It was refused: the request is at fault, or the service has too much to do.
+    Refused,
+    /// The model or the code failed.
+    Fault,
+}
+
+impl Verdict {
+    /// Returns the verdict of a fault.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn from_fault(fault: Fault) -> Self {
+        match fault {
+            Fault::Internal | Fault::Start => Self::Fault,
+            _ => Self::Refused,
+        }
+    }
+
+    /// Its name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
-            Self::InvalidJson { .. } => "request.invalid_json",
-            Self::NotAnObject { .. } => "request.not_an_object",
-            Self::MissingField { .. } => "request.missing_field",
-            Self::WrongType { .. } => "request.wrong_type",
-            Self::OutOfRange { .. } => "request.out_of_range",
-            Self::UnknownValue { .. } => "request.unknown_value",
-            Self::UnknownEvent => "request.unknown_event",
-            Self::NoTexts { .. } => "request.no_texts",
-            Self::NotAPair { .. } => "request.not_a_pair",
-            Self::NoCrossEncoder => "request.no_cross_encoder",
-            Self::EmptyText { .. } => "request.empty_text",
-            Self::NulCharacter { .. } => "request.nul_character",
-            Self::NotUtf8 { .. } => "request.not_utf8",
-            Self::TextTooLong { .. } => "request.text_too_long",
-            Self::TooManyTexts { .. } => "request.too_many_texts",
-            Self::TooManyTokens { .. } => "request.too_many_tokens",
-        }
-    }
-
-    /// The field that is at fault, if it is one.
-    #[must_use]
-    pub fn field(&self) -> Option<Field> {
-        match *self {
-            Self::InvalidJson { .. }
-            | Self::NotAnObject { .. }
-            | Self::UnknownEvent
-            | Self::NoCrossEncoder => None,
-            Self::MissingField { field }
-            | Self::WrongType { field, .. }
-            | Self::OutOfRange { field, .. }
-            | Self::UnknownValue { field, .. }
-            | Self::NoTexts { field }
-            | Self::NotAPair { field, .. }
-            | Self::EmptyText { field, .. }
-            | Self::NulCharacter { field, .. }
-            | Self::NotUtf8 { field, .. }
-            | Self::TextTooLong { field, .. }
-            | Self::TooManyTexts { field, .. }
-            | Self::TooManyTokens { field, .. } => Some(field),
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Fault => "fault",
         }
     }
 }
 
-/// A range of integers, in words.
-fn range(minimum: u64, maximum: Option<u64>) -> String {
-    match maximum {
-        None => format!("of {minimum} or more"),
-        Some(maximum) => format!("from {minimum} to {maximum}"),
+impl ApiError {
+    /// The field at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<String> {
+        match self {
+            Self::Request(error) => error.field().map(|field| field.to_string()),
+            _ => None,
+        }
     }
+}
+
+fn size(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "too many".to_owned(), |bytes| bytes.to_string())
+}
+
+fn decoded(is_decoded: bool) -> &'static str {
+    if is_decoded { " after decompression" } else { "" }
 }

@@ -1,29 +1,37 @@
-//! The wire: requests checked against limits, answers in the dialect that was spoken, and the codes
-//! of what can go wrong.
+//! Requests, operations and replies of semblance, in the dialects of its clients.
+//!
+//! A request arrives through a door: an event of the function, an HTTP event, or the HTTP server.
+//! A dialect reads it as a [`Call`]: a checked request for an operation, with the function that
+//! writes the reply. [`Admission`] runs calls within its limits. The reply, or the [`ApiError`], goes
+//! back in the same dialect.
+//!
+//! - A dialect is one file in `dialect/` and one line in its list. Its routes are data: the router,
+//!   the OpenAPI document, the help of the command line and docs/http.md are made from them.
+//! - An operation is one file in `operation/`, and one function for each dialect that offers it.
+//! - A body is declared once with `body!`. The declaration yields its decoder and its schema.
 
 mod about;
-pub mod cohere;
-mod decode;
-mod embed;
+mod admission;
+mod body;
+mod config;
+mod dialect;
 mod error;
+pub mod http;
 mod limits;
-pub mod openai;
+mod log;
+mod openapi;
 mod operation;
-mod predict;
-mod rerank;
-mod similarity;
-pub mod tei;
-mod texts;
-mod tokenize;
+mod request;
+mod service;
 
 pub use about::{About, AboutCrossEncoder, ModelType};
-pub use decode::{check_text, parse_json, text_of};
-pub use embed::{EmbedRequest, Embedded};
-pub use error::{Field, Kind, RequestError};
+pub use admission::{Admission, AdmissionLimits};
+pub use body::parse_json;
+pub use config::{Config, origins};
+pub use dialect::{DIRECT_SHAPES, Route, decode_event, routes, warm_up_call};
+pub use error::{ApiError, Verdict};
 pub use limits::Limits;
-pub use operation::{Answer, EmbedForm, Form, Operation, RerankForm, SimilarityForm, Status};
-pub use predict::{PredictRequest, Predicted};
-pub use rerank::{RerankRequest, Reranked, Scorer};
-pub use similarity::{SimilarityRequest, SimilarityResponse, Truncated};
-pub use texts::{Cut, Texts};
-pub use tokenize::{TokenOfText, TokenizeRequest};
+pub use log::{Failure, Line};
+pub use operation::{Answer, Call, Reply, Report};
+pub use request::{Field, Kind, RequestError, TextFault, Texts, check_text};
+pub use service::{Service, ServiceOptions};

@@ -1,9 +1,9 @@
-//! What one request may ask for.
+//! Limits of one request.
 
-/// Bounds of one request; the environment variables that set them are in the README.
+/// Limits of one request. `docs/configuration.md` lists the environment variables that set them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most candidate texts.
+    /// Most texts of one list.
     pub texts: usize,
     /// Most bytes (UTF-8) of one text.
     pub text_bytes: usize,

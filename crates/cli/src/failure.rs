@@ -1,34 +1,53 @@
-//! Why a command failed.
+//! Why a command failed, in the words of the command line.
 
+use std::fmt;
 use std::io;
 
-use crate::api::RequestError;
-use crate::bundle::{BundleError, VerifyError};
-use crate::config::ConfigError;
-use crate::init::InitError;
+use semblance::internals::bundle::{BundleError, VerifyError};
+use semblance::{Code, Fault, LoadError, ModelError};
+use semblance_api::{RequestError, TextFault};
+use semblance_process::ConfigError;
+
 use crate::server::ServerError;
-use crate::service::ServiceError;
 
 /// Why a command failed; printed with its causes, exit status 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The environment is at fault.
+    /// The environment or an argument is at fault.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The model could not start.
+    /// The model cannot be loaded.
     #[error(transparent)]
-    Init(#[from] InitError),
-    /// The bundle could not be opened.
+    Load(#[from] LoadError),
+    /// The bundle cannot be opened.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// The bundle is not what its manifest says.
+    /// The bundle differs from its manifest.
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    /// The texts or the model are at fault.
+    /// The model failed.
     #[error(transparent)]
-    Service(#[from] ServiceError),
-    /// A line of the input is at fault.
+    Model(#[from] ModelError),
+    /// A text is not acceptable.
+    #[error("{place} {fault}")]
+    Text {
+        /// Where it stands.
+        place: Place,
+        /// What is wrong with it.
+        fault: TextFault,
+    },
+    /// A text has more tokens than the model reads, and truncation is off.
+    #[error("{place} has {tokens} tokens; the limit is {limit_tokens} and --no-truncate is set")]
+    TooManyTokens {
+        /// Where it stands.
+        place: Place,
+        /// Its tokens, special tokens included.
+        tokens: usize,
+        /// The model's limit.
+        limit_tokens: usize,
+    },
+    /// A line is not JSON with a text.
     #[error("line {line}")]
     Line {
         /// Line, from 1.
@@ -41,10 +60,10 @@ pub enum Failure {
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// What the system reports.
         source: io::Error,
     },
-    /// The server could not listen, or failed.
+    /// The server cannot listen, or failed.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The output cannot be written.
@@ -52,26 +71,78 @@ pub enum Failure {
     Write(#[from] io::Error),
 }
 
+/// Where a text stands on the command line or in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The argument QUERY.
+    Query,
+    /// An argument TEXT, from 1.
+    Text(usize),
+    /// A line, from 1.
+    Line(usize),
+}
+
+impl Place {
+    /// Returns the place of text `index` of a comparison, where 0 is the query.
+    #[must_use]
+    pub fn from_index(index: usize) -> Self {
+        if index == 0 { Self::Query } else { Self::Text(index) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Query => f.write_str("QUERY"),
+            Self::Text(number) => write!(f, "TEXT {number}"),
+            Self::Line(number) => write!(f, "line {number}"),
+        }
+    }
+}
+
+semblance::codes!(Failure {
+    Self::Read { .. } => Code::new(
+        "input.unreadable",
+        Fault::Command,
+        "The input file cannot be opened or read.",
+    ),
+    Self::Write(_) => Code::new(
+        "output.unwritable",
+        Fault::Command,
+        "The output cannot be written.",
+    ),
+    Self::TooManyTokens { .. } => Code::new(
+        "request.too_many_tokens",
+        Fault::TooLarge,
+        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
+         text or allow truncation.",
+    ),
+} else {
+    Self::Config(error) => error.code(),
+    Self::Load(error) => error.code(),
+    Self::Bundle(error) => error.code(),
+    Self::Verify(error) => error.code(),
+    Self::Model(error) => error.code(),
+    Self::Text { fault, .. } => fault.code(),
+    Self::Line { source, .. } => source.code(),
+    Self::Server(error) => error.code(),
+});
+
 impl Failure {
-    /// Whether whoever read the output has gone, which is no failure (`semblance embed | head`).
+    /// Returns the failure of a comparison, whose texts are arguments.
+    #[must_use]
+    pub fn from_arguments(error: ModelError) -> Self {
+        match error {
+            ModelError::TooManyTokens { index, tokens, limit_tokens } => {
+                Self::TooManyTokens { place: Place::from_index(index), tokens, limit_tokens }
+            }
+            other => Self::Model(other),
+        }
+    }
+
+    /// Whether the reader of the output has gone, which is no failure (`semblance embed | head`).
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
-    }
-
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Config(error) => error.code(),
-            Self::Init(error) => error.code(),
-            Self::Bundle(error) => error.code(),
-            Self::Verify(error) => error.code(),
-            Self::Service(error) => error.code(),
-            Self::Line { source, .. } => source.code(),
-            Self::Server(error) => error.code(),
-            Self::Read { .. } => "input.unreadable",
-            Self::Write(_) => "output.unwritable",
-        }
     }
 }

@@ -1,28 +1,12 @@
-//! The command line `semblance`: what its commands take, do and print.
+//! The command line `semblance`: its arguments, its commands and its HTTP server.
 
-mod args;
-mod embed;
+mod arguments;
+mod command;
 mod failure;
-mod input;
-mod progress;
-mod score;
-mod serve;
-mod verify;
+mod server;
+mod settings;
 
-use std::io::Write;
-
-pub use args::{Arguments, Command, ModelArguments, ServeArguments};
-pub use failure::Failure;
-
-/// Runs a command; data goes to `out`, notes to standard error.
-///
-/// # Errors
-/// - [`Failure`], which names its cause.
-pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
-    match arguments.command {
-        Command::Score(score) => score::run(&score, out),
-        Command::Embed(embed) => embed::run(&embed, out),
-        Command::Serve(serve) => serve::run(&serve),
-        Command::Verify(verify) => verify::run(&verify, out),
-    }
-}
+pub use arguments::{Arguments, Command};
+pub use command::run;
+pub use failure::{Failure, Place};
+pub use server::ServerError;

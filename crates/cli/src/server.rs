@@ -1,4 +1,4 @@
-//! `semblance serve`: the router of [`crate::http`] on a socket, with metrics and an end.
+//! The HTTP server of `semblance serve`: the routes on a socket, metrics, and a clean shutdown.
 
 mod metrics;
 
@@ -14,24 +14,23 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http::{
-    Answered, Dialect, Failure, Gate, GateError, GateLimits, HttpError, HttpOptions, REQUEST_ID,
-    router,
+use semblance::{Code, Fault};
+use semblance_api::http::{
+    Destination, HttpOptions, REQUEST_ID, ReplyInfo, error_response, router,
 };
-use crate::service::{Service, Usage};
-use crate::telemetry::ms;
+use semblance_api::{Admission, AdmissionLimits, ApiError, Failure, Line, Report, Service};
 
 use metrics::Metrics;
 
 /// What a server does with its service.
 #[derive(Clone, Debug)]
-pub struct ServerOptions {
+pub(crate) struct ServerOptions {
     /// Where it listens; port 0 is any free one.
-    pub address: SocketAddr,
-    /// How many requests go in.
-    pub gate: GateLimits,
+    pub(crate) address: SocketAddr,
+    /// How many requests are admitted.
+    pub(crate) admission: AdmissionLimits,
     /// How requests are read.
-    pub http: HttpOptions,
+    pub(crate) http: HttpOptions,
 }
 
 /// Why a server stopped.
@@ -51,43 +50,45 @@ pub enum ServerError {
     Io(#[from] io::Error),
 }
 
-impl ServerError {
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Bind { .. } => "server.address_unavailable",
-            Self::Io(_) => "server.failed",
-        }
-    }
-}
+semblance::codes!(ServerError {
+    Self::Bind { .. } => Code::new(
+        "server.address_unavailable",
+        Fault::Start,
+        "The server cannot listen on the address.",
+    ),
+    Self::Io(_) => Code::new(
+        "server.failed",
+        Fault::Internal,
+        "Threads, signals or the socket of the server failed.",
+    ),
+});
 
-/// Answers requests until the process is told to stop (`SIGTERM` or `SIGINT`); then it takes no more
-/// connections, ends what is under way, and returns.
+/// Answers requests until `SIGTERM` or `SIGINT`. Then it accepts no more connections, answers the
+/// requests in progress, and returns.
 ///
 /// # Errors
 /// - [`ServerError::Bind`] if the address cannot be listened on.
 /// - [`ServerError::Io`] if threads, signals or the socket fail.
-pub fn serve(service: Service, options: ServerOptions) -> Result<(), ServerError> {
+pub(crate) fn serve(service: Service, options: ServerOptions) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Requests are read and written here; they are carried out on the threads below.
+        // Requests are read and written here. Operations run on the blocking threads.
         .worker_threads(1)
-        .max_blocking_threads(options.gate.running.get())
+        .max_blocking_threads(options.admission.running.get())
         .enable_all()
         .build()?;
     runtime.block_on(listen(Arc::new(service), options))
 }
 
 async fn listen(service: Arc<Service>, options: ServerOptions) -> Result<(), ServerError> {
-    let ServerOptions { address, gate: limits, http } = options;
+    let ServerOptions { address, admission: limits, http } = options;
     let bind = |source| ServerError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let url = format!("http://{}", listener.local_addr()?);
     let stopped = stopped()?;
-    let gate = Gate::queued(service, limits);
-    let metrics = Arc::new(Metrics::new(gate.clone()));
+    let admission = Admission::queued(service, limits);
+    let metrics = Arc::new(Metrics::new(admission.clone()));
     let watched = Watched { metrics: Arc::clone(&metrics), timeout: limits.timeout };
-    let router = router(gate, http)
+    let router = router(admission, http)
         .route("/metrics", get(async move || metrics.response()))
         .layer(from_fn_with_state(watched, watch));
     tracing::info!(target: "semblance", url, "listening");
@@ -95,7 +96,7 @@ async fn listen(service: Arc<Service>, options: ServerOptions) -> Result<(), Ser
     Ok(served.await?)
 }
 
-/// Returns what is over once the process is told to stop.
+/// Returns a future that ends at the first `SIGTERM` or `SIGINT`.
 fn stopped() -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -114,50 +115,42 @@ struct Watched {
     timeout: Duration,
 }
 
-/// Longer than the gate's own limit, so that it only ends who does not send the request.
+/// Added to the time limit of an operation, so that this limit only ends requests that are not sent.
 const READ_GRACE: Duration = Duration::from_secs(5);
 
 /// Counts a request and logs one line about it.
 async fn watch(State(watched): State<Watched>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    let dialect = Dialect::of(request.uri().path());
+    let path = request.uri().path().to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let limit = watched.timeout + READ_GRACE;
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            let error = GateError::TimedOut { limit_seconds: limit.as_secs() };
-            HttpError::from(error).response(dialect)
-        }
+        Err(_) => error_response(&ApiError::TimedOut { limit_seconds: limit.as_secs() }, &path),
     };
-    let (elapsed, status) = (started.elapsed(), response.status().as_u16());
-    let nothing = Usage::default();
-    let usage =
-        response.extensions().get::<Answered>().map_or(&nothing, |answered| &answered.usage);
-    let failure = response.extensions().get::<Failure>();
-    watched.metrics.count(route, status, elapsed, usage);
-    let request_id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    tracing::info!(
-        target: "semblance",
-        request_id,
-        method = method.as_str(),
-        route,
-        status,
-        texts = usage.texts,
-        unique_texts = usage.unique_texts,
-        cache_hits = usage.cache_hits,
-        tokens = usage.tokens,
-        padded_tokens = usage.padded_tokens,
-        truncated = usage.cut.len(),
-        queue_ms = ms(usage.queue_time),
-        tokenise_ms = ms(usage.tokenise_time),
-        infer_ms = ms(usage.infer_time),
-        total_ms = ms(elapsed),
-        code = failure.map(|failure| failure.code),
-        error = failure.map(|failure| failure.error.as_str()),
-        "request answered"
-    );
+    let (total, status) = (started.elapsed(), response.status().as_u16());
+    let extensions = response.extensions();
+    let destination = extensions.get::<Destination>();
+    let route = destination
+        .map(|destination| destination.route)
+        .or(matched.as_ref().map(MatchedPath::as_str))
+        .unwrap_or("other");
+    let info = extensions.get::<ReplyInfo>();
+    let report = info.map(|info| &info.report);
+    watched.metrics.count(route, status, total, report.unwrap_or(&Report::default()));
+    Line {
+        request_id: response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()),
+        door: "server",
+        operation: destination.and_then(|destination| destination.operation),
+        method: Some(method.as_str()),
+        route: Some(route),
+        status: Some(status),
+        report,
+        failure: extensions.get::<Failure>(),
+        total,
+        ..Line::default()
+    }
+    .write();
     response
 }

@@ -59,12 +59,12 @@ impl Bucket {
     }
 
     /// What the keys begin with.
-    pub(super) fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         &self.options.prefix
     }
 
     /// Returns a whole manifest.
-    pub(super) async fn manifest(&self, key: &str) -> Result<Vec<u8>, SyncError> {
+    pub(crate) async fn manifest(&self, key: &str) -> Result<Vec<u8>, SyncError> {
         let object = self.get(key, None).await?;
         let found_bytes = length(object.content_length);
         let limit_bytes = MANIFEST_LIMIT_BYTES;
@@ -76,14 +76,14 @@ impl Bucket {
     }
 
     /// Returns the size of an object.
-    pub(super) async fn size_bytes(&self, key: &str) -> Result<u64, SyncError> {
+    pub(crate) async fn size_bytes(&self, key: &str) -> Result<u64, SyncError> {
         let request = self.client.head_object().bucket(&self.options.bucket).key(key);
         let object = request.send().await.map_err(|error| self.failure(key, error))?;
         Ok(length(object.content_length))
     }
 
     /// Returns a part of an object, which is not empty.
-    pub(super) async fn range(&self, key: &str, bytes: Range<u64>) -> Result<Vec<u8>, SyncError> {
+    pub(crate) async fn range(&self, key: &str, bytes: Range<u64>) -> Result<Vec<u8>, SyncError> {
         let mut attempt = 1;
         loop {
             let object = self.get(key, Some(&bytes)).await?;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
-use super::{ConfigError, log_level, number, process};
-use crate::sync::{BucketOptions, SyncOptions};
+use crate::bucket::BucketOptions;
+use crate::syncer::SyncOptions;
 
 /// Versions of a model that stay on the file system, if nobody says otherwise.
 const KEEP_VERSIONS: usize = 3;
@@ -13,7 +14,7 @@ const KEEP_VERSIONS: usize = 3;
 /// Everything the environment of `model-sync` says. Region, credentials and endpoint are the AWS
 /// SDK's own variables, and read by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncConfig {
+pub struct Config {
     /// `SEMBLANCE_MODELS_BUCKET` and `SEMBLANCE_MODELS_PREFIX`; by path, not by host name, if
     /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` names an endpoint.
     pub bucket: BucketOptions,
@@ -23,62 +24,52 @@ pub struct SyncConfig {
     pub log_level: LevelFilter,
 }
 
-impl SyncConfig {
-    /// Reads the process's environment.
+impl Config {
+    /// Reads the configuration. An empty variable counts as unset.
     ///
     /// # Errors
     /// - [`ConfigError::Missing`] if root or bucket is not set.
-    /// - [`ConfigError::Invalid`] if a variable is set to what it cannot be.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(process)
-    }
-
-    /// Reads an environment given as a lookup; an empty variable is as good as none.
-    ///
-    /// # Errors
-    /// - [`ConfigError::Missing`] if root or bucket is not set.
-    /// - [`ConfigError::Invalid`] if a variable is set to what it cannot be.
+    /// - [`ConfigError::Invalid`] if a variable has a value outside its rule.
     ///
     /// # Examples
     /// ```
-    /// use semblance::config::SyncConfig;
+    /// use semblance_model_sync::Config;
+    /// use semblance_process::Environment;
     ///
-    /// let config = SyncConfig::from_lookup(|name| match name {
+    /// let environment = Environment::from_lookup(|name| match name {
     ///     "SEMBLANCE_MODELS_ROOT" => Some("/mnt/models".into()),
     ///     "SEMBLANCE_MODELS_BUCKET" => Some("bundles".into()),
     ///     _ => None,
-    /// })?;
+    /// });
+    /// let config = Config::from_environment(&environment)?;
     /// assert_eq!(config.bucket.prefix, "models");
     /// assert_eq!(config.sync.keep_versions, 3);
-    /// # Ok::<(), semblance::config::ConfigError>(())
+    /// # Ok::<(), semblance_process::ConfigError>(())
     /// ```
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let require = |variable: &'static str, hint: &'static str| {
-            get(variable).ok_or(ConfigError::Missing { variable, hint })
-        };
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         let root = "set it to the folder that holds the models, such as /mnt/models";
         let bucket = "set it to the bucket that Terraform uploads the bundles to";
         let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
         Ok(Self {
             sync: SyncOptions {
-                root: PathBuf::from(require("SEMBLANCE_MODELS_ROOT", root)?),
-                keep_versions: number(&get, "SEMBLANCE_KEEP_VERSIONS", 1, 100)?
+                root: PathBuf::from(environment.require("SEMBLANCE_MODELS_ROOT", root)?),
+                keep_versions: environment
+                    .number("SEMBLANCE_KEEP_VERSIONS", 1, 100)?
                     .unwrap_or(KEEP_VERSIONS),
             },
             bucket: BucketOptions {
-                bucket: require("SEMBLANCE_MODELS_BUCKET", bucket)?,
-                prefix: prefix(&get)?,
-                path_style: endpoints.iter().any(|name| get(name).is_some()),
+                bucket: environment.require("SEMBLANCE_MODELS_BUCKET", bucket)?,
+                prefix: prefix(environment)?,
+                path_style: endpoints.iter().any(|name| environment.get(name).is_some()),
             },
-            log_level: log_level(&get)?,
+            log_level: environment.log_level()?,
         })
     }
 }
 
-fn prefix(get: &impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+fn prefix(environment: &Environment) -> Result<String, ConfigError> {
     let variable = "SEMBLANCE_MODELS_PREFIX";
-    let Some(value) = get(variable) else { return Ok("models".to_owned()) };
+    let Some(value) = environment.get(variable) else { return Ok("models".to_owned()) };
     if value.split('/').all(|name| !name.is_empty()) {
         return Ok(value);
     }
@@ -93,13 +84,15 @@ mod tests {
     const REQUIRED: [(&str, &str); 2] =
         [("SEMBLANCE_MODELS_ROOT", "/mnt/models"), ("SEMBLANCE_MODELS_BUCKET", "bundles")];
 
-    fn config(variables: &[(&str, &str)]) -> Result<SyncConfig, ConfigError> {
-        SyncConfig::from_lookup(|name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
+    fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Config::from_environment(&Environment::from_lookup(move |name| {
+            variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        }))
     }
 
-    fn with(variable: &'static str, value: &'static str) -> Result<SyncConfig, ConfigError> {
+    fn with(variable: &'static str, value: &'static str) -> Result<Config, ConfigError> {
         config(&[&REQUIRED[..], &[(variable, value)]].concat())
     }
 

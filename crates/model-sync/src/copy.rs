@@ -16,7 +16,7 @@ use super::bucket::Bucket;
 use super::deadline::Deadline;
 use super::error::SyncError;
 use super::partial::Partial;
-use crate::bundle::BundleFile;
+use semblance::internals::bundle::BundleFile;
 
 /// Ranges on their way at once.
 ///
@@ -31,7 +31,7 @@ const RANGE_BYTES: u64 = 4 << 20;
 /// # Errors
 /// - [`SyncError::DigestMismatch`] if the object is not the file that the manifest says.
 /// - As [`Bucket::range`] and [`Partial`] otherwise.
-pub(super) async fn copy(
+pub(crate) async fn copy(
     bucket: &Bucket,
     key: &str,
     file: &BundleFile,

@@ -20,7 +20,7 @@ impl Deadline {
     }
 
     /// Runs a step; none if the time is up before it ends.
-    pub(super) async fn bound<T>(self, step: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn bound<T>(self, step: impl Future<Output = T>) -> Option<T> {
         match self.0 {
             Some(end) => timeout_at(end, step).await.ok(),
             None => Some(step.await),

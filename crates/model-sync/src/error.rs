@@ -1,11 +1,12 @@
 //! Why a bundle was not copied: stable codes, and messages with key or file, expected and found.
 
+use semblance::{Code, Fault};
 use std::error::Error;
 use std::io;
 use std::path::Path;
 
 use super::version::EventError;
-use crate::bundle::ManifestError;
+use semblance::internals::bundle::ManifestError;
 
 /// What the AWS SDK says.
 pub type StorageError = Box<dyn Error + Send + Sync>;
@@ -133,46 +134,66 @@ pub enum SyncError {
     },
 }
 
-impl SyncError {
-    /// Every code that [`SyncError::code`] can return.
-    pub const CODES: [&'static str; 9] = [
+semblance::codes!(SyncError {
+    Self::InvalidEvent(_) => Code::new(
         "sync.invalid_event",
+        Fault::Field,
+        "The event does not name a model and the digest of its bundle.",
+    ),
+    Self::ObjectMissing { .. } => Code::new(
         "sync.object_missing",
+        Fault::NotFound,
+        "A file of the bundle is not in the bucket. Upload the bundle again.",
+    ),
+    Self::AccessDenied { .. } | Self::PermissionDenied { .. } => Code::new(
         "sync.permission_denied",
+        Fault::Internal,
+        "The role of the function may not read the bucket or write to the file system.",
+    ),
+    Self::Storage { .. } => Code::new(
         "sync.storage",
+        Fault::Internal,
+        "S3 failed. Invoke the function again; it resumes the copy.",
+    ),
+    Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => Code::new(
         "sync.digest_mismatch",
-        "sync.invalid_manifest",
+        Fault::Internal,
+        "An object differs from the manifest or from the digest in the event. Upload the bundle \
+         again.",
+    ),
+    Self::InvalidManifest { .. } | Self::WrongModel { .. } | Self::ManifestTooLarge { .. } => {
+        Code::new(
+            "sync.invalid_manifest",
+            Fault::Internal,
+            "The manifest is not understood, or is that of another model.",
+        )
+    },
+    Self::DiskFull { .. } | Self::NoSpace { .. } => Code::new(
         "sync.disk_full",
+        Fault::Internal,
+        "The file system has no space for the bundle.",
+    ),
+    Self::Io { .. } => Code::new(
         "sync.io",
+        Fault::Internal,
+        "The file system failed.",
+    ),
+    Self::TimeUp { .. } => Code::new(
         "sync.time_up",
-    ];
+        Fault::Timeout,
+        "The timeout of the function came first. Invoke the function again; it resumes the copy.",
+    ),
+});
 
-    /// The stable code, for programs.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidEvent(_) => "sync.invalid_event",
-            Self::ObjectMissing { .. } => "sync.object_missing",
-            Self::AccessDenied { .. } | Self::PermissionDenied { .. } => "sync.permission_denied",
-            Self::Storage { .. } => "sync.storage",
-            Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => "sync.digest_mismatch",
-            Self::InvalidManifest { .. }
-            | Self::WrongModel { .. }
-            | Self::ManifestTooLarge { .. } => "sync.invalid_manifest",
-            Self::DiskFull { .. } | Self::NoSpace { .. } => "sync.disk_full",
-            Self::Io { .. } => "sync.io",
-            Self::TimeUp { .. } => "sync.time_up",
-        }
-    }
-
+impl SyncError {
     /// Whether what was copied so far serves the next run. Otherwise it is removed: it is wrong,
     /// or it takes the room that somebody has to make.
-    pub(super) fn is_resumable(&self) -> bool {
+    pub(crate) fn is_resumable(&self) -> bool {
         matches!(self, Self::Storage { .. } | Self::TimeUp { .. })
     }
 
     /// Returns what the file system's `source` at `path` means.
-    pub(super) fn of_io(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -205,10 +226,9 @@ mod tests {
         ];
         for (number, code) in cases {
             let source = io::Error::from_raw_os_error(number);
-            let error = SyncError::of_io(Path::new("/mnt/models/m"), source);
-            assert_eq!(error.code(), code, "{number}");
+            let error = SyncError::from_io(Path::new("/mnt/models/m"), source);
+            assert_eq!(error.code().name, code, "{number}");
             assert!(error.to_string().contains("/mnt/models/m"));
-            assert!(SyncError::CODES.contains(&error.code()));
         }
     }
 
@@ -219,7 +239,7 @@ mod tests {
         assert!(SyncError::Storage { key: key(), source: "reset".into() }.is_resumable());
         let (found, expected) = ("0".repeat(64), "1".repeat(64));
         assert!(!SyncError::DigestMismatch { key: key(), found, expected }.is_resumable());
-        let full = SyncError::of_io(Path::new("/"), io::Error::from_raw_os_error(28));
+        let full = SyncError::from_io(Path::new("/"), io::Error::from_raw_os_error(28));
         assert!(!full.is_resumable());
     }
 }

@@ -6,48 +6,49 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use semblance::{Code, Fault};
+use semblance_process::{Event, WrapBody, chain, ms};
 
-use super::HandlerError;
-use super::event::{Event, WrapBody};
-use crate::sync::{Deadline, ModelVersion, SyncError, SyncReport, Syncer};
-use crate::telemetry::{chain, ms};
+use crate::deadline::Deadline;
+use crate::error::SyncError;
+use crate::syncer::{SyncReport, Syncer};
+use crate::version::ModelVersion;
 
 /// Answers events with a syncer.
 #[derive(Clone, Debug)]
-pub struct SyncHandler {
+pub struct Handler {
     syncer: Syncer,
 }
 
 /// Why an event was not answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SyncHandlerError {
+pub enum HandlerError {
     /// The bundle was not copied.
     #[error(transparent)]
     Sync(#[from] SyncError),
     /// The code failed: a bug. The function answers the next event.
-    #[error("the function panicked; its log has the place")]
+    #[error("internal error; the log of the function has the location")]
     Panic,
 }
 
-impl SyncHandlerError {
-    /// The stable code, for programs; Lambda's `errorType`.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Sync(error) => error.code(),
-            Self::Panic => HandlerError::PANIC_CODE,
-        }
+semblance::codes!(HandlerError {
+    Self::Panic => Code::new(
+        "internal.panic",
+        Fault::Internal,
+        "A bug. The log has the location. The next request is answered.",
+    ),
+} else {
+    Self::Sync(error) => error.code(),
+});
+
+impl From<HandlerError> for Diagnostic {
+    fn from(error: HandlerError) -> Self {
+        Self { error_type: error.code().name.to_owned(), error_message: chain(&error) }
     }
 }
 
-impl From<SyncHandlerError> for Diagnostic {
-    fn from(error: SyncHandlerError) -> Self {
-        Self { error_type: error.code().to_owned(), error_message: chain(&error) }
-    }
-}
-
-impl SyncHandler {
+impl Handler {
     /// Returns a handler that has answered nothing yet.
     #[must_use]
     pub fn new(syncer: Syncer) -> Self {
@@ -57,28 +58,29 @@ impl SyncHandler {
     /// Answers one event, and logs one line about it and one about each thing left undone.
     ///
     /// # Errors
-    /// - [`SyncHandlerError::Sync`] if the event is refused or the bundle is not copied.
-    /// - [`SyncHandlerError::Panic`] if the code fails.
+    /// - [`HandlerError::Sync`] if the event is refused or the bundle is not copied.
+    /// - [`HandlerError::Panic`] if the code fails.
     pub async fn handle(
         &self,
         event: &[u8],
         request_id: &str,
         deadline: Deadline,
-    ) -> Result<SyncReport, SyncHandlerError> {
+    ) -> Result<SyncReport, HandlerError> {
         let started = Instant::now();
         // Boxed: the compiler gives up on futures that nest as deep as the SDK's in the runtime's.
         let answer = AssertUnwindSafe(self.answer(event, deadline).boxed())
             .catch_unwind()
             .await
-            .unwrap_or(Err(SyncHandlerError::Panic));
+            .unwrap_or(Err(HandlerError::Panic));
         let total_ms = ms(started.elapsed());
         match &answer {
             Ok(report) => {
                 for error in &report.leftovers {
-                    let (code, error) = (error.code(), chain(error));
-                    tracing::warn!(request_id, code, error, "not tidied");
+                    let (code, error) = (error.code().name, chain(error));
+                    tracing::warn!(target: "semblance", request_id, code, error, "not tidied");
                 }
                 tracing::info!(
+                    target: "semblance",
                     request_id,
                     path = report.path,
                     copied = report.copied,
@@ -91,18 +93,14 @@ impl SyncHandler {
                 );
             }
             Err(error) => {
-                let (code, error) = (error.code(), chain(error));
-                tracing::error!(request_id, code, error, total_ms, "event failed");
+                let (code, error) = (error.code().name, chain(error));
+                tracing::error!(target: "semblance", request_id, code, error, total_ms, "event failed");
             }
         }
         answer
     }
 
-    async fn answer(
-        &self,
-        event: &[u8],
-        deadline: Deadline,
-    ) -> Result<SyncReport, SyncHandlerError> {
+    async fn answer(&self, event: &[u8], deadline: Deadline) -> Result<SyncReport, HandlerError> {
         let version = ModelVersion::decode(event).map_err(SyncError::from)?;
         Ok(self.syncer.sync(&version, deadline).await?)
     }
@@ -112,7 +110,7 @@ impl SyncHandler {
 ///
 /// # Errors
 /// If the Runtime API cannot be reached.
-pub async fn run_sync(handler: SyncHandler) -> Result<(), lambda_runtime::Error> {
+pub async fn run(handler: Handler) -> Result<(), lambda_runtime::Error> {
     let handler = Arc::new(handler);
     let answer = service_fn(move |event: LambdaEvent<Event>| {
         let handler = Arc::clone(&handler);

@@ -3,19 +3,17 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use semblance::config::SyncConfig;
-use semblance::lambda::{self, SyncHandler};
-use semblance::sync::{Bucket, Syncer};
-use semblance::telemetry::{self, chain};
+use semblance_model_sync::{Bucket, Config, Handler, Syncer, run};
+use semblance_process::{self as process, Environment, chain};
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    let config = SyncConfig::from_env();
-    telemetry::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
+    let config = Config::from_environment(&Environment::of_process());
+    process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
     let config = match config {
         Ok(config) => config,
         Err(error) => {
-            let (code, error) = (error.code(), chain(&error));
+            let (code, error) = (error.code().name, chain(&error));
             tracing::error!(target: "semblance", code, error, "start failed");
             return ExitCode::FAILURE;
         }
@@ -26,7 +24,7 @@ fn main() -> ExitCode {
             let error = chain(error.as_ref());
             tracing::error!(
                 target: "semblance",
-                code = "runtime.unreachable",
+                code = process::RUNTIME_UNREACHABLE.name,
                 error,
                 "the Runtime API failed"
             );
@@ -35,10 +33,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(config: SyncConfig) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let bucket = Bucket::from_sdk_env(config.bucket).await;
-        lambda::run_sync(SyncHandler::new(Syncer::new(bucket, config.sync))).await
+        run(Handler::new(Syncer::new(bucket, config.sync))).await
     })
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 
 use super::error::SyncError;
-use crate::bundle::hex;
+use semblance::internals::bundle::hex;
 
 /// Mode of a published file: another user reads it, through another access point.
 const FILE_MODE: u32 = 0o644;
@@ -17,7 +17,7 @@ const FILE_MODE: u32 = 0o644;
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// The beginning of a file on disk, and its hash so far.
-pub(super) struct Partial {
+pub(crate) struct Partial {
     path: PathBuf,
     file: File,
     sha256: Sha256,
@@ -27,28 +27,28 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Opens the file at `path`, which is to have `size_bytes`, and hashes what a former run left.
-    pub(super) fn open(path: PathBuf, size_bytes: u64) -> Result<Self, SyncError> {
+    pub(crate) fn open(path: PathBuf, size_bytes: u64) -> Result<Self, SyncError> {
         let open =
             || File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = open().map_err(|error| SyncError::of_io(&path, error))?;
+        let file = open().map_err(|error| SyncError::from_io(&path, error))?;
         let mut partial = Self { path, file, sha256: Sha256::new(), written_bytes: 0, size_bytes };
         partial.hash_what_is_there()?;
         Ok(partial)
     }
 
     /// Forgets what is there.
-    pub(super) fn start_over(self) -> Result<Self, SyncError> {
+    pub(crate) fn start_over(self) -> Result<Self, SyncError> {
         self.file.set_len(0).map_err(|error| self.failed(error))?;
         Self::open(self.path, self.size_bytes)
     }
 
     /// Bytes that are there, from the beginning.
-    pub(super) fn written_bytes(&self) -> u64 {
+    pub(crate) fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
 
     /// Adds a block at the end.
-    pub(super) fn append(&mut self, block: &[u8]) -> Result<(), SyncError> {
+    pub(crate) fn append(&mut self, block: &[u8]) -> Result<(), SyncError> {
         let mut rest = block;
         while !rest.is_empty() {
             let written = match self.file.write(rest) {
@@ -65,7 +65,7 @@ impl Partial {
     }
 
     /// Brings the file to the disk, and returns its sha256.
-    pub(super) fn finish(&self) -> Result<String, SyncError> {
+    pub(crate) fn finish(&self) -> Result<String, SyncError> {
         fs::set_permissions(&self.path, Permissions::from_mode(FILE_MODE))
             .and_then(|()| self.file.sync_all())
             .map_err(|error| self.failed(error))?;
@@ -93,7 +93,7 @@ impl Partial {
     }
 
     fn failed(&self, error: io::Error) -> SyncError {
-        match SyncError::of_io(&self.path, error) {
+        match SyncError::from_io(&self.path, error) {
             SyncError::NoSpace { path, source } => SyncError::DiskFull {
                 path,
                 written_bytes: self.written_bytes,
@@ -110,7 +110,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::bundle::sha256_hex;
+    use semblance::internals::bundle::sha256_hex;
 
     fn folder_with(content: &[u8]) -> (TempDir, PathBuf) {
         let folder = TempDir::new().unwrap();

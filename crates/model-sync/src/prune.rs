@@ -7,20 +7,20 @@ use std::time::SystemTime;
 use super::error::SyncError;
 use super::staging::{Slot, entries, remove};
 use super::version::ModelVersion;
-use crate::bundle::is_sha256;
+use semblance::internals::bundle::is_sha256;
 
 /// What pruning did, and did not.
 #[derive(Debug, Default)]
-pub(super) struct Pruned {
+pub(crate) struct Pruned {
     /// Digests of the versions that are gone.
-    pub(super) digests: Vec<String>,
+    pub(crate) digests: Vec<String>,
     /// Why others are not.
-    pub(super) failures: Vec<SyncError>,
+    pub(crate) failures: Vec<SyncError>,
 }
 
 /// Removes all versions of the model but the one asked for and the `keep - 1` others that were
 /// asked for last. What is not named as a version is left alone.
-pub(super) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slot) -> Pruned {
+pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slot) -> Pruned {
     let mut pruned = Pruned::default();
     let mut others = match others(root, version) {
         Ok(others) => others,
@@ -53,7 +53,8 @@ fn others(
         // Gone if another run prunes too.
         let Ok(metadata) = fs::symlink_metadata(&folder) else { continue };
         if metadata.is_dir() {
-            let modified = metadata.modified().map_err(|error| SyncError::of_io(&folder, error))?;
+            let modified =
+                metadata.modified().map_err(|error| SyncError::from_io(&folder, error))?;
             others.push((modified, digest, folder));
         }
     }
@@ -62,7 +63,7 @@ fn others(
 
 /// Takes the name away first, so that half a version is never one.
 fn retire(folder: &Path, trash: &Path) -> Result<(), SyncError> {
-    fs::rename(folder, trash).map_err(|error| SyncError::of_io(folder, error))?;
+    fs::rename(folder, trash).map_err(|error| SyncError::from_io(folder, error))?;
     remove(trash)
 }
 

@@ -9,19 +9,19 @@ use std::time::SystemTime;
 use super::error::SyncError;
 use super::staging::{Slot, remove};
 use super::version::ModelVersion;
-use crate::bundle::Bundle;
+use semblance::internals::bundle::Bundle;
 
 /// Mode of a published folder: another user reads it, through another access point.
 const FOLDER_MODE: u32 = 0o755;
 
 /// Whether the version is published, and whole: every file there, with the right size.
-pub(super) fn is_complete(root: &Path, version: &ModelVersion) -> bool {
+pub(crate) fn is_complete(root: &Path, version: &ModelVersion) -> bool {
     Bundle::open(&version.folder(root)).is_ok_and(|bundle| bundle.digest() == version.digest())
 }
 
 /// Moves a folder whose files are on the disk into place. False if another run was first, and its
 /// folder stands there.
-pub(super) fn publish(
+pub(crate) fn publish(
     staged: &Path,
     root: &Path,
     version: &ModelVersion,
@@ -34,7 +34,7 @@ pub(super) fn publish(
             flush(root)?;
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(SyncError::of_io(&model_folder, error)),
+        Err(error) => return Err(SyncError::from_io(&model_folder, error)),
     }
     set_mode(staged)?;
     flush(staged)?;
@@ -51,17 +51,17 @@ pub(super) fn publish(
         }
         renamed => renamed,
     };
-    renamed.map_err(|error| SyncError::of_io(&folder, error))?;
+    renamed.map_err(|error| SyncError::from_io(&folder, error))?;
     flush(&model_folder)?;
     Ok(true)
 }
 
 /// Marks a version as asked for now: the order in which versions are pruned.
-pub(super) fn touch(root: &Path, version: &ModelVersion) -> Result<(), SyncError> {
+pub(crate) fn touch(root: &Path, version: &ModelVersion) -> Result<(), SyncError> {
     let folder = version.folder(root);
     File::open(&folder)
         .and_then(|folder| folder.set_modified(SystemTime::now()))
-        .map_err(|error| SyncError::of_io(&folder, error))
+        .map_err(|error| SyncError::from_io(&folder, error))
 }
 
 /// Whether a rename failed because something that is no empty folder has the name.
@@ -72,14 +72,14 @@ fn is_in_the_way(error: &io::Error) -> bool {
 
 fn set_mode(folder: &Path) -> Result<(), SyncError> {
     fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
-        .map_err(|error| SyncError::of_io(folder, error))
+        .map_err(|error| SyncError::from_io(folder, error))
 }
 
 /// Brings the names in a folder to the disk.
 fn flush(folder: &Path) -> Result<(), SyncError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| SyncError::of_io(folder, error))
+        .map_err(|error| SyncError::from_io(folder, error))
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::bundle::{embedding, sha256_hex};
+    use semblance::internals::bundle::{embedding, sha256_hex};
 
     struct Place {
         root: TempDir,

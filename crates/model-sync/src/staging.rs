@@ -18,7 +18,7 @@ const STAGING: &str = ".staging";
 
 /// A slot that this run has; free again when dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     number: usize,
     folder: PathBuf,
     /// The lock is on this open file. The file stays when the slot is free: removing it would let
@@ -28,7 +28,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Takes the first free slot.
-    pub(super) fn take(root: &Path) -> Result<Self, SyncError> {
+    pub(crate) fn take(root: &Path) -> Result<Self, SyncError> {
         let staging = root.join(STAGING);
         // Not the root: without it, the file system is not mounted.
         create_folder(&staging)?;
@@ -42,19 +42,19 @@ impl Slot {
     }
 
     /// The folder in which a version is put together; made if it is not there.
-    pub(super) fn version_folder(&self, version: &ModelVersion) -> Result<PathBuf, SyncError> {
+    pub(crate) fn version_folder(&self, version: &ModelVersion) -> Result<PathBuf, SyncError> {
         let folder = self.folder.join(version.staging_name());
         create_folder(&folder)?;
         Ok(folder)
     }
 
     /// A name in this slot for what is to be removed.
-    pub(super) fn trash(&self, name: &str) -> PathBuf {
+    pub(crate) fn trash(&self, name: &str) -> PathBuf {
         self.folder.join(format!("removed-{name}"))
     }
 
     /// Removes everything that lies in this slot, or everything but one version.
-    pub(super) fn clear(&self, keep: Option<&ModelVersion>) -> Result<(), SyncError> {
+    pub(crate) fn clear(&self, keep: Option<&ModelVersion>) -> Result<(), SyncError> {
         let keep = keep.map(ModelVersion::staging_name);
         for entry in entries(&self.folder)? {
             let is_kept = entry.file_name().and_then(|name| name.to_str()) == keep.as_deref();
@@ -66,7 +66,7 @@ impl Slot {
     }
 
     /// Removes everything that lies in the other slots that nobody has.
-    pub(super) fn clear_others(&self) -> Result<(), SyncError> {
+    pub(crate) fn clear_others(&self) -> Result<(), SyncError> {
         let Some(staging) = self.folder.parent() else { return Ok(()) };
         let numbers = entries(staging)?
             .into_iter()
@@ -88,11 +88,11 @@ impl Slot {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|error| SyncError::of_io(&path, error))?;
+            .map_err(|error| SyncError::from_io(&path, error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(SyncError::of_io(&path, error)),
+            Err(TryLockError::Error(error)) => return Err(SyncError::from_io(&path, error)),
         }
         let folder = staging.join(number.to_string());
         create_folder(&folder)?;
@@ -104,28 +104,30 @@ impl Slot {
 fn create_folder(path: &Path) -> Result<(), SyncError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(SyncError::of_io(path, error))
+            Err(SyncError::from_io(path, error))
         }
         _ => Ok(()),
     }
 }
 
 /// Returns what lies in a folder.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SyncError> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SyncError> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
-        .map_err(|error| SyncError::of_io(folder, error))
+        .map_err(|error| SyncError::from_io(folder, error))
 }
 
 /// Removes a file, or a folder with all that is in it; it may be gone already.
-pub(super) fn remove(path: &Path) -> Result<(), SyncError> {
+pub(crate) fn remove(path: &Path) -> Result<(), SyncError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SyncError::of_io(path, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(SyncError::from_io(path, error))
+        }
         _ => Ok(()),
     }
 }

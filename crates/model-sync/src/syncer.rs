@@ -6,30 +6,20 @@
 //! written and hashed in one pass; and the folder is renamed into place when all of it is on the
 //! disk. What a dead run left is gone on from, or removed. Old versions leave last.
 
-mod bucket;
-mod copy;
-mod deadline;
-mod error;
-mod partial;
-mod prune;
-mod publish;
-mod staging;
-mod version;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
-pub use bucket::{Bucket, BucketOptions};
-pub use deadline::Deadline;
-pub use error::{StorageError, SyncError};
-pub use version::{EventError, ModelVersion};
-
-use crate::bundle::{BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
-use partial::Partial;
-use staging::Slot;
+use crate::bucket::Bucket;
+use crate::deadline::Deadline;
+use crate::error::SyncError;
+use crate::partial::Partial;
+use crate::staging::Slot;
+use crate::version::ModelVersion;
+use crate::{copy, prune, publish};
+use semblance::internals::bundle::{BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
 
 /// Where the models are, and how many of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,7 +232,7 @@ fn round(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::embedding;
+    use semblance::internals::bundle::embedding;
 
     fn version(model_name: &str, manifest: &str) -> ModelVersion {
         let digest = sha256_hex(manifest.as_bytes());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::bundle::{NAME_RULE, SHA256_RULE, is_name, is_sha256};
+use semblance::internals::bundle::{NAME_RULE, SHA256_RULE, is_name, is_sha256};
 
 /// Most characters of a refused value that a message repeats.
 const SHOWN_CHARACTERS: usize = 80;
@@ -56,14 +56,14 @@ impl ModelVersion {
     ///
     /// # Examples
     /// ```
-    /// use semblance::sync::ModelVersion;
+    /// use semblance_model_sync::ModelVersion;
     ///
     /// let digest = "0".repeat(64);
     /// let event = format!(r#"{{"model_name": "minilm", "digest": "{digest}"}}"#);
     /// let version = ModelVersion::decode(event.as_bytes())?;
     /// assert_eq!((version.model_name(), version.digest()), ("minilm", digest.as_str()));
     /// assert!(ModelVersion::decode(br#"{"model_name": "../up", "digest": "0"}"#).is_err());
-    /// # Ok::<(), semblance::sync::EventError>(())
+    /// # Ok::<(), semblance_model_sync::EventError>(())
     /// ```
     pub fn decode(event: &[u8]) -> Result<Self, EventError> {
         let mut json = serde_json::Deserializer::from_slice(event);
@@ -91,22 +91,22 @@ impl ModelVersion {
     }
 
     /// The folder of all versions of the model.
-    pub(super) fn model_folder(&self, root: &Path) -> PathBuf {
+    pub(crate) fn model_folder(&self, root: &Path) -> PathBuf {
         root.join(&self.model_name)
     }
 
     /// The folder of this version.
-    pub(super) fn folder(&self, root: &Path) -> PathBuf {
+    pub(crate) fn folder(&self, root: &Path) -> PathBuf {
         self.model_folder(root).join(&self.digest)
     }
 
     /// Name of the folder in which this version is put together.
-    pub(super) fn staging_name(&self) -> String {
+    pub(crate) fn staging_name(&self) -> String {
         format!("{}-{}", self.model_name, self.digest)
     }
 
     /// Key of a file of the bundle.
-    pub(super) fn key(&self, prefix: &str, file: &str) -> String {
+    pub(crate) fn key(&self, prefix: &str, file: &str) -> String {
         format!("{prefix}/{}/{}/{file}", self.model_name, self.digest)
     }
 }
@@ -124,7 +124,7 @@ fn check(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;

@@ -5,144 +5,73 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
-use serde::Serialize;
+use semblance::Cost;
+use semblance_api::http::HttpOptions;
+use semblance_api::{
+    Admission, ApiError, Call, Failure, Limits, Line, Report, decode_event, parse_json,
+    warm_up_call,
+};
+use semblance_process::{Event, WrapBody, chain};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::event::{Door, Event, WrapBody};
-use super::http::{HttpDoor, Told};
-use super::queue::{BatchFailures, Records};
-use crate::api::{Form, Limits, Operation, RequestError, parse_json};
-use crate::http::{Answered, Failure, Gate, GateError, HttpOptions};
-use crate::service::Usage;
-use crate::telemetry::{chain, ms};
+use crate::door::Door;
+use crate::http::{HttpDoor, HttpReply};
+use crate::queue::{BatchFailures, Records};
+use crate::reply_limit::ReplyLimit;
 
-/// The most bytes of a response to an invocation.
-///
-/// Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for each request and response; the
-/// number is that of its error message "Response payload size exceeded maximum allowed payload size
-/// (6291556 bytes)".
-pub(super) const RESPONSE_BYTES: usize = 6_291_556;
-
-/// Answers events with a service; counts none but the first, which is the cold start's.
+/// Answers events with a service. It remembers whether the first event, that of the cold start, has
+/// come.
 pub struct Handler {
-    gate: Gate,
+    admission: Admission,
     http: HttpDoor,
-    /// The most bytes of a response.
-    response_bytes: usize,
+    reply_limit: ReplyLimit,
     is_cold: AtomicBool,
 }
 
-/// Why an event was not answered.
+/// Why an event has no response.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HandlerError {
-    /// The operation failed.
-    #[error(transparent)]
-    Operation(#[from] GateError),
-    /// The answer is larger than a response may be.
-    #[error(
-        "the response has {bytes} bytes, the limit is {limit_bytes}: {fit} of its {items} items fit"
-    )]
-    ResponseTooLarge {
-        /// Its length as JSON.
-        bytes: usize,
-        /// The limit.
-        limit_bytes: usize,
-        /// Vectors, scores or texts in it.
-        items: usize,
-        /// How many of those a response can hold.
-        fit: usize,
-    },
-    /// The answer cannot be written as JSON.
-    #[error("the response cannot be written")]
-    Write(#[from] serde_json::Error),
-}
-
-impl HandlerError {
-    /// The code of a bug.
-    pub const PANIC_CODE: &'static str = GateError::PANIC_CODE;
-    /// The code of [`HandlerError::ResponseTooLarge`].
-    pub const TOO_LARGE_CODE: &'static str = "response.too_large";
-
-    /// The stable code, for programs; Lambda's `errorType`.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Operation(error) => error.code(),
-            Self::ResponseTooLarge { .. } => Self::TOO_LARGE_CODE,
-            Self::Write(_) => Self::PANIC_CODE,
-        }
-    }
-
-    /// Whether the caller, not the function, is at fault.
-    fn is_client_fault(&self) -> bool {
-        match self {
-            Self::Operation(error) => error.is_client_fault(),
-            Self::ResponseTooLarge { .. } => true,
-            Self::Write(_) => false,
-        }
-    }
-}
-
-impl From<RequestError> for HandlerError {
-    fn from(error: RequestError) -> Self {
-        Self::Operation(GateError::Service(error.into()))
-    }
-}
+#[error(transparent)]
+pub struct HandlerError(#[from] pub ApiError);
 
 impl From<HandlerError> for Diagnostic {
-    fn from(error: HandlerError) -> Self {
-        Self { error_type: error.code().to_owned(), error_message: chain(&error) }
+    fn from(HandlerError(error): HandlerError) -> Self {
+        Self { error_type: error.code().name.to_owned(), error_message: chain(&error) }
     }
 }
 
-/// A response, and what is told of it in the log.
-struct Reply {
-    response: Box<RawValue>,
-    usage: Usage,
-    /// Status of an HTTP response.
-    status: Option<u16>,
-    /// Why that is an error.
-    failure: Option<Failure>,
-    /// Records of a queue that failed.
-    failed: usize,
-}
-
-impl Reply {
-    fn of(response: &impl Serialize, usage: Usage) -> Result<Self, HandlerError> {
-        Ok(Self {
-            response: to_raw_value(response)?,
-            usage,
-            status: None,
-            failure: None,
-            failed: 0,
-        })
-    }
+/// A response, and what the log says of it.
+struct Response {
+    body: Box<RawValue>,
+    report: Report,
+    operation: Option<&'static str>,
+    http: Option<HttpReply>,
+    failed_records: Option<usize>,
 }
 
 impl Handler {
-    /// Returns a handler that has answered nothing yet.
+    /// Returns a handler.
     #[must_use]
-    pub fn new(gate: Gate, http: HttpOptions) -> Self {
-        let http = HttpDoor::new(gate.clone(), http);
-        Self { gate, http, response_bytes: RESPONSE_BYTES, is_cold: AtomicBool::new(true) }
+    pub fn new(admission: Admission, http: HttpOptions) -> Self {
+        let http = HttpDoor::new(admission.clone(), http);
+        let (reply_limit, is_cold) = (ReplyLimit::default(), AtomicBool::new(true));
+        Self { admission, http, reply_limit, is_cold }
     }
 
-    /// The same handler, for responses of at most so many bytes.
+    /// The same handler with another limit on responses.
     #[must_use]
-    pub fn with_response_bytes(self, response_bytes: usize) -> Self {
-        Self { response_bytes, ..self }
+    pub fn with_reply_limit(self, reply_limit: ReplyLimit) -> Self {
+        Self { reply_limit, ..self }
     }
 
     /// Answers one event, given as the bytes of a JSON document, and logs one line about it.
     ///
-    /// An HTTP event is answered with an HTTP response whatever comes of it, and records of a queue
-    /// with those that failed.
+    /// An HTTP event always gets an HTTP response. Records of a queue get the list of those that
+    /// failed.
     ///
     /// # Errors
-    /// - [`HandlerError::Operation`] if the event is refused, or the model or the code fails.
-    /// - [`HandlerError::ResponseTooLarge`] if the answer passes Lambda's limit.
+    /// - [`HandlerError`] if the event is refused, the model or the code fails, or the response is
+    ///   too large.
     pub async fn handle(
         &self,
         event: &[u8],
@@ -150,125 +79,112 @@ impl Handler {
     ) -> Result<Box<RawValue>, HandlerError> {
         let started = Instant::now();
         let request_id = context.request_id.clone();
-        let (door, answer) = match parse_json(event) {
+        let mut operation = None;
+        let (door, response) = match parse_json(event) {
             Ok(json) => {
-                let door = Door::of(&json);
-                (door, self.answer(door, json, event, context).await)
+                let door = Door::from_event(&json);
+                (door, self.respond(door, json, event, context, &mut operation).await)
             }
             Err(error) => (Door::Direct, Err(error.into())),
         };
-        let cold_start = self.is_cold.swap(false, Ordering::Relaxed);
-        let (door, total_ms) = (door.name(), ms(started.elapsed()));
-        match &answer {
-            Ok(Reply { usage, status, failure, failed, response }) => tracing::info!(
-                request_id,
-                door,
-                status,
-                code = failure.as_ref().map(|failure| failure.code),
-                error = failure.as_ref().map(|failure| failure.error.as_str()),
-                failed = (*failed > 0).then_some(failed),
-                texts = usage.texts,
-                unique_texts = usage.unique_texts,
-                cache_hits = usage.cache_hits,
-                tokens = usage.tokens,
-                padded_tokens = usage.padded_tokens,
-                truncated = usage.cut.len(),
-                response_bytes = response.get().len(),
-                tokenise_ms = ms(usage.tokenise_time),
-                infer_ms = ms(usage.infer_time),
-                total_ms,
-                cold_start,
-                "event answered"
-            ),
-            Err(error) if error.is_client_fault() => tracing::warn!(
-                request_id,
-                door,
-                code = error.code(),
-                error = chain(error),
-                total_ms,
-                cold_start,
-                "event refused"
-            ),
-            Err(error) => tracing::error!(
-                request_id,
-                door,
-                code = error.code(),
-                error = chain(error),
-                total_ms,
-                cold_start,
-                "event failed"
-            ),
+        let line = Line {
+            request_id: Some(&request_id),
+            door: door.name(),
+            operation,
+            total: started.elapsed(),
+            cold_start: Some(self.is_cold.swap(false, Ordering::Relaxed)),
+            ..Line::default()
+        };
+        match response {
+            Ok(response) => {
+                let http = response.http.as_ref();
+                Line {
+                    operation: response.operation.or(operation),
+                    method: http.map(|http| http.method.as_str()),
+                    route: http.map(|http| http.route()),
+                    status: http.map(|http| http.status),
+                    failure: http.and_then(|http| http.failure.as_ref()),
+                    report: Some(&response.report),
+                    failed_records: response.failed_records.filter(|&failed| failed > 0),
+                    response_bytes: Some(response.body.get().len()),
+                    ..line
+                }
+                .write();
+                Ok(response.body)
+            }
+            Err(error) => {
+                Line { failure: Some(&Failure::new(&error)), ..line }.write();
+                Err(error.into())
+            }
         }
-        answer.map(|reply| reply.response)
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         door: Door,
         json: Value,
         event: &[u8],
         context: Context,
-    ) -> Result<Reply, HandlerError> {
+        operation: &mut Option<&'static str>,
+    ) -> Result<Response, ApiError> {
         match door {
-            Door::Direct => self.direct(json).await,
-            Door::EventBridge => {
-                let (answer, usage) = self.gate.answer(Operation::WarmUp).await?;
-                Reply::of(&answer, usage)
+            Door::Direct => {
+                let call = decode_event(json, self.limits())?;
+                *operation = Some(call.name());
+                self.direct(call).await
             }
+            Door::EventBridge => self.direct(warm_up_call()).await,
             Door::Queue => self.queue(json, &context.request_id).await,
             Door::Http(payload) => {
-                let limit_bytes = payload.response_bytes().min(self.response_bytes);
-                let answered = self.http.answer(payload, event, context, limit_bytes).await?;
-                let Told { status, answered: Answered { usage, .. }, failure, .. } = answered.told;
-                let (response, status) = (answered.response, Some(status));
-                Ok(Reply { response, usage, status, failure, failed: 0 })
+                self.http.respond(payload, event, context, self.reply_limit).await.map(|reply| {
+                    let http = reply.reply;
+                    Response {
+                        body: reply.body,
+                        report: http.info.report.clone(),
+                        operation: http.destination.and_then(|destination| destination.operation),
+                        http: Some(http),
+                        failed_records: None,
+                    }
+                })
             }
         }
     }
 
-    async fn direct(&self, json: Value) -> Result<Reply, HandlerError> {
-        let operation = Operation::decode(json, Form::Event, self.limits())?;
-        let (answer, usage) = self.gate.answer(operation).await?;
-        let reply = Reply::of(&answer, usage)?;
-        let (bytes, limit_bytes) = (reply.response.get().len(), self.response_bytes);
-        if bytes > limit_bytes {
-            let items = answer.items();
-            let fit = fit(items, bytes, limit_bytes);
-            return Err(HandlerError::ResponseTooLarge { bytes, limit_bytes, items, fit });
-        }
-        Ok(reply)
+    async fn direct(&self, call: Call) -> Result<Response, ApiError> {
+        let operation = Some(call.name());
+        let answer = self.admission.answer(call).await?;
+        let (body, items) = (answer.reply.body, answer.reply.items);
+        self.reply_limit.check(body.get().len(), items)?;
+        let report = answer.report;
+        Ok(Response { body, report, operation, http: None, failed_records: None })
     }
 
-    /// Carries out the operation of each record; the answers go nowhere, for a queue takes none.
-    async fn queue(&self, json: Value, request_id: &str) -> Result<Reply, HandlerError> {
-        let (mut failures, mut sum) = (BatchFailures::default(), Usage::default());
-        for record in Records::of(json)?.records {
-            let answer = match record.operation(self.limits()) {
-                Ok(operation) => self.gate.answer(operation).await,
-                Err(error) => Err(GateError::Service(error.into())),
+    /// Runs the operation of each record. A queue takes no replies, so they are discarded.
+    async fn queue(&self, json: Value, request_id: &str) -> Result<Response, ApiError> {
+        let (mut failures, mut cost) = (BatchFailures::default(), Cost::default());
+        for record in Records::from_event(json)?.records {
+            let answer = match record.call(self.limits()) {
+                Ok(call) => self.admission.answer(call).await,
+                Err(error) => Err(error.into()),
             };
             match answer {
-                Ok((_, usage)) => sum.add(&usage),
+                Ok(answer) => cost.add(&answer.report.cost),
                 Err(error) => {
                     let message_id = record.message_id.as_str();
-                    let (code, error) = (error.code(), chain(&error));
+                    let (code, error) = (error.code().name, chain(&error));
                     tracing::warn!(request_id, message_id, code, error, "record failed");
                     failures.add(record);
                 }
             }
         }
-        let failed = failures.batch_item_failures.len();
-        Ok(Reply { failed, ..Reply::of(&failures, sum)? })
+        let failed_records = Some(failures.batch_item_failures.len());
+        let body = to_raw_value(&failures).map_err(ApiError::Write)?;
+        Ok(Response { body, report: cost.into(), operation: None, http: None, failed_records })
     }
 
     fn limits(&self) -> &Limits {
-        self.gate.service().limits()
+        self.admission.service().limits()
     }
-}
-
-/// Returns how many of the items of a response would fit, by their mean size.
-pub(super) fn fit(items: usize, bytes: usize, limit_bytes: usize) -> usize {
-    items.saturating_mul(limit_bytes) / bytes.max(1)
 }
 
 /// Answers events from the Lambda Runtime API until the process is stopped; as many at a time as

@@ -1,4 +1,4 @@
-//! HTTP requests that come as events, by the router of [`crate::http`].
+//! HTTP requests that arrive as events.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,31 +14,27 @@ use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayV2
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Request};
 use lambda_runtime::{Context, LambdaEvent};
+use semblance_api::http::{
+    Destination, HttpOptions, REQUEST_ID, ReplyInfo, error_response, router,
+};
+use semblance_api::{Admission, ApiError, Failure, RequestError};
 use serde_json::value::{RawValue, to_raw_value};
 use tower::{Service as _, ServiceExt as _, service_fn};
 
-use super::HandlerError;
-use super::event::Payload;
-use super::handler::{RESPONSE_BYTES, fit};
-use crate::api::RequestError;
-use crate::http::{Answered, Failure, Gate, GateError, HttpError, HttpOptions, REQUEST_ID, router};
-
-/// The most bytes of a response to a load balancer.
-///
-/// Source: Elastic Load Balancing user guide, "Lambda functions as targets": 1 MB.
-const LOAD_BALANCER_RESPONSE_BYTES: usize = 1_048_576;
+use crate::door::Payload;
+use crate::reply_limit::ReplyLimit;
 
 impl Payload {
-    /// The most bytes that a response of this form may have as JSON.
-    pub(super) fn response_bytes(self) -> usize {
+    /// The limit on responses of this form.
+    fn reply_limit(self, limit: ReplyLimit) -> ReplyLimit {
         match self {
-            Self::V1 | Self::V2 => RESPONSE_BYTES,
-            Self::LoadBalancer => LOAD_BALANCER_RESPONSE_BYTES,
+            Self::V1 | Self::V2 => limit,
+            Self::LoadBalancer => limit.for_load_balancer(),
         }
     }
 
-    /// Reads the request in an event. Its path has no stage, which `lambda_http` would else put
-    /// before it, and which an HTTP API does.
+    /// Reads the request in an event. Its path is without the stage, which `lambda_http` or an
+    /// HTTP API puts before it.
     fn request(self, event: &[u8]) -> serde_json::Result<LambdaRequest> {
         Ok(match self {
             Self::V1 => {
@@ -60,7 +56,7 @@ impl Payload {
     }
 }
 
-/// Returns a path without the stage that stands before it.
+/// Returns a path without the stage before it.
 fn without_stage(path: &str, stage: &str) -> String {
     let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
     match rest {
@@ -70,96 +66,109 @@ fn without_stage(path: &str, stage: &str) -> String {
     }
 }
 
-/// The router, for events; made at the first of them, for most functions are never sent one.
+/// The router, for events. It is made at the first HTTP event, since most functions never get one.
 pub(super) struct HttpDoor {
-    gate: Gate,
+    admission: Admission,
     options: HttpOptions,
     router: OnceLock<Router>,
 }
 
-/// An HTTP response as an event's.
+/// An HTTP response in the form of an event's sender.
 pub(super) struct HttpResponse {
-    pub(super) response: Box<RawValue>,
-    pub(super) told: Told,
+    pub(super) body: Box<RawValue>,
+    pub(super) reply: HttpReply,
 }
 
-/// What the router tells of a response.
+/// What the log says of an HTTP response.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct HttpReply {
+    pub(super) method: String,
+    pub(super) destination: Option<Destination>,
     pub(super) status: u16,
-    pub(super) answered: Answered,
+    pub(super) info: ReplyInfo,
     pub(super) failure: Option<Failure>,
-    /// Those that are true of any answer to the request: its id, and which pages may read it.
+    path: String,
+    /// The headers of any reply to the request: its id, and the pages that may read it.
     headers: HeaderMap,
 }
 
-impl HttpDoor {
-    /// Returns a door to the operations behind a gate.
-    pub(super) fn new(gate: Gate, options: HttpOptions) -> Self {
-        Self { gate, options, router: OnceLock::new() }
+impl HttpReply {
+    fn with_response(self, response: &Response) -> Self {
+        let extensions = response.extensions();
+        Self {
+            destination: extensions.get::<Destination>().copied().or(self.destination),
+            status: response.status().as_u16(),
+            info: extensions.get::<ReplyInfo>().cloned().unwrap_or_default(),
+            failure: extensions.get::<Failure>().cloned(),
+            headers: of_any_reply(response.headers()),
+            ..self
+        }
     }
 
-    /// Answers an event; a response of more bytes than the limit is an error's instead.
-    pub(super) async fn answer(
+    /// The path of the route, as a pattern; `other` if there is none.
+    pub(super) fn route(&self) -> &'static str {
+        self.destination.map_or("other", |destination| destination.route)
+    }
+}
+
+impl HttpDoor {
+    /// Returns a door to the operations of a service.
+    pub(super) fn new(admission: Admission, options: HttpOptions) -> Self {
+        Self { admission, options, router: OnceLock::new() }
+    }
+
+    /// Answers an event. A response beyond the limit is replaced by an error.
+    pub(super) async fn respond(
         &self,
         payload: Payload,
         event: &[u8],
         context: Context,
-        limit_bytes: usize,
-    ) -> Result<HttpResponse, HandlerError> {
-        let told = Arc::new(Mutex::new(Told::default()));
+        limit: ReplyLimit,
+    ) -> Result<HttpResponse, ApiError> {
+        // `lambda_http` hides the response of the router, so the router leaves a copy of its data.
+        let shared = Arc::new(Mutex::new(HttpReply::default()));
         let request_id = HeaderValue::from_str(&context.request_id).ok();
-        let router = self.router.get_or_init(|| router(self.gate.clone(), self.options.clone()));
+        let router =
+            self.router.get_or_init(|| router(self.admission.clone(), self.options.clone()));
         let route = |mut request: Request| {
-            let (router, told) = (router.clone(), Arc::clone(&told));
-            // Known to the log, so to the caller too.
+            let (router, shared) = (router.clone(), Arc::clone(&shared));
+            // The log knows this id, so the caller gets it too.
             if let (None, Some(id)) = (request.headers().get(REQUEST_ID), request_id.clone()) {
                 request.headers_mut().insert(REQUEST_ID, id);
             }
+            let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
             async move {
                 // A router has no error of its own.
                 let Ok(response) = router.oneshot(request.map(Body::new)).await;
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Told::of(&response);
+                let reply = HttpReply { method, path, ..HttpReply::default() };
+                let reply = reply.with_response(&response);
+                *shared.lock().unwrap_or_else(PoisonError::into_inner) = reply;
                 Ok::<Response, Infallible>(response)
             }
         };
-        let response = respond(payload, event, context.clone(), route).await?;
-        let told = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
-        let bytes = response.get().len();
-        if bytes <= limit_bytes {
-            return Ok(HttpResponse { response, told });
-        }
-        let Answered { items, dialect, .. } = told.answered;
-        let fit = fit(items, bytes, limit_bytes);
-        let error = HttpError::ReplyTooLarge { bytes, limit_bytes, items, fit };
-        let mut error = error.response(dialect);
-        for (name, value) in &told.headers {
-            error.headers_mut().entry(name).or_insert(value.clone());
-        }
-        let told = Told { answered: told.answered, ..Told::of(&error) };
-        let mut error = Some(error);
-        let route = move |_: Request| {
-            let error = error.take().unwrap_or_default();
-            async move { Ok::<Response, Infallible>(error) }
+        let body = respond(payload, event, context.clone(), route).await?;
+        let reply = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+        let limit = payload.reply_limit(limit);
+        let Err(error) = limit.check(body.get().len(), reply.info.items) else {
+            return Ok(HttpResponse { body, reply });
         };
-        let response = respond(payload, event, context, route).await?;
-        Ok(HttpResponse { response, told })
-    }
-}
-
-impl Told {
-    fn of(response: &Response) -> Self {
-        let extensions = response.extensions();
-        Self {
-            status: response.status().as_u16(),
-            answered: extensions.get::<Answered>().cloned().unwrap_or_default(),
-            failure: extensions.get::<Failure>().cloned(),
-            headers: of_any_answer(response.headers()),
+        let mut response = error_response(&error, &reply.path);
+        for (name, value) in &reply.headers {
+            response.headers_mut().entry(name).or_insert(value.clone());
         }
+        let info = reply.info.clone();
+        let reply = HttpReply { info, ..reply.with_response(&response) };
+        let mut response = Some(response);
+        let route = move |_: Request| {
+            let response = response.take().unwrap_or_default();
+            async move { Ok::<Response, Infallible>(response) }
+        };
+        let body = respond(payload, event, context, route).await?;
+        Ok(HttpResponse { body, reply })
     }
 }
 
-fn of_any_answer(headers: &HeaderMap) -> HeaderMap {
+fn of_any_reply(headers: &HeaderMap) -> HeaderMap {
     let is_of_any = |name: &HeaderName| {
         *name == REQUEST_ID || *name == VARY || name.as_str().starts_with("access-control-")
     };
@@ -167,22 +176,24 @@ fn of_any_answer(headers: &HeaderMap) -> HeaderMap {
     headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Gives an event as a request to `route`, and returns its response in the form of the event's
+/// Gives an event to `route` as a request, and returns its response in the form of the event's
 /// sender.
 async fn respond<F>(
     payload: Payload,
     event: &[u8],
     context: Context,
     route: impl FnMut(Request) -> F,
-) -> Result<Box<RawValue>, HandlerError>
+) -> Result<Box<RawValue>, ApiError>
 where
     F: Future<Output = Result<Response, Infallible>> + Send,
 {
-    let payload = payload.request(event).map_err(|_| RequestError::UnknownEvent)?;
-    // Called in one breath: the adapter itself may not wait. It panics on what is no URL.
+    let expected = "an HTTP event of a function URL, an API gateway or a load balancer";
+    let unrecognized = |_| RequestError::Unrecognized { expected };
+    let payload = payload.request(event).map_err(unrecognized)?;
+    // The adapter must be called right after it is made. It panics if the URL is invalid.
     let event = LambdaEvent::new(payload, context);
     let call = || Adapter::from(service_fn(route)).call(event);
-    let answering = catch_unwind(AssertUnwindSafe(call)).map_err(|_| GateError::Panic)?;
+    let answering = catch_unwind(AssertUnwindSafe(call)).map_err(|_| ApiError::Panic)?;
     let Ok(response) = answering.await;
-    Ok(to_raw_value(&response)?)
+    to_raw_value(&response).map_err(ApiError::Write)
 }

@@ -1,4 +1,4 @@
-//! The Lambda function: maps the model, scores events.
+//! The Lambda function `similarity`: loads the model, answers events.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -6,41 +6,62 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use semblance::config::Config;
-use semblance::http::{Gate, GateLimits, HttpOptions};
-use semblance::init::{self, InitError, InitOptions};
-use semblance::lambda::{self, Handler};
-use semblance::telemetry::{self, chain, ms};
+use semblance::{LoadError, Model};
+use semblance_api::http::HttpOptions;
+use semblance_api::{Admission, AdmissionLimits, Config, Service};
+use semblance_process::{self as process, ConfigError, Environment, chain, ms};
+use semblance_similarity::{Handler, run};
 use tracing::level_filters::LevelFilter;
 
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// The environment is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl StartError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code().name,
+            Self::Load(error) => error.code().name,
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let config = Config::from_env().map_err(InitError::from);
-    telemetry::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
-    let handler = match config.and_then(|config| start(&config)) {
+    let config = Config::from_environment(&Environment::of_process());
+    process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
+    let handler = match config.map_err(StartError::from).and_then(start) {
         Ok(handler) => handler,
         Err(error) => {
-            tracing::error!(code = error.code(), error = chain(&error), "start failed");
+            tracing::error!(target: "semblance", code = error.code(), error = chain(&error), "start failed");
             return ExitCode::FAILURE;
         }
     };
     match serve(handler) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error = chain(error.as_ref());
-            tracing::error!(code = "runtime.unreachable", error, "the Runtime API failed");
+            let (code, error) = (process::RUNTIME_UNREACHABLE.name, chain(error.as_ref()));
+            tracing::error!(target: "semblance", code, error, "the Runtime API failed");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(config: &Config) -> Result<Handler, InitError> {
-    let options = InitOptions::from_config(config)?;
-    let (service, timings) = init::start(&options)?;
+fn start(config: Config) -> Result<Handler, StartError> {
+    let bundle = config.require_bundle()?;
+    let model = Model::load(bundle, config.model.clone())?;
+    let timings = model.timings();
     tracing::info!(
         target: "semblance",
-        bundle = %options.bundle.display(),
-        cross_encoder = options.cross_encoder.map(|folder| folder.display().to_string()),
-        threads = options.threads,
+        bundle = %bundle.display(),
+        cross_encoder = config.model.cross_encoder.as_ref().map(|folder| folder.display().to_string()),
+        threads = config.model.threads,
         bundle_ms = ms(timings.bundle),
         tokenizer_ms = ms(timings.tokenizer),
         page_in_ms = ms(timings.page_in),
@@ -50,23 +71,23 @@ fn start(config: &Config) -> Result<Handler, InitError> {
         total_ms = ms(timings.total),
         "started"
     );
-    let service = Arc::new(service);
-    let gate = match config.concurrency.get() {
-        1 => Gate::inline(service),
-        _ => Gate::queued(service, concurrent(config.concurrency)),
+    let service = Arc::new(Service::new(model, config.service_options()));
+    let admission = match config.concurrency.get() {
+        1 => Admission::inline(service),
+        _ => Admission::queued(service, concurrent(config.concurrency)),
     };
-    let http = HttpOptions { cors_origins: config.cors.clone(), ..HttpOptions::default() };
-    Ok(Handler::new(gate, http))
+    let http = HttpOptions { cors_origins: config.cors, ..HttpOptions::default() };
+    Ok(Handler::new(admission, http))
 }
 
-/// As many events as Lambda sends at a time; it ends what takes longer than the function's timeout,
+/// As many events as Lambda sends at a time. Lambda ends what exceeds the timeout of the function,
 /// which is at most 15 minutes.
-fn concurrent(events: NonZeroUsize) -> GateLimits {
-    GateLimits { running: events, admitted: events, timeout: Duration::from_secs(900) }
+fn concurrent(events: NonZeroUsize) -> AdmissionLimits {
+    AdmissionLimits { running: events, admitted: events, timeout: Duration::from_secs(900) }
 }
 
-/// One thread reads and writes; with events at a time, the gate has threads for what is asked.
+/// One thread reads and writes. With several events at a time, operations have threads of their own.
 fn serve(handler: Handler) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(lambda::run(handler))
+    runtime.block_on(run(handler))
 }

@@ -1,9 +1,8 @@
-//! SQS records: each a direct event in a message; only the bad ones come back.
+//! SQS records: each message is a direct event; the reply lists the records that failed.
 
+use semblance_api::{Call, Limits, RequestError, decode_event, parse_json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use crate::api::{Form, Limits, Operation, RequestError, parse_json};
 
 /// The records of an event.
 #[derive(Debug, Deserialize)]
@@ -16,12 +15,12 @@ pub(super) struct Records {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
-    /// By which the queue knows it.
+    /// Its id in the queue.
     pub(super) message_id: String,
     body: String,
 }
 
-/// Which records the queue is to deliver again, as Lambda's `ReportBatchItemFailures` wants it.
+/// The records that the queue delivers again, in the form of `ReportBatchItemFailures`.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BatchFailures {
@@ -37,15 +36,16 @@ pub(super) struct ItemFailure {
 
 impl Records {
     /// Reads the records of an event.
-    pub(super) fn of(event: Value) -> Result<Self, RequestError> {
-        serde_json::from_value(event).map_err(|_| RequestError::UnknownEvent)
+    pub(super) fn from_event(event: Value) -> Result<Self, RequestError> {
+        let expected = "SQS records, each with \"messageId\" and \"body\"";
+        serde_json::from_value(event).map_err(|_| RequestError::Unrecognized { expected })
     }
 }
 
 impl Record {
-    /// Decodes the request in the message.
-    pub(super) fn operation(&self, limits: &Limits) -> Result<Operation, RequestError> {
-        Operation::decode(parse_json(self.body.as_bytes())?, Form::Event, limits)
+    /// Reads the request in the message.
+    pub(super) fn call(&self, limits: &Limits) -> Result<Call, RequestError> {
+        decode_event(parse_json(self.body.as_bytes())?, limits)
     }
 }
 

@@ -1,4 +1,4 @@
-"""The builder's straight line: source, description, weights, graph, check, bundle."""
+"""The steps of a build: source, description, weights, graph, check, bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ from semblance_model.words import Precision, read_words, write_words
 
 @dataclass(frozen=True)
 class Order:
-    """What to build, and where to put it. `name` None: after the source. `link` None: no link."""
+    """What to build and where to write it.
+
+    If `name` is None, the source gives the name. If `link` is None, no link is changed.
+    """
 
     source: str
     revision: str | None
@@ -33,9 +36,9 @@ class Order:
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
-    """Builds a bundle and returns its folder; `say` is told of each step.
+    """Builds a bundle and returns its folder; calls `say` with a message for each step.
 
-    Raises `Refusal` and leaves no bundle behind for what cannot be built.
+    Raises `Refusal` if the model cannot be built; then no bundle is written.
     """
     try:
         return _build(order, say)
@@ -52,7 +55,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
     with open_source(order.source, order.revision) as source:
         name = check_name("--name", order.name or source.suggested_name)
         if name == order.link:
-            raise Refusal("output.name", f"--name {name}: also the name of the link")
+            raise Refusal("output.name", f"--name {name}: the link has the same name")
         description = describe(source)
         for note in description.notes:
             say(f"note: {note}")
@@ -82,7 +85,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
 def write_model(
     description: Description, weights: Weights, precision: Precision, folder: Path
 ) -> None:
-    """Writes graph, weights and table of words into `folder`."""
+    """Writes the graph, the weights and the embedding table into `folder`."""
     largest = None if precision == "fp32" else largest_activations(description, weights)
     write_graph(description, weights, folder, largest)
     write_words(weights, precision, folder)
@@ -102,7 +105,7 @@ def check_graph(description: Description, precision: Precision, folder: Path) ->
     if output.shape != expected or not np.isfinite(output).all():
         raise Refusal(
             "model.output",
-            f"the graph gives shape {list(output.shape)}, expected {list(expected)} and only "
+            f"the graph returned shape {list(output.shape)}, expected {list(expected)} and only "
             "finite values",
         )
 
@@ -112,10 +115,10 @@ def summary(description: Description) -> str:
     shape = description.shape
     if description.task == "embedding":
         rest = f"{description.pooling} pooling, " + (
-            "normalised" if description.normalize else "not normalised"
+            "normalized" if description.normalize else "not normalized"
         )
     else:
-        rest = f"{description.labels} labels, {description.activation}"
+        rest = f"labels: {description.labels}, {description.activation}"
     return (
         f"{description.task}: {shape.layers} layers, {shape.hidden_size} wide, "
         f"{shape.heads} heads, {description.max_tokens} tokens, {rest}"

@@ -1,7 +1,7 @@
-"""How large activations get, by feature: what the channels of an int8 model are evened out by.
+"""Measures the largest activation of each feature, to scale the channels of an int8 model.
 
-Random token ids stand for texts: over them and over sentences in a dozen languages the scores of
-the int8 model come out equally exact, and any model has ids.
+Random token ids replace texts: the int8 model is equally accurate with sentences in a dozen
+languages, and ids are available for any model.
 """
 
 from pathlib import Path
@@ -23,9 +23,9 @@ _TEXT_TOKENS = (8, 16, 32, 64, 128)
 
 
 def largest_activations(description: Description, weights: Weights) -> dict[str, Array]:
-    """The largest absolute value of each feature `[hidden]`, by the LayerNorm that gives it.
+    """The largest absolute value of each feature `[hidden]` in the output of each LayerNorm.
 
-    Raises `Refusal` if the model gives values that are not finite.
+    Raises `Refusal` if the model returns values that are not finite.
     """
     words = weights.tensor(WORDS_TENSOR)
     random = np.random.default_rng(_SEED)
@@ -43,5 +43,5 @@ def largest_activations(description: Description, weights: Weights) -> dict[str,
                 largest[name] = np.maximum(largest.get(name, found), found)
     for name, values in largest.items():
         if not np.isfinite(values).all():
-            raise Refusal("model.output", f"{name} gives values that are not finite")
+            raise Refusal("model.output", f"{name} returned values that are not finite")
     return largest

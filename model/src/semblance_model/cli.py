@@ -1,4 +1,4 @@
-"""The command line: progress and refusals on standard error, the bundle's folder on output."""
+"""The command line. Prints progress and errors to stderr, the bundle's folder to stdout."""
 
 import argparse
 import sys
@@ -18,13 +18,13 @@ examples:
   {_PROGRAM} build --source ../my-model --name my-model
       a sentence-transformers folder
   {_PROGRAM} build --source {DEFAULT_HUB_ID}
-      a model of the Hugging Face hub (needs the extra `hub` and a network)
+      a model from the Hugging Face hub (needs the extra `hub` and a network)
   {_PROGRAM} build --source cross-encoder/ms-marco-MiniLM-L6-v2 --revision main --link reranker
-      a cross-encoder, reached as build/model/reranker
+      a cross-encoder, linked as build/model/reranker
   {_PROGRAM} build --precision int8 --name all-minilm-l6-v2-int8 --link int8
       the default model in 8 bits
 
-exit status: 0 built, or unchanged since the last build; 2 refused, with the reason on standard
+exit status: 0 if the bundle was built or is unchanged; 2 on an error, with the reason on standard
 error and no bundle written.
 """
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "build",
         help="build a bundle and print its folder",
-        description="Build a bundle and print its folder. Needs no torch.",
+        description="Build a bundle and print its folder. Does not need torch.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -82,26 +82,26 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("build/model"),
         metavar="DIR",
-        help="the bundle becomes DIR/NAME/DIGEST; default build/model",
+        help="write the bundle to DIR/NAME/DIGEST; default build/model",
     )
     command.add_argument(
         "--link",
         default="default",
         metavar="LINK",
-        help="DIR/LINK is pointed to the bundle; default `default`",
+        help="point the link DIR/LINK to the bundle; default `default`",
     )
-    command.add_argument("--no-link", action="store_true", help="leave every link as it is")
+    command.add_argument("--no-link", action="store_true", help="do not change any link")
     command.add_argument(
         "--name",
         metavar="NAME",
-        help="the model's name in the bundle and in its path; default the last part of the source, "
-        "in lower case",
+        help="name of the model in the bundle and in its path; default: the last part of the "
+        "source, in lowercase",
     )
     command.add_argument(
         "--precision",
         choices=("fp32", "int8"),
         default="fp32",
-        help="int8: a quarter of the size and 1.7 to 3 times as fast, scores within 0.04; "
-        "default fp32",
+        help="int8 is a quarter of the size and faster, with scores within 0.04 of fp32 (see "
+        "docs/performance.md); default fp32",
     )
     return parser

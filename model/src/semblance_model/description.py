@@ -1,6 +1,6 @@
-"""What a sentence-transformers folder says about its model, read once into one typed value.
+"""Reads the description of a model from a sentence-transformers folder into one typed value.
 
-Whatever a bundle cannot express is refused here, before a byte is written.
+A model that a bundle cannot express is rejected here, before anything is written.
 """
 
 import re
@@ -20,8 +20,8 @@ ARCHITECTURES: dict[str, Task] = {
     "BertForSequenceClassification": "cross-encoder",
 }
 
-# Names of hidden_act that mean the same function. The Gelu of BERT is the exact one (with erf);
-# gelu_new and gelu_pytorch_tanh are its tanh approximation.
+# Names of hidden_act that are the same function. The Gelu of BERT is exact (with erf); gelu_new and
+# gelu_pytorch_tanh are its tanh approximation.
 HIDDEN_ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -29,7 +29,7 @@ HIDDEN_ACTIVATIONS = {
     "relu": "relu",
 }
 
-# Field of 1_Pooling/config.json -> pooling of a bundle; None is one that a bundle does not have.
+# Field of 1_Pooling/config.json -> pooling of a bundle; None if a bundle does not support it.
 _POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -52,7 +52,7 @@ _ACTIVATIONS = {
     "torch.nn.Identity": "identity",
 }
 
-# Names of the hub -> SPDX identifiers.
+# License names of the hub -> SPDX identifiers.
 _LICENCES = {
     "apache-2.0": "Apache-2.0",
     "mit": "MIT",
@@ -74,7 +74,7 @@ _SHORTEST_TEXT_TOKENS = 3
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a BERT encoder, as `config.json` names them."""
+    """The sizes of a BERT encoder, from `config.json`."""
 
     layers: int
     heads: int
@@ -92,7 +92,7 @@ class Description:
     """A model that the builder accepts.
 
     `pooling` and `normalize` are None for a cross-encoder, `labels` and `activation` for an
-    embedding model. `notes` are sentences for the person who builds: what was assumed and why.
+    embedding model. `notes` are messages for the user: what was assumed and why.
     """
 
     task: Task
@@ -111,7 +111,7 @@ class Description:
 
 @dataclass(frozen=True)
 class _Modules:
-    """What `modules.json` lists: the folders of the transformer and of the pooling."""
+    """The content of `modules.json`: the folders of the transformer and of the pooling."""
 
     transformer: str
     pooling: str | None
@@ -121,7 +121,7 @@ class _Modules:
 def describe(source: Source) -> Description:
     """The description of the model in `source`.
 
-    Raises `Refusal` for anything that a bundle cannot express.
+    Raises `Refusal` for a model that a bundle cannot express.
     """
     notes: list[str] = []
     modules = _modules(source)
@@ -152,15 +152,15 @@ def describe(source: Source) -> Description:
         else:
             pooling = "mean"
             notes.append(
-                "modules.json is missing: mean pooling without normalisation, as "
-                "sentence-transformers does"
+                "modules.json is missing: using mean pooling without normalization, like "
+                "sentence-transformers"
             )
     else:
         if modules is not None and (modules.pooling is not None or modules.normalize):
             raise Refusal(
                 "model.module",
-                "modules.json: Pooling and Normalize do not belong to a cross-encoder "
-                "(BertForSequenceClassification)",
+                "modules.json: a cross-encoder (BertForSequenceClassification) must not have "
+                "Pooling or Normalize",
             )
         labels = _labels(config)
         activation = _activation(config, general, labels, notes)
@@ -193,7 +193,7 @@ def _modules(source: Source) -> _Modules | None:
         fields = Fields(f"modules.json: entry {index}", entry)
         kind = fields.text("type")
         name = kind.rsplit(".", 1)[-1]
-        # Dropout does nothing when a model is used, only when it is trained.
+        # Dropout has no effect at inference.
         if not kind.startswith("sentence_transformers.") or name not in (
             "Transformer",
             "Pooling",
@@ -257,7 +257,7 @@ def _shape(config: Fields) -> Shape:
             "model.position_type",
             f'{config.file}: field position_embedding_type is "{position}", expected "absolute"',
         )
-    # The reference defaults, for files that leave a field out.
+    # The defaults of transformers, for files that omit a field.
     hidden_activation = config.text("hidden_act", "gelu")
     if hidden_activation not in HIDDEN_ACTIVATIONS:
         raise Refusal(
@@ -332,7 +332,7 @@ def _check_prompt_pooling(source: Source, folder: str, prompts: dict[str, str]) 
         raise Refusal(
             "model.pooling",
             f"{config.file}: field include_prompt is false and the model has prompts; pooling "
-            "without the prompt's tokens is not supported",
+            "that excludes the prompt is not supported",
         )
 
 
@@ -343,8 +343,8 @@ def _prompts(general: Fields) -> dict[str, str]:
     if read.get(default):
         raise Refusal(
             "model.prompt",
-            f'{general.file}: field default_prompt_name is "{default}"; a bundle has no default '
-            "prompt, expected null",
+            f'{general.file}: field default_prompt_name is "{default}", expected null: a bundle '
+            "has no default prompt",
         )
     return read
 
@@ -376,10 +376,10 @@ def _activation(config: Fields, general: Fields, labels: int, notes: list[str]) 
                 f'{fields.file}: field {name} is "{path}", expected Sigmoid or Identity of '
                 "torch.nn",
             )
-        # The reference runs foreign code only when told to trust it.
+        # sentence-transformers runs other code only with trust_remote_code.
         notes.append(
-            f"{fields.file}: {name} {shown(path)} is not of torch and is ignored, as "
-            f"sentence-transformers does: {default}"
+            f"{fields.file}: {name} {shown(path)} is not in torch and is ignored, like in "
+            f"sentence-transformers; using {default}"
         )
         return default
     return default
@@ -391,7 +391,7 @@ def _max_tokens(
     if sentence.has("max_seq_length"):
         limit = sentence.integer("max_seq_length")
         file, name = sentence.file, "max_seq_length"
-        # sentence-transformers takes this value as it is, and then fails at the first long text.
+        # sentence-transformers accepts a larger value and fails at the first long text.
         if limit > shape.positions:
             raise Refusal(
                 "model.max_tokens",
@@ -404,8 +404,8 @@ def _max_tokens(
         limit = int(min(given, shape.positions))
         file, name = tokenizer_config.file, "model_max_length"
         notes.append(
-            f"max_seq_length is missing in sentence_bert_config.json: {limit} tokens, the smaller "
-            "of model_max_length and max_position_embeddings"
+            f"max_seq_length is missing in sentence_bert_config.json: using {limit} tokens, the "
+            "smaller of model_max_length and max_position_embeddings"
         )
     if limit < _SHORTEST_TEXT_TOKENS:
         raise Refusal(
@@ -435,7 +435,7 @@ def _weights(source: Source, inside: str) -> Path:
         if source.has(_join(inside, other)):
             raise Refusal(
                 "model.weights_format",
-                f"{_join(inside, other)}: weights in this form are not read, expected "
+                f"{_join(inside, other)}: this weight format is not supported, expected "
                 f"{WEIGHTS_FILE}; save the model with safetensors in one file",
             )
     raise Refusal("source.file_missing", f"{name} is missing")

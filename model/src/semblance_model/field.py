@@ -1,4 +1,4 @@
-"""Fields of a JSON file, read with their types checked; a refusal names file, field and value."""
+"""Type-checked fields of a JSON file; an error names the file, the field and the value."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from semblance_model.refusal import Refusal
 
 @dataclass(frozen=True)
 class Fields:
-    """One JSON object and the file it came from. A field that is null counts as absent."""
+    """A JSON object and its file. A null field counts as absent."""
 
     file: str
     values: Mapping[str, Any]
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and not null."""
+        """Whether the field exists and is not null."""
         return self.values.get(name) is not None
 
     def integer(self, name: str, default: int | None = None, minimum: int = 1) -> int:
@@ -49,7 +49,7 @@ class Fields:
         return value
 
     def section(self, name: str) -> "Fields":
-        """An object; an absent one is empty."""
+        """An object; empty if absent."""
         value = self.values.get(name)
         if value is None:
             value = {}
@@ -58,7 +58,7 @@ class Fields:
         return Fields(f"{self.file}: {name}", value)
 
     def invalid(self, name: str, value: object, wanted: str) -> Refusal:
-        """The refusal of a field's value."""
+        """The error for an invalid value of a field."""
         return Refusal(
             "model.invalid_field",
             f"{self.file}: field {name} is {shown(value)}, expected {wanted}",
@@ -74,7 +74,7 @@ class Fields:
 
 
 def read_json(name: str, path: Path) -> Any:
-    """The JSON value in a file; `name` is what a refusal calls it."""
+    """The JSON value in a file; `name` is the file's name in errors."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -90,6 +90,6 @@ def read_fields(name: str, path: Path) -> Fields:
 
 
 def shown(value: object) -> str:
-    """`value` as it may stand in a message: short, on one line."""
+    """`value` for a message: short, on one line."""
     text = json.dumps(value, ensure_ascii=True, default=repr)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,9 +1,9 @@
 """The ONNX graph of a BERT model, from word embeddings to token embeddings or logits.
 
-Words are not looked up in the graph: the caller reads the rows that it needs of the table of words
-(`words.py`) and passes them. Products and attention are operators of the engine (`plain.py` defines
-them), which read the weights where the file is mapped. The graph is loaded with graph optimization
-and prepacking off. Nothing in it depends on the processor.
+The caller looks up the rows of the embedding table (`words.py`) and passes them to the graph. Products
+and attention are operators of the engine, which reads the weights in place; `plain.py` defines them.
+Load the graph with graph optimization and prepacking off. The graph does not depend on the
+processor.
 
 Axes: `tokens` the tokens of all texts, one text after the other, without padding; `texts` the texts;
 `offsets` one more than texts: where each text starts, and the number of tokens.
@@ -19,7 +19,7 @@ from onnx import TensorProto, ValueInfoProto, helper
 from semblance_model.description import Description, Shape
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.panels import byte_panels_of, panels_of
-from semblance_model.quantise import channel_factors, quantise_dense
+from semblance_model.quantize import channel_factors, quantize_dense
 from semblance_model.weights import Array, Weights
 
 # Which values the input of a layer has, for int8: see `plain.py`.
@@ -169,7 +169,7 @@ class _ByteLayers:
 
     def _operands(self, name: str, weight: Array, bias: Array, factors: Array) -> list[str]:
         graph = self._graph
-        dense = quantise_dense(weight * factors)
+        dense = quantize_dense(weight * factors)
         return [
             graph.weight(f"{name}.weight", byte_panels_of(dense.values)),
             graph.weight(f"{name}.scales", dense.scales),

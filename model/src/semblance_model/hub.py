@@ -1,4 +1,4 @@
-"""A repository on the Hugging Face hub, file by file; only this module names huggingface_hub."""
+"""A repository on the Hugging Face hub. Only this module uses huggingface_hub."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 class HubSource:
-    """A hub repository at one commit. What the local cache holds is not downloaded again."""
+    """A hub repository at one commit. Cached files are not downloaded again."""
 
     def __init__(self, repository: str, revision: str) -> None:
         self._repository = repository
@@ -34,8 +34,8 @@ class HubSource:
         config = self.path("config.json")
         if config is None:
             raise Refusal("source.file_missing", f"{self._where()}: config.json is missing")
-        # The cache keeps a file under the commit it belongs to. From here on that commit is asked
-        # for, so a branch that moves meanwhile cannot mix two versions.
+        # The cache stores a file under its commit. All other files are requested at that commit, so
+        # a branch that moves meanwhile cannot mix two versions.
         commit = config.parent.name
         if not _COMMIT.match(commit):
             raise Refusal(
@@ -47,7 +47,7 @@ class HubSource:
         try:
             return Path(hf_hub_download(self._repository, name, revision=self._revision))
         except LocalEntryNotFoundError as error:
-            # Without a network the cache may still know that there is no such file.
+            # Without a network, the cache may still know that the file does not exist.
             known = try_to_load_from_cache(self._repository, name, revision=self._revision)
             if known is _CACHED_NO_EXIST:
                 return None
@@ -56,10 +56,13 @@ class HubSource:
             return None
         except (GatedRepoError, RepositoryNotFoundError) as error:
             raise Refusal(
-                "source.hub_not_found", f"{self._where()}: no such repository, or not open to all"
+                "source.hub_not_found",
+                f"{self._where()}: the repository does not exist or is not public",
             ) from error
         except RevisionNotFoundError as error:
-            raise Refusal("source.hub_not_found", f"{self._where()}: no such revision") from error
+            raise Refusal(
+                "source.hub_not_found", f"{self._where()}: the revision does not exist"
+            ) from error
         except HFValidationError as error:
             raise Refusal("source.invalid", f"{self._where()}: not a hub id") from error
         except OSError as error:
@@ -80,7 +83,7 @@ class HubSource:
     def _unreachable(self, name: str) -> Refusal:
         return Refusal(
             "source.hub_unreachable",
-            f"{self._where()}: the Hugging Face hub could not be reached for {name}, and the local "
-            "cache does not have it; without a network, give a local sentence-transformers folder "
+            f"{self._where()}: the Hugging Face hub cannot be reached for {name}, and the file is "
+            "not in the local cache; without a network, pass a local sentence-transformers folder "
             "with --source",
         )

@@ -1,4 +1,4 @@
-"""`bundle.json`: what the bundle is, and size and digest of each of its files."""
+"""`bundle.json`: the description of the bundle, and size and digest of each file."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a bundle's content comes from."""
+    """The origin of a bundle's content."""
 
     model_name: str
     source: str
@@ -36,7 +36,7 @@ class Origin:
 
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
-    """The bytes of `bundle.json` for the files that lie in `folder`; equal input, equal bytes."""
+    """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,

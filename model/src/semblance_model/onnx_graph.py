@@ -1,6 +1,6 @@
-"""An ONNX graph under construction: nodes in the order they run, weights in a file beside it.
+"""Builds an ONNX graph: nodes in execution order, weights in a separate file.
 
-ONNX Runtime maps the file of weights instead of reading it.
+ONNX Runtime maps the file of weights into memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ from onnx import (
     helper,
 )
 
-from semblance_model.quantise import Bytes, Integers
+from semblance_model.quantize import Bytes, Integers
 from semblance_model.weights import Array
 
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "model.weights"
 
-# A cache line, and the widest vector register. ONNX Runtime maps a tensor at any offset, so no page
-# is left half empty for it.
+# A cache line and the widest vector register. ONNX Runtime maps a tensor at any offset, so page
+# alignment is not needed.
 ALIGNMENT_BYTES = 64
 
 _IR_VERSION = 10
@@ -35,7 +35,7 @@ OPERATORS = frozenset({"Product", "ProductAddNorm", "ByteProduct", "ByteProductA
 
 
 class OnnxGraph:
-    """Nodes in the order in which they run; weights are written to the file as they come."""
+    """Nodes in execution order; weights are written to the file immediately."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -65,9 +65,9 @@ class OnnxGraph:
         return tensor.name
 
     def constant(self, name: str, values: Sequence[int] | int | float | np.generic) -> str:
-        """A tensor of a few bytes that stays in the graph; returns its name.
+        """Adds a small tensor that stays in the graph; returns its name.
 
-        Of numpy's types it has the one given, of Python's int64 or float32.
+        A numpy value keeps its type; a Python value becomes int64 or float32.
         """
         if isinstance(values, np.generic):
             array = np.asarray(values)
@@ -112,7 +112,7 @@ class OnnxGraph:
         return name
 
     def model(self, inputs: Sequence[ValueInfoProto], *outputs: ValueInfoProto) -> ModelProto:
-        """The finished model, without names, dates or versions that differ between builds."""
+        """The finished model, without names, dates or versions that would differ between builds."""
         return helper.make_model(
             helper.make_graph(self._nodes, "bert", inputs, outputs, self._tensors),
             ir_version=_IR_VERSION,

@@ -6,7 +6,7 @@ of the next. The last panel is padded with zeros.
 
 import numpy as np
 
-from semblance_model.quantise import Bytes
+from semblance_model.quantize import Bytes
 from semblance_model.weights import Array
 
 # Features of a panel: two registers of AVX-512, four of AVX2, eight of NEON.

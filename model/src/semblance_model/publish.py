@@ -1,4 +1,4 @@
-"""A bundle appears complete or not at all: written beside, synced to disk, renamed into place."""
+"""Publishes a bundle atomically: written to a temporary folder, synced and renamed."""
 
 import errno
 import fcntl
@@ -20,12 +20,12 @@ _STAGING_PREFIX = ".building-"
 
 
 def check_name(option: str, name: str) -> str:
-    """`name`, if it can name a folder of bundles or the link to one."""
+    """`name`, if it is valid for a folder of bundles or a link."""
     if not _MODEL_NAME.match(name):
         raise Refusal(
             "output.name",
-            f"{option} {name!r}: expected 1 to 64 of a-z, 0-9, dot, underscore and hyphen, the "
-            "first a letter or digit",
+            f"{option} {name!r}: expected 1 to 64 characters of a-z, 0-9, dot, underscore and "
+            "hyphen, starting with a letter or digit",
         )
     return name
 
@@ -34,8 +34,8 @@ def check_name(option: str, name: str) -> str:
 def staging(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, removed at the end of the block unless it was renamed.
 
-    The folder is locked while its process lives, so that what a killed build has left behind is
-    told from a build that is still running, and removed.
+    The folder is locked while its process runs. An unlocked folder is left from a killed build
+    and is removed.
     """
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
@@ -52,8 +52,8 @@ def staging(parent: Path) -> Iterator[Path]:
 def publish(folder: Path, manifest: bytes) -> tuple[Path, bool]:
     """Completes a staged folder with its manifest and renames it to its digest.
 
-    Returns the bundle's folder and whether it is new. One that is there already is left as it is,
-    after a check that it holds what its name says.
+    Returns the bundle's folder and whether it is new. An existing bundle is checked against its
+    digest and not changed.
     """
     (folder / MANIFEST_FILE).write_bytes(manifest)
     for file in sorted(folder.iterdir()):
@@ -74,10 +74,10 @@ def publish(folder: Path, manifest: bytes) -> tuple[Path, bool]:
 
 
 def link(output: Path, name: str, target: Path) -> Path:
-    """Points the link `name` in `output` to a bundle's folder, in one step."""
+    """Points the link `name` in `output` to a bundle's folder, atomically."""
     path = output / name
     if path.exists() and not path.is_symlink():
-        raise Refusal("output.name", f"{path}: not a link, so it is not replaced by one")
+        raise Refusal("output.name", f"{path}: exists and is not a link")
     with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=output) as scratch:
         new = Path(scratch) / name
         new.symlink_to(os.path.relpath(target, output))
@@ -99,7 +99,7 @@ def _check_published(target: Path, manifest: bytes) -> None:
     if damaged is not None:
         raise Refusal(
             "output.damaged",
-            f"{target}: {damaged} is not what was built; remove the folder and build again",
+            f"{target}: {damaged} does not match the digest; remove the folder and build again",
         )
 
 

@@ -1,10 +1,10 @@
-"""Why a model was not built: one exception, a stable code, a message that names what to change."""
+"""The error of the builder: one exception with a stable code and a message."""
 
 
 class Refusal(Exception):
-    """A model, a source or an output place that the builder does not accept.
+    """The builder does not accept a model, a source or an output folder.
 
-    `code` is stable and meant for programs; the message names the file, the field and the value.
+    `code` is stable, for programs; the message names the file, the field and the value.
     """
 
     def __init__(self, code: str, message: str) -> None:

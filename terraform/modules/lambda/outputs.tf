@@ -13,7 +13,7 @@ output "name" {
 }
 
 output "version" {
-  description = "Version that was published last; $LATEST when publish is false."
+  description = "Last published version; $LATEST if publish is false."
   value       = aws_lambda_function.this.version
 }
 
@@ -23,7 +23,7 @@ output "environment" {
 }
 
 output "invoke_arn" {
-  description = "ARN of the alias in the form that API Gateway integrations take."
+  description = "ARN of the alias in the form that API Gateway integrations accept."
   value       = aws_lambda_alias.this.invoke_arn
 }
 
@@ -32,7 +32,7 @@ output "invoke_arn" {
 ################################################################################
 
 output "role_arn" {
-  description = "ARN of the function's role. Known before the function: the file system's policy names it."
+  description = "ARN of the function's role. Known before the function exists, because the policy of the file system names the role."
   value       = aws_iam_role.this.arn
 }
 
@@ -56,12 +56,12 @@ output "cloudwatch_logs_name" {
 }
 
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue that asynchronous events go to when they failed for good."
+  description = "ARN of the queue that receives asynchronous events that failed after all retries."
   value       = aws_sqs_queue.this.arn
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of that queue."
+  description = "URL of the dead-letter queue."
   value       = aws_sqs_queue.this.url
 }
 
@@ -70,7 +70,7 @@ output "dead_letter_queue_url" {
 ################################################################################
 
 output "alias_arn" {
-  description = "ARN of the alias: what callers use."
+  description = "ARN of the alias, for callers to invoke."
   value       = aws_lambda_alias.this.arn
 }
 

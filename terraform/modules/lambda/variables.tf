@@ -25,7 +25,7 @@ variable "description" {
 }
 
 variable "package" {
-  description = "The zip with the executable `bootstrap` at its root (filename: path), and the architecture it was built for (x86_64 or arm64)."
+  description = "Zip with the executable `bootstrap` at its root (filename: path), and its architecture (x86_64 or arm64)."
   type = object({
     filename     = string
     architecture = optional(string, "x86_64")
@@ -39,12 +39,12 @@ variable "package" {
 
   validation {
     condition     = fileexists(var.package.filename)
-    error_message = "package.filename must be an existing zip; ${var.package.filename} is not there. `make package` builds it."
+    error_message = "package.filename must be an existing zip; ${var.package.filename} does not exist. Run `make package` to build it."
   }
 }
 
 variable "memory_size" {
-  description = "Memory of the function in MB, 128 to 10240. Lambda gives one CPU for each 1769 MB."
+  description = "Memory of the function in MB, 128 to 10240. Lambda provides one CPU for each 1769 MB."
   type        = number
   default     = 1280
   nullable    = false
@@ -56,19 +56,19 @@ variable "memory_size" {
 }
 
 variable "concurrency" {
-  description = "Reserved concurrent executions: events handled at once, 1 to 1000, taken from the account's limit. 0 switches the function off; -1 reserves none."
+  description = "Reserved concurrent executions of the function, 1 to 1000, taken from the account's limit. 0 turns the function off; -1 reserves nothing."
   type        = number
   default     = 25
   nullable    = false
 
   validation {
     condition     = var.concurrency >= -1 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency
-    error_message = "concurrency must be a whole number: 1 to 1000 executions at once, 0 to switch the function off, or -1 to reserve none."
+    error_message = "concurrency must be a whole number: 1 to 1000 concurrent executions, 0 to turn the function off, or -1 to reserve nothing."
   }
 }
 
 variable "lambda_timeout" {
-  description = "Time an event may take in seconds, 1 to 900."
+  description = "Maximum duration of an event in seconds, 1 to 900."
   type        = number
   default     = 120
   nullable    = false
@@ -80,14 +80,14 @@ variable "lambda_timeout" {
 }
 
 variable "environment" {
-  description = "Environment variables of the function, name => value. Not for secrets: they are stored in the state as they are."
+  description = "Environment variables of the function, name => value. Do not put secrets here: values are stored in the state in plain text."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Za-z][A-Za-z0-9_]+$", name)) && !startswith(name, "AWS_LAMBDA_")])
-    error_message = "environment names must be letters, digits and underscores, begin with a letter, and leave AWS_LAMBDA_ to Lambda."
+    error_message = "environment names must be letters, digits and underscores, begin with a letter, and not begin with AWS_LAMBDA_, which is reserved for Lambda."
   }
 }
 
@@ -115,7 +115,7 @@ variable "vpc_config" {
 }
 
 variable "file_system_config" {
-  description = "EFS access point (efs_access_point_arn) of a file system (file_system_arn), the absolute path it is mounted at (local_mount_path, /mnt/ and one folder) and whether the role may write (writable)."
+  description = "EFS access point (efs_access_point_arn) of a file system (file_system_arn), the absolute path where it is mounted (local_mount_path, /mnt/ and one folder) and whether the role may write (writable)."
   type = object({
     efs_access_point_arn = string
     file_system_arn      = string
@@ -140,7 +140,7 @@ variable "file_system_config" {
 ################################################################################
 
 variable "policy" {
-  description = "What the function's code may do beyond its own logs, traces and file system: IAM statements as JSON, or null for nothing."
+  description = "Permissions of the function's code in addition to its own logs, traces and file system: IAM statements as JSON, or null."
   type        = string
   default     = null
 
@@ -155,19 +155,19 @@ variable "policy" {
 ################################################################################
 
 variable "log_retention" {
-  description = "Days that logs are kept, one of the values CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  description = "Number of days to keep logs, one of the values that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   type        = number
   default     = 30
   nullable    = false
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention)
-    error_message = "log_retention must be a number of days that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    error_message = "log_retention must be a number of days that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
 
 variable "tracing_config" {
-  description = "X-Ray tracing (mode): Active traces a sample of all events, PassThrough only those whose caller decided so."
+  description = "X-Ray tracing (mode): Active traces a sample of all events, PassThrough only events that the caller decided to trace."
   type = object({
     mode = optional(string, "Active")
   })
@@ -185,14 +185,14 @@ variable "tracing_config" {
 ################################################################################
 
 variable "publish" {
-  description = "Publish every change as a numbered version that the alias moves to. false leaves the alias on $LATEST: no provisioned concurrency, and nothing to roll back to."
+  description = "Publish every change as a numbered version and move the alias to it. false leaves the alias on $LATEST, without provisioned concurrency or rollback."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "alias" {
-  description = "The alias that callers use (name) and what belongs to it: for asynchronous events, how long one may wait (event_age_in_seconds, 60 to 21600) and how often it is tried again (retry_attempts, 0 to 2) before the dead-letter queue; environments kept warm (provisioned_concurrency: minimum and maximum executions, target_utilization 0.1 to 0.9); a URL with IAM authentication (function_url: allowed_principal_arns of other accounts, and cors_origins, the origins whose pages a browser lets call it, such as https://example.com, or * alone)."
+  description = "Alias that callers use (name) and its settings. For asynchronous events: maximum age (event_age_in_seconds, 60 to 21600) and number of retries (retry_attempts, 0 to 2) before an event is sent to the dead-letter queue. provisioned_concurrency: minimum and maximum number of warm environments, and target_utilization, 0.1 to 0.9. function_url: a URL with IAM authentication, with allowed_principal_arns of other accounts and cors_origins, the origins whose pages may call it, such as https://example.com, or only *."
   type = object({
     name                 = optional(string, "live")
     event_age_in_seconds = optional(number, 100)
@@ -227,7 +227,7 @@ variable "alias" {
 
   validation {
     condition     = var.alias.provisioned_concurrency == null || try(var.alias.provisioned_concurrency.minimum >= 1 && var.alias.provisioned_concurrency.maximum >= var.alias.provisioned_concurrency.minimum, false)
-    error_message = "alias.provisioned_concurrency must have a minimum of at least 1 and a maximum that is not below it."
+    error_message = "alias.provisioned_concurrency must have a minimum of at least 1 and a maximum of at least the minimum."
   }
 
   validation {
@@ -237,12 +237,12 @@ variable "alias" {
 
   validation {
     condition     = var.alias.provisioned_concurrency == null || var.concurrency == -1 || try(var.alias.provisioned_concurrency.maximum <= var.concurrency, false)
-    error_message = "alias.provisioned_concurrency.maximum must not exceed concurrency, the executions that are reserved."
+    error_message = "alias.provisioned_concurrency.maximum must not exceed concurrency, the number of reserved executions."
   }
 
   validation {
     condition     = var.alias.provisioned_concurrency == null || var.publish
-    error_message = "alias.provisioned_concurrency needs publish: Lambda keeps no environment of $LATEST warm."
+    error_message = "alias.provisioned_concurrency needs publish: Lambda supports provisioned concurrency only for published versions, not for $LATEST."
   }
 
   validation {
@@ -252,6 +252,6 @@ variable "alias" {
 
   validation {
     condition     = try(var.alias.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.alias.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
-    error_message = "alias.function_url.cors_origins must hold origins as browsers send them, scheme, lower-case host and port without a path, such as https://example.com or http://localhost:8000; or * alone."
+    error_message = "alias.function_url.cors_origins must hold origins as browsers send them (scheme, lowercase host and port without a path), such as https://example.com or http://localhost:8000, or only *."
   }
 }

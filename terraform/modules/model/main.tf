@@ -2,8 +2,8 @@ locals {
   manifests = { for key, folder in var.bundles : key => jsondecode(file("${folder}/bundle.json")) }
   digests   = { for key, folder in var.bundles : key => filesha256("${folder}/bundle.json") }
 
-  # The version is part of the key: a changed bundle is other objects, and no
-  # object is ever overwritten.
+  # The version is part of the key, so a changed bundle has new objects and no
+  # object is overwritten.
   folders = { for key, manifest in local.manifests : key => "${manifest.model_name}/${local.digests[key]}" }
 
   objects = merge([
@@ -13,7 +13,7 @@ locals {
     )
   ]...)
 
-  # S3 takes lower case only, and 37 characters before what it appends.
+  # S3 accepts lowercase only, and 37 characters before the suffix that it appends.
   bucket_prefix = "${trim(substr(replace(lower(var.name), "_", "-"), 0, 36), "-")}-"
 }
 
@@ -22,8 +22,8 @@ locals {
 ################################################################################
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:The one reader is the sync function, which logs every copy.
-  #checkov:skip=CKV_AWS_144:A bundle is built again from its source; another region adds nothing.
+  #checkov:skip=CKV_AWS_18:The only reader is the sync function, which logs every copy.
+  #checkov:skip=CKV_AWS_144:A bundle can be rebuilt from its source; replication adds nothing.
   #checkov:skip=CKV_AWS_145:The bucket's own key encrypts at no cost; the weights are public.
   #checkov:skip=CKV2_AWS_62:Terraform is the only writer and invokes the sync itself.
   bucket_prefix = local.bucket_prefix
@@ -125,8 +125,8 @@ resource "aws_s3_object" "this" {
   ]
 
   lifecycle {
-    # The former version leaves S3 only when the new one is on the file system
-    # and in service: a failed sync changes nothing.
+    # The previous version is deleted from S3 only after the new one is on the file
+    # system and in service, so a failed sync changes nothing.
     create_before_destroy = true
 
     precondition {
@@ -136,17 +136,17 @@ resource "aws_s3_object" "this" {
 
     precondition {
       condition     = can(regex("^[a-z0-9][a-z0-9._-]{0,63}$", local.manifests[each.value.bundle].model_name))
-      error_message = "model_name in ${var.bundles[each.value.bundle]}/bundle.json must be 1 to 64 lower-case letters, digits, dots, hyphens and underscores."
+      error_message = "model_name in ${var.bundles[each.value.bundle]}/bundle.json must be 1 to 64 lowercase letters, digits, dots, hyphens and underscores."
     }
 
     precondition {
       condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", each.value.path))
-      error_message = "${var.bundles[each.value.bundle]}/bundle.json names the file ${each.value.path}; it must name files of its own folder."
+      error_message = "${var.bundles[each.value.bundle]}/bundle.json names the file ${each.value.path}; files must be in the folder of the bundle."
     }
 
     precondition {
       condition     = filesha256("${var.bundles[each.value.bundle]}/${each.value.path}") == each.value.sha256
-      error_message = "${var.bundles[each.value.bundle]}/${each.value.path} is not the file that bundle.json lists: its sha256 differs. `make model` builds the bundle again."
+      error_message = "${var.bundles[each.value.bundle]}/${each.value.path} does not match the sha256 in bundle.json. Run `make model` to build the bundle again."
     }
   }
 }
@@ -192,8 +192,8 @@ module "sync" {
         Resource = "${aws_s3_bucket.this.arn}/${var.prefix}/*"
       },
       {
-        # Without it S3 answers "access denied" where an object is missing. It asks about
-        # the whole bucket then, so a condition on the prefix would not do.
+        # Without this permission S3 answers "access denied" if an object is missing. It checks
+        # the permission on the whole bucket, so a condition on the prefix does not work.
         Sid      = "ListModels"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
@@ -206,8 +206,8 @@ module "sync" {
 resource "aws_lambda_invocation" "this" {
   for_each = local.manifests
 
-  # Of the function itself the provider waits until Lambda has made it ready, of a
-  # version that was just published it does not.
+  # The provider waits until the function is ready, but not until a newly published
+  # version is ready.
   function_name = module.sync.name
 
   input = jsonencode({
@@ -215,7 +215,7 @@ resource "aws_lambda_invocation" "this" {
     digest     = local.digests[each.key]
   })
 
-  # Another file system or another root holds no models yet.
+  # Copy again if the file system or its root changes.
   triggers = {
     digest       = local.digests[each.key]
     access_point = var.file_system_config.efs_access_point_arn

@@ -1,5 +1,5 @@
-# A state from when there was one bundle keeps its objects and its copy: created anew under the same
-# keys, the objects would be deleted together with their former addresses.
+# Keeps the objects and the copy of a state with a single bundle. Without these blocks the objects
+# would be created again under the same keys and then deleted with their old addresses.
 
 moved {
   from = aws_lambda_invocation.this

@@ -13,13 +13,13 @@ output "model_names" {
 }
 
 output "bundle_paths" {
-  description = "Folder of each bundle as both functions see it, bundle => path. Waits until every copy is complete."
+  description = "Folder of each bundle in both functions, bundle => path. Depends on the completion of every copy."
   value       = { for key, folder in local.folders : key => "${var.file_system_config.local_mount_path}/${folder}" }
   depends_on  = [aws_lambda_invocation.this]
 }
 
 output "sync_results" {
-  description = "What the model-sync function answered, bundle => path, copied, files, bytes, resumed_bytes, duration_ms, megabytes_per_second, pruned."
+  description = "Response of the model-sync function, bundle => path, copied, files, bytes, resumed_bytes, duration_ms, megabytes_per_second, pruned."
   value       = { for key, invocation in aws_lambda_invocation.this : key => jsondecode(invocation.result) }
 }
 
@@ -52,7 +52,7 @@ output "sync_function_name" {
 }
 
 output "sync_role_arn" {
-  description = "ARN of the model-sync function's role. Known before the function: the file system's policy names it."
+  description = "ARN of the model-sync function's role. Known before the function exists, because the policy of the file system names the role."
   value       = module.sync.role_arn
 }
 

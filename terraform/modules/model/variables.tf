@@ -3,13 +3,13 @@
 ################################################################################
 
 variable "bundles" {
-  description = "Folders of the model bundles, any name => folder with bundle.json and the files it lists. `make model` builds one."
+  description = "Folders of the model bundles, any name => folder with bundle.json and the files it lists. Run `make model` to build one."
   type        = map(string)
   nullable    = false
 
   validation {
     condition     = length(var.bundles) >= 1 && alltrue([for folder in values(var.bundles) : fileexists("${folder}/bundle.json")])
-    error_message = "Each bundle must be a folder that holds bundle.json, and there must be one; ${join(", ", [for folder in values(var.bundles) : folder if !fileexists("${folder}/bundle.json")])} is none. `make model` builds one."
+    error_message = "Each bundle must be a folder that holds bundle.json, and at least one bundle is required; without bundle.json: ${join(", ", [for folder in values(var.bundles) : folder if !fileexists("${folder}/bundle.json")])}. Run `make model` to build a bundle."
   }
 }
 
@@ -18,7 +18,7 @@ variable "bundles" {
 ################################################################################
 
 variable "name" {
-  description = "Name of the model-sync function and first part of the bucket's: 1 to 64 characters, letters, digits, hyphen and underscore."
+  description = "Name of the model-sync function and prefix of the bucket's name: 1 to 64 characters, letters, digits, hyphen and underscore."
   type        = string
   nullable    = false
 
@@ -29,7 +29,7 @@ variable "name" {
 }
 
 variable "prefix" {
-  description = "Folder of the bucket that holds the bundles: one to four names of letters, digits, dot, hyphen and underscore, joined by slashes, none at either end."
+  description = "Folder of the bucket that holds the bundles: one to four names of letters, digits, dot, hyphen and underscore, joined by slashes, without a slash at either end."
   type        = string
   default     = "models"
   nullable    = false
@@ -41,7 +41,7 @@ variable "prefix" {
 }
 
 variable "noncurrent_days" {
-  description = "Days that S3 keeps an object after it was replaced or deleted, 1 to 365."
+  description = "Number of days that S3 keeps an object after it was replaced or deleted, 1 to 365."
   type        = number
   default     = 30
   nullable    = false
@@ -57,7 +57,7 @@ variable "noncurrent_days" {
 ################################################################################
 
 variable "package" {
-  description = "Zip of the model-sync function (filename: path) and the architecture it was built for (x86_64 or arm64)."
+  description = "Zip of the model-sync function (filename: path) and its architecture (x86_64 or arm64)."
   type = object({
     filename     = string
     architecture = optional(string, "x86_64")
@@ -66,14 +66,14 @@ variable "package" {
 }
 
 variable "memory_size" {
-  description = "Memory of the model-sync function in MB, 128 to 10240. More memory also copies faster: CPU and network grow with it."
+  description = "Memory of the model-sync function in MB, 128 to 10240. More memory also copies faster, because CPU and network scale with it."
   type        = number
   default     = 1024
   nullable    = false
 }
 
 variable "concurrency" {
-  description = "Reserved concurrent executions of the model-sync function: 1 to 1000, or -1 to reserve none. Two for each bundle let a second apply run beside one that hangs; copies are safe side by side."
+  description = "Reserved concurrent executions of the model-sync function: 1 to 1000, or -1 to reserve nothing. Two per bundle allow a second apply while the first one hangs; concurrent copies are safe."
   type        = number
   default     = 2
   nullable    = false
@@ -85,21 +85,21 @@ variable "concurrency" {
 }
 
 variable "lambda_timeout" {
-  description = "Time that one copy may take in seconds, 1 to 900."
+  description = "Maximum duration of a copy in seconds, 1 to 900."
   type        = number
   default     = 600
   nullable    = false
 }
 
 variable "log_retention" {
-  description = "Days that the model-sync function's logs are kept, one of the values CloudWatch takes."
+  description = "Number of days to keep the logs of the model-sync function, one of the values that CloudWatch accepts."
   type        = number
   default     = 30
   nullable    = false
 }
 
 variable "keep_versions" {
-  description = "Versions of a model that stay on the file system, 2 to 100: the one asked for and the newest others, so that the one in service outlives the copy of the next. Rolling back to one of them copies nothing."
+  description = "Number of versions of a model to keep on the file system, 2 to 100: the requested one and the newest others. The version in service must survive the copy of the next one. Rolling back to a kept version copies nothing."
   type        = number
   default     = 3
   nullable    = false
@@ -120,7 +120,7 @@ variable "vpc_config" {
 }
 
 variable "file_system_config" {
-  description = "EFS access point for writing (efs_access_point_arn) of a file system (file_system_arn) and the absolute path that both functions mount theirs at (local_mount_path)."
+  description = "EFS access point for writing (efs_access_point_arn) of a file system (file_system_arn), and the absolute path where both functions mount the file system (local_mount_path)."
   type = object({
     efs_access_point_arn = string
     file_system_arn      = string

@@ -24,19 +24,19 @@ locals {
     length(var.availability_zones) > 0 ? sort(var.availability_zones) : slice(sort(data.aws_availability_zones.available.names), 0, 2)
   )
 
-  # Room for eight subnets, whichever the number of zones: adding a zone later moves none.
+  # Space for eight subnets regardless of the number of zones, so adding a zone does not move a subnet.
   cidr_by_zone = { for index, zone in local.zones : zone => cidrsubnet(var.cidr_block, 3, index) }
 
   vpc_ids = local.brought ? distinct([for subnet in data.aws_subnet.brought : subnet.vpc_id]) : aws_vpc.this[*].id
   vpc_id  = local.vpc_ids[0]
 
-  # EFS takes one mount target per zone: of several subnets in a zone, the first in order.
+  # EFS accepts one mount target per zone: of several subnets in a zone, use the first in order.
   brought_by_zone   = { for id in sort(var.subnet_ids) : data.aws_subnet.brought[id].availability_zone => id... }
   subnet_id_by_zone = local.brought ? { for zone, ids in local.brought_by_zone : zone => ids[0] } : { for zone, subnet in aws_subnet.this : zone => subnet.id }
 
   route_table_ids = local.brought ? var.route_table_ids : aws_route_table.this[*].id
 
-  # Known when planning, unlike the ids of what is created.
+  # Known at plan time, unlike the ids of created resources.
   creates_endpoint        = !local.brought || length(var.route_table_ids) > 0
   creates_security_groups = length(var.security_group_ids) == 0
 
@@ -49,7 +49,7 @@ locals {
 ################################################################################
 
 resource "aws_vpc" "this" {
-  #checkov:skip=CKV2_AWS_11:No gateway leads out of or into this VPC; flow logs would bill for the traffic between two functions and a file system.
+  #checkov:skip=CKV2_AWS_11:This VPC has no gateway; flow logs would only record traffic between two functions and a file system.
   count = local.brought ? 0 : 1
 
   cidr_block           = var.cidr_block
@@ -59,7 +59,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# Without rules, nothing that falls back to the default group can talk to anything.
+# Without rules, resources in the default group have no network access.
 resource "aws_default_security_group" "this" {
   count = local.brought ? 0 : 1
 
@@ -79,7 +79,7 @@ resource "aws_subnet" "this" {
   tags = { Name = "${var.name}-private-${each.key}" }
 }
 
-# One table serves every zone: it holds the local route and the S3 endpoint's.
+# One table for every zone: it has the local route and the route of the S3 endpoint.
 resource "aws_route_table" "this" {
   count = local.brought ? 0 : 1
 
@@ -111,7 +111,7 @@ resource "aws_vpc_endpoint" "s3" {
   vpc_endpoint_type = "Gateway"
   route_table_ids   = local.route_table_ids
 
-  # Nothing inside can carry data to, or from, another bucket.
+  # Prevents access to any other bucket.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -242,7 +242,7 @@ resource "aws_vpc_security_group_ingress_rule" "efs_from_brought" {
 
   security_group_id            = aws_security_group.efs.id
   referenced_security_group_id = each.value
-  description                  = "NFS from a security group brought by id"
+  description                  = "NFS from an existing security group"
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049

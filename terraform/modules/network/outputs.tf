@@ -8,22 +8,22 @@ output "vpc_id" {
 
   precondition {
     condition     = length(local.vpc_ids) == 1
-    error_message = "subnet_ids must name subnets of one VPC; those given are of ${join(", ", local.vpc_ids)}."
+    error_message = "subnet_ids must name subnets of one VPC; these belong to ${join(", ", local.vpc_ids)}."
   }
 }
 
 output "subnet_id_by_zone" {
-  description = "One subnet per availability zone, zone => id: where the mount targets go."
+  description = "One subnet per availability zone for the mount targets, zone => id."
   value       = local.subnet_id_by_zone
 
   precondition {
     condition     = length(local.subnet_id_by_zone) >= 2
-    error_message = "subnet_ids must name subnets in at least two availability zones; all those given are in ${join(", ", keys(local.subnet_id_by_zone))}."
+    error_message = "subnet_ids must name subnets in at least two availability zones; all of these are in ${join(", ", keys(local.subnet_id_by_zone))}."
   }
 }
 
 output "subnet_ids" {
-  description = "Ids of the functions' subnets. Waits for their routes."
+  description = "Ids of the functions' subnets. Depends on their routes."
   value       = local.brought ? sort(var.subnet_ids) : [for zone in sort(keys(aws_subnet.this)) : aws_subnet.this[zone].id]
   depends_on  = [aws_route_table_association.this, aws_vpc_endpoint.s3]
 }
@@ -33,7 +33,7 @@ output "subnet_ids" {
 ################################################################################
 
 output "s3_endpoint_id" {
-  description = "Id of the S3 gateway endpoint; null where brought subnets reach S3 already."
+  description = "Id of the S3 gateway endpoint; null if existing subnets already reach S3."
   value       = one(aws_vpc_endpoint.s3[*].id)
 }
 
@@ -42,7 +42,7 @@ output "s3_endpoint_id" {
 ################################################################################
 
 output "function_security_group_ids" {
-  description = "Security groups of the similarity function. Waits for their rules."
+  description = "Security groups of the similarity function. Depends on their rules."
   value       = local.function_security_group_ids
   depends_on = [
     aws_vpc_security_group_egress_rule.function_to_efs,
@@ -52,7 +52,7 @@ output "function_security_group_ids" {
 }
 
 output "sync_security_group_ids" {
-  description = "Security groups of the model-sync function. Waits for their rules."
+  description = "Security groups of the model-sync function. Depends on their rules."
   value       = local.sync_security_group_ids
   depends_on = [
     aws_vpc_security_group_egress_rule.sync_to_efs,

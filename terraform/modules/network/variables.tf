@@ -18,7 +18,7 @@ variable "name" {
 ################################################################################
 
 variable "cidr_block" {
-  description = "IPv4 range of the VPC that is created, /16 to /24: one subnet per availability zone is cut from it. Unused when subnet_ids is given."
+  description = "IPv4 range of the created VPC, /16 to /24, which contains one subnet per availability zone. Unused if subnet_ids is set."
   type        = string
   default     = "10.42.0.0/20"
   nullable    = false
@@ -30,14 +30,14 @@ variable "cidr_block" {
 }
 
 variable "availability_zones" {
-  description = "Names of the availability zones to create a private subnet in, two to six; empty takes the first two of the region. Unused when subnet_ids is given."
+  description = "Names of the availability zones in which to create a private subnet, two to six; if empty, the first two of the region. Unused if subnet_ids is set."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = length(var.availability_zones) == 0 || (length(var.availability_zones) >= 2 && length(var.availability_zones) <= 6)
-    error_message = "availability_zones must name two to six zones, or none to take the first two of the region."
+    error_message = "availability_zones must name two to six zones, or be empty to use the first two of the region."
   }
 
   validation {
@@ -47,18 +47,18 @@ variable "availability_zones" {
 }
 
 ################################################################################
-# VPC and subnets, brought by id
+# VPC and subnets, existing
 ################################################################################
 
 variable "subnet_ids" {
-  description = "Ids of existing subnets, in two or more availability zones of one VPC; empty creates a VPC."
+  description = "Ids of existing subnets, in two or more availability zones of one VPC; if empty, a VPC is created."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = length(var.subnet_ids) != 1
-    error_message = "subnet_ids must name subnets in at least two availability zones, so two or more subnets, or none."
+    error_message = "subnet_ids must name two or more subnets, in at least two availability zones, or be empty."
   }
 
   validation {
@@ -68,7 +68,7 @@ variable "subnet_ids" {
 }
 
 variable "security_group_ids" {
-  description = "Ids of existing security groups for the functions, at most five; empty creates one for each function. Needs subnet_ids. The groups must let NFS (TCP 2049) and HTTPS to S3 out."
+  description = "Ids of existing security groups for the functions, at most five; if empty, one is created for each function. Needs subnet_ids. The groups must allow outbound NFS (TCP 2049) and HTTPS to S3."
   type        = list(string)
   default     = []
   nullable    = false
@@ -80,7 +80,7 @@ variable "security_group_ids" {
 
   validation {
     condition     = length(var.security_group_ids) <= 5
-    error_message = "security_group_ids must hold at most five ids: a Lambda function takes no more."
+    error_message = "security_group_ids must hold at most five ids, the limit of a Lambda function."
   }
 
   validation {
@@ -90,7 +90,7 @@ variable "security_group_ids" {
 }
 
 variable "route_table_ids" {
-  description = "Ids of the existing subnets' route tables: an S3 gateway endpoint is created in them. Empty when the subnets reach S3 already. Needs subnet_ids."
+  description = "Ids of the route tables of the existing subnets, in which an S3 gateway endpoint is created. Leave empty if the subnets already reach S3. Needs subnet_ids."
   type        = list(string)
   default     = []
   nullable    = false
@@ -102,7 +102,7 @@ variable "route_table_ids" {
 
   validation {
     condition     = length(var.route_table_ids) == 0 || length(var.subnet_ids) > 0
-    error_message = "route_table_ids needs subnet_ids: a created VPC brings its own route table."
+    error_message = "route_table_ids needs subnet_ids: a created VPC has its own route table."
   }
 }
 
@@ -111,7 +111,7 @@ variable "route_table_ids" {
 ################################################################################
 
 variable "bucket_arn" {
-  description = "ARN of the only bucket that can be reached through the S3 gateway endpoint."
+  description = "ARN of the only bucket that is reachable through the S3 gateway endpoint."
   type        = string
   nullable    = false
 

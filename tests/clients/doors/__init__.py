@@ -1,11 +1,11 @@
-"""The doors that clients use: the server, and the function URL of the emulator."""
+"""The interfaces that clients use: the server, and the function URL of the emulator."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-# How long a door has to open, in seconds; the emulator may still compile.
+# Time for an interface to start, in seconds; the emulator may still compile.
 OPENING_SECONDS = 300.0
 
 
@@ -19,7 +19,7 @@ class Door:
 
 
 def built(path: str, target: str) -> Path:
-    """What a make target leaves at this path of the repository; an error if it is not there."""
+    """The path of a make target's output; an error if the output is missing."""
     place = REPOSITORY / path
     if not place.exists():
         raise FileNotFoundError(f"{place} is missing: run `make {target}`")

@@ -65,7 +65,7 @@ class Emulator:
         assert health.status_code == 200, health.text
 
     def _stop(self) -> None:
-        # The function is a child of its own in the group.
+        # The function is a separate child in the group.
         os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
 

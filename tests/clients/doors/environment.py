@@ -1,4 +1,4 @@
-"""What both doors are started with."""
+"""The environment of both interfaces."""
 
 import os
 

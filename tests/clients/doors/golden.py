@@ -43,10 +43,10 @@ GOLDEN = [
     for item in _GOLDEN["texts"]
 ]
 
-# The texts that no route has to cut.
+# The texts that no route must truncate.
 WHOLE = [item for item in GOLDEN if not item.truncated]
 
-# One that every route has to cut or refuse.
+# A text that every route must truncate or reject.
 TOO_LONG = next(item for item in GOLDEN if item.truncated)
 
 # The event of the README.

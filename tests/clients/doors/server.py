@@ -1,4 +1,4 @@
-"""`semblance serve` as a process of its own."""
+"""`semblance serve` as a process."""
 
 import json
 import signal

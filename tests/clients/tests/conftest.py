@@ -1,4 +1,4 @@
-"""The doors, opened once for all tests."""
+"""The interfaces, started once for all tests."""
 
 from collections.abc import Iterator
 
@@ -25,14 +25,14 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(params=["server", "emulator"], ids=["serve", "function-url"])
 def door(request: pytest.FixtureRequest) -> Door:
-    """Each door in its turn."""
+    """Each interface."""
     running: Server | Emulator = request.getfixturevalue(request.param)
     return running.door
 
 
 @pytest.fixture(autouse=True)
 def keys_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of nobody: nothing but the doors is spoken to."""
+    """Fake keys: the tests call only the interfaces."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "anything")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")

@@ -49,7 +49,7 @@ def test_both_versions_rank_by_the_cross_encoder(door: Door) -> None:
 def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
     answer = first(door).rerank(
         query=QUERY,
-        # What a document has beside its text is not read.
+        # Other fields of a document are ignored.
         documents=[{"text": DOCUMENTS[0], "title": "t"}, *DOCUMENTS[1:]],
         top_n=2,
         return_documents=True,
@@ -85,7 +85,7 @@ def test_a_bad_request_is_the_sdks_error_with_the_stable_code(
 def test_an_unknown_route_is_not_found(door: Door) -> None:
     with pytest.raises(NotFoundError) as caught:
         first(Door(door.name, f"{door.url}/nowhere")).rerank(query="a", documents=["b"])
-    # The route is none of Cohere's, so neither is the body.
+    # This is not a route of Cohere's, so the body is not Cohere's either.
     assert caught.value.body["error_type"] == "http.not_found"
 
 

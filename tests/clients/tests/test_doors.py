@@ -1,4 +1,4 @@
-"""The same request has the same answer through every door."""
+"""The same request has the same result through every interface."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def invoked(emulator: Emulator, event: object) -> bytes:
 
 
 def scores_of_event(answer: bytes) -> list[float]:
-    """The scores of the event's answer, which has to hold the candidates as they came."""
+    """The scores of the event's answer, which must hold the unchanged candidates."""
     scores = json.loads(answer)["Scores"]
     assert [text for text, _ in scores] == CANDIDATES
     return [float(score) for _, score in scores]
@@ -120,7 +120,7 @@ def test_every_dialect_has_the_scores_of_the_event(
         assert scores == pytest.approx(expected, abs=TOLERANCE), name
     width = max(map(len, found))
     lines = [f"{name:{width}} {scores}" for name, scores in found.items()]
-    record_property("the same request through every door", "\n".join(lines))
+    record_property("the same request through every interface", "\n".join(lines))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from doors.golden import (
 
 @pytest.fixture(params=["", "/", "/embed"], ids=["root", "slash", "embed"])
 def embedder(door: Door, request: pytest.FixtureRequest) -> InferenceClient:
-    """The client posts to the URL as it is, whatever the task."""
+    """The client posts to the unchanged URL for every task."""
     return InferenceClient(model=f"{door.url}{request.param}")
 
 

@@ -25,7 +25,7 @@ def test_the_server_does_what_its_openapi_document_says(
     command += ["--generation-deterministic", "--max-examples", EXAMPLES]
     command += ["--phases", "examples,coverage,fuzzing"]
     command += ["--continue-on-failure"]
-    # A folder of its own: it writes where it is run.
+    # A separate folder, because it writes to its working folder.
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     record_property("schemathesis", run.stdout + run.stderr)
     assert run.returncode == 0, "schemathesis found failures; they are printed below"

@@ -1,7 +1,7 @@
 """`python -m cloud`: start the local cloud and print its endpoint.
 
-It runs until it is interrupted or terminated; then every function, mount and folder of
-its own is gone.
+It runs until it is interrupted or terminated, then removes its functions, mounts and
+folders.
 """
 
 import argparse

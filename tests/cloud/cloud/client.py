@@ -105,7 +105,7 @@ class CloudClient:
         return [event["message"] for event in sorted(events, key=lambda e: e["timestamp"])]
 
     def folder(self, file_system_id: str) -> Path:
-        """Folder that stands for a file system, while it has no limit."""
+        """The folder of a file system, while it has no limit."""
         return self.state / "efs" / file_system_id
 
     def files(self, file_system_id: str) -> dict[str, dict[str, Any]]:
@@ -114,7 +114,7 @@ class CloudClient:
         return {entry["path"]: entry for entry in listed}
 
     def limit(self, file_system_id: str, size_bytes: int | None) -> None:
-        """Let a file system hold at most so much; None lifts it."""
+        """Limit the size of a file system; None removes the limit."""
         self._request("PUT", f"/cloud/file-systems/{file_system_id}/limit", {"bytes": size_bytes})
 
     def uid(self, of_access_point: int) -> int:

@@ -53,7 +53,7 @@ class FileSystems:
         root.mkdir(parents=True, exist_ok=True)
 
     def folder(self, file_system_id: str) -> Path:
-        """Folder that stands for a file system; made when first asked for."""
+        """The folder of a file system, created on first use."""
         folder = self.root / file_system_id
         folder.mkdir(exist_ok=True)
         return folder

@@ -1,8 +1,8 @@
-"""Private mounts and processes: whatever the cloud starts or mounts goes when it goes.
+"""Private mounts and processes, which end with the cloud.
 
-The cloud runs twice: an outer process that the user sees, and the cloud itself inside
-namespaces of its own. The outer holds the other's standard input; when it ends, however
-it ends, the inner reads the end of file and the kernel ends everything inside.
+The cloud runs twice: an outer process that the user sees, and the cloud itself in its own
+namespaces. The outer process holds the standard input of the inner one. When the outer process
+ends for any reason, the inner one reads the end of file and the kernel ends everything inside.
 """
 
 import os

@@ -94,7 +94,7 @@ class Environment:
         return not self._stopped and self._process.poll() is None
 
     def invoke(self, payload: bytes, request_id: str | None = None) -> Answer:
-        """Hand over one event and wait for what comes of it, at most until the deadline."""
+        """Pass one event and wait for its result, at most until the deadline."""
         request_id = request_id or str(uuid.uuid4())
         if not self._ready.is_set():
             answer = self._await_init(request_id)
@@ -128,7 +128,7 @@ class Environment:
         self._measure_memory()
         self._signal(signal.SIGKILL)
         self._process.wait()
-        # Whatever it had written is in the log before anyone is told the outcome.
+        # Its output is in the log before the caller gets the result.
         self._log_reader.join()
         self._inbox.put(None)
         threading.Thread(target=self._server.shutdown, daemon=True).start()

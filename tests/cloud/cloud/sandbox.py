@@ -1,4 +1,4 @@
-"""The command line that runs a function's bootstrap in a file tree of its own."""
+"""The command line that runs a function's bootstrap in its own file tree."""
 
 import os
 from collections.abc import Mapping, Sequence

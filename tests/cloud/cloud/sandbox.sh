@@ -9,7 +9,7 @@
 # USER    uid:gid to run as, or "-" to stay who we are
 # MOUNT   rw:SOURCE:TARGET or ro:SOURCE:TARGET, a folder bound into the tree
 #
-# Runs in a mount namespace of its own, so nothing has to be taken down again.
+# Runs in its own mount namespace, so no cleanup is needed.
 set -eu
 
 root=$1 task=$2 tmp_mb=$3 user=$4

@@ -5,7 +5,7 @@ GET  /cloud/s3                                  bytes of objects served so far
 GET  /cloud/file-systems/ID/files               what a file system holds
 PUT  /cloud/file-systems/ID/limit {"bytes": N}  how much it may hold; null lifts it
 POST /cloud/functions/NAME/recycle              the next event starts cold
-PUT  /cloud/functions/NAME/kill {"after_s3_bytes": N}  once it has read so much
+PUT  /cloud/functions/NAME/kill {"after_s3_bytes": N}  once it has read N bytes
 """
 
 import json

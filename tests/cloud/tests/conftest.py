@@ -34,7 +34,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 @pytest.fixture(scope="module")
 def deployment(cloud: CloudClient, terraform: Terraform) -> Deployment:
-    """The unmodified root module, initialised, on a cloud of its own."""
+    """The unmodified root module, initialized, on its own cloud."""
     for built in (
         "target/lambda/similarity/bootstrap.zip",
         "target/lambda/model-sync/bootstrap.zip",
@@ -43,7 +43,7 @@ def deployment(cloud: CloudClient, terraform: Terraform) -> Deployment:
     ):
         if not (REPOSITORY / built).is_file():
             makes = "make model package build/model/.cross"
-            raise TerraformError(f"{built} is not there; `{makes}` builds it")
+            raise TerraformError(f"{built} is missing; run `{makes}` to build it")
     return Deployment(cloud, terraform)
 
 

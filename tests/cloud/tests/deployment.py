@@ -111,7 +111,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def another_bundle(target: Path) -> Path:
-    """The default bundle with a manifest, and so a version, of its own."""
+    """The default bundle with a different manifest, and therefore a different version."""
     target.mkdir(parents=True)
     for file in BUNDLE.resolve().iterdir():
         shutil.copyfile(file, target / file.name)

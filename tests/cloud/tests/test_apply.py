@@ -364,7 +364,7 @@ def test_a_copy_that_is_killed_half_way_is_finished_by_the_next(
         read = cloud.s3_served_bytes() - served
         complete = contents(folder)
         names = {entry.name for entry in (deployment.models() / MODEL).iterdir()}
-    report(f"killed half-way: {json.dumps(killed.payload)}; {left} bytes staged")
+    report(f"killed during the copy: {json.dumps(killed.payload)}; {left} bytes staged")
     report(f"  and run again: {json.dumps(again.payload)}; {read} bytes read")
     assert code_of(killed) == "Runtime.ExitError"
     assert not half_way, "the folder appears only when it is complete"
@@ -414,7 +414,7 @@ def test_a_function_without_its_folder_says_so(deployment: Deployment, report: R
         answer = deployment.score()
         lines = cloud.logs("/aws/lambda/semblance")[before:]
     logged = [line for line in lines if not json.loads(line).get("type", "").startswith("platform")]
-    report(f"folder not there: {json.dumps(answer.payload)}")
+    report(f"folder missing: {json.dumps(answer.payload)}")
     report(f"  logged: {' '.join(logged)}")
     assert code_of(answer) == "Runtime.ExitError"
     assert len(logged) == 1 and OLD in logged[0]
@@ -516,7 +516,7 @@ def test_a_plan_refuses_subnets_in_one_zone(deployment: Deployment, report: Repo
     said = " ".join(plan.output.replace("│", " ").split())
     message = (
         "subnet_ids must name subnets in at least two availability zones; "
-        "all those given are in eu-central-1a."
+        "all of these are in eu-central-1a."
     )
     report(f"subnets in one zone: {message}")
     assert plan.status == 1 and message in said, plan.output

@@ -1,4 +1,4 @@
-"""Deploying as the seed did: VPC, subnets, security group and access point brought by id."""
+"""Deploying like the seed: existing VPC, subnets, security group and access point."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_network_and_file_system_can_be_brought_by_id(
     apply = deployment.apply(variables)
     addresses = deployment.resources()
     assert not [a for a in addresses if a.startswith(("module.network", "module.efs"))]
-    report(f"brought by id: {len(addresses)} resources in {apply.seconds:.0f} s")
+    report(f"existing network and file system: {len(addresses)} resources in {apply.seconds:.0f} s")
 
     configuration = cloud.aws("lambda").get_function_configuration(FunctionName=NAME)
     assert sorted(configuration["VpcConfig"]["SubnetIds"]) == sorted(subnets)

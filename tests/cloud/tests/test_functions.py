@@ -224,7 +224,7 @@ def reachable_file_system(
             "CreationInfo": {"OwnerUid": 1000, "OwnerGid": 1000, "Permissions": "0755"},
         },
     )
-    # Without a policy of its own, a file system lets everyone in do everything.
+    # Without a policy, a file system allows everything to everyone.
     policy = {
         "Version": "2012-10-17",
         "Statement": [

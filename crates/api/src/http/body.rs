@@ -1,4 +1,4 @@
-//! The body of a request: whether it is JSON, how it is packed, how long it may be.
+//! The body of a request: media type, content encoding, length.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -11,18 +11,18 @@ use serde_json::Value;
 use tower::{ServiceExt as _, service_fn};
 use tower_http::decompression::RequestDecompression;
 
-use super::HttpError;
-use crate::api::parse_json;
+use crate::body::parse_json;
+use crate::error::ApiError;
 
 /// Returns the JSON value in the body of a request.
 ///
 /// # Errors
-/// - [`HttpError::UnsupportedMediaType`] if it is said not to be JSON in UTF-8, or to be packed in
-///   another way than gzip or zstd.
-/// - [`HttpError::BodyTooLarge`] if it has too many bytes, as it comes or unpacked.
-/// - [`HttpError::InvalidEncoding`], [`HttpError::IncompleteBody`] if it cannot be read.
+/// - [`ApiError::UnsupportedMediaType`] if it is said not to be JSON in UTF-8, or to be
+///   compressed otherwise than by gzip or zstd.
+/// - [`ApiError::BodyTooLarge`] if it has too many bytes, as sent or after decompression.
+/// - [`ApiError::InvalidEncoding`], [`ApiError::IncompleteBody`] if it cannot be read.
 /// - As [`parse_json`], if it is not JSON after all.
-pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<Value, HttpError> {
+pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<Value, ApiError> {
     check_content_type(request.headers())?;
     let encoding = content_encoding(request.headers())?;
     check_length(request.headers(), limit_bytes)?;
@@ -30,11 +30,11 @@ pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<V
     Ok(parse_json(&body)?)
 }
 
-/// Checks that a body is JSON in UTF-8, or says nothing.
-fn check_content_type(headers: &HeaderMap) -> Result<(), HttpError> {
+/// Checks that a body is declared as JSON in UTF-8, or not declared.
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let header = "content-type";
     let expected = "application/json in UTF-8";
-    let refused = || HttpError::UnsupportedMediaType { header, expected };
+    let refused = || ApiError::UnsupportedMediaType { header, expected };
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let value = value.to_str().map_err(|_| refused())?.to_ascii_lowercase();
     let mut parts = value.split(';').map(str::trim);
@@ -50,10 +50,10 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), HttpError> {
     if is_json && !parts.any(is_other_charset) { Ok(()) } else { Err(refused()) }
 }
 
-/// Returns how a body is packed; none if it is not.
-fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, HttpError> {
+/// Returns how a body is compressed, if it is.
+fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, ApiError> {
     let header = "content-encoding";
-    let refused = || HttpError::UnsupportedMediaType { header, expected: "gzip, zstd or identity" };
+    let refused = || ApiError::UnsupportedMediaType { header, expected: "gzip, zstd or identity" };
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let (value, more) = (values.next(), values.next());
     let Some(value) = value else { return Ok(None) };
@@ -67,53 +67,53 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, HttpErr
     }
 }
 
-/// Refuses a body by the length it says it has, before a byte of it is read.
-fn check_length(headers: &HeaderMap, limit_bytes: usize) -> Result<(), HttpError> {
+/// Refuses a body by its declared length, before a byte of it is read.
+fn check_length(headers: &HeaderMap, limit_bytes: usize) -> Result<(), ApiError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match length.and_then(|length| length.parse().ok()) {
         Some(bytes) if bytes > limit_bytes as u64 => {
-            Err(HttpError::BodyTooLarge { bytes: Some(bytes), limit_bytes, is_decoded: false })
+            Err(ApiError::BodyTooLarge { bytes: Some(bytes), limit_bytes, is_decoded: false })
         }
         _ => Ok(()),
     }
 }
 
-/// Returns the bytes of a body, unpacked, bounded before and after.
+/// Returns the bytes of a body, decompressed, bounded before and after.
 async fn read(
     request: Request<Body>,
     encoding: Option<&'static str>,
     limit_bytes: usize,
-) -> Result<Bytes, HttpError> {
+) -> Result<Bytes, ApiError> {
     let limited = |body| Body::new(Limited::new(body, limit_bytes));
     let (mut parts, body) = request.map(limited).into_parts();
     let Some(encoding) = encoding else {
-        let failed = |error| fault(error, HttpError::IncompleteBody, limit_bytes, false);
+        let failed = |error| fault(error, ApiError::IncompleteBody, limit_bytes, false);
         return Ok(body.collect().await.map_err(failed)?.to_bytes());
     };
-    // The name as the layer spells it; it unpacks the body of a request on the way to a service,
-    // and this service hands it back.
+    // The name as the layer spells it; it decompresses the body of a request on the way to a service,
+    // and this service returns it.
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    let hand_back = service_fn(|request: Request<_>| {
+    let give_back = service_fn(|request: Request<_>| {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
     });
-    let unpack = RequestDecompression::new(hand_back);
-    let Ok(unpacked) = unpack.oneshot(Request::from_parts(parts, body)).await;
-    let invalid = HttpError::InvalidEncoding { encoding };
-    let body = limited(Body::new(unpacked.into_body()));
+    let decompress = RequestDecompression::new(give_back);
+    let Ok(decompressed) = decompress.oneshot(Request::from_parts(parts, body)).await;
+    let invalid = ApiError::InvalidEncoding { encoding };
+    let body = limited(Body::new(decompressed.into_body()));
     Ok(body.collect().await.map_err(|error| fault(error, invalid, limit_bytes, true))?.to_bytes())
 }
 
 /// Returns why a body could not be read: too long, or else as said.
 fn fault(
     error: axum::Error,
-    otherwise: HttpError,
+    otherwise: ApiError,
     limit_bytes: usize,
     is_decoded: bool,
-) -> HttpError {
+) -> ApiError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {
-            return HttpError::BodyTooLarge { bytes: None, limit_bytes, is_decoded };
+            return ApiError::BodyTooLarge { bytes: None, limit_bytes, is_decoded };
         }
         cause = error.source();
     }

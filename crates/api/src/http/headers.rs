@@ -1,23 +1,23 @@
-//! What an answer took, as headers: those of text-embeddings-inference, and two of our own.
+//! The cost of a reply as headers: those of text-embeddings-inference, and two more.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::service::Usage;
+use crate::operation::{Report, scorer_name};
 
-/// The id of a request: the caller's, or one that was made.
+/// The id of a request: the caller's, or a new one.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Indices of the texts that were cut.
-pub(super) const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
-/// What scored the texts of a rerank.
-pub(super) const SCORED_BY: HeaderName = HeaderName::from_static("x-semblance-scored-by");
+/// Indices of the truncated texts.
+pub(crate) const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
+/// The kind of model that scored the texts of a rerank.
+pub(crate) const SCORED_BY: HeaderName = HeaderName::from_static("x-semblance-scored-by");
 
 /// The headers of text-embeddings-inference.
 ///
 /// Source: its `router/src/lib.rs`, `impl From<ResponseMetadata> for HeaderMap`; times are whole
 /// milliseconds.
-pub(super) const COMPUTE_TYPE: HeaderName = HeaderName::from_static("x-compute-type");
+pub(crate) const COMPUTE_TYPE: HeaderName = HeaderName::from_static("x-compute-type");
 const COMPUTE_TIME: HeaderName = HeaderName::from_static("x-compute-time");
 const COMPUTE_CHARACTERS: HeaderName = HeaderName::from_static("x-compute-characters");
 const COMPUTE_TOKENS: HeaderName = HeaderName::from_static("x-compute-tokens");
@@ -26,8 +26,8 @@ const TOKENIZATION_TIME: HeaderName = HeaderName::from_static("x-tokenization-ti
 const QUEUE_TIME: HeaderName = HeaderName::from_static("x-queue-time");
 const INFERENCE_TIME: HeaderName = HeaderName::from_static("x-inference-time");
 
-/// Every header of our own or of text-embeddings-inference: what a page of another origin may read.
-pub(super) const EXPOSED: [HeaderName; 11] = [
+/// Every header that a page of another origin may read.
+pub(crate) const EXPOSED: [HeaderName; 11] = [
     REQUEST_ID,
     COMPUTE_TYPE,
     COMPUTE_TIME,
@@ -41,33 +41,35 @@ pub(super) const EXPOSED: [HeaderName; 11] = [
     SCORED_BY,
 ];
 
-/// The numbers among the headers, each with what it says.
-pub(super) const NUMBERS: [(HeaderName, &str); 7] = [
+/// The headers that are numbers, with their descriptions.
+pub(crate) const NUMBERS: [(HeaderName, &str); 7] = [
     (COMPUTE_TIME, "Milliseconds in the tokenizer and the model."),
     (COMPUTE_CHARACTERS, "Characters of the texts."),
     (COMPUTE_TOKENS, "Tokens of the texts as far as the model reads them."),
-    (TOTAL_TIME, "Milliseconds from the arrival of the request to its answer."),
+    (TOTAL_TIME, "Milliseconds from the arrival of the request to its reply."),
     (TOKENIZATION_TIME, "Milliseconds in the tokenizer."),
     (QUEUE_TIME, "Milliseconds until the model was free."),
     (INFERENCE_TIME, "Milliseconds in the model."),
 ];
 
-/// The most indices that are written out; the others are counted, for proxies bound a header's length.
+/// The most indices that are written out. The others are counted, since proxies limit the length of
+/// a header.
 const MAX_INDICES: usize = 100;
 
-/// Returns the headers of an answer that took this, and this long in all.
-pub(super) fn of(usage: &Usage, total: Duration) -> HeaderMap {
+/// Returns the headers of a reply, from its report and the total time.
+pub(super) fn report_headers(report: &Report, total: Duration) -> HeaderMap {
+    let cost = &report.cost;
     let mut headers = HeaderMap::new();
     headers.insert(COMPUTE_TYPE, HeaderValue::from_static("cpu"));
-    let compute = usage.tokenise_time + usage.infer_time;
+    let compute = cost.tokenize_time + cost.infer_time;
     let numbers = [
         (COMPUTE_TIME, compute.as_millis()),
-        (COMPUTE_CHARACTERS, usage.characters as u128),
-        (COMPUTE_TOKENS, usage.prompt_tokens as u128),
+        (COMPUTE_CHARACTERS, cost.characters as u128),
+        (COMPUTE_TOKENS, cost.prompt_tokens as u128),
         (TOTAL_TIME, total.as_millis()),
-        (TOKENIZATION_TIME, usage.tokenise_time.as_millis()),
-        (QUEUE_TIME, usage.queue_time.as_millis()),
-        (INFERENCE_TIME, usage.infer_time.as_millis()),
+        (TOKENIZATION_TIME, cost.tokenize_time.as_millis()),
+        (QUEUE_TIME, cost.queue_time.as_millis()),
+        (INFERENCE_TIME, cost.infer_time.as_millis()),
     ];
     let insert = |headers: &mut HeaderMap, name, value: &str| {
         // Digits, commas and a sign are a header's value.
@@ -78,11 +80,11 @@ pub(super) fn of(usage: &Usage, total: Duration) -> HeaderMap {
     for (name, number) in numbers {
         insert(&mut headers, name, &number.to_string());
     }
-    if !usage.cut.is_empty() {
-        insert(&mut headers, TRUNCATED, &indices(&usage.cut));
+    if !cost.truncated.is_empty() {
+        insert(&mut headers, TRUNCATED, &indices(&cost.truncated));
     }
-    if let Some(scorer) = usage.scored_by {
-        headers.insert(SCORED_BY, HeaderValue::from_static(scorer.name()));
+    if let Some(scorer) = report.scored_by {
+        headers.insert(SCORED_BY, HeaderValue::from_static(scorer_name(scorer)));
     }
     headers
 }

@@ -1,26 +1,29 @@
 //! The routes, and what lies around all of them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use axum::{Extension, Json, Router, middleware};
+use axum::{Extension, Router, middleware};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
-use super::headers::{EXPOSED, REQUEST_ID};
-use super::route::{Action, ROOT, ROUTES, Route};
-use super::{Dialect, Gate, HttpError, body, headers, openapi, page};
-use crate::api::openai::ModelItem;
-use crate::api::{Answer, Form, Operation};
-use crate::service::Usage;
+use super::error::{self, error_response};
+use super::headers::{EXPOSED, REQUEST_ID, report_headers};
+use super::{body, page};
+use crate::admission::Admission;
+use crate::body::Fields;
+use crate::dialect::{Route, routes};
+use crate::error::ApiError;
+use crate::openapi::path_parameters;
+use crate::operation::{Answer, Report};
 
 /// A body below this is not worth compressing: it goes out in one packet as it is.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
@@ -45,36 +48,37 @@ impl Default for HttpOptions {
     }
 }
 
-/// What an answer holds and took; an extension of the response of every operation.
+/// Where a request went; an extension of every response of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// The path of the route, as a pattern.
+    pub route: &'static str,
+    /// The operation, if the request was understood.
+    pub operation: Option<&'static str>,
+}
+
+/// The contents and the cost of a reply; an extension of the response of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answered {
-    /// Vectors, scores or texts: what a shorter request would have fewer of.
+pub struct ReplyInfo {
+    /// Vectors, scores or texts in the reply: a shorter request has fewer of them.
     pub items: usize,
-    /// What it took.
-    pub usage: Usage,
-    /// Whose words it is in.
-    pub dialect: Dialect,
+    /// What it cost.
+    pub report: Report,
 }
 
-/// What the routes share.
-struct Shared {
-    gate: Gate,
-    max_body_bytes: usize,
-    document: OnceLock<Bytes>,
-}
-
-/// Returns every route over a service behind its gate.
+/// Returns every route over a service.
 ///
-/// The response of an operation has [`Answered`] among its extensions, that of an error
-/// [`Failure`](super::Failure).
-pub fn router(gate: Gate, options: HttpOptions) -> Router {
-    let max_body_bytes = options.max_body_bytes;
-    let shared = Arc::new(Shared { gate, max_body_bytes, document: OnceLock::new() });
+/// The response of an operation has a [`ReplyInfo`] among its extensions, that of an error a
+/// [`Failure`](crate::Failure).
+pub fn router(admission: Admission, options: HttpOptions) -> Router {
+    let shared = Arc::new(Shared { admission, max_body_bytes: options.max_body_bytes });
     let mut router = Router::new().fallback(not_found);
-    for (index, route) in ROUTES.iter().enumerate() {
+    let mut paths: Vec<&str> = Vec::new();
+    for route in routes() {
         // A path is one entry of the router, whatever its methods.
-        if ROUTES[..index].iter().all(|other| other.path != route.path) {
-            router = router.route(&route.pattern(), methods(route.path, &shared));
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+            router = router.route(&pattern(route.path), methods(route.path, &shared));
         }
     }
     let compression = CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES));
@@ -88,86 +92,116 @@ pub fn router(gate: Gate, options: HttpOptions) -> Router {
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }
 
-/// Returns the methods of a path, and what the others get.
+/// Returns a path as the router matches it: the name of a model may contain slashes.
+fn pattern(path: &str) -> String {
+    path.replace('{', "{*")
+}
+
+/// Returns the methods of a path, as the header `Allow` lists them.
+fn allow(path: &str) -> &'static str {
+    let has = |method| routes().any(|route| route.path == path && route.method == method);
+    match (has(Method::GET), has(Method::POST)) {
+        (true, true) => "GET, HEAD, OPTIONS, POST",
+        (true, false) => "GET, HEAD, OPTIONS",
+        (false, _) => "OPTIONS, POST",
+    }
+}
+
+/// Returns the methods of a path, and the reply to the others.
 fn methods(path: &'static str, shared: &Arc<Shared>) -> MethodRouter {
-    let allow = Route::allow(path);
+    let allow = allow(path);
     let refuse = move |method: Method, uri: Uri| async move {
         if method == Method::OPTIONS {
             return (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response();
         }
-        HttpError::MethodNotAllowed { allow }.response(Dialect::of(uri.path()))
+        error_response(&ApiError::MethodNotAllowed { allow }, uri.path())
     };
     let methods = MethodRouter::new().fallback(refuse);
-    ROUTES.iter().filter(|route| route.path == path).fold(methods, |methods, route| {
-        let filter = match route.action {
-            Action::Operation(_) => MethodFilter::POST,
+    routes().filter(|route| route.path == path).fold(methods, |methods, route| {
+        let filter = match route.method {
+            Method::POST => MethodFilter::POST,
             _ => MethodFilter::GET,
         };
         let shared = Arc::clone(shared);
-        let handler = move |model: Result<Path<String>, PathRejection>, request: Request| {
+        let handler = move |parameter: Result<Path<String>, PathRejection>, request: Request| {
             let shared = Arc::clone(&shared);
-            async move { shared.answer(route, model.ok(), request).await }
+            async move { shared.respond(route, parameter.ok(), request).await }
         };
         methods.on(filter, handler)
     })
 }
 
+/// What the routes share.
+struct Shared {
+    admission: Admission,
+    max_body_bytes: usize,
+}
+
 impl Shared {
-    async fn answer(
+    async fn respond(
         &self,
         route: &Route,
-        model: Option<Path<String>>,
+        parameter: Option<Path<String>>,
         request: Request,
     ) -> Response {
-        let service = self.gate.service();
-        match route.action {
-            Action::Operation(form) => self.carry_out(form, Dialect::of(route.path), request).await,
-            Action::Info if route.path == ROOT => {
-                let mut response = match page::is_wanted(request.headers()) {
-                    true => page::response(),
-                    false => Json(service.about()).into_response(),
-                };
-                response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-                response
-            }
-            Action::Info => Json(service.about()).into_response(),
-            Action::Health => Json(Answer::status("ok")).into_response(),
-            Action::Models => Json(service.models()).into_response(),
-            Action::Model => {
-                let is_named = |item: &ModelItem| model.as_ref().is_some_and(|id| item.id == id.0);
-                match service.models().data.into_iter().find(is_named) {
-                    Some(item) => Json(item).into_response(),
-                    None => HttpError::UnknownModel.response(Dialect::of(route.path)),
-                }
-            }
-            Action::Document => {
-                let document = self.document.get_or_init(|| openapi::document(service));
-                ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
-            }
+        if route.path == "/" && route.method == Method::GET {
+            let mut response = match page::is_wanted(request.headers()) {
+                true => page::response(),
+                false => self.run(route, None, request).await,
+            };
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+            return response;
         }
+        self.run(route, parameter, request).await
     }
 
-    /// Answers an operation, or says in its dialect why not.
-    async fn carry_out(&self, form: Form, dialect: Dialect, request: Request) -> Response {
+    /// Runs an operation, or says in its dialect why not.
+    async fn run(
+        &self,
+        route: &Route,
+        parameter: Option<Path<String>>,
+        request: Request,
+    ) -> Response {
         let arrived = Instant::now();
+        let mut destination = Destination { route: route.path, operation: None };
         let answer = async {
-            let value = body::json(request, self.max_body_bytes).await?;
-            let operation = Operation::decode(value, form, self.gate.service().limits())?;
-            Ok::<_, HttpError>(self.gate.answer(operation).await?)
+            let has_body = route.method == Method::POST;
+            let mut fields = match has_body {
+                true => Fields::new(body::json(request, self.max_body_bytes).await?)?,
+                false => {
+                    let names = path_parameters(route.path).into_iter().next();
+                    Fields::from_path(names.zip(parameter.map(|Path(value)| value)))
+                }
+            };
+            let service = self.admission.service();
+            let call = (route.decode)(&mut fields, service.limits())?;
+            destination.operation = Some(call.name());
+            // What needs no model is answered even if all places are taken.
+            match has_body {
+                true => self.admission.answer(call).await,
+                false => call.run(service),
+            }
         };
         match answer.await {
-            Ok((answer, usage)) => {
-                let headers = headers::of(&usage, arrived.elapsed());
-                let answered = Answered { items: answer.items(), usage, dialect };
-                (headers, Extension(answered), Json(answer)).into_response()
+            Ok(Answer { reply, report }) => {
+                let headers = match route.method {
+                    Method::POST => report_headers(&report, arrived.elapsed()),
+                    _ => HeaderMap::new(),
+                };
+                let info = ReplyInfo { items: reply.items, report };
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                let body = Bytes::from(Box::<str>::from(reply.body).into_string());
+                (headers, json, Extension(destination), Extension(info), body).into_response()
             }
-            Err(error) => error.response(dialect),
+            Err(error) => {
+                (Extension(destination), error::response(&error, route.errors)).into_response()
+            }
         }
     }
 }
 
 async fn not_found(uri: Uri) -> Response {
-    HttpError::NotFound.response(Dialect::of(uri.path()))
+    error_response(&ApiError::NotFound, uri.path())
 }
 
 /// Forbids a browser to take an answer for something else than it says it is.

@@ -1,4 +1,4 @@
-//! What a server did, for Prometheus.
+//! Counters of a server, for Prometheus.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,9 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-
-use crate::http::Gate;
-use crate::service::Usage;
+use semblance_api::{Admission, Report};
 
 /// Upper bounds of the buckets, in seconds: a cached answer takes one millisecond, an event of 1,000
 /// texts ten seconds.
@@ -58,7 +56,7 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new(gate: Gate) -> Self {
+    pub(super) fn new(admission: Admission) -> Self {
         let mut registry = Registry::with_prefix("semblance");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -66,10 +64,10 @@ impl Metrics {
             counter
         };
         let texts = counter("texts", "Texts of answered requests");
-        let cache_hits = counter("cache_hits", "Texts whose embeddings were known");
-        let truncated = counter("truncated_texts", "Texts cut to the limit of a model");
+        let cache_hits = counter("cache_hits", "Texts whose embeddings were in the cache");
+        let truncated = counter("truncated_texts", "Texts truncated to the limit of a model");
         let tokens = counter("tokens", "Tokens that went through a model");
-        let padded_tokens = counter("padded_tokens", "Tokens with the padding of their batches");
+        let padded_tokens = counter("padded_tokens", "Tokens with the padding of their passes");
         let requests = Family::default();
         registry.register("requests", "Requests answered", requests.clone());
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
@@ -80,7 +78,7 @@ impl Metrics {
         registry.register_with_unit("infer", help, Unit::Seconds, infer_seconds.clone());
         let help = "Time of a request until a model was free";
         registry.register_with_unit("queue", help, Unit::Seconds, queue_seconds.clone());
-        registry.register_collector(Box::new(InFlight(gate)));
+        registry.register_collector(Box::new(InFlight(admission)));
         Self {
             registry,
             requests,
@@ -96,22 +94,22 @@ impl Metrics {
     }
 
     /// Counts a request.
-    pub(super) fn count(&self, route: &str, status: u16, elapsed: Duration, usage: &Usage) {
-        let route = route.to_owned();
+    pub(super) fn count(&self, route: &str, status: u16, elapsed: Duration, report: &Report) {
+        let (route, cost) = (route.to_owned(), &report.cost);
         self.requests.get_or_create(&Request { route: route.clone(), status }).inc();
         self.seconds.get_or_create(&Route { route }).observe(elapsed.as_secs_f64());
-        if usage.texts > 0 {
-            self.infer_seconds.observe(usage.infer_time.as_secs_f64());
-            self.queue_seconds.observe(usage.queue_time.as_secs_f64());
-            self.texts.inc_by(usage.texts as u64);
-            self.cache_hits.inc_by(usage.cache_hits as u64);
-            self.truncated.inc_by(usage.cut.len() as u64);
-            self.tokens.inc_by(usage.tokens as u64);
-            self.padded_tokens.inc_by(usage.padded_tokens as u64);
+        if cost.texts > 0 {
+            self.infer_seconds.observe(cost.infer_time.as_secs_f64());
+            self.queue_seconds.observe(cost.queue_time.as_secs_f64());
+            self.texts.inc_by(cost.texts as u64);
+            self.cache_hits.inc_by(cost.cache_hits as u64);
+            self.truncated.inc_by(cost.truncated.len() as u64);
+            self.tokens.inc_by(cost.tokens as u64);
+            self.padded_tokens.inc_by(cost.padded_tokens as u64);
         }
     }
 
-    /// Returns all of them.
+    /// Returns the response of `/metrics`.
     pub(super) fn response(&self) -> Response {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
@@ -121,8 +119,8 @@ impl Metrics {
     }
 }
 
-/// Operations that run or wait, looked up when asked for.
-struct InFlight(Gate);
+/// Operations that run or wait, counted at each request of `/metrics`.
+struct InFlight(Admission);
 
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -61,7 +61,7 @@ run "access_points_show_one_folder_to_two_users" {
 
   assert {
     condition     = aws_efs_access_point.reader.posix_user[0].uid != aws_efs_access_point.writer.posix_user[0].uid && aws_efs_access_point.reader.root_directory[0].creation_info[0].owner_uid == aws_efs_access_point.writer.posix_user[0].uid
-    error_message = "the folder belongs to the writer, whichever mounts it first"
+    error_message = "the folder belongs to the writer, regardless of which role mounts it first"
   }
 }
 
@@ -87,7 +87,7 @@ run "policy_names_both_roles_and_denies_the_rest" {
 
   assert {
     condition     = jsondecode(aws_efs_file_system_policy.this.policy).Statement[3].Condition.ArnNotEquals["aws:PrincipalArn"] == [var.reader_role_arn, var.writer_role_arn]
-    error_message = "whoever is neither is denied"
+    error_message = "all other principals are denied"
   }
 }
 

@@ -211,7 +211,7 @@ run "url_answers_the_browsers_of_named_origins" {
 
   assert {
     condition     = contains(aws_lambda_function_url.this[0].cors[0].expose_headers, "x-semblance-truncated") && aws_lambda_function_url.this[0].cors[0].allow_credentials != true
-    error_message = "a page may read what an answer says beside its body, and sends no cookies"
+    error_message = "a page may read the headers of a response, and sends no cookies"
   }
 }
 

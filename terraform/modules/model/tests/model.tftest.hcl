@@ -67,17 +67,17 @@ run "every_bundle_has_its_own_objects_copy_and_path" {
 
   assert {
     condition     = length(output.object_keys) == 12 && length(toset(values(output.object_keys))) == 12 && output.object_keys["cross_encoder/weights"] == "models/tiny-cross-encoder/${output.digests.cross_encoder}/model.weights"
-    error_message = "objects of two bundles lie beside each other"
+    error_message = "objects of two bundles have separate folders"
   }
 
   assert {
     condition     = { for key, invocation in aws_lambda_invocation.this : key => jsondecode(invocation.input).model_name } == { bi_encoder = "tiny", cross_encoder = "tiny-cross-encoder" }
-    error_message = "each is copied by an invocation of its own"
+    error_message = "each is copied by a separate invocation"
   }
 
   assert {
     condition     = output.bundle_paths.cross_encoder == "/mnt/models/tiny-cross-encoder/${output.digests.cross_encoder}" && output.digests.cross_encoder == filesha256("../../tests/fixtures/cross-encoder/bundle.json")
-    error_message = "each has a folder of its own"
+    error_message = "each has a separate folder"
   }
 }
 

@@ -7,7 +7,7 @@ variables {
   bucket_arn = "arn:aws:s3:::semblance-models"
 }
 
-# Brought subnets: two zones, the second with two subnets.
+# Existing subnets: two zones, the second with two subnets.
 override_data {
   target = data.aws_subnet.brought["subnet-0a"]
   values = { id = "subnet-0a", availability_zone = "eu-central-1a", vpc_id = "vpc-0a" }
@@ -35,7 +35,7 @@ run "creates_a_private_subnet_in_the_first_two_zones" {
 
   assert {
     condition     = alltrue([for subnet in aws_subnet.this : !subnet.map_public_ip_on_launch])
-    error_message = "no subnet may hand out public addresses"
+    error_message = "no subnet may assign public addresses"
   }
 
   assert {
@@ -95,7 +95,7 @@ run "only_nfs_reaches_the_file_system" {
 }
 
 ################################################################################
-# Brought by id
+# Existing
 ################################################################################
 
 run "takes_subnets_and_groups_by_id" {

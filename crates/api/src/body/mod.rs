@@ -1,0 +1,75 @@
+//! Bodies of requests. [`body!`](crate::body) declares a body once; the declaration yields its
+//! decoder and its schema.
+
+mod fields;
+mod json;
+mod value;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use crate::Limits;
+use crate::openapi::Schemas;
+use crate::request::RequestError;
+
+pub(crate) use fields::Fields;
+pub use json::parse_json;
+pub(crate) use value::{
+    Absent, Candidates, Choice, Choices, Count, Dimensions, Direction, Documents, FieldValue, Flag,
+    Input, Object, OptionalObject, Pairs, PromptName, Text, TextList, Unread, truncation,
+};
+
+/// A body: what a decoder reads and a schema describes.
+pub(crate) trait Body: Sized {
+    /// Its name among the schemas.
+    const NAME: &'static str;
+
+    /// Takes and checks the fields of the body. Fields that it does not declare are ignored.
+    fn decode(fields: &mut Fields, limits: &Limits) -> Result<Self, RequestError>;
+
+    /// Returns its schema; schemas that it refers to are added.
+    fn schema(schemas: &mut Schemas) -> RefOr<Schema>;
+}
+
+/// Declares a [`Body`]: its description, an example, and its fields with their descriptions.
+macro_rules! body {
+    (
+        $(#[doc = $about:literal])+
+        $vis:vis $name:ident = $example:tt {
+            $($(#[doc = $doc:literal])* $field:ident: $value:ty,)+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[allow(dead_code, reason = "some fields are described and have no effect")]
+        $vis struct $name {
+            $($(#[doc = $doc])* $field: $value,)+
+        }
+
+        impl $crate::body::Body for $name {
+            const NAME: &'static str = stringify!($name);
+
+            fn decode(
+                fields: &mut $crate::body::Fields,
+                limits: &$crate::Limits,
+            ) -> Result<Self, $crate::RequestError> {
+                Ok(Self {
+                    $($field: $crate::body::FieldValue::take(fields, stringify!($field), limits)?,)+
+                })
+            }
+
+            fn schema(
+                schemas: &mut $crate::openapi::Schemas,
+            ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let object = $crate::openapi::ObjectSchema::new(concat!($($about),+))
+                    .example(serde_json::json!($example));
+                $(let object = object.field::<$value>(
+                    schemas,
+                    stringify!($field),
+                    concat!($($doc),*),
+                );)+
+                object.build()
+            }
+        }
+    };
+}
+pub(crate) use body;

@@ -1,0 +1,70 @@
+//! Numbers.
+
+use serde_json::{Number, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+
+use super::FieldValue;
+use crate::Limits;
+use crate::body::Fields;
+use crate::body::fields::wrong_type;
+use crate::openapi::Schemas;
+use crate::request::RequestError;
+
+/// An optional count of at least 1. A larger count than `usize` holds counts as its maximum.
+pub(crate) struct Count(pub(crate) Option<usize>);
+
+/// An optional number of dimensions, at least 1. The model checks the maximum.
+pub(crate) struct Dimensions(pub(crate) Option<usize>);
+
+impl FieldValue for Count {
+    const REQUIRED: bool = false;
+
+    fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        count(fields, name).map(Self)
+    }
+
+    fn schema(_: &mut Schemas) -> RefOr<Schema> {
+        integer(None)
+    }
+}
+
+impl FieldValue for Dimensions {
+    const REQUIRED: bool = false;
+
+    fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        count(fields, name).map(Self)
+    }
+
+    fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
+        integer(Some(schemas.dimensions()))
+    }
+}
+
+fn integer(maximum: Option<usize>) -> RefOr<Schema> {
+    let types = SchemaType::from_iter([Type::Integer, Type::Null]);
+    let integer = ObjectBuilder::new().schema_type(types).minimum(Some(1_usize)).maximum(maximum);
+    Schema::Object(integer.build()).into()
+}
+
+fn count(fields: &mut Fields, name: &'static str) -> Result<Option<usize>, RequestError> {
+    let field = fields.field(name);
+    match fields.optional(name) {
+        None => Ok(None),
+        Some(Value::Number(number)) => match whole(&number) {
+            Some(count) if count >= 1 => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
+            _ => {
+                let (minimum, maximum, found) = (1, None, number.to_string());
+                Err(RequestError::OutOfRange { field, minimum, maximum, found })
+            }
+        },
+        Some(other) => Err(wrong_type(field, "an integer", &other)),
+    }
+}
+
+/// Returns a whole, non-negative number in any notation. A number beyond u64 counts as its maximum.
+fn whole(number: &Number) -> Option<u64> {
+    let from_float =
+        |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
+    number.as_u64().or_else(|| number.as_f64().and_then(from_float))
+}

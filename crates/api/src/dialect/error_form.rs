@@ -1,0 +1,41 @@
+//! How a dialect writes an error: its status and its body.
+
+use axum::http::StatusCode;
+use semblance::Fault;
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use crate::error::ApiError;
+use crate::openapi::Schemas;
+
+/// How a dialect writes errors.
+#[derive(Debug)]
+pub(crate) struct ErrorForm {
+    /// The status of a wrong value in a request.
+    pub(crate) field_status: StatusCode,
+    /// The status of a text, or a list of texts, beyond a limit.
+    pub(crate) too_large_status: StatusCode,
+    /// Returns the body: of the error, its message with causes, and its status.
+    pub(crate) body: fn(&ApiError, String, StatusCode) -> Value,
+    /// Describes the body.
+    pub(crate) schema: fn(&mut Schemas) -> RefOr<Schema>,
+}
+
+impl ErrorForm {
+    /// Returns the status of a fault.
+    pub(crate) fn status(&self, fault: Fault) -> StatusCode {
+        match fault {
+            Fault::Field => self.field_status,
+            Fault::TooLarge => self.too_large_status,
+            Fault::Syntax => StatusCode::BAD_REQUEST,
+            Fault::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::NotFound => StatusCode::NOT_FOUND,
+            Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Fault::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Fault::Overload => StatusCode::TOO_MANY_REQUESTS,
+            Fault::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Internal | Fault::Start | Fault::Command => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}

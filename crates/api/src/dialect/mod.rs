@@ -1,0 +1,92 @@
+//! Dialects: the public APIs whose clients can talk to a service. A dialect is one file here and one
+//! line in [`DIALECTS`]. The router, the OpenAPI document, the help of the command line and
+//! docs/http.md are made from its routes.
+
+mod cohere;
+mod error_form;
+mod event;
+mod openai;
+mod sagemaker;
+mod tei;
+
+use axum::http::Method;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use crate::Limits;
+use crate::body::Fields;
+use crate::openapi::Schemas;
+use crate::operation::Call;
+use crate::request::RequestError;
+
+pub(crate) use error_form::ErrorForm;
+pub use event::{DIRECT_SHAPES, decode as decode_event, warm_up_call};
+
+/// The routes of every dialect.
+const DIALECTS: [&[Route]; 5] =
+    [event::ROUTES, sagemaker::ROUTES, tei::ROUTES, openai::ROUTES, cohere::ROUTES];
+
+/// What a path does with one of its methods.
+pub struct Route {
+    /// POST, or GET, which includes HEAD.
+    pub method: Method,
+    /// The path, as OpenAPI writes it.
+    pub path: &'static str,
+    /// What it does, in one sentence without a period.
+    pub summary: &'static str,
+    /// Reads the request from the fields of its body, or of its path.
+    pub(crate) decode: fn(&mut Fields, &Limits) -> Result<Call, RequestError>,
+    /// The form of its errors.
+    pub(crate) errors: &'static ErrorForm,
+    /// Describes body and reply.
+    pub(crate) schema: fn(&mut Schemas) -> RouteSchema,
+}
+
+/// The schema of a route.
+pub(crate) struct RouteSchema {
+    /// The body of the request, if it has one.
+    pub(crate) body: Option<RefOr<Schema>>,
+    /// The reply.
+    pub(crate) reply: RefOr<Schema>,
+    /// Whether replies have the header that names the scorer.
+    pub(crate) has_scorer: bool,
+    /// Whether it can ask for what does not exist: a model, a cross-encoder.
+    pub(crate) can_be_missing: bool,
+}
+
+impl RouteSchema {
+    /// Returns the schema of a route without a body.
+    pub(crate) fn get(reply: RefOr<Schema>) -> Self {
+        Self { body: None, reply, has_scorer: false, can_be_missing: false }
+    }
+
+    /// Returns the schema of a route with a body.
+    pub(crate) fn post(body: RefOr<Schema>, reply: RefOr<Schema>) -> Self {
+        Self { body: Some(body), ..Self::get(reply) }
+    }
+
+    /// The same schema, with the header that names the scorer.
+    pub(crate) fn with_scorer(self) -> Self {
+        Self { has_scorer: true, ..self }
+    }
+
+    /// The same schema of a route that can ask for what does not exist.
+    pub(crate) fn with_missing(self) -> Self {
+        Self { can_be_missing: true, ..self }
+    }
+}
+
+/// Returns every route.
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    DIALECTS.into_iter().flatten()
+}
+
+/// Returns the form of errors at a path: that of its route, else that of the routes below the same
+/// first segment, else that of text-embeddings-inference.
+pub(crate) fn error_form(path: &str) -> &'static ErrorForm {
+    let segment = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
+    let first = segment(path);
+    routes()
+        .find(|route| !first.is_empty() && segment(route.path) == first)
+        .map_or(&tei::ERRORS, |route| route.errors)
+}

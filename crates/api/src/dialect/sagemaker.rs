@@ -1,0 +1,45 @@
+//! The container contract of Amazon SageMaker.
+//!
+//! Source: Amazon SageMaker developer guide, "Use your own inference code with hosting services".
+
+use axum::http::Method;
+use serde_json::Value;
+
+use super::event::{EVENT_SHAPES, event_schema};
+use super::{Route, RouteSchema, event, tei};
+use crate::Limits;
+use crate::body::Fields;
+use crate::operation::{Call, Status};
+use crate::request::RequestError;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/invocations",
+        summary: "Answer an event of the function, or a body of text-embeddings-inference",
+        decode: invocation,
+        errors: &tei::ERRORS,
+        schema: event_schema,
+    },
+    Route {
+        method: Method::GET,
+        path: "/ping",
+        summary: "Report that the service answers",
+        decode: tei::health,
+        errors: &tei::ERRORS,
+        schema: |schemas| RouteSchema::get(schemas.reply::<Status>()),
+    },
+];
+
+/// Reads an event, or a body of text-embeddings-inference with `inputs`.
+pub(super) fn invocation(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    if fields.has("operation", |value| !value.is_null()) {
+        event::operation(fields, limits, EVENT_SHAPES)
+    } else if fields.has("inputs", Value::is_object) {
+        tei::similarity(fields, limits)
+    } else if fields.has("inputs", |value| !value.is_null()) {
+        tei::embed(fields, limits)
+    } else {
+        event::operation(fields, limits, EVENT_SHAPES)
+    }
+}

@@ -1,0 +1,380 @@
+//! The dialect of text-embeddings-inference.
+//!
+//! Source: its OpenAPI document, version 1.9
+//! (<https://huggingface.github.io/text-embeddings-inference/openapi.json>).
+
+use axum::http::{Method, StatusCode};
+use semblance::{
+    EmbedOptions, Embedded, PairOptions, Predicted, Scorer, Scores, TextOptions, Token,
+    TokenizeOptions, Tokenized, rank,
+};
+use serde::{Serialize, Serializer};
+use serde_json::{Error, json};
+use utoipa::ToSchema;
+
+use super::{ErrorForm, Route, RouteSchema};
+use crate::body::{
+    Body as _, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OptionalObject, Pairs,
+    PromptName, Text, TextList, body, truncation,
+};
+use crate::openapi::any_of;
+use crate::operation::{
+    Call, EmbedRequest, HealthRequest, InfoRequest, PredictRequest, Reply, RerankRequest,
+    SimilarityRequest, Status, TokenizeRequest, scorer_name,
+};
+use crate::request::RequestError;
+use crate::service::Service;
+use crate::{About, Limits};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/similarity",
+        summary: "Score texts against a query",
+        decode: similarity,
+        errors: &ERRORS,
+        schema: |schemas| {
+            RouteSchema::post(schemas.body::<SimilarityBody>(), schemas.inline::<Vec<f32>>())
+        },
+    },
+    Route {
+        method: Method::POST,
+        path: "/embed",
+        summary: "Embed texts",
+        decode: embed,
+        errors: &ERRORS,
+        schema: |schemas| {
+            RouteSchema::post(schemas.body::<EmbedBody>(), schemas.inline::<Vec<Vec<f32>>>())
+        },
+    },
+    Route {
+        method: Method::POST,
+        path: "/rerank",
+        summary: "Rank texts by their relevance to a query",
+        decode: rerank,
+        errors: &ERRORS,
+        schema: |schemas| {
+            let reply = schemas.inline::<Vec<Rank>>();
+            RouteSchema::post(schemas.body::<RerankBody>(), reply).with_scorer()
+        },
+    },
+    Route {
+        method: Method::POST,
+        path: "/predict",
+        summary: "Score pairs with the cross-encoder",
+        decode: predict,
+        errors: &ERRORS,
+        schema: |schemas| {
+            let one = schemas.inline::<Vec<Prediction>>();
+            let reply = any_of([one, schemas.inline::<Vec<Vec<Prediction>>>()]);
+            RouteSchema::post(schemas.body::<PredictBody>(), reply).with_missing()
+        },
+    },
+    Route {
+        method: Method::POST,
+        path: "/tokenize",
+        summary: "Tokenize texts",
+        decode: tokenize,
+        errors: &ERRORS,
+        schema: |schemas| {
+            let reply = schemas.inline::<Vec<Vec<TokenOfText>>>();
+            RouteSchema::post(schemas.body::<TokenizeBody>(), reply)
+        },
+    },
+    Route {
+        method: Method::GET,
+        path: "/info",
+        summary: "Describe models and limits",
+        decode: info,
+        errors: &ERRORS,
+        schema: |schemas| RouteSchema::get(schemas.reply::<About>()),
+    },
+    Route {
+        method: Method::GET,
+        path: "/health",
+        summary: "Report that the service answers",
+        decode: health,
+        errors: &ERRORS,
+        schema: |schemas| RouteSchema::get(schemas.reply::<Status>()),
+    },
+];
+
+/// `{"error", "error_type"}`.
+pub(super) static ERRORS: ErrorForm = ErrorForm {
+    field_status: StatusCode::UNPROCESSABLE_ENTITY,
+    too_large_status: StatusCode::PAYLOAD_TOO_LARGE,
+    body: |error, message, _| json!({"error": message, "error_type": error.code().name}),
+    schema: |schemas| schemas.reply::<TeiError>(),
+};
+
+/// An error as text-embeddings-inference writes it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read for its schema alone")]
+struct TeiError {
+    /// What is wrong; never contains a text of the request.
+    error: String,
+    /// Stable code, for programs.
+    error_type: String,
+}
+
+body! {
+    /// Texts to compare with a query.
+    pub(super) SimilarityBody = {"inputs": {
+        "source_sentence": "How many people live in London?",
+        "sentences": ["Around 9 million", "It has a river"]
+    }} {
+        inputs: Object<SimilarityInputs>,
+        parameters: OptionalObject<SimilarityParameters>,
+    }
+}
+
+body! {
+    /// The query and the texts.
+    SimilarityInputs = null {
+        /// The query.
+        source_sentence: Text,
+        /// The texts; repetitions are kept.
+        sentences: TextList,
+    }
+}
+
+body! {
+    /// Options of the comparison.
+    SimilarityParameters = null {
+        /// Whether to truncate a text beyond the model's limit; otherwise it is an error (default).
+        truncate: Flag,
+        /// The end of a text where tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Name of a prompt of the model, which is put before each text.
+        prompt_name: PromptName,
+    }
+}
+
+body! {
+    /// Texts to embed.
+    pub(super) EmbedBody = {"inputs": ["Around 9 million", "It has a river"]} {
+        inputs: Input,
+        /// Whether to truncate a text beyond the model's limit; otherwise it is an error (default).
+        truncate: Flag,
+        /// The end of a text where tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Name of a prompt of the model, which is put before each text.
+        prompt_name: PromptName,
+        /// Whether embeddings have unit length (default).
+        normalize: Flag,
+        /// Keep this many leading dimensions.
+        dimensions: Dimensions,
+    }
+}
+
+body! {
+    /// Texts to rank by their relevance to a query.
+    pub(super) RerankBody = {
+        "query": "How many people live in London?", "texts": ["Around 9 million", "It has a river"]
+    } {
+        query: Text,
+        texts: TextList,
+        /// Whether to truncate a pair beyond the model's limit; otherwise it is an error (default).
+        truncate: Flag,
+        /// The end of a text where tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Whether to return logits in place of scores.
+        raw_scores: Flag,
+        /// Whether the reply contains the texts.
+        return_text: Flag,
+    }
+}
+
+body! {
+    /// Pairs to score.
+    pub(super) PredictBody = {"inputs": [["How many people live in London?", "Around 9 million"]]} {
+        inputs: Pairs,
+        /// Whether to truncate a pair beyond the model's limit; otherwise it is an error (default).
+        truncate: Flag,
+        /// The end of a text where tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Whether to return logits in place of scores.
+        raw_scores: Flag,
+    }
+}
+
+body! {
+    /// Texts to tokenize.
+    pub(super) TokenizeBody = {"inputs": "How many people live in London?"} {
+        inputs: Input,
+        /// Whether to include the special tokens that the model reads around a text (default).
+        add_special_tokens: Flag,
+        /// Name of a prompt of the model, which is put before each text.
+        prompt_name: PromptName,
+    }
+}
+
+pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = SimilarityBody::decode(fields, limits)?;
+    let (Object(inputs), OptionalObject(parameters)) = (body.inputs, body.parameters);
+    let options = TextOptions {
+        truncation: truncation(&parameters.truncate, &parameters.truncation_direction, false),
+        prompt_name: parameters.prompt_name.0,
+    };
+    let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
+    Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
+}
+
+fn scores(_: &SimilarityRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
+    Reply::new(&scores.scores, scores.scores.len())
+}
+
+pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = EmbedBody::decode(fields, limits)?;
+    let options = EmbedOptions {
+        truncation: truncation(&body.truncate, &body.truncation_direction, false),
+        prompt_name: body.prompt_name.0,
+        normalize: Some(body.normalize.0.unwrap_or(true)),
+        dimensions: body.dimensions.0,
+    };
+    Ok(Call::new(EmbedRequest { texts: body.inputs.0, options }, rows))
+}
+
+fn rows(_: &EmbedRequest, embedded: Embedded, _: &Service) -> Result<Reply, Error> {
+    let items = embedded.vectors.nrows();
+    Reply::new(&Rows(embedded), items)
+}
+
+/// Embeddings as rows of numbers.
+struct Rows(Embedded);
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Rows are contiguous, so none is copied.
+        let rows = self.0.vectors.rows().into_iter();
+        serializer.collect_seq(rows.map(|row| row.to_slice().unwrap_or_default()))
+    }
+}
+
+pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = RerankBody::decode(fields, limits)?;
+    let options = PairOptions {
+        truncation: truncation(&body.truncate, &body.truncation_direction, false),
+        raw_scores: body.raw_scores.0.unwrap_or(false),
+    };
+    let request = RerankRequest {
+        query: body.query.0,
+        texts: body.texts.0,
+        options,
+        top_n: None,
+        return_texts: body.return_text.0.unwrap_or(false),
+    };
+    Ok(Call::new(request, ranks))
+}
+
+/// A text in order of relevance.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Rank {
+    /// Index of the text in the request.
+    index: usize,
+    /// Its score.
+    score: f32,
+    /// The text, if it was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// The kind of model that scored it: `bi-encoder`, if there is no cross-encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scored_by: Option<&'static str>,
+}
+
+fn ranks(request: &RerankRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
+    let (texts, by) = (request.texts.as_slice(), scores.scored_by);
+    let scored_by = (by != Scorer::CrossEncoder).then(|| scorer_name(by));
+    let rank_of = |index: usize| Rank {
+        index,
+        score: scores.scores[index],
+        text: request.return_texts.then(|| texts[index].clone()),
+        scored_by,
+    };
+    let best = rank(&scores.scores, request.top_n.unwrap_or(usize::MAX));
+    let ranks: Vec<Rank> = best.into_iter().map(rank_of).collect();
+    Reply::new(&ranks, ranks.len())
+}
+
+pub(super) fn predict(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = PredictBody::decode(fields, limits)?;
+    let options = PairOptions {
+        truncation: truncation(&body.truncate, &body.truncation_direction, false),
+        raw_scores: body.raw_scores.0.unwrap_or(false),
+    };
+    Ok(Call::new(PredictRequest { pairs: body.inputs, options }, predictions))
+}
+
+/// The score of a label.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct Prediction {
+    /// The score.
+    score: f32,
+    /// `LABEL_` and its index, as `transformers` names a label without a name.
+    label: String,
+}
+
+/// Labels of each pair, best first, ties in the order of the labels.
+fn predictions(
+    request: &PredictRequest,
+    predicted: Predicted,
+    _: &Service,
+) -> Result<Reply, Error> {
+    let labels = |scores: Vec<f32>| {
+        let best = rank(&scores, usize::MAX).into_iter();
+        best.map(|i| Prediction { score: scores[i], label: format!("LABEL_{i}") }).collect()
+    };
+    let pairs: Vec<Vec<Prediction>> =
+        predicted.scores.outer_iter().map(|scores| labels(scores.to_vec())).collect();
+    match pairs.as_slice() {
+        [only] if !request.pairs.is_list => Reply::new(only, 1),
+        pairs => Reply::new(&pairs, pairs.len()),
+    }
+}
+
+pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = TokenizeBody::decode(fields, limits)?;
+    let options = TokenizeOptions {
+        special_tokens: body.add_special_tokens.0.unwrap_or(true),
+        prompt_name: body.prompt_name.0,
+    };
+    Ok(Call::new(TokenizeRequest { texts: body.inputs.0, options }, tokens))
+}
+
+/// One token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct TokenOfText {
+    /// Its id in the vocabulary.
+    id: u32,
+    /// The characters of the text that it stands for, or the name of a special token.
+    text: String,
+    /// Whether it is a special token.
+    special: bool,
+    /// Index of its first character; null for a special token.
+    start: Option<usize>,
+    /// Index after its last character; null for a special token.
+    stop: Option<usize>,
+}
+
+impl From<Token> for TokenOfText {
+    fn from(token: Token) -> Self {
+        let Token { id, text, characters } = token;
+        let (start, stop) = characters.map(|range| (range.start, range.end)).unzip();
+        Self { id, text, special: start.is_none(), start, stop }
+    }
+}
+
+fn tokens(_: &TokenizeRequest, tokenized: Tokenized, _: &Service) -> Result<Reply, Error> {
+    let texts = tokenized.tokens.into_iter();
+    let texts: Vec<Vec<TokenOfText>> =
+        texts.map(|tokens| tokens.into_iter().map(TokenOfText::from).collect()).collect();
+    Reply::new(&texts, texts.len())
+}
+
+pub(super) fn info(_: &mut Fields, _: &Limits) -> Result<Call, RequestError> {
+    Ok(Call::new(InfoRequest, |_, about, _| Reply::new(&about, 1)))
+}
+
+pub(super) fn health(_: &mut Fields, _: &Limits) -> Result<Call, RequestError> {
+    Ok(Call::new(HealthRequest, |_, status, _| Reply::new(&status, 1)))
+}

@@ -1,0 +1,137 @@
+//! The named schemas of the document.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
+
+use crate::body::{Body, FieldValue};
+use crate::{About, Limits};
+
+/// The named schemas, and what they depend on: the limits and the model of a service.
+pub(crate) struct Schemas {
+    named: BTreeMap<String, RefOr<Schema>>,
+    limits: Limits,
+    dimensions: usize,
+    prompts: Vec<String>,
+}
+
+impl Schemas {
+    /// Returns no schemas yet, for a service.
+    pub(crate) fn new(limits: Limits, about: &About) -> Self {
+        let (dimensions, prompts) = (about.dimensions, about.prompts.clone());
+        Self { named: BTreeMap::new(), limits, dimensions, prompts }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    pub(crate) fn prompts(&self) -> &[String] {
+        &self.prompts
+    }
+
+    /// Returns a reference to the schema `name`, which is made at its first use.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        make: impl FnOnce(&mut Self) -> RefOr<Schema>,
+    ) -> RefOr<Schema> {
+        if !self.named.contains_key(name) {
+            let schema = make(self);
+            self.named.insert(name.to_owned(), schema);
+        }
+        Ref::from_schema_name(name).into()
+    }
+
+    /// Returns a reference to the schema of a body.
+    pub(crate) fn body<T: Body>(&mut self) -> RefOr<Schema> {
+        self.add(T::NAME, |schemas| T::schema(schemas))
+    }
+
+    /// Returns a reference to the schema of a reply type.
+    pub(crate) fn reply<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        self.add_parts::<T>();
+        self.named.insert(T::name().into_owned(), T::schema());
+        Ref::from_schema_name(T::name()).into()
+    }
+
+    /// Returns the schema of a reply type that has no name of its own, such as a list.
+    pub(crate) fn inline<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        self.add_parts::<T>();
+        T::schema()
+    }
+
+    fn add_parts<T: ToSchema>(&mut self) {
+        let mut parts = Vec::new();
+        T::schemas(&mut parts);
+        self.named.extend(parts);
+    }
+
+    /// Returns a schema that also accepts null.
+    pub(crate) fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+        let null = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
+        any_of([Schema::Object(null.build()).into(), schema])
+    }
+
+    /// Returns the schemas by name.
+    pub(super) fn into_named(self) -> BTreeMap<String, RefOr<Schema>> {
+        self.named
+    }
+}
+
+/// Returns a schema for any of several.
+pub(crate) fn any_of(schemas: impl IntoIterator<Item = RefOr<Schema>>) -> RefOr<Schema> {
+    let any = schemas.into_iter().fold(AnyOfBuilder::new(), AnyOfBuilder::item);
+    Schema::AnyOf(any.build()).into()
+}
+
+/// The schema of a body, built field by field.
+pub(crate) struct ObjectSchema(ObjectBuilder);
+
+impl ObjectSchema {
+    /// Returns the schema of an object without fields yet.
+    pub(crate) fn new(about: &str) -> Self {
+        let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+        Self(object.description(Some(about.trim())))
+    }
+
+    /// Adds an example of the object.
+    pub(crate) fn example(self, example: serde_json::Value) -> Self {
+        if example.is_null() { self } else { Self(self.0.examples([example])) }
+    }
+
+    /// Adds a field.
+    pub(crate) fn field<T: FieldValue>(
+        self,
+        schemas: &mut Schemas,
+        name: &str,
+        about: &str,
+    ) -> Self {
+        let object = self.0.property(name, described(T::schema(schemas), about.trim()));
+        Self(if T::REQUIRED { object.required(name) } else { object })
+    }
+
+    /// Returns the schema.
+    pub(crate) fn build(self) -> RefOr<Schema> {
+        Schema::Object(self.0.build()).into()
+    }
+}
+
+fn described(schema: RefOr<Schema>, about: &str) -> RefOr<Schema> {
+    let mut schema = schema;
+    if !about.is_empty() {
+        match &mut schema {
+            RefOr::Ref(reference) => reference.description = about.to_owned(),
+            RefOr::T(Schema::Object(object)) => object.description = Some(about.to_owned()),
+            RefOr::T(Schema::AnyOf(any)) => any.description = Some(about.to_owned()),
+            RefOr::T(_) => {}
+        }
+    }
+    schema
+}

@@ -1,0 +1,147 @@
+//! Operations: what a service can do, whichever door and dialect a request comes through. An
+//! operation is one file here.
+
+mod embed;
+mod info;
+mod predict;
+mod rerank;
+mod similarity;
+mod tokenize;
+
+use semblance::{Cost, ModelError, Scorer};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::error::ApiError;
+use crate::request::{Field, RequestError};
+use crate::service::Service;
+
+pub(crate) use embed::EmbedRequest;
+pub(crate) use info::{
+    DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
+};
+pub(crate) use predict::PredictRequest;
+pub(crate) use rerank::{RerankRequest, scorer_name};
+pub(crate) use similarity::SimilarityRequest;
+pub(crate) use tokenize::TokenizeRequest;
+
+/// A checked request for an operation.
+pub(crate) trait Request: Send + 'static {
+    /// What the operation returns, in no dialect yet.
+    type Outcome;
+
+    /// Name of the operation, in logs and direct events.
+    const NAME: &'static str;
+
+    /// Runs the operation.
+    ///
+    /// # Errors
+    /// - [`ApiError::Request`] if the model cannot do what the request asks for.
+    /// - [`ApiError::Model`] if the model fails.
+    fn run(&self, service: &Service) -> Result<(Self::Outcome, Report), ApiError>;
+}
+
+/// An operation ready to run, with the dialect of its reply.
+pub struct Call {
+    name: &'static str,
+    run: Box<dyn FnOnce(&Service) -> Result<Answer, ApiError> + Send>,
+}
+
+impl Call {
+    /// Returns the call of a request whose outcome `encode` puts into a dialect.
+    pub(crate) fn new<R: Request>(
+        request: R,
+        encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, serde_json::Error>
+        + Send
+        + 'static,
+    ) -> Self {
+        let run = move |service: &Service| {
+            let (outcome, report) = request.run(service)?;
+            let reply = encode(&request, outcome, service).map_err(ApiError::Write)?;
+            Ok(Answer { reply, report })
+        };
+        Self { name: R::NAME, run: Box::new(run) }
+    }
+
+    /// Name of the operation.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs the operation on the calling thread.
+    ///
+    /// # Errors
+    /// - [`ApiError::Request`] if the model cannot do what the request asks for.
+    /// - [`ApiError::Model`] if the model fails.
+    pub fn run(self, service: &Service) -> Result<Answer, ApiError> {
+        (self.run)(service)
+    }
+}
+
+/// A reply, as JSON in the dialect of its request.
+#[derive(Debug)]
+pub struct Reply {
+    /// The JSON.
+    pub body: Box<RawValue>,
+    /// Vectors, scores or texts in it: a shorter request has fewer of them.
+    pub items: usize,
+}
+
+impl Reply {
+    /// Returns a reply with this many items.
+    pub(crate) fn new(
+        body: &impl serde::Serialize,
+        items: usize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self { body: to_raw_value(body)?, items })
+    }
+}
+
+/// What an operation cost, for headers, logs and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Texts, tokens and time.
+    pub cost: Cost,
+    /// The kind of model that scored the texts of a rerank.
+    pub scored_by: Option<Scorer>,
+}
+
+impl From<Cost> for Report {
+    fn from(cost: Cost) -> Self {
+        Self { cost, scored_by: None }
+    }
+}
+
+/// A reply and what it cost.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reply.
+    pub reply: Reply,
+    /// What it cost.
+    pub report: Report,
+}
+
+/// Returns the error of a model in the terms of a request: an index becomes a field.
+pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) -> ApiError {
+    let error = match error {
+        ModelError::TooManyTokens { index, tokens, limit_tokens } => {
+            RequestError::TooManyTokens { field: field_of(index), tokens, limit_tokens }
+        }
+        ModelError::UnknownPrompt { known } if known.is_empty() => {
+            RequestError::NoPrompts { field: Field::new("prompt_name") }
+        }
+        ModelError::UnknownPrompt { known } => {
+            let names: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+            let expected = format!("a prompt of the model: {}", names.join(", ")).into();
+            RequestError::UnknownValue { field: Field::new("prompt_name"), expected }
+        }
+        ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
+            field: Field::new("dimensions"),
+            minimum: 1,
+            maximum: Some(available as u64),
+            found: requested.to_string(),
+        },
+        other => return ApiError::Model(other),
+    };
+    error.into()
+}

@@ -1,0 +1,41 @@
+//! The predict operation: pairs of texts in, the cross-encoder's score of each label out.
+
+use semblance::{PairOptions, Predicted};
+
+use super::{Report, Request, in_fields};
+use crate::body::Pairs;
+use crate::error::ApiError;
+use crate::request::Field;
+use crate::service::Service;
+
+/// Score each pair.
+pub(crate) struct PredictRequest {
+    /// The pairs; at least one.
+    pub(crate) pairs: Pairs,
+    /// Truncation, and logits in place of scores.
+    pub(crate) options: PairOptions,
+}
+
+impl PredictRequest {
+    fn field_of(&self, index: usize) -> Field {
+        let Pairs { field, is_list, .. } = self.pairs;
+        if is_list { field.at(index) } else { field }
+    }
+}
+
+impl Request for PredictRequest {
+    type Outcome = Predicted;
+
+    const NAME: &'static str = "predict";
+
+    fn run(&self, service: &Service) -> Result<(Predicted, Report), ApiError> {
+        let pairs = self.pairs.pairs.iter();
+        let pairs: Vec<_> =
+            pairs.map(|[first, second]| (first.as_str(), second.as_str())).collect();
+        let predicted = service.model().predict_with(&pairs, &self.options);
+        let predicted =
+            predicted.map_err(|error| in_fields(error, |index| self.field_of(index)))?;
+        let report = predicted.cost.clone().into();
+        Ok((predicted, report))
+    }
+}

@@ -1,0 +1,30 @@
+//! The tokenize operation: texts in, the tokens that the model reads out.
+
+use semblance::{TokenizeOptions, Tokenized};
+
+use super::{Report, Request, in_fields};
+use crate::error::ApiError;
+use crate::request::Texts;
+use crate::service::Service;
+
+/// Tokenize each text.
+pub(crate) struct TokenizeRequest {
+    /// The texts; at least one.
+    pub(crate) texts: Texts,
+    /// Special tokens and prompt.
+    pub(crate) options: TokenizeOptions,
+}
+
+impl Request for TokenizeRequest {
+    type Outcome = Tokenized;
+
+    const NAME: &'static str = "tokenize";
+
+    fn run(&self, service: &Service) -> Result<(Tokenized, Report), ApiError> {
+        let tokenized = service.model().tokenize_with(self.texts.as_slice(), &self.options);
+        let tokenized =
+            tokenized.map_err(|error| in_fields(error, |index| self.texts.field_of(index)))?;
+        let report = tokenized.cost.clone().into();
+        Ok((tokenized, report))
+    }
+}

@@ -1,0 +1,252 @@
+//! What is wrong with a request: stable codes, and messages that never contain the user's text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use semblance::{Code, Fault};
+use serde_json::Value;
+
+use super::{Field, TextFault};
+
+/// A type of JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of JSON")]
+pub enum Kind {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        })
+    }
+}
+
+impl From<&Value> for Kind {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::String,
+            Value::Array(_) => Self::Array,
+            Value::Object(_) => Self::Object,
+        }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The request is not JSON.
+    #[error("invalid JSON: {reason} at line {line} column {column}")]
+    InvalidJson {
+        /// What the parser reports.
+        reason: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The request is JSON, but not an object.
+    #[error("expected a JSON object, found {found}")]
+    NotAnObject {
+        /// What it is.
+        found: Kind,
+    },
+    /// A required field is missing.
+    #[error("the field {field} is missing")]
+    MissingField {
+        /// The field.
+        field: Field,
+    },
+    /// A field has another type.
+    #[error("the field {field} must be {expected}, found {found}")]
+    WrongType {
+        /// The field.
+        field: Field,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: Kind,
+    },
+    /// A number is outside its range.
+    #[error("the field {field} must be an integer {}, found {found}", range(*.minimum, *.maximum))]
+    OutOfRange {
+        /// The field.
+        field: Field,
+        /// The smallest value.
+        minimum: u64,
+        /// The largest value, if there is one.
+        maximum: Option<u64>,
+        /// The number found.
+        found: String,
+    },
+    /// A value is not among the allowed ones.
+    #[error("the field {field} must be {expected}")]
+    UnknownValue {
+        /// The field.
+        field: Field,
+        /// What it may be.
+        expected: Cow<'static, str>,
+    },
+    /// The model has no prompts.
+    #[error("the field {field} must be absent: this model has no prompts")]
+    NoPrompts {
+        /// The field.
+        field: Field,
+    },
+    /// The request has none of the known shapes.
+    #[error("unrecognized request: expected {expected}")]
+    Unrecognized {
+        /// The shapes that this door accepts.
+        expected: &'static str,
+    },
+    /// A list that needs a text is empty.
+    #[error("the field {field} is empty; at least 1 text is required")]
+    NoTexts {
+        /// The list.
+        field: Field,
+    },
+    /// A list that must be a pair has another length.
+    #[error("the field {field} must be a pair of 2 texts, found {count}")]
+    NotAPair {
+        /// The list.
+        field: Field,
+        /// Its length.
+        count: usize,
+    },
+    /// A text is not acceptable.
+    #[error("the text {field} {fault}")]
+    Text {
+        /// The text.
+        field: Field,
+        /// What is wrong with it.
+        fault: TextFault,
+    },
+    /// There are too many texts.
+    #[error("the field {field} has {count} texts; the limit is {limit}")]
+    TooManyTexts {
+        /// The list.
+        field: Field,
+        /// Its length.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A text has more tokens than the model reads, and truncation is off.
+    #[error(
+        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
+    )]
+    TooManyTokens {
+        /// The text.
+        field: Field,
+        /// Its tokens, special tokens included.
+        tokens: usize,
+        /// The model's limit.
+        limit_tokens: usize,
+    },
+}
+
+semblance::codes!(RequestError {
+    Self::InvalidJson { .. } => Code::new(
+        "request.invalid_json",
+        Fault::Syntax,
+        "The request is not JSON in UTF-8, nests more than 128 levels deep, or contains a lone \
+         surrogate or a number beyond the range of a double.",
+    ),
+    Self::NotAnObject { .. } => Code::new(
+        "request.not_an_object",
+        Fault::Field,
+        "The request is JSON, but not an object.",
+    ),
+    Self::MissingField { .. } => Code::new(
+        "request.missing_field",
+        Fault::Field,
+        "A required field is missing.",
+    ),
+    Self::WrongType { .. } => Code::new(
+        "request.wrong_type",
+        Fault::Field,
+        "A field has another JSON type than expected.",
+    ),
+    Self::OutOfRange { .. } => Code::new(
+        "request.out_of_range",
+        Fault::Field,
+        "A number is outside its range. The message has the range.",
+    ),
+    Self::UnknownValue { .. } | Self::NoPrompts { .. } => Code::new(
+        "request.unknown_value",
+        Fault::Field,
+        "A value is not among the allowed ones. The message lists them.",
+    ),
+    Self::Unrecognized { .. } => Code::new(
+        "request.unknown_event",
+        Fault::Field,
+        "The request has none of the shapes that are accepted where it was sent. The message \
+         lists them.",
+    ),
+    Self::NoTexts { .. } => Code::new(
+        "request.no_texts",
+        Fault::Field,
+        "A list that needs at least one text is empty.",
+    ),
+    Self::NotAPair { .. } => Code::new(
+        "request.not_a_pair",
+        Fault::Field,
+        "A pair does not have exactly two texts.",
+    ),
+    Self::TooManyTexts { .. } => Code::new(
+        "request.too_many_texts",
+        Fault::TooLarge,
+        "A list has more texts than SEMBLANCE_MAX_TEXTS.",
+    ),
+    Self::TooManyTokens { .. } => Code::new(
+        "request.too_many_tokens",
+        Fault::TooLarge,
+        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
+         text or allow truncation.",
+    ),
+} else {
+    Self::Text { fault, .. } => fault.code(),
+});
+
+impl RequestError {
+    /// The field at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<Field> {
+        match *self {
+            Self::InvalidJson { .. } | Self::NotAnObject { .. } | Self::Unrecognized { .. } => None,
+            Self::MissingField { field }
+            | Self::WrongType { field, .. }
+            | Self::OutOfRange { field, .. }
+            | Self::UnknownValue { field, .. }
+            | Self::NoPrompts { field }
+            | Self::NoTexts { field }
+            | Self::NotAPair { field, .. }
+            | Self::Text { field, .. }
+            | Self::TooManyTexts { field, .. }
+            | Self::TooManyTokens { field, .. } => Some(field),
+        }
+    }
+}
+
+/// A range of integers, in words.
+fn range(minimum: u64, maximum: Option<u64>) -> String {
+    match maximum {
+        None => format!("of {minimum} or more"),
+        Some(maximum) => format!("from {minimum} to {maximum}"),
+    }
+}

@@ -1,0 +1,49 @@
+//! Where a value stands in a request.
+
+use std::fmt;
+
+/// A field of a request, with the index if it is an item of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name of the object that holds it, if that is not the request itself.
+    pub parent: Option<&'static str>,
+    /// Its name in the request.
+    pub name: &'static str,
+    /// Index in the list, from 0.
+    pub index: Option<usize>,
+    /// Where in the item, as a path; empty for the item itself.
+    pub part: &'static str,
+}
+
+impl Field {
+    /// Returns the field of this name, which is not an item of a list.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { parent: None, name, index: None, part: "" }
+    }
+
+    /// Returns item `index` of this list.
+    #[must_use]
+    pub fn at(self, index: usize) -> Self {
+        Self { index: Some(index), ..self }
+    }
+
+    /// Returns a part of this item, as a path: `.text`, `[1]`.
+    #[must_use]
+    pub fn part(self, part: &'static str) -> Self {
+        Self { part, ..self }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
+        }
+        f.write_str(self.name)?;
+        if let Some(index) = self.index {
+            write!(f, "[{index}]")?;
+        }
+        f.write_str(self.part)
+    }
+}

@@ -1,0 +1,154 @@
+//! Arguments and their help.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+use semblance_api::routes;
+
+/// Scores, embeds and serves text with a sentence-transformer on the CPU.
+#[derive(Debug, Parser)]
+#[command(name = "semblance", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The help of `serve` lists the routes from their declarations.
+static SERVE_HELP: LazyLock<String> = LazyLock::new(|| {
+    let mut lines: Vec<String> = routes()
+        .map(|route| format!("  {:4} {:20} {}", route.method.as_str(), route.path, route.summary))
+        .collect();
+    lines.push("  GET  /metrics             Report counters for Prometheus".to_owned());
+    format!(
+        "Examples:
+  semblance serve
+  semblance serve --host 0.0.0.0 --port 3000 --threads 4
+  semblance serve --cross-encoder build/model/cross --cors-origin https://example.com
+  curl localhost:8080/embed -H 'content-type: application/json' -d '{{\"inputs\": \"Hello, world\"}}'
+
+Routes:
+{}
+
+Log lines are JSON on standard output. On SIGTERM and SIGINT the server answers the requests in \
+progress, then ends.",
+        lines.join("\n")
+    )
+});
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score texts against a query, best first
+    #[command(after_help = "Examples:
+  semblance score 'How many people live in London?' 'Around 9 million' 'It has a river'
+  semblance score --json --top-k 1 'reset my password' 'I forgot my password' 'Change my plan'")]
+    Score(ScoreArguments),
+    /// Embed texts, one on each line, to JSON lines
+    #[command(after_help = "Examples:
+  semblance embed questions.txt > embeddings.jsonl
+  echo 'Hello, world' | semblance embed
+  semblance embed --jsonl corpus.jsonl      each line is an object with a field \"text\"
+
+Each line of output: {\"text_index\": 0, \"embedding\": [0.01, …], \"tokens\": 5, \"truncated\": false}
+  tokens counts the whole text with special tokens; truncated says whether the model read fewer.")]
+    Embed(EmbedArguments),
+    /// Check every byte of a bundle against its manifest
+    #[command(after_help = "Examples:
+  semblance verify
+  semblance verify --bundle /mnt/models/all-minilm-l6-v2/0123…")]
+    Verify(VerifyArguments),
+    /// Serve the operations over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+    #[command(after_help = SERVE_HELP.as_str())]
+    Serve(ServeArguments),
+}
+
+/// The model and the library that runs it.
+#[derive(Debug, Args)]
+pub struct ModelArguments {
+    /// Folder of the model bundle [default: SEMBLANCE_BUNDLE, else build/model/default]
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+    /// ONNX Runtime library [default: SEMBLANCE_ORT_LIBRARY, else build/lib/libonnxruntime.so]
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+}
+
+/// Arguments of `score`.
+#[derive(Debug, Args)]
+pub struct ScoreArguments {
+    /// The text to compare with
+    pub query: String,
+    /// The texts to score
+    #[arg(required = true, value_name = "TEXT")]
+    pub texts: Vec<String>,
+    /// Print the reply of the function: {"Scores": [[text, score], …]}
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the best N only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top_k: Option<u32>,
+    /// Refuse texts beyond the model's limit instead of truncating them
+    #[arg(long)]
+    pub no_truncate: bool,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// Arguments of `embed`.
+#[derive(Debug, Args)]
+pub struct EmbedArguments {
+    /// File to read, - for standard input
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Lines are JSON objects with a field "text" [default: if the file is named .jsonl or .ndjson]
+    #[arg(long)]
+    pub jsonl: bool,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Folder of the model bundle [default: SEMBLANCE_BUNDLE, else build/model/default]
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host: IpAddr,
+    /// Port to listen on; 0 picks a free one, which the log names
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Folder of the cross-encoder's bundle [default: SEMBLANCE_CROSS_ENCODER_BUNDLE, else none]
+    #[arg(long, value_name = "DIR")]
+    pub cross_encoder: Option<PathBuf>,
+    /// Forward passes at a time [default: SEMBLANCE_THREADS, else the machine's CPUs]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Requests in progress or waiting; one more is refused with 429
+    #[arg(long, value_name = "N", default_value = "512")]
+    pub max_concurrent_requests: NonZeroUsize,
+    /// Most bytes of a request's body, as sent and after decompression
+    #[arg(long, value_name = "N", default_value_t = 8 << 20)]
+    pub max_body_bytes: usize,
+    /// Time limit of a request in seconds
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout_seconds: u64,
+    /// Origin of pages that may call, or *; can be repeated [default: SEMBLANCE_CORS_ORIGINS]
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+}

@@ -1,0 +1,73 @@
+//! `semblance score`.
+
+use std::io::Write;
+
+use semblance::{TextOptions, Truncation, rank};
+use semblance_api::check_text;
+use serde::Serialize;
+
+use crate::arguments::ScoreArguments;
+use crate::failure::{Failure, Place};
+use crate::settings::Settings;
+
+/// The reply of the function to its event.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reply<'a> {
+    scores: Vec<(&'a str, f32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<Truncated>,
+}
+
+/// Which texts were truncated to the model's limit.
+#[derive(Serialize)]
+struct Truncated {
+    query: bool,
+    actual_queries: Vec<usize>,
+}
+
+pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), Failure> {
+    let settings = Settings::new(&arguments.model)?;
+    let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
+    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
+    for (index, text) in all.enumerate() {
+        let place = Place::from_index(index);
+        check_text(text, settings.limits()).map_err(|fault| Failure::Text { place, fault })?;
+    }
+    let truncation = match arguments.no_truncate {
+        true => Truncation::Refuse,
+        false => Truncation::Right,
+    };
+    let options = TextOptions { truncation, prompt_name: None };
+    let scored = settings.load()?.similarity_with(query, texts, &options);
+    let scored = scored.map_err(Failure::from_arguments)?;
+    let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
+    let best = rank(&scored.scores, top_k).into_iter();
+    let scores = best.map(|index| (texts[index].as_str(), scored.scores[index])).collect();
+    let truncated = &scored.cost.truncated;
+    if arguments.json {
+        let truncated = (!truncated.is_empty()).then(|| Truncated {
+            query: truncated.contains(&0),
+            actual_queries: truncated.iter().filter_map(|index| index.checked_sub(1)).collect(),
+        });
+        serde_json::to_writer(&mut *out, &Reply { scores, truncated })
+            .map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        table(&scores, truncated, out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn table(scores: &[(&str, f32)], truncated: &[usize], out: &mut dyn Write) -> std::io::Result<()> {
+    for (text, score) in scores {
+        writeln!(out, "{score:8.5}  {text}")?;
+    }
+    if !truncated.is_empty() {
+        let places = truncated.iter().map(|&index| Place::from_index(index).to_string());
+        let places: Vec<String> = places.collect();
+        writeln!(out, "truncated to the model's limit: {}", places.join(", "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `semblance serve`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use semblance_api::http::HttpOptions;
+use semblance_api::{AdmissionLimits, Service};
+use semblance_process::{self as process, ms};
+
+use crate::arguments::ServeArguments;
+use crate::failure::Failure;
+use crate::server::{self, ServerOptions};
+use crate::settings::Settings;
+
+/// Operations that run at a time for each lane. While one is in the model, others are read,
+/// tokenized and written, and waiting ones share a forward pass; ADR 0007 has the measurement.
+const RUNNING_PER_LANE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+
+pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let settings = Settings::for_server(arguments)?;
+    process::init(settings.log_level());
+    let model = settings.load()?;
+    let (options, timings) = (settings.model(), model.timings());
+    tracing::info!(
+        target: "semblance",
+        bundle = %settings.bundle().display(),
+        cross_encoder = options.cross_encoder.as_ref().map(|folder| folder.display().to_string()),
+        threads = options.threads,
+        total_ms = ms(timings.total),
+        "started"
+    );
+    let running = options.threads.saturating_mul(RUNNING_PER_LANE);
+    let concurrency = settings.concurrency();
+    let server = ServerOptions {
+        address: SocketAddr::new(arguments.host, arguments.port),
+        admission: AdmissionLimits {
+            running: running.min(concurrency),
+            admitted: concurrency,
+            timeout: Duration::from_secs(arguments.timeout_seconds),
+        },
+        http: HttpOptions {
+            cors_origins: settings.cors_origins().to_vec(),
+            max_body_bytes: arguments.max_body_bytes,
+        },
+    };
+    let service = Service::new(model, settings.service_options());
+    Ok(server::serve(service, server)?)
+}

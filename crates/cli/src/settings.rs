@@ -1,0 +1,91 @@
+//! The settings of a command: its arguments, else the environment, else the paths that `make` uses.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use semblance::{LoadError, Model, Options};
+use semblance_api::{Config, Limits, ServiceOptions, origins};
+use semblance_process::{ConfigError, Environment};
+use tracing::level_filters::LevelFilter;
+
+use crate::arguments::{ModelArguments, ServeArguments};
+
+/// The settings of a command.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    config: Config,
+    bundle: PathBuf,
+}
+
+impl Settings {
+    /// Returns the settings of a command that runs a model once.
+    pub(crate) fn new(model: &ModelArguments) -> Result<Self, ConfigError> {
+        let mut config = Config::from_environment(&Environment::of_process())?;
+        let bundle = bundle_folder(model.bundle.as_ref(), &config);
+        config.model.library = match (&model.library, config.model.library.exists()) {
+            (Some(library), _) => library.clone(),
+            (None, true) => config.model.library,
+            (None, false) => PathBuf::from("build/lib/libonnxruntime.so"),
+        };
+        config.model = Options { cross_encoder: None, warm_up: false, ..config.model };
+        Ok(Self { config, bundle })
+    }
+
+    /// Returns the settings of a server.
+    pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(&arguments.model)?;
+        let environment = Environment::of_process();
+        let config = &mut settings.config;
+        config.model.cross_encoder = arguments
+            .cross_encoder
+            .clone()
+            .or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"));
+        config.model.threads = arguments.threads.unwrap_or(config.model.threads);
+        config.model.warm_up = true;
+        config.concurrency = arguments.max_concurrent_requests;
+        if !arguments.cors_origin.is_empty() {
+            config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
+        }
+        Ok(settings)
+    }
+
+    /// Loads the model.
+    pub(crate) fn load(&self) -> Result<Model, LoadError> {
+        Model::load(&self.bundle, self.config.model.clone())
+    }
+
+    pub(crate) fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    pub(crate) fn model(&self) -> &Options {
+        &self.config.model
+    }
+
+    pub(crate) fn service_options(&self) -> ServiceOptions {
+        self.config.service_options()
+    }
+
+    pub(crate) fn concurrency(&self) -> NonZeroUsize {
+        self.config.concurrency
+    }
+
+    pub(crate) fn cors_origins(&self) -> &[String] {
+        &self.config.cors
+    }
+
+    pub(crate) fn log_level(&self) -> LevelFilter {
+        self.config.log_level
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+}
+
+/// Returns the folder of a bundle: the argument, the environment, the default of `make model`.
+pub(crate) fn bundle_folder(argument: Option<&PathBuf>, config: &Config) -> PathBuf {
+    argument
+        .or(config.bundle.as_ref())
+        .map_or_else(|| Path::new("build/model/default").to_path_buf(), Clone::clone)
+}

@@ -1,0 +1,23 @@
+//! The Lambda function `model-sync`: copies a bundle from S3 to the file system, verifies it, and
+//! publishes it whole or not at all.
+
+mod bucket;
+mod config;
+mod copy;
+mod deadline;
+mod error;
+mod handler;
+mod partial;
+mod prune;
+mod publish;
+mod staging;
+mod syncer;
+mod version;
+
+pub use bucket::{Bucket, BucketOptions};
+pub use config::Config;
+pub use deadline::Deadline;
+pub use error::{StorageError, SyncError};
+pub use handler::{Handler, HandlerError, run};
+pub use syncer::{SyncOptions, SyncReport, Syncer};
+pub use version::{EventError, ModelVersion};
