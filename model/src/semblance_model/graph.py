@@ -1,17 +1,17 @@
 """The ONNX graph of a BERT model, from word embeddings to token embeddings or logits.
 
-The caller looks up the rows of the embedding table (`words.py`) and passes them to the graph. Products
-and attention are operators of the engine, which reads the weights in place; `plain.py` defines them.
-Load the graph with graph optimization and prepacking off. The graph does not depend on the
-processor.
+The caller looks up the rows of the embedding table (`words.py`) and passes them to the graph.
+Products and attention are operators of the engine, which reads the weights in place; `plain.py`
+defines them. Load the graph with graph optimization and prepacking off. The graph does not depend
+on the processor.
 
-Axes: `tokens` the tokens of all texts, one text after the other, without padding; `texts` the texts;
-`offsets` one more than texts: where each text starts, and the number of tokens.
+Axes: `tokens` are the tokens of all texts, one text after the other, without padding. `offsets` has
+one entry more than there are texts: where each text starts, and the number of tokens.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
@@ -52,7 +52,7 @@ def write_graph(
 
 
 def write_normalized_graph(description: Description, weights: Weights, folder: Path) -> None:
-    """Writes the fp32 graph with other outputs: the inputs of dense layers that a LayerNorm gives."""
+    """Writes the fp32 graph with other outputs: what LayerNorms pass to dense layers."""
     shape = description.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
@@ -80,27 +80,30 @@ def _save(graph: OnnxGraph, shape: Shape, outputs: Sequence[ValueInfoProto], fol
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
 
 
+class _Layer(NamedTuple):
+    """A dense layer: `weight` `[features, inputs]`, `bias` `[features]`."""
+
+    weight: Array
+    bias: Array
+
+
+class _AddNorm(NamedTuple):
+    """A residual and the LayerNorm of its sum with a product: names of tensors, and epsilon."""
+
+    residual: str
+    scale: str
+    shift: str
+    epsilon: float
+
+
 class _Dense(Protocol):
     """Writes dense layers in one number format."""
 
-    def activate(self, name: str, rows: str, weight: Array, bias: Array, activation: str) -> str:
-        """`activation(rows @ weight.T + bias)`, `[tokens, features]`."""
+    def activate(self, name: str, rows: str, layer: _Layer, activation: str) -> str:
+        """`activation(layer(rows))`, `[tokens, features]`."""
 
-    def add_norm(
-        self,
-        name: str,
-        rows: str,
-        weight: Array,
-        bias: Array,
-        residual: str,
-        norm: tuple[str, str],
-        epsilon: float,
-        values: str,
-    ) -> str:
-        """`LayerNorm(residual + rows @ weight.T + bias)`, `[tokens, features]`.
-
-        `values` says which values `rows` has.
-        """
+    def add_norm(self, name: str, rows: str, layer: _Layer, after: _AddNorm, values: str) -> str:
+        """`LayerNorm(residual + layer(rows))`, `[tokens, features]`; `values` describes `rows`."""
 
 
 class _Layers:
@@ -109,29 +112,19 @@ class _Layers:
     def __init__(self, graph: OnnxGraph) -> None:
         self._graph = graph
 
-    def activate(self, name: str, rows: str, weight: Array, bias: Array, activation: str) -> str:
-        inputs = [rows, *self._operands(name, weight, bias)]
+    def activate(self, name: str, rows: str, layer: _Layer, activation: str) -> str:
+        inputs = [rows, *self._operands(name, layer)]
         return self._graph.node("Product", inputs, name, activation=activation)
 
-    def add_norm(
-        self,
-        name: str,
-        rows: str,
-        weight: Array,
-        bias: Array,
-        residual: str,
-        norm: tuple[str, str],
-        epsilon: float,
-        values: str,
-    ) -> str:
-        inputs = [rows, *self._operands(name, weight, bias), residual, *norm]
-        return self._graph.node("ProductAddNorm", inputs, name, epsilon=epsilon)
+    def add_norm(self, name: str, rows: str, layer: _Layer, after: _AddNorm, values: str) -> str:
+        inputs = [rows, *self._operands(name, layer), after.residual, after.scale, after.shift]
+        return self._graph.node("ProductAddNorm", inputs, name, epsilon=after.epsilon)
 
-    def _operands(self, name: str, weight: Array, bias: Array) -> list[str]:
+    def _operands(self, name: str, layer: _Layer) -> list[str]:
         graph = self._graph
         return [
-            graph.weight(f"{name}.weight", panels_of(weight)),
-            graph.weight(f"{name}.bias", bias),
+            graph.weight(f"{name}.weight", panels_of(layer.weight)),
+            graph.weight(f"{name}.bias", layer.bias),
         ]
 
 
@@ -142,39 +135,28 @@ class _ByteLayers:
         self._graph = graph
         self._largest_activations = largest_activations
 
-    def activate(self, name: str, rows: str, weight: Array, bias: Array, activation: str) -> str:
+    def activate(self, name: str, rows: str, layer: _Layer, activation: str) -> str:
         # The input is what a LayerNorm gives, whose features differ in size.
-        factors = channel_factors(self._largest_activations[rows], weight)
-        inputs = [rows, *self._operands(name, weight, bias, factors)]
+        factors = channel_factors(self._largest_activations[rows], layer.weight)
+        inputs = [rows, *self._operands(name, layer, factors)]
+        return self._graph.node("ByteProduct", inputs, name, activation=activation, values=CENTERED)
+
+    def add_norm(self, name: str, rows: str, layer: _Layer, after: _AddNorm, values: str) -> str:
+        factors = np.ones(layer.weight.shape[1], np.float32)
+        operands = self._operands(name, layer, factors)
+        inputs = [rows, *operands, after.residual, after.scale, after.shift]
         return self._graph.node(
-            "ByteProduct", inputs, name, activation=activation, values=CENTERED
+            "ByteProductAddNorm", inputs, name, epsilon=after.epsilon, values=values
         )
 
-    def add_norm(
-        self,
-        name: str,
-        rows: str,
-        weight: Array,
-        bias: Array,
-        residual: str,
-        norm: tuple[str, str],
-        epsilon: float,
-        values: str,
-    ) -> str:
-        factors = np.ones(weight.shape[1], np.float32)
-        inputs = [rows, *self._operands(name, weight, bias, factors), residual, *norm]
-        return self._graph.node(
-            "ByteProductAddNorm", inputs, name, epsilon=epsilon, values=values
-        )
-
-    def _operands(self, name: str, weight: Array, bias: Array, factors: Array) -> list[str]:
+    def _operands(self, name: str, layer: _Layer, factors: Array) -> list[str]:
         graph = self._graph
-        dense = quantize_dense(weight * factors)
+        dense = quantize_dense(layer.weight * factors)
         return [
             graph.weight(f"{name}.weight", byte_panels_of(dense.values)),
             graph.weight(f"{name}.scales", dense.scales),
             graph.weight(f"{name}.sums", dense.values.sum(axis=1, dtype=np.int32)),
-            graph.weight(f"{name}.bias", bias),
+            graph.weight(f"{name}.bias", layer.bias),
             graph.weight(f"{name}.factors", np.reciprocal(factors)),
         ]
 
@@ -232,8 +214,7 @@ class _Encoder:
         projected = self._dense.activate(
             f"{name}.attention.projected",
             hidden,
-            np.concatenate(weights),
-            np.concatenate(biases),
+            _Layer(np.concatenate(weights), np.concatenate(biases)),
             "identity",
         )
         attended = self._graph.node(
@@ -249,21 +230,16 @@ class _Encoder:
         wide = self._dense.activate(
             f"{name}.intermediate",
             attended,
-            *self._stored(f"{stored}.intermediate.dense"),
+            self._stored(f"{stored}.intermediate.dense"),
             self._shape.hidden_activation,
         )
         return self._add_norm(f"{name}.norm", wide, f"{stored}.output", attended, ACTIVATED)
 
     def _add_norm(self, name: str, rows: str, stored: str, residual: str, values: str) -> str:
-        return self._dense.add_norm(
-            name,
-            rows,
-            *self._stored(f"{stored}.dense"),
-            residual,
-            self._norm(name, f"{stored}.LayerNorm"),
-            self._shape.layer_norm_epsilon,
-            values,
+        after = _AddNorm(
+            residual, *self._norm(name, f"{stored}.LayerNorm"), self._shape.layer_norm_epsilon
         )
+        return self._dense.add_norm(name, rows, self._stored(f"{stored}.dense"), after, values)
 
     def _norm(self, name: str, stored: str) -> tuple[str, str]:
         return (
@@ -271,9 +247,8 @@ class _Encoder:
             self._weight(f"{name}.shift", f"{stored}.bias"),
         )
 
-    def _stored(self, layer: str) -> tuple[Array, Array]:
-        tensor = self._weights.tensor
-        return tensor(f"{layer}.weight"), tensor(f"{layer}.bias")
+    def _stored(self, layer: str) -> _Layer:
+        return _stored(self._weights, layer)
 
     def _weight(self, name: str, stored: str) -> str:
         return self._graph.weight(name, self._weights.tensor(stored))
@@ -284,11 +259,10 @@ def _classifier(graph: OnnxGraph, layers: _Layers, hidden: str, weights: Weights
     zero, last = graph.constant("classifier.zero", [0]), graph.constant("classifier.last", [-1])
     starts = graph.node("Slice", ["offsets", zero, last], "classifier.starts")
     first = graph.node("Gather", [hidden, starts], "classifier.first")
-    tensor = weights.tensor
-    pooled = layers.activate(
-        "pooler", first, tensor("pooler.dense.weight"), tensor("pooler.dense.bias"), "identity"
-    )
+    pooled = layers.activate("pooler", first, _stored(weights, "pooler.dense"), "identity")
     pooled = graph.node("Tanh", [pooled], "pooler.activation")
-    return layers.activate(
-        "classifier", pooled, tensor("classifier.weight"), tensor("classifier.bias"), "identity"
-    )
+    return layers.activate("classifier", pooled, _stored(weights, "classifier"), "identity")
+
+
+def _stored(weights: Weights, layer: str) -> _Layer:
+    return _Layer(weights.tensor(f"{layer}.weight"), weights.tensor(f"{layer}.bias"))

@@ -31,7 +31,9 @@ _IR_VERSION = 10
 _ONNX_OPSET = 17
 # The engine's operators; the others are ONNX's. `plain.py` defines what they compute.
 DOMAIN = "semblance"
-OPERATORS = frozenset({"Product", "ProductAddNorm", "ByteProduct", "ByteProductAddNorm", "Attention"})
+OPERATORS = frozenset(
+    {"Product", "ProductAddNorm", "ByteProduct", "ByteProductAddNorm", "Attention"}
+)
 
 
 class OnnxGraph:

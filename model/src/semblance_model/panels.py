@@ -1,7 +1,7 @@
 """The order in which weights are stored: the one in which the kernels read them.
 
-A product of a token with a panel of features reads the weights of one input side by side, then those
-of the next. The last panel is padded with zeros.
+The product of a token and a panel of features reads the weights of one input side by side, then
+those of the next. The last panel is padded with zeros.
 """
 
 import numpy as np

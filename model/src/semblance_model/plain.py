@@ -1,10 +1,10 @@
 """What the engine's operators compute, in ONNX's own operators.
 
-A bundle's graph runs in the engine only. Its plain form runs in any ONNX Runtime, slowly: with it the
-builder calibrates and checks a graph, and the tests compare it with the definition of BERT.
+The graph of a bundle runs in the engine only. Its plain form runs in any ONNX Runtime, slowly: the
+builder calibrates and checks a graph with it, and the tests compare it with the definition of BERT.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,10 @@ def plain(model: ModelProto) -> ModelProto:
         body.write()
         nodes.extend(body.nodes)
         tensors.extend(body.tensors)
+    used = {name for node in nodes for name in node.input}
+    tensors += [tensor for tensor in model.graph.initializer if tensor.name in used]
     graph = helper.make_graph(
-        nodes,
-        model.graph.name,
-        model.graph.input,
-        model.graph.output,
-        [*model.graph.initializer, *tensors],
+        nodes, model.graph.name, model.graph.input, model.graph.output, tensors
     )
     opsets = [opset for opset in model.opset_import if opset.domain != DOMAIN]
     opsets.append(helper.make_opsetid("com.microsoft", 1))
@@ -96,11 +94,9 @@ class _Body:
         product = self._add("MatMul", [x, weight])
         return self._add("Add", [self._sliced(product, self._dims[bias][0]), bias])
 
-    def _byte_product(
-        self, x: str, panels: str, scales: str, sums: str, bias: str, factors: str
-    ) -> str:
+    def _byte_product(self, x: str, *operands: str) -> str:
         """Panels `[features / 16, inputs / 4, 16, 4]`; the sums are for the kernels only."""
-        del sums
+        panels, scales, _sums, bias, factors = operands
         (features,), (inputs,) = self._dims[bias], self._dims[factors]
         zero, least_scale = _RANGES[self._attributes["values"].decode()]
         even = self._add("Mul", [x, factors])
@@ -144,9 +140,7 @@ class _Body:
         """Scores of tokens of different texts are masked."""
         heads = self._attributes["heads"]
         text = self._text_of_each_token(projected, offsets)
-        columns, rows = (
-            self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1)
-        )
+        columns, rows = (self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1))
         same = self._add("Equal", [rows, columns])
         parts = self._add("Reshape", [projected, self._constant([0, 3, heads, -1])])
         parts = self._add("Transpose", [parts], perm=[1, 2, 0, 3])
@@ -193,7 +187,7 @@ class _Body:
         operator: str,
         inputs: Sequence[str],
         domain: str = "",
-        **attributes: float | int | Iterable[int],
+        **attributes: Any,
     ) -> str:
         output = f"{self._node.name}.plain.{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [output], domain=domain, **attributes))

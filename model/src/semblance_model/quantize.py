@@ -21,7 +21,7 @@ _STEP = np.float32(1.002)
 
 
 class Dense(NamedTuple):
-    """A dense layer: `values` `[outputs, inputs]`, each row times its scale of `scales` `[outputs]`."""
+    """A dense layer: each row of `values` `[outputs, inputs]` times its scale `[outputs]`."""
 
     values: Bytes
     scales: Array
