@@ -5,7 +5,7 @@
 //! the measurement.
 //!
 //! If all that waits fits into one pass, or belongs to one caller, the pass runs on all threads.
-//! Otherwise several passes run side by side, each on one thread, which waste less. ADR 0009 has the
+//! Otherwise several passes run side by side, each on one thread, which waste less. ADR 0010 has the
 //! measurement.
 
 use std::collections::VecDeque;
