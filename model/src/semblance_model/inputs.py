@@ -12,7 +12,7 @@ from semblance_model.weights import Array
 def inputs_of(
     words: Array, texts: Sequence[tuple[NDArray[Any], NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
-    """Token ids and types of each text, `[tokens]`, as one pass; `words` is the table of words."""
+    """Token ids and types of each text, `[tokens]`, as one pass; `words` is the embedding table."""
     lengths = [len(ids) for ids, _ in texts]
     return {
         "word_embeddings": words[np.concatenate([ids for ids, _ in texts])],
