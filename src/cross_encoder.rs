@@ -7,7 +7,7 @@ use ndarray::{Array2, Axis};
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
-use crate::scheduler::{Lane, Lanes};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Encoding, Side, Tokenizer};
 use crate::vector::Activation;
 
@@ -15,7 +15,7 @@ use crate::vector::Activation;
 /// `cross-encoder` describes.
 pub struct CrossEncoder {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
     options: CrossEncoderOptions,
 }
 
@@ -29,19 +29,19 @@ pub struct CrossEncoderOptions {
 }
 
 /// A classifier of pairs: `[pairs, labels]`.
-pub struct LogitsLane<I> {
+pub struct LogitsModel<I> {
     classifier: I,
 }
 
-impl<I> LogitsLane<I> {
-    /// Returns a lane of this classifier.
+impl<I> LogitsModel<I> {
+    /// Returns a model of this classifier.
     #[must_use]
     pub fn new(classifier: I) -> Self {
         Self { classifier }
     }
 }
 
-impl<I: Infer> Lane for LogitsLane<I> {
+impl<I: Infer> RowModel for LogitsModel<I> {
     fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
         self.classifier.infer(inputs, |logits| logits.to_owned())
     }
@@ -59,8 +59,8 @@ pub struct Classified {
 impl CrossEncoder {
     /// Returns a cross-encoder of these parts.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, lanes: Lanes, options: CrossEncoderOptions) -> Self {
-        Self { tokenizer, lanes, options }
+    pub fn new(tokenizer: Tokenizer, scheduler: Scheduler, options: CrossEncoderOptions) -> Self {
+        Self { tokenizer, scheduler, options }
     }
 
     /// Tokenises each pair, cut on one side to the model's limit.
@@ -89,7 +89,7 @@ impl CrossEncoder {
     /// - [`ModelError::NotFinite`] if a logit is infinite or no number.
     pub fn classify(&self, pairs: Vec<Encoding>) -> Result<Classified, ModelError> {
         let started = Instant::now();
-        let run = self.lanes.run(pairs)?;
+        let run = self.scheduler.run(pairs)?;
         let mut logits = Array2::zeros((run.rows.len(), self.options.labels));
         for (index, (row, mut logits)) in run.rows.iter().zip(logits.outer_iter_mut()).enumerate() {
             let (labels, expected) = (row.len(), self.options.labels);

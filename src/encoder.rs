@@ -9,7 +9,7 @@ use crate::cache::{Cache, CacheLimit, Entry, Key};
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
-use crate::scheduler::{Lane, Lanes};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
 use crate::vector::{Pooling, pool};
 
@@ -17,26 +17,26 @@ use crate::vector::{Pooling, pool};
 /// and the vectors of the texts it saw last.
 pub struct Encoder {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
     cache: Mutex<Cache>,
     remembers: bool,
 }
 
 /// A transformer whose token embeddings are pooled: texts to vectors `[texts, dim]`.
-pub struct PooledLane<I> {
+pub struct PooledModel<I> {
     transformer: I,
     pooling: Pooling,
 }
 
-impl<I> PooledLane<I> {
-    /// Returns a lane of this transformer.
+impl<I> PooledModel<I> {
+    /// Returns a model of this transformer.
     #[must_use]
     pub fn new(transformer: I, pooling: Pooling) -> Self {
         Self { transformer, pooling }
     }
 }
 
-impl<I: Infer> Lane for PooledLane<I> {
+impl<I: Infer> RowModel for PooledModel<I> {
     fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
         self.transformer.infer(inputs, |tokens| pool(tokens, inputs.rows(), self.pooling))
     }
@@ -85,10 +85,10 @@ pub struct Encoded {
 impl Encoder {
     /// Returns an encoder of these parts that knows no text yet.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, lanes: Lanes, cache: CacheLimit) -> Self {
+    pub fn new(tokenizer: Tokenizer, scheduler: Scheduler, cache: CacheLimit) -> Self {
         let cache = Cache::new(cache);
         let remembers = cache.is_on();
-        Self { tokenizer, lanes, cache: Mutex::new(cache), remembers }
+        Self { tokenizer, scheduler, cache: Mutex::new(cache), remembers }
     }
 
     /// Looks each text up, and tokenizes those that are not known, cut on one side to the model's
@@ -164,7 +164,7 @@ impl Encoder {
                 encodings.push(std::mem::take(encoding));
             }
         }
-        let run = self.lanes.run(encodings)?;
+        let run = self.scheduler.run(encodings)?;
         let cost = Cost {
             cache_hits: texts.len() - unknown.len(),
             tokens: run.tokens,

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::{Bundle, Manifest, Task};
 use crate::cache::CacheLimit;
-use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsLane};
-use crate::encoder::{Encoder, PooledLane};
+use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
+use crate::encoder::{Encoder, PooledModel};
 use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
+use crate::kernels::Kernels;
 use crate::model::Model;
 use crate::options::Options;
-use crate::kernels::Kernels;
 use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
-use crate::scheduler::{Lane, Lanes};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Pooling};
 
@@ -47,11 +47,11 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
     let pairs = pairs.map(|(bundle, _)| bundle);
     let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
-    let pooled = |session: OnnxSession| -> Box<dyn Lane> {
-        Box::new(PooledLane::new(session, pooling))
+    let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
+        Box::new(PooledModel::new(session, pooling))
     };
     let logits =
-        |session: OnnxSession| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
+        |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
     let (encoder, cross_encoder) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || Loaded::new(bundle, options, logits));
         let cross_encoder = pairs.as_ref().map(load);
@@ -66,10 +66,10 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
             labels: info.labels,
             activation: bundle.manifest().activation.unwrap_or(Activation::Identity),
         };
-        (CrossEncoder::new(loaded.tokenizer, loaded.lanes, options), info)
+        (CrossEncoder::new(loaded.tokenizer, loaded.scheduler, options), info)
     });
     let cache = CacheLimit { bytes: options.cache_bytes };
-    let encoder = Encoder::new(encoder.tokenizer, encoder.lanes, cache);
+    let encoder = Encoder::new(encoder.tokenizer, encoder.scheduler, cache);
     let model = Model::new(encoder, cross_encoder, info);
     let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
         .map_err(LoadError::WarmUp)?;
@@ -82,7 +82,7 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
 /// The parts of a model that come from one bundle.
 struct Loaded {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
 }
 
 impl Loaded {
@@ -90,15 +90,15 @@ impl Loaded {
     fn new(
         bundle: &Bundle,
         options: &Options,
-        lane: impl Fn(OnnxSession) -> Box<dyn Lane> + Sync,
+        rows: impl Fn(OnnxSession) -> Box<dyn RowModel>,
     ) -> Result<(Self, LoadTimings), LoadError> {
         let (tokenizer, page_in, model) = thread::scope(|scope| {
             let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
             let page_in = scope.spawn(|| timed(|| bundle.page_in()));
-            let model = lanes(bundle, options, lane);
+            let model = scheduler(bundle, options, rows);
             (join(tokenizer), join(page_in), model)
         });
-        let ((lanes, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
+        let ((scheduler, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
         let ((), page_in) = page_in?;
         let timings = LoadTimings {
             tokenizer: tokenizer_time,
@@ -107,7 +107,7 @@ impl Loaded {
             session,
             ..LoadTimings::default()
         };
-        Ok((Self { tokenizer, lanes }, timings))
+        Ok((Self { tokenizer, scheduler }, timings))
     }
 }
 
@@ -125,30 +125,21 @@ fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
     }
 }
 
-fn lanes(
+fn scheduler(
     bundle: &Bundle,
     options: &Options,
-    lane: impl Fn(OnnxSession) -> Box<dyn Lane> + Sync,
-) -> Result<(Lanes, Duration, Duration), LoadError> {
+    rows: impl Fn(OnnxSession) -> Box<dyn RowModel>,
+) -> Result<(Scheduler, Duration, Duration), LoadError> {
     let table = Arc::new(EmbeddingTable::open(bundle)?);
     let (runtime, library_time) = timed(|| OnnxRuntime::load(&options.library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let kernels = Kernels::detect();
-    let load = |threads| {
-        let options = SessionOptions { task: bundle.manifest().task, kernels, threads };
-        Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&table), options)?))
+    let session = SessionOptions {
+        task: bundle.manifest().task,
+        kernels: Kernels::detect(),
+        threads: options.threads.get(),
     };
-    let threads = options.threads.get();
-    let narrow = if threads > 1 { threads } else { 0 };
-    let (lanes, session_time) = timed(|| {
-        thread::scope(|scope| {
-            let narrow: Vec<_> = (0..narrow).map(|_| scope.spawn(|| load(1))).collect();
-            let wide = load(threads)?;
-            let narrow = narrow.into_iter().map(join).collect::<Result<_, _>>()?;
-            Ok::<_, InferError>(Lanes::new(wide, narrow, options.batch_tokens))
-        })
-    })?;
-    Ok((lanes, library_time, session_time))
+    let (session, session_time) = timed(|| OnnxSession::load(&runtime, &graph, table, session))?;
+    Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
 }
 
 fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {

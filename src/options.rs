@@ -16,8 +16,7 @@ pub struct Options {
     /// The bundle of a cross-encoder, for [`Model::rerank`](crate::Model::rerank) and
     /// [`Model::predict`](crate::Model::predict).
     pub cross_encoder: Option<PathBuf>,
-    /// Threads of the model. A call that is alone uses all of them; several calls at a time run a
-    /// forward pass on each. The default is the number of CPUs.
+    /// Threads of a forward pass. Passes run one at a time. The default is the number of CPUs.
     pub threads: NonZeroUsize,
     /// Most tokens of one forward pass. The default is 192.
     pub batch_tokens: usize,

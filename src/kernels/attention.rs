@@ -71,18 +71,14 @@ impl Task for HeadTask<'_> {
             let height = (tokens - first).min(S::TILE_ROWS);
             let query = &rows[first * stride + at..];
             for (panel, keys) in keys.chunks_exact(size * PANEL).enumerate() {
-                let tile = Tile {
-                    weights: keys.as_ptr(),
-                    inputs: size,
-                    bias: ZEROS.as_ptr(),
-                    x: query.as_ptr(),
-                    x_stride: stride,
-                };
                 // SAFETY: `height` queries of `size` values stand in `rows`, and as many rows of
                 // scores were made room for.
-                unsafe {
-                    tile.run(s, height, scores.as_mut_ptr().add(panel * PANEL), score_stride);
-                }
+                let tile = unsafe {
+                    let out = scores.as_mut_ptr().add(panel * PANEL);
+                    let rows = (query.as_ptr(), stride);
+                    Tile::new((keys, &ZEROS), rows, height, (out, score_stride))
+                };
+                s.enter(tile);
             }
             let mut factors = [0.0; 14];
             let softmax = scores.chunks_exact_mut(score_stride).zip(&mut factors);
@@ -91,18 +87,14 @@ impl Task for HeadTask<'_> {
                 *factor = 1.0 / exponentials(s, scores, scale);
             }
             for (panel, values) in values.chunks_exact(tokens * PANEL).enumerate() {
-                let tile = Tile {
-                    weights: values.as_ptr(),
-                    inputs: tokens,
-                    bias: ZEROS.as_ptr(),
-                    x: scores.as_ptr(),
-                    x_stride: score_stride,
-                };
                 // SAFETY: `height` rows of scores of `tokens` values were written above, and as
                 // many rows of context were made room for.
-                unsafe {
-                    tile.run(s, height, context.as_mut_ptr().add(panel * PANEL), context_stride);
-                }
+                let tile = unsafe {
+                    let out = context.as_mut_ptr().add(panel * PANEL);
+                    let rows = (scores.as_ptr(), score_stride);
+                    Tile::new((values, &ZEROS), rows, height, (out, context_stride))
+                };
+                s.enter(tile);
             }
             let rows = context.chunks_exact_mut(context_stride).zip(factors).take(height);
             for (index, (context, factor)) in rows.enumerate() {
@@ -133,6 +125,7 @@ fn exponentials<S: Simd>(s: S, scores: &mut [f32], scale: f32) -> f32 {
     let (largest, scale) = (s.splat(s.largest(largest)), s.splat(scale));
     let mut sums = s.splat(0.0);
     for chunk in scores.chunks_exact_mut(S::WIDTH) {
+        // SAFETY: as above.
         unsafe {
             let distance = s.sub(s.load(chunk.as_ptr()), largest);
             let value = exp(s, s.mul(distance, scale));

@@ -1,4 +1,4 @@
-//! AVX-512, with and without VNNI.
+//! AVX-512 with VNNI. Processors that have AVX-512 without it use AVX2.
 #![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
 
 use std::arch::x86_64::*;
@@ -6,40 +6,29 @@ use std::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::simd::{Dot, Simd, Task};
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL, and FMA; `VNNI` that it has AVX-512 VNNI too.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI, AVX2 and FMA.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512<const VNNI: bool>(Avx2);
+pub(super) struct Avx512(Avx2);
 
-impl Avx512<false> {
+impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
         Avx2::detect().filter(|_| present).map(Self)
     }
 }
 
-impl Avx512<true> {
-    pub(super) fn detect() -> Option<Self> {
-        let Avx512(avx2) = Avx512::<false>::detect()?;
-        is_x86_feature_detected!("avx512vnni").then_some(Self(avx2))
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn inside<S: Dot, T: Task>(simd: S, task: T) {
-    task.run(simd);
-}
-
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
-fn inside_vnni<S: Dot, T: Task>(simd: S, task: T) {
+fn inside<T: Task>(simd: Avx512, task: T) {
     task.run(simd);
 }
 
 // SAFETY (of every block below): `self` exists only where `detect` found the instructions; memory
 // is accessed under the contract of the trait's method.
-impl<const VNNI: bool> Simd for Avx512<VNNI> {
+impl Simd for Avx512 {
     type F32 = __m512;
 
     const WIDTH: usize = 16;
@@ -48,11 +37,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     const TILE_ROWS: usize = 14;
 
     fn enter<T: Task>(self, task: T) {
-        if VNNI {
-            unsafe { inside_vnni(self, task) }
-        } else {
-            unsafe { inside(self, task) }
-        }
+        unsafe { inside(self, task) }
     }
 
     #[inline(always)]
@@ -156,7 +141,7 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
 }
 
 // SAFETY: as above.
-impl<const VNNI: bool> Dot for Avx512<VNNI> {
+impl Dot for Avx512 {
     type I32 = __m512i;
 
     const LANES: usize = 16;
@@ -175,13 +160,7 @@ impl<const VNNI: bool> Dot for Avx512<VNNI> {
     unsafe fn dot(self, sums: __m512i, x: *const u8, w: *const i8) -> __m512i {
         unsafe {
             let x = _mm512_set1_epi32(x.cast::<i32>().read_unaligned());
-            let w = _mm512_loadu_si512(w.cast());
-            if VNNI {
-                _mm512_dpbusd_epi32(sums, x, w)
-            } else {
-                let pairs = _mm512_maddubs_epi16(x, w);
-                _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
-            }
+            _mm512_dpbusd_epi32(sums, x, _mm512_loadu_si512(w.cast()))
         }
     }
 

@@ -104,6 +104,7 @@ impl Task for QuantizeTask<'_> {
             let chunks = x[..whole].chunks_exact(S::WIDTH);
             let chunks = chunks.zip(self.factors.chunks_exact(S::WIDTH));
             for ((x, factor), bytes) in chunks.zip(bytes.chunks_exact_mut(S::WIDTH)) {
+                // SAFETY: as above.
                 unsafe {
                     let even = s.mul(s.load(x.as_ptr()), s.load(factor.as_ptr()));
                     let steps = s.round(s.min(s.max(s.mul(even, inverses), low), high));

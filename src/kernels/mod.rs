@@ -51,14 +51,10 @@ const SHARED_WORK: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
     /// AVX-512 F, BW, DQ, VL and VNNI.
-    Avx512Vnni,
-    /// AVX-512 F, BW, DQ and VL.
     Avx512,
     /// AVX2 and FMA.
     Avx2,
     /// NEON with the dot product instructions.
-    NeonDotProd,
-    /// NEON.
     Neon,
     /// Plain Rust.
     Portable,
@@ -66,23 +62,14 @@ pub enum InstructionSet {
 
 impl InstructionSet {
     /// Every set, the fastest of a processor first.
-    pub const ALL: [Self; 6] = [
-        Self::Avx512Vnni,
-        Self::Avx512,
-        Self::Avx2,
-        Self::NeonDotProd,
-        Self::Neon,
-        Self::Portable,
-    ];
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 }
 
 impl fmt::Display for InstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Avx512Vnni => "avx512vnni",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
-            Self::NeonDotProd => "neon-dotprod",
             Self::Neon => "neon",
             Self::Portable => "portable",
         })
@@ -97,15 +84,11 @@ pub struct Kernels(Detected);
 #[derive(Clone, Copy, Debug)]
 enum Detected {
     #[cfg(target_arch = "x86_64")]
-    Avx512Vnni(avx512::Avx512<true>),
-    #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Avx512<false>),
+    Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
     #[cfg(target_arch = "aarch64")]
-    NeonDotProd(neon::Neon<true>),
-    #[cfg(target_arch = "aarch64")]
-    Neon(neon::Neon<false>),
+    Neon(neon::Neon),
     Portable(portable::Portable),
 }
 
@@ -208,15 +191,11 @@ impl Kernels {
     pub fn of(set: InstructionSet) -> Option<Self> {
         let detected = match set {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512Vnni => avx512::Avx512::<true>::detect().map(Detected::Avx512Vnni),
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => avx512::Avx512::<false>::detect().map(Detected::Avx512),
+            InstructionSet::Avx512 => avx512::Avx512::detect().map(Detected::Avx512),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => avx2::Avx2::detect().map(Detected::Avx2),
             #[cfg(target_arch = "aarch64")]
-            InstructionSet::NeonDotProd => neon::Neon::<true>::detect().map(Detected::NeonDotProd),
-            #[cfg(target_arch = "aarch64")]
-            InstructionSet::Neon => neon::Neon::<false>::detect().map(Detected::Neon),
+            InstructionSet::Neon => neon::Neon::detect().map(Detected::Neon),
             InstructionSet::Portable => Some(Detected::Portable(portable::Portable)),
             _ => None,
         };
@@ -228,13 +207,9 @@ impl Kernels {
     pub fn instruction_set(self) -> InstructionSet {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Detected::Avx512Vnni(_) => InstructionSet::Avx512Vnni,
-            #[cfg(target_arch = "x86_64")]
             Detected::Avx512(_) => InstructionSet::Avx512,
             #[cfg(target_arch = "x86_64")]
             Detected::Avx2(_) => InstructionSet::Avx2,
-            #[cfg(target_arch = "aarch64")]
-            Detected::NeonDotProd(_) => InstructionSet::NeonDotProd,
             #[cfg(target_arch = "aarch64")]
             Detected::Neon(_) => InstructionSet::Neon,
             Detected::Portable(_) => InstructionSet::Portable,
@@ -268,19 +243,24 @@ impl Kernels {
         let shared = Shared::new(out);
         let blocks = blocks(rows, TASK_ROWS);
         let team_of = if rows * features * inputs < SHARED_WORK { &Alone } else { team };
-        share(team_of, panels * blocks.len(), || (), |(), task| {
-            let (panel, block) = (task / blocks.len(), task % blocks.len());
-            self.enter(PanelTask {
-                panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
-                bias: &dense.bias[panel * PANEL..],
-                x,
-                out: shared,
-                features,
-                first_feature: panel * PANEL,
-                rows: blocks[block].clone(),
-                finish,
-            });
-        });
+        share(
+            team_of,
+            panels * blocks.len(),
+            || (),
+            |(), task| {
+                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                self.enter(PanelTask {
+                    panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
+                    bias: &dense.bias[panel * PANEL..],
+                    x,
+                    out: shared,
+                    features,
+                    first_feature: panel * PANEL,
+                    rows: blocks[block].clone(),
+                    finish,
+                });
+            },
+        );
         self.normalize(then, out, team_of);
         Ok(())
     }
@@ -311,37 +291,47 @@ impl Kernels {
         let (mut bytes, mut row_scales) = (vec![0; rows * row_bytes(inputs)], vec![0.0; rows]);
         let (shared_bytes, shared_scales) = (Shared::new(&mut bytes), Shared::new(&mut row_scales));
         let quantized = blocks(rows, ROWS_A_TASK);
-        share(team_of, quantized.len(), || (), |(), task| {
-            self.enter(QuantizeTask {
-                x,
-                factors: dense.factors,
-                range: dense.range,
-                bytes: shared_bytes,
-                scales: shared_scales,
-                rows: quantized[task].clone(),
-            });
-        });
+        share(
+            team_of,
+            quantized.len(),
+            || (),
+            |(), task| {
+                self.enter(QuantizeTask {
+                    x,
+                    factors: dense.factors,
+                    range: dense.range,
+                    bytes: shared_bytes,
+                    scales: shared_scales,
+                    rows: quantized[task].clone(),
+                });
+            },
+        );
         let finish = then.finish();
         let shared = Shared::new(out);
         let blocks = blocks(rows, TASK_ROWS);
-        share(team_of, panels * blocks.len(), || (), |(), task| {
-            let (panel, block) = (task / blocks.len(), task % blocks.len());
-            let first_feature = panel * BYTE_PANEL;
-            self.enter(BytePanelTask {
-                panel: &dense.panels[panel * panel_bytes..][..panel_bytes],
-                scales: &dense.scales[first_feature..],
-                sums: &dense.sums[first_feature..],
-                bias: &dense.bias[first_feature..],
-                bytes: &bytes,
-                row_scales: &row_scales,
-                range: dense.range,
-                out: shared,
-                features,
-                first_feature,
-                rows: blocks[block].clone(),
-                finish,
-            });
-        });
+        share(
+            team_of,
+            panels * blocks.len(),
+            || (),
+            |(), task| {
+                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                let first_feature = panel * BYTE_PANEL;
+                self.enter(BytePanelTask {
+                    panel: &dense.panels[panel * panel_bytes..][..panel_bytes],
+                    scales: &dense.scales[first_feature..],
+                    sums: &dense.sums[first_feature..],
+                    bias: &dense.bias[first_feature..],
+                    bytes: &bytes,
+                    row_scales: &row_scales,
+                    range: dense.range,
+                    out: shared,
+                    features,
+                    first_feature,
+                    rows: blocks[block].clone(),
+                    finish,
+                });
+            },
+        );
         self.normalize(then, out, team_of);
         Ok(())
     }
@@ -400,21 +390,22 @@ impl Kernels {
         let Then::AddNorm { norm, .. } = then else { return };
         let blocks = blocks(out.len() / norm.scale.len(), ROWS_A_TASK);
         let shared = Shared::new(out);
-        share(team, blocks.len(), || (), |(), task| {
-            self.enter(NormTask { out: shared, rows: blocks[task].clone(), norm });
-        });
+        share(
+            team,
+            blocks.len(),
+            || (),
+            |(), task| {
+                self.enter(NormTask { out: shared, rows: blocks[task].clone(), norm });
+            },
+        );
     }
 
     fn enter<T: Task>(self, task: T) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Detected::Avx512Vnni(simd) => simd.enter(task),
-            #[cfg(target_arch = "x86_64")]
             Detected::Avx512(simd) => simd.enter(task),
             #[cfg(target_arch = "x86_64")]
             Detected::Avx2(simd) => simd.enter(task),
-            #[cfg(target_arch = "aarch64")]
-            Detected::NeonDotProd(simd) => simd.enter(task),
             #[cfg(target_arch = "aarch64")]
             Detected::Neon(simd) => simd.enter(task),
             Detected::Portable(simd) => simd.enter(task),

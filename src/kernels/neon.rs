@@ -1,42 +1,31 @@
-//! NEON: what every aarch64 processor has. Products of bytes use the dot product instructions
-//! where the processor has them, as Graviton2 and later do.
+//! NEON with the dot product instructions, as Graviton2 and later have them.
 #![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
 
 use std::arch::aarch64::*;
-use std::arch::asm;
+use std::arch::{asm, is_aarch64_feature_detected};
 
 use super::simd::{Dot, Simd, Task};
 
-/// Proof that the processor has NEON; `DOTPROD` that it has the dot product instructions too.
+/// Proof that the processor has NEON and the dot product instructions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Neon<const DOTPROD: bool>(());
+pub(super) struct Neon(());
 
-impl Neon<false> {
+impl Neon {
     pub(super) fn detect() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
+        let present =
+            is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
+        present.then_some(Self(()))
     }
-}
-
-impl Neon<true> {
-    pub(super) fn detect() -> Option<Self> {
-        let present = std::arch::is_aarch64_feature_detected!("dotprod");
-        Neon::<false>::detect().filter(|_| present).map(|Neon(())| Self(()))
-    }
-}
-
-#[target_feature(enable = "neon")]
-fn inside<S: Dot, T: Task>(simd: S, task: T) {
-    task.run(simd);
 }
 
 #[target_feature(enable = "neon,dotprod")]
-fn inside_dotprod<S: Dot, T: Task>(simd: S, task: T) {
+fn inside<T: Task>(simd: Neon, task: T) {
     task.run(simd);
 }
 
 // SAFETY (of every block below): `self` exists only where `detect` found the instructions; memory
 // is accessed under the contract of the trait's method.
-impl<const DOTPROD: bool> Simd for Neon<DOTPROD> {
+impl Simd for Neon {
     type F32 = float32x4_t;
 
     const WIDTH: usize = 4;
@@ -45,11 +34,7 @@ impl<const DOTPROD: bool> Simd for Neon<DOTPROD> {
     const TILE_ROWS: usize = 12;
 
     fn enter<T: Task>(self, task: T) {
-        if DOTPROD {
-            unsafe { inside_dotprod(self, task) }
-        } else {
-            unsafe { inside(self, task) }
-        }
+        unsafe { inside(self, task) }
     }
 
     #[inline(always)]
@@ -155,7 +140,7 @@ impl<const DOTPROD: bool> Simd for Neon<DOTPROD> {
 }
 
 // SAFETY: as above.
-impl<const DOTPROD: bool> Dot for Neon<DOTPROD> {
+impl Dot for Neon {
     type I32 = int32x4_t;
 
     const LANES: usize = 4;
@@ -174,36 +159,19 @@ impl<const DOTPROD: bool> Dot for Neon<DOTPROD> {
     unsafe fn dot(self, sums: int32x4_t, x: *const u8, w: *const i8) -> int32x4_t {
         unsafe {
             let x = vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned()));
-            four::<DOTPROD>(sums, x, vld1q_s8(w))
+            let (w, mut sums) = (vld1q_s8(w), sums);
+            // The intrinsic is not stable yet.
+            asm!(
+                "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+                inout(vreg) sums, in(vreg) w, in(vreg) x,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+            sums
         }
     }
 
     #[inline(always)]
     unsafe fn store_sums(self, to: *mut i32, sums: int32x4_t) {
         unsafe { vst1q_s32(to, sums) }
-    }
-}
-
-/// Adds to each of four sums the dot product of its four pairs of bytes.
-///
-/// # Safety
-/// The processor must have NEON, and the dot product instructions for `DOTPROD`.
-#[inline(always)]
-unsafe fn four<const DOTPROD: bool>(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    unsafe {
-        if DOTPROD {
-            let mut sums = sums;
-            // The intrinsic is not stable yet.
-            asm!(
-                "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
-                inout(vreg) sums, in(vreg) a, in(vreg) b,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-            sums
-        } else {
-            let low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)));
-            let high = vpaddlq_s16(vmull_high_s8(a, b));
-            vaddq_s32(sums, vpaddq_s32(low, high))
-        }
     }
 }

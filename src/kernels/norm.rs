@@ -35,6 +35,7 @@ impl Task for NormTask<'_> {
             let means = s.splat(mean);
             let mut squares = s.splat(0.0);
             for chunk in row[..whole].chunks_exact(S::WIDTH) {
+                // SAFETY: as above.
                 let distance = s.sub(unsafe { s.load(chunk.as_ptr()) }, means);
                 squares = s.mul_add(distance, distance, squares);
             }
@@ -45,6 +46,7 @@ impl Task for NormTask<'_> {
             for (index, chunk) in row[..whole].chunks_exact_mut(S::WIDTH).enumerate() {
                 let at = index * S::WIDTH;
                 let (scale, shift) = (&scales[at..at + S::WIDTH], &shifts[at..at + S::WIDTH]);
+                // SAFETY: as above.
                 unsafe {
                     let distance = s.sub(s.load(chunk.as_ptr()), means);
                     let scaled = s.mul(s.mul(distance, factors), s.load(scale.as_ptr()));

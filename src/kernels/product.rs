@@ -61,23 +61,22 @@ impl Task for PanelTask<'_> {
         for index in 0..tiles {
             let height = (rows - done).div_ceil(tiles - index);
             let row = self.rows.start + done;
-            let tile = Tile {
-                weights: self.panel.as_ptr(),
-                inputs,
-                bias: bias.as_ptr(),
-                x: x[done * inputs..].as_ptr(),
-                x_stride: inputs,
-            };
+            let rows = (x[done * inputs..].as_ptr(), inputs);
+            let operands = (self.panel, &bias);
             if plain {
-                // SAFETY: the panel, the bias and the rows are within their slices, whose lengths
-                // `Product::check` compared; this task alone writes these rows of these features.
-                unsafe {
-                    let out = self.out.start().add(row * self.features + self.first_feature);
-                    tile.run(s, height, out, self.features);
-                }
+                let start = row * self.features + self.first_feature;
+                // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product`
+                // compared; this task alone writes these features of these rows.
+                let tile = unsafe {
+                    let out = self.out.start().add(start);
+                    Tile::new(operands, rows, height, (out, self.features))
+                };
+                s.enter(tile);
             } else {
                 // SAFETY: as above; the buffer has room for the tallest tile.
-                unsafe { tile.run(s, height, buffer.as_mut_ptr(), PANEL) };
+                let tile =
+                    unsafe { Tile::new(operands, rows, height, (buffer.as_mut_ptr(), PANEL)) };
+                s.enter(tile);
                 for (index, values) in buffer.chunks_exact_mut(PANEL).take(height).enumerate() {
                     let start = (row + index) * self.features + self.first_feature;
                     self.finish.apply(s, values, start..start + columns);
@@ -96,12 +95,7 @@ impl Task for PanelTask<'_> {
 impl Finish<'_> {
     /// Finishes one row of a panel; `place` is where it belongs in the output, and the residual.
     #[inline(always)]
-    pub(super) fn apply<S: Simd>(
-        &self,
-        s: S,
-        values: &mut [f32],
-        place: std::ops::Range<usize>,
-    ) {
+    pub(super) fn apply<S: Simd>(&self, s: S, values: &mut [f32], place: std::ops::Range<usize>) {
         if self.activation != Activation::Identity {
             for chunk in values.chunks_exact_mut(S::WIDTH) {
                 // SAFETY: a chunk is one register long.
@@ -122,40 +116,52 @@ impl Finish<'_> {
 /// The tallest tile of any instruction set.
 const MOST_ROWS: usize = 14;
 
-/// Some rows times one panel.
+/// Some rows times one panel. It is a task, so that its code exists once for each instruction set.
 pub(super) struct Tile {
     /// `[inputs, 32]`.
-    pub(super) weights: *const f32,
-    pub(super) inputs: usize,
+    weights: *const f32,
+    inputs: usize,
     /// `[32]`.
-    pub(super) bias: *const f32,
+    bias: *const f32,
     /// `[height, inputs]`, rows `x_stride` apart.
-    pub(super) x: *const f32,
-    pub(super) x_stride: usize,
+    x: *const f32,
+    x_stride: usize,
+    /// At most `TILE_ROWS`.
+    height: usize,
+    /// `[height, 32]`, rows `out_stride` apart.
+    out: *mut f32,
+    out_stride: usize,
 }
 
 impl Tile {
-    /// Writes `[height, 32]` to `out`, rows `out_stride` apart.
+    /// Returns the tile of these operands: a panel `[inputs, 32]`, a bias `[32]`, and `height` rows of
+    /// `inputs` values, `x_stride` apart. Its output is `height` rows of 32 values, `out_stride` apart.
     ///
     /// # Safety
-    /// The pointers must be valid for what their fields say, `out` for writing; `height` is at most
-    /// `S::TILE_ROWS`.
-    #[inline(always)]
-    pub(super) unsafe fn run<S: Simd>(
-        &self,
-        s: S,
+    /// When the tile runs, `x` must be valid for reading these rows, and `out` for writing its rows.
+    pub(super) unsafe fn new(
+        (panel, bias): (&[f32], &[f32; PANEL]),
+        (x, x_stride): (*const f32, usize),
         height: usize,
-        out: *mut f32,
-        out_stride: usize,
-    ) {
+        (out, out_stride): (*mut f32, usize),
+    ) -> Self {
+        let inputs = panel.len() / PANEL;
+        let (weights, bias) = (panel.as_ptr(), bias.as_ptr());
+        Self { weights, inputs, bias, x, x_stride, height, out, out_stride }
+    }
+}
+
+impl Task for Tile {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
         for part in (0..PANEL).step_by(2 * S::WIDTH) {
             macro_rules! heights {
                 ($($rows:literal)*) => {
-                    match height {
+                    match self.height {
                         // The heights that an instruction set does not have are no code.
                         $($rows if S::TILE_ROWS >= $rows => {
-                            // SAFETY: the caller's.
-                            unsafe { self.part::<S, $rows>(s, part, out, out_stride) }
+                            // SAFETY: the contract of `new`.
+                            unsafe { self.part::<S, $rows>(s, part) }
                         })*
                         _ => {}
                     }
@@ -164,19 +170,15 @@ impl Tile {
             heights!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
         }
     }
+}
 
+impl Tile {
     /// Two registers' width of a tile.
     ///
     /// # Safety
-    /// As [`run`](Self::run), of which it is a part.
+    /// As [`new`](Self::new), with `ROWS` as the height.
     #[inline(always)]
-    unsafe fn part<S: Simd, const ROWS: usize>(
-        &self,
-        s: S,
-        part: usize,
-        out: *mut f32,
-        out_stride: usize,
-    ) {
+    unsafe fn part<S: Simd, const ROWS: usize>(&self, s: S, part: usize) {
         // SAFETY: by the contract, and a part of two registers lies within a panel's 32 values.
         // Prefetching past the end is allowed: the address is not read.
         unsafe {
@@ -186,8 +188,9 @@ impl Tile {
             for input in 0..self.inputs {
                 let at = weights.add(input * PANEL);
                 let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
-                s.prefetch(at.wrapping_add(PREFETCH));
-                if S::WIDTH == 16 {
+                if part == 0 {
+                    // Both cache lines of this input: memory is read in order by the first part.
+                    s.prefetch(at.wrapping_add(PREFETCH));
                     s.prefetch(at.wrapping_add(PREFETCH + 16));
                 }
                 for row in 0..ROWS {
@@ -197,7 +200,7 @@ impl Tile {
                 }
             }
             for (row, [low, high]) in sums.into_iter().enumerate() {
-                let to = out.add(row * out_stride + part);
+                let to = self.out.add(row * self.out_stride + part);
                 s.store(to, low);
                 s.store(to.add(S::WIDTH), high);
             }

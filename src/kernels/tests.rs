@@ -56,13 +56,7 @@ impl Unaligned {
 }
 
 /// `[features, inputs]` in panels of `width` features, and groups of `group` inputs.
-fn panels<T: Copy>(
-    weight: &[T],
-    inputs: usize,
-    width: usize,
-    group: usize,
-    padding: T,
-) -> Vec<T> {
+fn panels<T: Copy>(weight: &[T], inputs: usize, width: usize, group: usize, padding: T) -> Vec<T> {
     let features = weight.len() / inputs;
     let mut panels = Vec::new();
     for panel in 0..features.div_ceil(width) {
@@ -398,15 +392,26 @@ fn operands_that_do_not_belong_together_are_refused() {
     let of = |result: Result<(), LengthError>| result.unwrap_err().operand;
     let panels = [0.0; 3 * PANEL];
     assert_eq!(kernels.product(&[0.0; 6], dense(&panels), then, &mut out, &Alone), Ok(()));
-    assert_eq!(of(kernels.product(&[0.0; 6], dense(&panels[1..]), then, &mut out, &Alone)), "the weight");
-    assert_eq!(of(kernels.product(&[0.0; 7], dense(&panels), then, &mut out, &Alone)), "the activations");
-    assert_eq!(of(kernels.product(&[0.0; 6], dense(&panels), then, &mut out[1..], &Alone)), "the output");
+    assert_eq!(
+        of(kernels.product(&[0.0; 6], dense(&panels[1..]), then, &mut out, &Alone)),
+        "the weight"
+    );
+    assert_eq!(
+        of(kernels.product(&[0.0; 7], dense(&panels), then, &mut out, &Alone)),
+        "the activations"
+    );
+    assert_eq!(
+        of(kernels.product(&[0.0; 6], dense(&panels), then, &mut out[1..], &Alone)),
+        "the output"
+    );
     let norm = Norm { scale: &[1.0; 2], shift: &[0.0], epsilon: 0.0 };
     let add = Then::AddNorm { residual: &[0.0; 4], norm };
-    assert_eq!(of(kernels.product(&[0.0; 6], dense(&panels), add, &mut out, &Alone)), "the norm's shift");
-    let attention = |offsets: &[i32], out: &mut [f32]| {
-        kernels.attention(&[0.0; 12], offsets, 1, out, &Alone)
-    };
+    assert_eq!(
+        of(kernels.product(&[0.0; 6], dense(&panels), add, &mut out, &Alone)),
+        "the norm's shift"
+    );
+    let attention =
+        |offsets: &[i32], out: &mut [f32]| kernels.attention(&[0.0; 12], offsets, 1, out, &Alone);
     assert_eq!(attention(&[0, 2], &mut out), Ok(()));
     assert_eq!(of(attention(&[0, 3], &mut out)), "the output");
     assert_eq!(of(attention(&[0, 2, 1, 2], &mut out)), "an offset");

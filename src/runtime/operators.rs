@@ -8,9 +8,7 @@ use ort::operator::{
 };
 use ort::value::{TensorElementType, ValueRef};
 
-use crate::kernels::{
-    Activation, Alone, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then,
-};
+use crate::kernels::{Activation, Alone, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then};
 
 /// The domain of the operators in a graph.
 const DOMAIN: &str = "semblance";

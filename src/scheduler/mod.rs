@@ -1,12 +1,10 @@
-//! Forward passes for several callers at a time.
+//! Forward passes for several callers.
 //!
 //! A pass is any texts one after the other, bounded by their tokens. Whoever finds the model free
 //! fills a pass with texts of every caller that waits; nobody waits for a pass to fill. ADR 0007 has
 //! the measurement.
 //!
-//! If all that waits fits into one pass, or belongs to one caller, the pass runs on all threads.
-//! Otherwise several passes run side by side, each on one thread, which waste less. ADR 0010 has the
-//! measurement.
+//! One pass runs at a time, on all threads. ADR 0010 has the measurement.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,8 +20,8 @@ use crate::tokenizer::Encoding;
 /// small enough for the caches.
 pub const PASS_TOKENS: usize = 192;
 
-/// A copy of a model, with what makes one row of its output for each text.
-pub trait Lane: Send {
+/// A model, with what makes one row of its output for each text.
+pub trait RowModel: Send {
     /// Returns one row a text, `[texts, dim]`, f32.
     ///
     /// # Errors
@@ -31,8 +29,8 @@ pub trait Lane: Send {
     fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError>;
 }
 
-/// Copies of one model: one that runs on all threads, and others that run side by side.
-pub struct Lanes {
+/// A model that several callers share.
+pub struct Scheduler {
     pass_tokens: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -52,12 +50,8 @@ pub struct Run {
 }
 
 struct State {
-    /// The lane that uses every thread, unless it runs.
-    wide: Option<Box<dyn Lane>>,
-    /// The lanes of one thread that do not run. None if the wide lane has one thread.
-    narrow: Vec<Box<dyn Lane>>,
-    /// How many narrow lanes there are.
-    narrow_lanes: usize,
+    /// None while a pass runs.
+    model: Option<Box<dyn RowModel>>,
     /// Callers with texts that no pass has taken, those first that have waited longest since their
     /// last text was taken.
     waiting: VecDeque<Arc<Caller>>,
@@ -94,19 +88,11 @@ struct Share {
     texts: Vec<usize>,
 }
 
-/// A lane that was taken.
-enum Taken {
-    Wide(Box<dyn Lane>),
-    Narrow(Box<dyn Lane>),
-}
-
-impl Lanes {
-    /// Returns lanes of these copies of one model: `wide` uses every thread, `narrow` one each. There
-    /// are no narrow ones if there is one thread. A pass has at most `pass_tokens` tokens, or one text.
+impl Scheduler {
+    /// Returns the scheduler of a model. A pass has at most `pass_tokens` tokens, or one text.
     #[must_use]
-    pub fn new(wide: Box<dyn Lane>, narrow: Vec<Box<dyn Lane>>, pass_tokens: usize) -> Self {
-        let narrow_lanes = narrow.len();
-        let state = State { wide: Some(wide), narrow, narrow_lanes, waiting: VecDeque::new() };
+    pub fn new(model: Box<dyn RowModel>, pass_tokens: usize) -> Self {
+        let state = State { model: Some(model), waiting: VecDeque::new() };
         Self { pass_tokens, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -117,7 +103,7 @@ impl Lanes {
     /// - The first [`InferError`] of a pass; texts that no pass has taken by then are left.
     ///
     /// # Panics
-    /// If a lane does.
+    /// If the model does.
     pub fn run(&self, texts: Vec<Encoding>) -> Result<Run, InferError> {
         let tokens = texts.iter().map(Encoding::tokens).sum();
         let caller = Arc::new(Caller::new(texts));
@@ -145,12 +131,14 @@ impl Lanes {
     fn work(&self, caller: &Caller) {
         let mut state = self.lock();
         while !caller.is_done() {
-            if let Some(mut taken) = state.take_lane(self.pass_tokens) {
-                let shares = state.take_texts(self.pass_tokens);
+            let shares =
+                if state.model.is_some() { state.take_texts(self.pass_tokens) } else { Vec::new() };
+            let model = if shares.is_empty() { None } else { state.model.take() };
+            if let Some(mut model) = model {
                 drop(state);
-                infer(taken.lane(), shares);
+                infer(model.as_mut(), shares);
                 state = self.lock();
-                state.give_back(taken);
+                state.model = Some(model);
                 self.changed.notify_all();
             } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -160,14 +148,6 @@ impl Lanes {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Taken {
-    fn lane(&mut self) -> &mut dyn Lane {
-        match self {
-            Self::Wide(lane) | Self::Narrow(lane) => lane.as_mut(),
-        }
     }
 }
 
@@ -201,11 +181,6 @@ impl Caller {
         self.texts.get(progress.next).map(|text| (text.tokens(), progress.served))
     }
 
-    /// Tokens of the texts that no pass has taken.
-    fn tokens_left(&self) -> usize {
-        self.texts[self.progress().next..].iter().map(Encoding::tokens).sum()
-    }
-
     /// Takes its next text.
     fn take(&self) -> Option<usize> {
         let mut progress = self.progress();
@@ -219,37 +194,11 @@ impl Caller {
 }
 
 impl State {
-    /// Takes the lane that what waits is to run on, if something waits and that lane is free.
-    fn take_lane(&mut self, pass_tokens: usize) -> Option<Taken> {
-        // A caller that failed waits no longer.
-        self.waiting.retain(|caller| caller.next().is_some());
-        if self.waiting.is_empty() {
-            return None;
-        }
-        let is_idle = self.wide.is_some() && self.narrow.len() == self.narrow_lanes;
-        let is_one_pass = || {
-            let tokens = self.waiting.iter().map(|caller| caller.tokens_left());
-            tokens.sum::<usize>() <= pass_tokens
-        };
-        if self.narrow_lanes == 0 || (is_idle && (self.waiting.len() == 1 || is_one_pass())) {
-            self.wide.take().map(Taken::Wide)
-        } else if self.wide.is_some() {
-            self.narrow.pop().map(Taken::Narrow)
-        } else {
-            None
-        }
-    }
-
-    fn give_back(&mut self, taken: Taken) {
-        match taken {
-            Taken::Wide(lane) => self.wide = Some(lane),
-            Taken::Narrow(lane) => self.narrow.push(lane),
-        }
-    }
-
     /// Takes the texts of the next pass: one of the caller that has waited longest, then, while there
     /// is room, the next text of whoever has had the fewest tokens.
     fn take_texts(&mut self, pass_tokens: usize) -> Vec<Share> {
+        // A caller that failed waits no longer.
+        self.waiting.retain(|caller| caller.next().is_some());
         let mut shares: Vec<Share> = Vec::new();
         let mut room = pass_tokens;
         let mut next = self.waiting.front().cloned();
@@ -284,19 +233,19 @@ impl State {
 
 /// Runs texts together and gives each caller its rows. If that fails, each caller's are run alone, so
 /// that one caller's bad text does not fail another's.
-fn infer(lane: &mut dyn Lane, shares: Vec<Share>) {
-    let together = pass(lane, &shares);
+fn infer(model: &mut dyn RowModel, shares: Vec<Share>) {
+    let together = pass(model, &shares);
     if together.is_ok() || shares.len() == 1 {
         return settle(shares, together);
     }
     for share in shares {
         let alone = [share];
-        let result = pass(lane, &alone);
+        let result = pass(model, &alone);
         settle(alone, result);
     }
 }
 
-fn pass(lane: &mut dyn Lane, shares: &[Share]) -> Result<Array2<f32>, Failure> {
+fn pass(model: &mut dyn RowModel, shares: &[Share]) -> Result<Array2<f32>, Failure> {
     let mut inputs = Inputs::default();
     for share in shares {
         for &text in &share.texts {
@@ -304,7 +253,7 @@ fn pass(lane: &mut dyn Lane, shares: &[Share]) -> Result<Array2<f32>, Failure> {
             inputs.push(&text.input_ids, &text.token_type_ids);
         }
     }
-    match catch_unwind(AssertUnwindSafe(|| lane.rows(&inputs))) {
+    match catch_unwind(AssertUnwindSafe(|| model.rows(&inputs))) {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(Failure::Error(error)),
         Err(panic) => Err(Failure::Panic(panic)),
@@ -334,7 +283,6 @@ fn settle(shares: impl IntoIterator<Item = Share>, result: Result<Array2<f32>, F
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
@@ -342,26 +290,21 @@ mod tests {
 
     use super::*;
 
-    /// Gives each text its first token; waits at its gate, fails and panics on some tokens.
+    /// Gives each text its first token; fails and panics on some tokens.
     #[derive(Clone, Default)]
     struct First {
-        /// Whether it is the wide lane, and first tokens of each pass.
-        passes: Arc<Mutex<Vec<(bool, Vec<i32>)>>>,
-        gate: Option<Arc<Barrier>>,
-        is_wide: bool,
+        /// First tokens of the texts of each pass.
+        passes: Arc<Mutex<Vec<Vec<i32>>>>,
     }
 
     const FAILS: i32 = -1;
     const PANICS: i32 = -2;
 
-    impl Lane for First {
+    impl RowModel for First {
         fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
-            if let Some(gate) = &self.gate {
-                gate.wait();
-            }
             let first: Vec<i32> =
                 inputs.rows().map(|rows| inputs.input_ids()[rows.start]).collect();
-            self.passes.lock().unwrap().push((self.is_wide, first.clone()));
+            self.passes.lock().unwrap().push(first.clone());
             assert!(!first.contains(&PANICS), "a bug");
             if first.contains(&FAILS) {
                 let (texts, tokens) = (inputs.texts(), inputs.tokens());
@@ -371,11 +314,8 @@ mod tests {
         }
     }
 
-    /// Lanes of a model with so many threads.
-    fn lanes(model: &First, threads: usize, pass_tokens: usize) -> Lanes {
-        let lane = |is_wide| Box::new(First { is_wide, ..model.clone() }) as Box<dyn Lane>;
-        let narrow = if threads > 1 { threads } else { 0 };
-        Lanes::new(lane(true), (0..narrow).map(|_| lane(false)).collect(), pass_tokens)
+    fn scheduler(model: &First, pass_tokens: usize) -> Scheduler {
+        Scheduler::new(Box::new(model.clone()), pass_tokens)
     }
 
     fn text(first: i32, tokens: usize) -> Encoding {
@@ -388,27 +328,24 @@ mod tests {
         run.rows.iter().map(|row| row[0] as i32).collect()
     }
 
-    /// Takes the lanes that are free, so that callers wait, and gives them back after `queue`.
-    fn queued<T>(lanes: &Lanes, callers: usize, queue: impl FnOnce() -> T) -> T {
-        let wide = lanes.lock().wide.take();
+    /// Takes the model away until so many callers wait.
+    fn queued<T>(scheduler: &Scheduler, callers: usize, queue: impl FnOnce() -> T) -> T {
+        let model = scheduler.lock().model.take();
         let queued = queue();
-        while lanes.lock().waiting.len() < callers {
+        while scheduler.lock().waiting.len() < callers {
             thread::yield_now();
         }
-        lanes.lock().wide = wide;
-        lanes.changed.notify_all();
+        scheduler.lock().model = model;
+        scheduler.changed.notify_all();
         queued
     }
 
     #[test]
     fn rows_stand_in_the_order_of_the_texts() {
-        for threads in [1, 2, 3] {
-            let texts: Vec<Encoding> =
-                (0..100).map(|i| text(i, 1 + (i as usize * 7) % 13)).collect();
-            let run = lanes(&First::default(), threads, 16).run(texts).unwrap();
-            assert_eq!(firsts(&run), (0..100).collect::<Vec<_>>());
-        }
-        let nothing = lanes(&First::default(), 2, 16).run(Vec::new()).unwrap();
+        let scheduler = scheduler(&First::default(), 16);
+        let texts = (0..100).map(|i| text(i, 1 + (i as usize * 7) % 13)).collect();
+        assert_eq!(firsts(&scheduler.run(texts).unwrap()), (0..100).collect::<Vec<_>>());
+        let nothing = scheduler.run(Vec::new()).unwrap();
         assert_eq!((nothing.rows, nothing.passes), (Vec::new(), 0));
     }
 
@@ -416,50 +353,31 @@ mod tests {
     fn a_pass_is_bounded_by_tokens_and_by_nothing_else() {
         let model = First::default();
         let texts = [3, 9, 4, 20, 1, 1].iter().zip(0..).map(|(&tokens, id)| text(id, tokens));
-        let run = lanes(&model, 2, 16).run(texts.collect()).unwrap();
-        let passes = [vec![0, 1, 2], vec![3], vec![4, 5]].map(|texts| (true, texts));
-        assert_eq!(*model.passes.lock().unwrap(), passes);
+        let run = scheduler(&model, 16).run(texts.collect()).unwrap();
+        assert_eq!(*model.passes.lock().unwrap(), [vec![0, 1, 2], vec![3], vec![4, 5]]);
         assert_eq!((run.tokens, run.passes), (38, 3));
     }
 
     #[test]
-    fn what_fits_into_one_pass_shares_the_wide_lane() {
+    fn callers_that_wait_share_a_pass_and_each_has_its_own_rows() {
         let model = First::default();
-        let lanes = lanes(&model, 2, 16);
+        let scheduler = scheduler(&model, 16);
         thread::scope(|scope| {
             let run = |id| {
-                let lanes = &lanes;
-                (id, scope.spawn(move || lanes.run(vec![text(id, 4)])))
+                let scheduler = &scheduler;
+                (id, scope.spawn(move || scheduler.run(vec![text(id, 4)])))
             };
-            for (id, caller) in queued(&lanes, 3, || [run(1), run(2), run(3)]) {
+            for (id, caller) in queued(&scheduler, 3, || [run(1), run(2), run(3)]) {
                 assert_eq!(firsts(&caller.join().unwrap().unwrap()), [id]);
             }
         });
         let passes = model.passes.lock().unwrap();
-        let (is_wide, texts) = &passes[0];
-        assert!(*is_wide && texts.len() == 3 && passes.len() == 1, "{passes:?}");
-    }
-
-    #[test]
-    fn more_than_one_pass_of_several_callers_runs_side_by_side() {
-        // Ends only if both narrow lanes are inside at once.
-        let model = First { gate: Some(Arc::new(Barrier::new(2))), ..First::default() };
-        let lanes = lanes(&model, 2, 4);
-        thread::scope(|scope| {
-            let run = |id| {
-                let lanes = &lanes;
-                scope.spawn(move || lanes.run(vec![text(id, 4)]))
-            };
-            for caller in queued(&lanes, 2, || [run(1), run(2)]) {
-                caller.join().unwrap().unwrap();
-            }
-        });
-        assert!(model.passes.lock().unwrap().iter().all(|(is_wide, _)| !is_wide));
+        assert!(passes.len() == 1 && passes[0].len() == 3, "{passes:?}");
     }
 
     #[test]
     fn callers_take_turns_by_tokens_and_new_ones_first() {
-        let mut state = lanes(&First::default(), 1, 10).state.into_inner().unwrap();
+        let mut state = scheduler(&First::default(), 10).state.into_inner().unwrap();
         let caller = |tokens: &[usize]| {
             Arc::new(Caller::new(tokens.iter().map(|&tokens| text(0, tokens)).collect()))
         };
@@ -484,21 +402,21 @@ mod tests {
     #[test]
     fn an_error_is_the_callers_and_the_next_run_works() {
         for bad in [0, 7, 19] {
-            let lanes = lanes(&First::default(), 3, 4);
+            let scheduler = scheduler(&First::default(), 4);
             let id = |i| if i == bad { FAILS } else { i };
-            let error = lanes.run((0..20).map(|i| text(id(i), 4)).collect()).unwrap_err();
+            let error = scheduler.run((0..20).map(|i| text(id(i), 4)).collect()).unwrap_err();
             assert!(matches!(error, InferError::Shape { .. }), "{error}");
-            assert_eq!(firsts(&lanes.run(vec![text(5, 4)]).unwrap()), [5]);
+            assert_eq!(firsts(&scheduler.run(vec![text(5, 4)]).unwrap()), [5]);
         }
     }
 
     #[test]
     fn a_panic_is_the_callers_and_the_next_run_works() {
-        let lanes = lanes(&First::default(), 2, 4);
+        let scheduler = scheduler(&First::default(), 4);
         let texts = (0..20).map(|i| text(if i == 3 { PANICS } else { i }, 4)).collect();
-        let panic = catch_unwind(AssertUnwindSafe(|| lanes.run(texts))).unwrap_err();
+        let panic = catch_unwind(AssertUnwindSafe(|| scheduler.run(texts))).unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"a bug"));
-        assert_eq!(firsts(&lanes.run(vec![text(5, 4)]).unwrap()), [5]);
+        assert_eq!(firsts(&scheduler.run(vec![text(5, 4)]).unwrap()), [5]);
     }
 
     #[test]
@@ -520,18 +438,18 @@ mod tests {
 
     #[test]
     fn many_callers_at_once_all_get_theirs() {
-        let lanes = lanes(&First::default(), 2, 32);
+        let scheduler = scheduler(&First::default(), 32);
         let failed = AtomicBool::new(false);
         thread::scope(|scope| {
             for thread in 0..16 {
-                let (lanes, failed) = (&lanes, &failed);
+                let (scheduler, failed) = (&scheduler, &failed);
                 scope.spawn(move || {
                     for round in 0..50 {
                         let ids: Vec<i32> =
                             (0..1 + round % 5).map(|i| thread * 1_000 + round * 10 + i).collect();
                         let tokens = |id: i32| 1 + id.unsigned_abs() as usize % 11;
                         let texts = ids.iter().map(|&id| text(id, tokens(id))).collect();
-                        let run = lanes.run(texts).unwrap();
+                        let run = scheduler.run(texts).unwrap();
                         failed.fetch_or(firsts(&run) != ids, Ordering::Relaxed);
                     }
                 });

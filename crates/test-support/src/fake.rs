@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use ndarray::{Array2, ArrayView2};
 use semblance::internals::cache::CacheLimit;
-use semblance::internals::encoder::{Encoder, PooledLane};
+use semblance::internals::encoder::{Encoder, PooledModel};
 use semblance::internals::runtime::{Infer, InferError, Inputs};
-use semblance::internals::scheduler::Lanes;
+use semblance::internals::scheduler::Scheduler;
 use semblance::internals::vector::Pooling;
 use semblance::{Model, ModelInfo};
 use semblance_api::{Limits, Service, ServiceOptions};
@@ -18,11 +18,7 @@ use crate::tokenizer;
 const BATCH_TOKENS: usize = 64;
 
 /// Returns a service on a fake model with this many dimensions.
-pub fn fake_service(
-    infer: impl Infer + 'static,
-    dimensions: usize,
-    limits: Limits,
-) -> Service {
+pub fn fake_service(infer: impl Infer + 'static, dimensions: usize, limits: Limits) -> Service {
     named_fake_service("fake", infer, dimensions, limits)
 }
 
@@ -33,9 +29,9 @@ pub fn named_fake_service(
     dimensions: usize,
     limits: Limits,
 ) -> Service {
-    let lane = Box::new(PooledLane::new(infer, Pooling::Mean));
-    let lanes = Lanes::new(lane, Vec::new(), BATCH_TOKENS);
-    let encoder = Encoder::new(tokenizer(256), lanes, CacheLimit::default());
+    let model = Box::new(PooledModel::new(infer, Pooling::Mean));
+    let scheduler = Scheduler::new(model, BATCH_TOKENS);
+    let encoder = Encoder::new(tokenizer(256), scheduler, CacheLimit::default());
     let info = ModelInfo {
         name: name.into(),
         digest: "0".repeat(64),
