@@ -14,7 +14,7 @@ use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::kernels::Kernels;
 use crate::model::Model;
 use crate::options::Options;
-use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
+use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Pooling};
