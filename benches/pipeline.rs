@@ -16,15 +16,15 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
     criterion_main,
 };
-use ndarray::{Array3, Ix3};
-use semblance::api::{Limits, SimilarityRequest};
-use semblance::bundle::{Bundle, Task};
-use semblance::encoder::CacheLimit;
-use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, Row};
-use semblance::init::{self, InitOptions};
-use semblance::service::Service;
-use semblance::text::{BatchPlan, Budget, Side, Tokenizer, TokenizerLimits};
-use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
+use ndarray::Array2;
+use semblance::internals::bundle::{Bundle, Task};
+use semblance::internals::kernels::{InstructionSet, Kernels};
+use semblance::internals::runtime::{
+    EmbeddingTable, Infer as _, Inputs, OnnxRuntime, OnnxSession, SessionOptions,
+};
+use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::vector::{Embeddings, Pooling, cosine, pool};
+use semblance::{Model, Options, rank};
 
 /// Width of a token embedding where no model is asked.
 const HIDDEN: usize = 384;
@@ -71,18 +71,13 @@ fn texts(count: usize, words: usize) -> Vec<String> {
         .collect()
 }
 
-/// Lengths in tokens as they come: most short, some long.
-fn mixed_lengths(count: usize) -> Vec<usize> {
-    (0..count).map(|text| 6 + text * 37 % 53 + if text % 11 == 0 { 180 } else { 0 }).collect()
-}
-
 /// The parts of a start, each for itself.
-struct Model {
+struct Parts {
     bundle: Bundle,
     runtime: OnnxRuntime,
 }
 
-impl Model {
+impl Parts {
     fn open() -> Self {
         let path = |variable: &str| PathBuf::from(env::var_os(variable).expect("set by cargo"));
         let bundle = Bundle::open(&path("SEMBLANCE_BUNDLE"))
@@ -103,32 +98,28 @@ impl Model {
         Tokenizer::from_files(&rules, &words, limits).expect("the bundle's own")
     }
 
-    fn session(&self) -> OnnxSession<Ix3> {
+    fn session(&self, kernels: Kernels, threads: usize) -> OnnxSession {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
-        let words = self.bundle.word_embeddings().expect("the bundle's own");
-        OnnxSession::load(&self.runtime, &graph, Arc::new(words)).expect("the bundle's own")
+        let table = EmbeddingTable::open(&self.bundle).expect("the bundle's own");
+        let options = SessionOptions { task: Task::Embedding, kernels, threads };
+        OnnxSession::load(&self.runtime, &graph, Arc::new(table), options)
+            .expect("the bundle's own")
     }
 
-    fn service(&self) -> Service {
-        let ort_library = PathBuf::from(env::var_os("SEMBLANCE_ORT_LIBRARY").expect("as above"));
-        let options = InitOptions {
-            bundle: self.bundle.folder(),
-            cross_encoder: None,
-            ort_library: &ort_library,
-            limits: Limits::default(),
-            budget: Budget::default(),
-            // Off: the same event again must be embedded again.
-            cache: CacheLimit { bytes: 0 },
+    fn model(&self) -> Model {
+        let options = Options {
+            library: PathBuf::from(env::var_os("SEMBLANCE_ORT_LIBRARY").expect("as above")),
             threads: NonZeroUsize::MIN,
-            concurrency: NonZeroUsize::MIN,
-            warm_up: false,
+            // Off: the same event again must be embedded again.
+            cache_bytes: 0,
+            ..Options::default()
         };
-        init::start(&options).expect("the bundle's own").0
+        Model::load(self.bundle.folder(), options).expect("the bundle's own")
     }
 }
 
-fn tokenise(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let tokenizer = model.tokenizer();
+fn tokenize(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
+    let tokenizer = parts.tokenizer();
     for (name, words) in LENGTHS {
         let texts = texts(100, words);
         let bytes: usize = texts.iter().map(String::len).sum();
@@ -143,55 +134,54 @@ fn tokenise(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
     }
 }
 
-fn plan(group: &mut BenchmarkGroup<'_, WallTime>) {
-    for count in [10, 1_000] {
-        let lengths = mixed_lengths(count);
-        group.throughput(Throughput::Elements(count as u64));
-        group.bench_with_input(BenchmarkId::new("texts", count), &lengths, |bencher, lengths| {
-            bencher.iter(|| BatchPlan::new(black_box(lengths), Budget::default()));
-        });
-    }
-}
-
-fn infer(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let mut session = model.session();
-    let shapes =
-        [(1, 8), (3, 12), (1, 32), (1, 128), (1, 256), (64, 8), (16, 32), (4, 128), (2, 256)];
-    for (batch, tokens) in shapes {
-        // Ids of whole words: the first 999 of this vocabulary stand for nothing.
-        let ids: Vec<i32> = (0..tokens).map(|token| 2_000 + 97 * token % 20_000).collect();
-        let types = vec![0; ids.len()];
-        let row = Row { input_ids: &ids, token_type_ids: &types };
-        let inputs = Inputs::padded(vec![row; batch], ids.len());
-        group.throughput(Throughput::Elements((batch * ids.len()) as u64));
-        let shape = format!("{batch}x{tokens}");
-        group.bench_with_input(BenchmarkId::new("batch", shape), &inputs, |bencher, inputs| {
-            bencher.iter(|| session.infer(inputs).expect("a valid batch"));
-        });
+/// One pass in each instruction set of the machine, on one thread and on two.
+fn infer(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
+    let shapes = [(1, 8), (3, 9), (1, 32), (1, 128), (16, 12)];
+    for kernels in InstructionSet::ALL.into_iter().filter_map(Kernels::of) {
+        // Without vector instructions a pass takes seconds.
+        if kernels.instruction_set() == InstructionSet::Portable {
+            continue;
+        }
+        for threads in [1, 2] {
+            let mut session = parts.session(kernels, threads);
+            for (texts, tokens) in shapes {
+                // Ids of whole words: the first 999 of this vocabulary are placeholders.
+                let ids: Vec<i32> = (0..tokens).map(|token| 2_000 + 97 * token % 20_000).collect();
+                let mut inputs = Inputs::default();
+                for _ in 0..texts {
+                    inputs.push(&ids, &vec![0; ids.len()]);
+                }
+                group.throughput(Throughput::Elements(inputs.tokens() as u64));
+                let name = format!("{} {threads} threads", kernels.instruction_set());
+                let id = BenchmarkId::new(name, format!("{texts}x{tokens}"));
+                group.bench_with_input(id, &inputs, |bencher, inputs| {
+                    bencher.iter(|| session.infer(inputs, |_| ()).expect("a valid pass"));
+                });
+            }
+        }
     }
 }
 
 fn pooled(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let tokens = Array3::from_shape_fn((16, 32, HIDDEN), |(i, j, k)| {
-        ((i * 31 + j * 17 + k * 7) % 101) as f32 / 50.0 - 1.0
-    });
-    let lengths: Vec<usize> = (17..33).collect();
-    group.throughput(Throughput::Elements(16 * 32));
+    let tokens =
+        Array2::from_shape_fn((16 * 24, HIDDEN), |(i, k)| ((i * 31 + k * 7) % 101) as f32 / 50.0);
+    group.throughput(Throughput::Elements(16 * 24));
     for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Max, Pooling::MeanSqrtLen] {
-        let id = BenchmarkId::new("16x32", format!("{pooling:?}"));
+        let id = BenchmarkId::new("16x24", format!("{pooling:?}"));
         group.bench_with_input(id, &pooling, |bencher, &pooling| {
-            bencher.iter(|| pool(black_box(tokens.view()), &lengths, pooling));
+            let texts = || (0..16).map(|text| 24 * text..24 * (text + 1));
+            bencher.iter(|| pool(black_box(tokens.view()), texts(), pooling));
         });
     }
 }
 
 fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
     for count in [10, 1_000] {
-        let rows = ndarray::Array2::from_shape_fn((count + 1, HIDDEN), |(i, j)| {
+        let rows = Array2::from_shape_fn((count + 1, HIDDEN), |(i, j)| {
             ((i * 131 + j * 7) % 97) as f32 / 48.0 - 1.0
         });
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_with_input(BenchmarkId::new("normalise", count), &rows, |bencher, rows| {
+        group.bench_with_input(BenchmarkId::new("normalize", count), &rows, |bencher, rows| {
             bencher.iter(|| Embeddings::from_pooled(rows.clone()).expect("no zero row"));
         });
         let unit = Embeddings::from_pooled(rows).expect("no zero row");
@@ -210,31 +200,26 @@ fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
     }
 }
 
-fn event(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let service = model.service();
+fn event(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
+    let model = parts.model();
     // The largest that end in about a second.
     for (candidates, classes) in [(2, &LENGTHS[..]), (10, &LENGTHS[..]), (50, &LENGTHS[..2])] {
         for (name, words) in classes {
             let mut texts = texts(candidates + 1, *words);
             let query = texts.remove(0);
-            let request =
-                SimilarityRequest::new(query, texts, service.limits()).expect("within limits");
             group.throughput(Throughput::Elements(candidates as u64 + 1));
             let id = BenchmarkId::new(format!("1+{candidates} texts"), name);
-            group.bench_with_input(id, &request, |bencher, request| {
-                bencher.iter(|| service.similarity(request).expect("a valid request"));
+            group.bench_with_input(id, &texts, |bencher, texts| {
+                bencher.iter(|| model.similarity(&query, texts).expect("valid texts"));
             });
         }
     }
 }
 
 fn pipeline(criterion: &mut Criterion) {
-    let model = Model::open();
-    let mut pure = criterion.benchmark_group("tokenise");
-    tokenise(&mut pure, &model);
-    pure.finish();
-    let mut pure = criterion.benchmark_group("plan");
-    plan(&mut pure);
+    let parts = Parts::open();
+    let mut pure = criterion.benchmark_group("tokenize");
+    tokenize(&mut pure, &parts);
     pure.finish();
     let mut pure = criterion.benchmark_group("pool");
     pooled(&mut pure);
@@ -244,11 +229,11 @@ fn pipeline(criterion: &mut Criterion) {
     pure.finish();
     let mut slow = criterion.benchmark_group("infer");
     slow.sampling_mode(SamplingMode::Flat);
-    infer(&mut slow, &model);
+    infer(&mut slow, &parts);
     slow.finish();
     let mut slow = criterion.benchmark_group("event");
     slow.sampling_mode(SamplingMode::Flat);
-    event(&mut slow, &model);
+    event(&mut slow, &parts);
     slow.finish();
 }
 

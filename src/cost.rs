@@ -17,7 +17,7 @@ pub struct Cost {
     pub prompt_tokens: usize,
     /// Number of tokens that went through the model, special tokens included and padding excluded.
     pub tokens: usize,
-    /// Number of tokens that went through the model, padding included.
+    /// Equal to `tokens`, since passes have no padding. It stays for one version.
     pub padded_tokens: usize,
     /// Number of forward passes.
     pub passes: usize,

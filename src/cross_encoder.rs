@@ -7,14 +7,14 @@ use ndarray::{Array2, Axis};
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
-use crate::scheduler::{Lane, Lanes};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Encoding, Side, Tokenizer};
 use crate::vector::Activation;
 
 /// A cross-encoder for a bundle of the task `cross-encoder`: tokenizer, classifier and activation.
 pub struct CrossEncoder {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
     options: CrossEncoderOptions,
 }
 
@@ -27,22 +27,22 @@ pub struct CrossEncoderOptions {
     pub activation: Activation,
 }
 
-/// A classifier: a batch of pairs to logits `[batch, labels]`, f32.
-pub struct LogitsLane<I> {
+/// A classifier of pairs: `[pairs, labels]`.
+pub struct LogitsModel<I> {
     classifier: I,
 }
 
-impl<I> LogitsLane<I> {
-    /// Returns a lane that runs this classifier.
+impl<I> LogitsModel<I> {
+    /// Returns a model of this classifier.
     #[must_use]
     pub fn new(classifier: I) -> Self {
         Self { classifier }
     }
 }
 
-impl<I: Infer<Output = Array2<f32>>> Lane for LogitsLane<I> {
-    fn rows(&mut self, inputs: &Inputs, _lengths: &[usize]) -> Result<Array2<f32>, InferError> {
-        self.classifier.infer(inputs)
+impl<I: Infer> RowModel for LogitsModel<I> {
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.classifier.infer(inputs, |logits| logits.to_owned())
     }
 }
 
@@ -58,8 +58,8 @@ pub struct PairLogits {
 impl CrossEncoder {
     /// Returns a cross-encoder of these parts.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, lanes: Lanes, options: CrossEncoderOptions) -> Self {
-        Self { tokenizer, lanes, options }
+    pub fn new(tokenizer: Tokenizer, scheduler: Scheduler, options: CrossEncoderOptions) -> Self {
+        Self { tokenizer, scheduler, options }
     }
 
     /// Tokenizes each pair. A pair beyond the model's limit is truncated on `side`.
@@ -88,8 +88,7 @@ impl CrossEncoder {
     /// - [`ModelError::NotFinite`] if a logit is infinite or NaN.
     pub fn classify(&self, pairs: Vec<Encoding>) -> Result<PairLogits, ModelError> {
         let started = Instant::now();
-        let tokens = pairs.iter().map(|pair| pair.input_ids.len()).sum();
-        let run = self.lanes.run(pairs)?;
+        let run = self.scheduler.run(pairs)?;
         let mut logits = Array2::zeros((run.rows.len(), self.options.labels));
         for (index, (row, mut logits)) in run.rows.iter().zip(logits.outer_iter_mut()).enumerate() {
             let (labels, expected) = (row.len(), self.options.labels);
@@ -102,9 +101,9 @@ impl CrossEncoder {
             logits.assign(row);
         }
         let cost = Cost {
-            tokens,
-            padded_tokens: run.padded_tokens,
-            passes: run.batches,
+            tokens: run.tokens,
+            padded_tokens: run.tokens,
+            passes: run.passes,
             queue_time: run.queue_time,
             infer_time: started.elapsed().saturating_sub(run.queue_time),
             ..Cost::default()

@@ -3,13 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 
 use crate::cache::{Cache, CacheLimit, Entry, Key};
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
-use crate::scheduler::{Lane, Lanes};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
 use crate::vector::{Pooling, pool};
 
@@ -17,29 +17,28 @@ use crate::vector::{Pooling, pool};
 /// of recent vectors.
 pub struct Encoder {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
     cache: Mutex<Cache>,
     is_cached: bool,
 }
 
-/// A transformer with pooling: a batch of texts to vectors `[batch, dim]`, f32.
-pub struct PooledLane<I> {
+/// A transformer whose token embeddings are pooled: texts to vectors `[texts, dim]`.
+pub struct PooledModel<I> {
     transformer: I,
     pooling: Pooling,
 }
 
-impl<I> PooledLane<I> {
-    /// Returns a lane that runs this transformer.
+impl<I> PooledModel<I> {
+    /// Returns a model of this transformer.
     #[must_use]
     pub fn new(transformer: I, pooling: Pooling) -> Self {
         Self { transformer, pooling }
     }
 }
 
-impl<I: Infer<Output = Array3<f32>>> Lane for PooledLane<I> {
-    fn rows(&mut self, inputs: &Inputs, lengths: &[usize]) -> Result<Array2<f32>, InferError> {
-        let tokens = self.transformer.infer(inputs)?;
-        Ok(pool(tokens.view(), lengths, self.pooling))
+impl<I: Infer> RowModel for PooledModel<I> {
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.transformer.infer(inputs, |tokens| pool(tokens, inputs.rows(), self.pooling))
     }
 }
 
@@ -86,10 +85,10 @@ pub struct PooledTexts {
 impl Encoder {
     /// Returns an encoder of these parts with an empty cache.
     #[must_use]
-    pub fn new(tokenizer: Tokenizer, lanes: Lanes, cache: CacheLimit) -> Self {
+    pub fn new(tokenizer: Tokenizer, scheduler: Scheduler, cache: CacheLimit) -> Self {
         let cache = Cache::new(cache);
         let is_cached = cache.is_enabled();
-        Self { tokenizer, lanes, cache: Mutex::new(cache), is_cached }
+        Self { tokenizer, scheduler, cache: Mutex::new(cache), is_cached }
     }
 
     /// Looks up each text in the cache and tokenizes the others. A text beyond the model's limit is
@@ -164,13 +163,12 @@ impl Encoder {
                 encodings.push(std::mem::take(encoding));
             }
         }
-        let tokens = encodings.iter().map(|text| text.input_ids.len()).sum();
-        let run = self.lanes.run(encodings)?;
+        let run = self.scheduler.run(encodings)?;
         let cost = Cost {
             cache_hits: texts.len() - uncached.len(),
-            tokens,
-            padded_tokens: run.padded_tokens,
-            passes: run.batches,
+            tokens: run.tokens,
+            padded_tokens: run.tokens,
+            passes: run.passes,
             queue_time: run.queue_time,
             ..Cost::default()
         };

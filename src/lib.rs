@@ -32,6 +32,7 @@ mod cross_encoder;
 mod encoder;
 mod error;
 mod info;
+mod kernels;
 mod load;
 mod model;
 mod options;
@@ -67,6 +68,9 @@ pub mod internals {
     }
     pub mod encoder {
         pub use crate::encoder::*;
+    }
+    pub mod kernels {
+        pub use crate::kernels::*;
     }
     pub mod runtime {
         pub use crate::runtime::*;

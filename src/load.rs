@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ndarray::{Ix2, Ix3};
-
 use crate::bundle::{Bundle, Manifest, Task};
 use crate::cache::CacheLimit;
-use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsLane};
-use crate::encoder::{Encoder, PooledLane};
+use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
+use crate::encoder::{Encoder, PooledModel};
 use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
+use crate::kernels::Kernels;
 use crate::model::Model;
 use crate::options::Options;
-use crate::runtime::{EmbeddingTable, GraphOutput, InferError, OnnxRuntime, OnnxSession};
-use crate::scheduler::{Budget, Lane, Lanes};
+use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
+use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Pooling};
 
@@ -48,11 +47,11 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
     let pairs = pairs.map(|(bundle, _)| bundle);
     let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
-    let pooled = |session: OnnxSession<Ix3>| -> Box<dyn Lane> {
-        Box::new(PooledLane::new(session, pooling))
+    let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
+        Box::new(PooledModel::new(session, pooling))
     };
     let logits =
-        |session: OnnxSession<Ix2>| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
+        |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
     let (encoder, cross_encoder) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
         let cross_encoder = pairs.as_ref().map(load);
@@ -67,10 +66,10 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
             labels: info.labels,
             activation: bundle.manifest().activation.unwrap_or(Activation::Identity),
         };
-        (CrossEncoder::new(loaded.tokenizer, loaded.lanes, options), info)
+        (CrossEncoder::new(loaded.tokenizer, loaded.scheduler, options), info)
     });
     let cache = CacheLimit { bytes: options.cache_bytes };
-    let encoder = Encoder::new(encoder.tokenizer, encoder.lanes, cache);
+    let encoder = Encoder::new(encoder.tokenizer, encoder.scheduler, cache);
     let model = Model::new(encoder, cross_encoder, info);
     let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
         .map_err(LoadError::WarmUp)?;
@@ -83,23 +82,23 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
 /// The parts of a model that come from one bundle.
 struct LoadedParts {
     tokenizer: Tokenizer,
-    lanes: Lanes,
+    scheduler: Scheduler,
 }
 
 impl LoadedParts {
     /// Loads the tokenizer and requests the weights while the library and the graph load.
-    fn new<D: GraphOutput>(
+    fn new(
         bundle: &Bundle,
         options: &Options,
-        lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
+        rows: impl Fn(OnnxSession) -> Box<dyn RowModel>,
     ) -> Result<(Self, LoadTimings), LoadError> {
         let (tokenizer, page_in, model) = thread::scope(|scope| {
             let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
             let page_in = scope.spawn(|| timed(|| bundle.page_in()));
-            let model = lanes(bundle, options, lane);
+            let model = scheduler(bundle, options, rows);
             (join(tokenizer), join(page_in), model)
         });
-        let ((lanes, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
+        let ((scheduler, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
         let ((), page_in) = page_in?;
         let timings = LoadTimings {
             tokenizer: tokenizer_time,
@@ -108,7 +107,7 @@ impl LoadedParts {
             session,
             ..LoadTimings::default()
         };
-        Ok((Self { tokenizer, lanes }, timings))
+        Ok((Self { tokenizer, scheduler }, timings))
     }
 }
 
@@ -127,26 +126,21 @@ fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
     }
 }
 
-fn lanes<D: GraphOutput>(
+fn scheduler(
     bundle: &Bundle,
     options: &Options,
-    lane: impl Fn(OnnxSession<D>) -> Box<dyn Lane> + Sync,
-) -> Result<(Lanes, Duration, Duration), LoadError> {
+    rows: impl Fn(OnnxSession) -> Box<dyn RowModel>,
+) -> Result<(Scheduler, Duration, Duration), LoadError> {
     let table = Arc::new(EmbeddingTable::open(bundle)?);
     let (runtime, library_time) = timed(|| OnnxRuntime::load(&options.library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
-    let load =
-        || Ok::<_, InferError>(lane(OnnxSession::load(&runtime, &graph, Arc::clone(&table))?));
-    let budget = Budget { padded_tokens: options.batch_tokens };
-    let (lanes, session_time) = timed(|| {
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..options.threads.get()).map(|_| scope.spawn(load)).collect();
-            let first = load()?;
-            let others = others.into_iter().map(join).collect::<Result<_, _>>()?;
-            Ok::<_, InferError>(Lanes::new(first, others, budget))
-        })
-    })?;
-    Ok((lanes, library_time, session_time))
+    let session = SessionOptions {
+        task: bundle.manifest().task,
+        kernels: Kernels::detect(),
+        threads: options.threads.get(),
+    };
+    let (session, session_time) = timed(|| OnnxSession::load(&runtime, &graph, table, session))?;
+    Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
 }
 
 fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {

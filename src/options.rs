@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cache::CacheLimit;
-use crate::scheduler::Budget;
+use crate::scheduler::PASS_TOKENS;
 use crate::tokenizer::Side;
 
 /// How a model is loaded and run.
@@ -16,9 +16,9 @@ pub struct Options {
     /// The bundle of a cross-encoder, for [`Model::rerank`](crate::Model::rerank) and
     /// [`Model::predict`](crate::Model::predict).
     pub cross_encoder: Option<PathBuf>,
-    /// Number of forward passes that run concurrently. The default is the number of CPUs.
+    /// Threads of a forward pass. Passes run one at a time. The default is the number of CPUs.
     pub threads: NonZeroUsize,
-    /// Maximum number of tokens in one forward pass, padding included. The default is 192.
+    /// Maximum number of tokens in one forward pass. The default is 192.
     pub batch_tokens: usize,
     /// Maximum size of the embedding cache, in bytes; 0 disables the cache. The default is 16 MiB,
     /// about 9,500 vectors of 384 dimensions.
@@ -34,7 +34,7 @@ impl Default for Options {
             library: PathBuf::from("libonnxruntime.so"),
             cross_encoder: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            batch_tokens: Budget::default().padded_tokens,
+            batch_tokens: PASS_TOKENS,
             cache_bytes: CacheLimit::default().bytes,
             warm_up: false,
         }

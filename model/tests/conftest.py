@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from checkpoint import Checkpoint
 from semblance_model.build import Order, build
+from semblance_model.inputs import inputs_of
+from semblance_model.plain import open_plain
+from semblance_model.words import read_words
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,36 +41,34 @@ class Bundle:
         rules["model"]["vocab"] = {word: number for number, word in enumerate(words[:-1])}
         return rules
 
-    def session(self, optimized: bool = False) -> "Session":
-        """A session like the function's: optimization and prepacking off, one thread."""
-        level = onnxruntime.GraphOptimizationLevel
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = (
-            level.ORT_ENABLE_ALL if optimized else level.ORT_DISABLE_ALL
-        )
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        inner = onnxruntime.InferenceSession(
-            str(self.folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
-        words = np.fromfile(self.folder / "model.words", "<f4")
-        return Session(inner, words.reshape(-1, self.manifest["hidden_size"]))
+    def session(self) -> "Session":
+        """A session of the plain form of the graph."""
+        hidden_size, precision = (self.manifest[it] for it in ("hidden_size", "precision"))
+        return Session(open_plain(self.folder), read_words(self.folder, hidden_size, precision))
 
 
 @dataclass(frozen=True)
 class Session:
-    """A graph with its embedding table, `[vocabulary, hidden]`."""
+    """A graph and its embedding table `[vocabulary, hidden]`."""
 
     inner: onnxruntime.InferenceSession
     words: NDArray[np.float32]
 
 
 def run(session: Session, batch: dict[str, NDArray[np.int32]]) -> Any:
-    """The one output of a session."""
-    inputs: dict[str, Any] = dict(batch)
-    inputs["word_embeddings"] = session.words[inputs.pop("input_ids")]
-    (output,) = session.inner.run(None, inputs)
-    return output
+    """The output of a session for a batch `[rows, tokens]` that is padded on the right.
+
+    Token embeddings get the padding back, as zeros.
+    """
+    mask = batch["attention_mask"] == 1
+    ids, types = batch["input_ids"], batch["token_type_ids"]
+    texts = [(ids[row, kept], types[row, kept]) for row, kept in enumerate(mask)]
+    (output,) = session.inner.run(None, inputs_of(session.words, texts))
+    if session.inner.get_outputs()[0].name == "logits":
+        return output
+    padded = np.zeros((*mask.shape, output.shape[-1]), np.float32)
+    padded[mask] = output
+    return padded
 
 
 def random_batch(model: Checkpoint, rows: int = 3, tokens: int = 9) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
     manifest = make(Checkpoint()).manifest
     files = manifest.pop("files")
     assert manifest == {
-        "schema_version": 2,
+        "schema_version": 3,
         "model_name": "tiny-model",
         "source": "folder:tiny-model",
         "revision": manifest["revision"],

@@ -7,7 +7,7 @@ import pytest
 import reference
 from checkpoint import Checkpoint
 from conftest import Build, random_batch, run
-from semblance_model.graph import blocks_of
+from semblance_model.panels import byte_panels_of, panels_of
 
 # fp32 arithmetic over a few small layers, on values of about 1.
 TOLERANCE = 2e-5
@@ -74,7 +74,7 @@ def test_logits_are_those_of_the_definition(make: Build, labels: int) -> None:
     assert np.abs(found - expected).max() < TOLERANCE
 
 
-def test_padding_never_changes_a_row(make: Build) -> None:
+def test_the_other_texts_never_change_a_row(make: Build) -> None:
     model = Checkpoint()
     session = make(model).session()
     batch = random_batch(model, rows=4)
@@ -85,43 +85,25 @@ def test_padding_never_changes_a_row(make: Build) -> None:
         assert np.abs(alone[0] - together[row, :tokens]).max() < 1e-6
 
 
-def test_what_is_masked_is_not_seen(make: Build) -> None:
-    model = Checkpoint()
-    session = make(model).session()
-    batch = random_batch(model)
-    before = run(session, batch)
-    mask = batch["attention_mask"] == 1
-    batch["input_ids"] = np.where(mask, batch["input_ids"], 3).astype(np.int32)
-    after = run(session, batch)
-    assert (before[mask] == after[mask]).all()
-    assert not np.array_equal(before, after), "the masked positions themselves did change"
+@pytest.mark.parametrize(("features", "inputs"), [(32, 4), (33, 5), (1, 7), (64, 1)])
+def test_a_feature_is_a_column_of_a_panel(features: int, inputs: int) -> None:
+    weight = np.arange(1, features * inputs + 1, dtype=np.float32).reshape(features, inputs)
+    panels = panels_of(weight)
+    assert panels.shape == (-(-features // 32), inputs, 32)
+    columns = panels.transpose(0, 2, 1).reshape(-1, inputs)
+    assert (columns[:features] == weight).all()
+    assert not columns[features:].any()
 
 
-def test_unoptimized_and_optimized_load_agree(make: Build) -> None:
-    model = Checkpoint()
-    bundle, batch = make(model), random_batch(model)
-    plain, optimized = (run(bundle.session(optimized=it), batch) for it in (False, True))
-    assert np.abs(plain - optimized).max() < TOLERANCE
-
-
-@pytest.mark.parametrize(
-    ("rows", "row_values", "expected"),
-    [
-        (1536, 384, 4),  # 4 x 1,536 bytes
-        (384, 384, 4),
-        (384, 1536, 1),  # far enough apart as they are
-        (768, 768, 2),
-        (312, 312, 6),  # 5 does not divide them
-        (1024, 1024, 1),  # every number of blocks gives whole pages
-        (7, 384, 7),
-        (5, 384, 5),
-        (8, 8, 1),  # too few rows to come that far
-    ],
-)
-def test_rows_of_a_block_lie_in_pages_of_their_own(
-    rows: int, row_values: int, expected: int
-) -> None:
-    assert blocks_of(rows, row_values) == expected
+@pytest.mark.parametrize(("features", "inputs"), [(16, 4), (17, 5), (1, 7), (64, 1)])
+def test_a_group_of_four_inputs_lies_side_by_side(features: int, inputs: int) -> None:
+    weight = (np.arange(features * inputs) % 127 + 1).astype(np.int8).reshape(features, inputs)
+    panels = byte_panels_of(weight)
+    assert panels.shape == (-(-features // 16), -(-inputs // 4), 16, 4)
+    for feature, values in enumerate(weight):
+        stored = panels[feature // 16, :, feature % 16].flatten()
+        assert (stored[:inputs] == values).all()
+        assert not stored[inputs:].any()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -171,5 +153,5 @@ def test_more_tokens_than_positions_is_an_error(make: Build) -> None:
     model = Checkpoint(positions=16)
     session = make(model).session()
     assert run(session, random_batch(model, tokens=16)).shape == (3, 16, 8)
-    with pytest.raises(Exception, match="broadcast"):
+    with pytest.raises(Exception, match="out of data bounds"):
         run(session, random_batch(model, tokens=17))

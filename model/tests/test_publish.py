@@ -206,30 +206,3 @@ def test_the_graph_names_no_place_and_no_version(make: Build, tmp_path: Path) ->
     assert (model.doc_string, model.graph.doc_string, model.producer_version) == ("", "", "")
     assert not model.metadata_props
     assert str(tmp_path) not in str(model)
-
-
-def test_the_weights_are_mapped_and_not_copied(make: Build) -> None:
-    """With prepacking off, no tensor's bytes are in memory but as pages of the file."""
-    bundle = make(Checkpoint(hidden=256, wide=1024, heads=4, vocabulary=20_000, layers=12))
-    program = f"""
-        import onnxruntime, re
-        def anonymous():
-            status = open("/proc/self/status").read()
-            return int(re.search(r"RssAnon:\\s+(\\d+)", status)[1]) * 1024
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.disable_prepacking", "1")
-        before = anonymous()
-        session = onnxruntime.InferenceSession({str(bundle.folder / "model.onnx")!r}, options)
-        print(anonymous() - before)
-        print(sum("model.weights" in line for line in open("/proc/self/maps")))
-    """
-    finished = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, check=True
-    )
-    grown, mappings = map(int, finished.stdout.split())
-    size = bundle.manifest["files"]["weights"]["size_bytes"]
-    assert mappings > 10
-    assert size > 25e6
-    assert grown < size / 5

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::vector::{Activation, Pooling};
 
-/// The schema version that this version reads.
-const SCHEMA_VERSION: u32 = 2;
+/// The schema this version reads.
+const SCHEMA_VERSION: u32 = 3;
 
 /// The rule for the name of a model.
 pub const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
@@ -21,7 +21,7 @@ pub const SHA256_RULE: &str = "64 lowercase hex digits";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this schema: 2.
+    /// Version of this schema: 3.
     pub schema_version: u32,
     /// Name of the model, `[a-z0-9][a-z0-9._-]{0,63}`. It is also a folder name.
     pub model_name: String,
@@ -64,9 +64,9 @@ pub struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// A bi-encoder. Its output is `token_embeddings`, f32, `[batch, tokens, hidden]`.
+    /// A bi-encoder: `token_embeddings` float32 `[tokens, hidden]`.
     Embedding,
-    /// A cross-encoder. Its output is `logits`, f32, `[batch, labels]`.
+    /// A cross-encoder: `logits` float32 `[texts, labels]`.
     CrossEncoder,
 }
 
@@ -156,8 +156,11 @@ pub enum ManifestError {
         /// The error of the parser.
         source: serde_json::Error,
     },
-    /// The version of the schema is not supported.
-    #[error("field schema_version: {found} is not supported; this version reads {SCHEMA_VERSION}")]
+    /// Another version of the schema.
+    #[error(
+        "field schema_version: {found} is not supported; this version reads {SCHEMA_VERSION}; build the \
+         bundle again with `python -m semblance_model build`"
+    )]
     UnsupportedSchema {
         /// The version found.
         found: u64,
@@ -182,9 +185,9 @@ impl Manifest {
     /// Parses and validates the bytes of a `bundle.json`.
     ///
     /// # Errors
-    /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of the
-    ///   wrong type.
-    /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 2.
+    /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of
+    ///   the wrong type.
+    /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 3.
     /// - [`ManifestError::Invalid`] if a value violates a rule or does not apply to the task.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let schema: Schema = from_json(bytes)?;
@@ -293,7 +296,7 @@ mod tests {
         let mut words = file("model.words");
         words["size_bytes"] = json!(20 * 8 * 4);
         json!({
-            "schema_version": 2, "model_name": "tiny", "source": "folder:tiny",
+            "schema_version": 3, "model_name": "tiny", "source": "folder:tiny",
             "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
             "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
             "normalize": true, "prompts": {"query": "query: "}, "labels": null,
@@ -324,14 +327,14 @@ mod tests {
 
     #[test]
     fn rejects_bytes_that_are_not_json() {
-        let error = Manifest::parse(b"{\"schema_version\": 2,").unwrap_err();
+        let error = Manifest::parse(b"{\"schema_version\": 3,").unwrap_err();
         assert!(matches!(error, ManifestError::Malformed { .. }), "{error}");
     }
 
     #[test]
     fn rejects_another_schema_version_before_other_fields() {
-        let error = Manifest::parse(b"{\"schema_version\": 3, \"shape\": []}").unwrap_err();
-        assert!(matches!(error, ManifestError::UnsupportedSchema { found: 3 }), "{error}");
+        let error = Manifest::parse(b"{\"schema_version\": 2, \"shape\": []}").unwrap_err();
+        assert!(matches!(error, ManifestError::UnsupportedSchema { found: 2 }), "{error}");
     }
 
     #[test]

@@ -2,84 +2,108 @@
 
 mod embedding_table;
 mod onnx;
+mod operators;
 
-use ndarray::Array2;
+use std::ops::Range;
+
+use ndarray::ArrayView2;
 
 pub use embedding_table::{EmbeddingTable, UnknownToken};
-pub use onnx::{GraphOutput, OnnxRuntime, OnnxSession};
+pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
 
-/// A padded batch of token ids; all three are `[batch, tokens]`, i32.
+/// The texts or pairs of one forward pass, one after the other, without padding.
+///
+/// # Examples
+/// ```
+/// use semblance::internals::runtime::Inputs;
+///
+/// let mut inputs = Inputs::default();
+/// inputs.push(&[101, 7, 102, 8, 102], &[0, 0, 0, 1, 1]);
+/// inputs.push(&[101, 102], &[0, 0]);
+/// assert_eq!(inputs.input_ids(), [101, 7, 102, 8, 102, 101, 102]);
+/// assert_eq!(inputs.token_type_ids(), [0, 0, 0, 1, 1, 0, 0]);
+/// assert_eq!(inputs.positions(), [0, 1, 2, 3, 4, 0, 1]);
+/// assert_eq!(inputs.offsets(), [0, 5, 7]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inputs {
-    /// Token ids; whatever stands in the padding.
-    pub input_ids: Array2<i32>,
-    /// 1 for a token, 0 for padding, which stands on the right.
-    pub attention_mask: Array2<i32>,
-    /// Segment of each token: 0, or 1 for the second text of a pair.
-    pub token_type_ids: Array2<i32>,
+    input_ids: Vec<i32>,
+    token_type_ids: Vec<i32>,
+    offsets: Vec<i32>,
 }
 
-impl Inputs {
-    /// Returns the batch of these texts or pairs, padded on the right to `width` tokens.
-    ///
-    /// # Panics
-    /// If a text has more than `width` tokens.
-    ///
-    /// # Examples
-    /// ```
-    /// use ndarray::array;
-    /// use semblance::internals::runtime::{Inputs, Row};
-    ///
-    /// let pair = Row { input_ids: &[101, 7, 102, 8, 102], token_type_ids: &[0, 0, 0, 1, 1] };
-    /// let text = Row { input_ids: &[101, 102], token_type_ids: &[0, 0] };
-    /// let inputs = Inputs::padded([pair, text], 5);
-    /// assert_eq!(inputs.input_ids, array![[101, 7, 102, 8, 102], [101, 102, 0, 0, 0]]);
-    /// assert_eq!(inputs.attention_mask, array![[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]);
-    /// assert_eq!(inputs.token_type_ids, array![[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]);
-    /// ```
-    #[must_use]
-    pub fn padded<'a>(
-        rows: impl IntoIterator<Item = Row<'a>, IntoIter: ExactSizeIterator>,
-        width: usize,
-    ) -> Self {
-        let rows = rows.into_iter();
-        let shape = (rows.len(), width);
-        let mut input_ids = Array2::zeros(shape);
-        let mut attention_mask = Array2::zeros(shape);
-        let mut token_type_ids = Array2::zeros(shape);
-        for (row, Row { input_ids: ids, token_type_ids: types }) in rows.enumerate() {
-            for (column, (&id, &segment)) in ids.iter().zip(types).enumerate() {
-                input_ids[[row, column]] = id;
-                attention_mask[[row, column]] = 1;
-                token_type_ids[[row, column]] = segment;
-            }
-        }
-        Self { input_ids, attention_mask, token_type_ids }
+impl Default for Inputs {
+    fn default() -> Self {
+        Self { input_ids: Vec::new(), token_type_ids: Vec::new(), offsets: vec![0] }
     }
 }
 
-/// The tokens of one text or pair, without padding; both are `[tokens]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row<'a> {
-    /// Token ids.
-    pub input_ids: &'a [i32],
-    /// Segment of each token.
-    pub token_type_ids: &'a [i32],
+impl Inputs {
+    /// Appends a text or pair: its token ids, and the segment of each token, 0, or 1 for the second
+    /// text of a pair. Both are `[tokens]`.
+    pub fn push(&mut self, input_ids: &[i32], token_type_ids: &[i32]) {
+        self.input_ids.extend_from_slice(input_ids);
+        self.token_type_ids.extend_from_slice(token_type_ids);
+        self.offsets.push(i32::try_from(self.input_ids.len()).unwrap_or(i32::MAX));
+    }
+
+    /// Number of texts.
+    #[must_use]
+    pub fn texts(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.input_ids.len()
+    }
+
+    /// Token ids, `[tokens]`.
+    #[must_use]
+    pub fn input_ids(&self) -> &[i32] {
+        &self.input_ids
+    }
+
+    /// Segment of each token, `[tokens]`.
+    #[must_use]
+    pub fn token_type_ids(&self) -> &[i32] {
+        &self.token_type_ids
+    }
+
+    /// Where each text starts, and the number of tokens, `[texts + 1]`.
+    #[must_use]
+    pub fn offsets(&self) -> &[i32] {
+        &self.offsets
+    }
+
+    /// Position of each token in its text, `[tokens]`.
+    #[must_use]
+    pub fn positions(&self) -> Vec<i32> {
+        self.rows().flat_map(|rows| 0..rows.len() as i32).collect()
+    }
+
+    /// The tokens of each text.
+    pub fn rows(&self) -> impl Iterator<Item = Range<usize>> {
+        self.offsets.windows(2).map(|text| text[0] as usize..text[1] as usize)
+    }
 }
 
 /// A model that can be run: token ids in, its output out.
 pub trait Infer: Send {
-    /// What it gives for a batch, f32: of a bi-encoder's transformer the token embeddings
-    /// `[batch, tokens, hidden]`, not pooled; of a cross-encoder the logits `[batch, labels]`.
-    type Output;
-
-    /// Runs the model on a batch.
+    /// Runs the model on a pass and hands its output, f32, to `read`: of a bi-encoder's transformer
+    /// the token embeddings `[tokens, hidden]`, not pooled; of a cross-encoder the logits
+    /// `[texts, labels]`.
     ///
     /// # Errors
     /// - [`InferError::UnknownToken`] if a token has no word embedding.
-    /// - [`InferError::Run`] if the runtime fails on the batch.
-    /// - [`InferError::Shape`] if it answers with another shape.
-    fn infer(&mut self, inputs: &Inputs) -> Result<Self::Output, InferError>;
+    /// - [`InferError::Run`] if the runtime fails on the pass.
+    /// - [`InferError::Shape`] if it returns another shape.
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError>;
 }
 
 /// Why the model could not be loaded or run.
@@ -140,24 +164,24 @@ pub enum InferError {
     /// A token has no word embedding: tokenizer and table do not belong together.
     #[error(transparent)]
     UnknownToken(#[from] UnknownToken),
-    /// ONNX Runtime failed on a batch.
-    #[error("inference failed on a batch of {texts} texts of {tokens} tokens")]
+    /// ONNX Runtime failed on a pass.
+    #[error("inference failed on {texts} texts with {tokens} tokens")]
     Run {
-        /// Texts in the batch.
+        /// Texts of the pass.
         texts: usize,
-        /// Tokens a text, padding counted.
+        /// Their tokens.
         tokens: usize,
         /// What ONNX Runtime says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The output has not the shape of the bundle's contract.
-    #[error("the model answered with the shape {found:?} for a batch of {texts} x {tokens} tokens")]
+    #[error("the model returned the shape {found:?} for {texts} texts with {tokens} tokens")]
     Shape {
         /// The shape that came.
         found: Vec<usize>,
-        /// Texts in the batch.
+        /// Texts of the pass.
         texts: usize,
-        /// Tokens a text, padding counted.
+        /// Their tokens.
         tokens: usize,
     },
 }

@@ -1,10 +1,9 @@
 //! ONNX Runtime. The only file that names `ort`.
 
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{Array, ArrayView2, Dimension, Ix2, Ix3};
+use ndarray::ArrayView2;
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -12,38 +11,20 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::TensorRef;
 
-use super::{EmbeddingTable, UnknownToken};
-use super::{Infer, InferError, Inputs};
-use crate::bundle::Precision;
+use super::operators::operators;
+use super::{EmbeddingTable, Infer, InferError, Inputs, UnknownToken};
+use crate::bundle::Task;
+use crate::kernels::Kernels;
 
-/// Inputs of a bundle's graph, in the order they are handed over: float32 `[batch, tokens, hidden]`,
-/// and int32 `[batch, tokens]` twice.
-const INPUTS: [&str; 3] = ["word_embeddings", "attention_mask", "token_type_ids"];
+/// Inputs of a bundle's graph, in the order in which they are passed: float32 `[tokens, hidden]`, int32
+/// `[tokens]` twice, and int32 `[texts + 1]`.
+const INPUTS: [&str; 4] = ["word_embeddings", "positions", "token_type_ids", "offsets"];
 
-/// What a bundle's graph computes, by the number of its axes.
-pub trait GraphOutput: Dimension {
-    /// Name of the graph's only output, float32.
-    const NAME: &'static str;
-
-    /// Whether an output of this shape belongs to a batch of so many texts and tokens a text.
-    fn is_of(shape: &[usize], texts: usize, tokens: usize) -> bool;
-}
-
-/// An embedding bundle's: `[batch, tokens, hidden]`.
-impl GraphOutput for Ix3 {
-    const NAME: &'static str = "token_embeddings";
-
-    fn is_of(shape: &[usize], texts: usize, tokens: usize) -> bool {
-        matches!(shape, &[rows, columns, _] if (rows, columns) == (texts, tokens))
-    }
-}
-
-/// A cross-encoder bundle's: `[batch, labels]`.
-impl GraphOutput for Ix2 {
-    const NAME: &'static str = "logits";
-
-    fn is_of(shape: &[usize], texts: usize, _: usize) -> bool {
-        matches!(shape, &[rows, _] if rows == texts)
+/// The graph's only output, float32, by the bundle's task.
+fn output_of(task: Task) -> &'static str {
+    match task {
+        Task::Embedding => "token_embeddings",
+        Task::CrossEncoder => "logits",
     }
 }
 
@@ -102,21 +83,29 @@ impl OnnxRuntime {
 }
 
 /// A loaded model: a graph over its mapped weights, and the table of words.
-pub struct OnnxSession<D> {
+pub struct OnnxSession {
     session: Session,
     words: Arc<EmbeddingTable>,
-    output: PhantomData<fn() -> D>,
+    task: Task,
 }
 
-impl<D: GraphOutput> OnnxSession<D> {
-    /// Loads an optimised graph whose weights lie in an external file beside it, which ONNX
-    /// Runtime maps.
+/// How a session runs its graph.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionOptions {
+    /// What the graph computes.
+    pub task: Task,
+    /// What the operators of the engine are computed with.
+    pub kernels: Kernels,
+    /// Threads of a forward pass, the caller's counted. The others spin while a pass runs, and only
+    /// then.
+    pub threads: usize,
+}
+
+impl OnnxSession {
+    /// Loads a graph whose weights lie in an external file beside it, which ONNX Runtime maps.
     ///
-    /// The graph was optimised when the bundle was built, so it is taken as it is. Weights in fp32 are
-    /// stored as the kernels read them: packing would copy them into memory of the process. Those in
-    /// int8 are a quarter of that, and their kernels read packed weights alone.
-    /// A forward pass runs on the caller's thread alone: who has more CPUs makes more sessions, which
-    /// share what is mapped.
+    /// The graph is run as it was built, and its weights are stored as the kernels read them: packing
+    /// would copy them into memory of the process.
     ///
     /// # Errors
     /// - [`InferError::Session`] if the graph is corrupt or its weights do not fit.
@@ -125,27 +114,35 @@ impl<D: GraphOutput> OnnxSession<D> {
         runtime: &OnnxRuntime,
         graph: &Path,
         words: Arc<EmbeddingTable>,
+        options: SessionOptions,
     ) -> Result<Self, InferError> {
-        let packs = words.precision() == Precision::Int8;
-        let session = build(runtime, graph, packs).map_err(|error| InferError::Session {
+        let SessionOptions { task, .. } = options;
+        let session = build(runtime, graph, options).map_err(|error| InferError::Session {
             path: graph.display().to_string(),
             source: Box::new(error),
         })?;
         expect_names(graph, "inputs", session.inputs().iter().map(|input| input.name()), &INPUTS)?;
         let outputs = session.outputs().iter().map(|output| output.name());
-        expect_names(graph, "outputs", outputs, &[D::NAME])?;
-        Ok(Self { session, words, output: PhantomData })
+        expect_names(graph, "outputs", outputs, &[output_of(task)])?;
+        Ok(Self { session, words, task })
     }
 }
 
-fn build(runtime: &OnnxRuntime, graph: &Path, packs: bool) -> Result<Session, ort::Error> {
+fn build(
+    runtime: &OnnxRuntime,
+    graph: &Path,
+    options: SessionOptions,
+) -> Result<Session, ort::Error> {
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
     builder
+        .with_operators(operators(options.kernels, options.threads)?)?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
-        .with_prepacking(packs)?
-        .with_intra_threads(1)?
+        .with_prepacking(false)?
+        .with_intra_threads(options.threads)?
         .with_inter_threads(1)?
-        // Shapes differ from batch to batch: a remembered allocation pattern a shape only grows.
+        .with_intra_op_spinning(options.threads > 1)?
+        .with_config_entry("session.force_spinning_stop", "1")?
+        // Shapes differ from pass to pass: a remembered allocation pattern a shape only grows.
         .with_memory_pattern(false)?
         .with_log_level(LogLevel::Warning)?
         .commit_from_file(graph)
@@ -169,8 +166,8 @@ fn expect_names<'a>(
     })
 }
 
-/// Returns the embeddings of these tokens one after the other: `[batch, tokens, hidden]`, f32.
-fn look_up(words: &EmbeddingTable, ids: ArrayView2<'_, i32>) -> Result<Vec<f32>, UnknownToken> {
+/// Returns the embeddings of these tokens one after the other: `[tokens, hidden]`, f32.
+fn look_up(words: &EmbeddingTable, ids: &[i32]) -> Result<Vec<f32>, UnknownToken> {
     words.read_ahead(ids.iter().copied());
     let mut rows = vec![0.0; ids.len() * words.hidden_size()];
     for (row, &id) in rows.chunks_exact_mut(words.hidden_size()).zip(ids) {
@@ -179,23 +176,35 @@ fn look_up(words: &EmbeddingTable, ids: ArrayView2<'_, i32>) -> Result<Vec<f32>,
     Ok(rows)
 }
 
-impl<D: GraphOutput> Infer for OnnxSession<D> {
-    type Output = Array<f32, D>;
-
-    fn infer(&mut self, inputs: &Inputs) -> Result<Array<f32, D>, InferError> {
-        let (texts, tokens) = inputs.input_ids.dim();
+impl Infer for OnnxSession {
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError> {
+        let (texts, tokens) = (inputs.texts(), inputs.tokens());
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
-        let words = look_up(&self.words, inputs.input_ids.view())?;
-        let shape = [texts, tokens, self.words.hidden_size()];
-        let words = TensorRef::from_array_view((shape, words.as_slice())).map_err(failed)?;
-        let mask = TensorRef::from_array_view(inputs.attention_mask.view()).map_err(failed)?;
-        let types = TensorRef::from_array_view(inputs.token_type_ids.view()).map_err(failed)?;
-        let outputs = self.session.run(ort::inputs![words, mask, types]).map_err(failed)?;
-        let output = outputs[D::NAME].try_extract_array::<f32>().map_err(failed)?;
-        let shape = output.shape().to_vec();
-        match output.into_dimensionality::<D>() {
-            Ok(array) if D::is_of(&shape, texts, tokens) => Ok(array.to_owned()),
-            _ => Err(InferError::Shape { found: shape, texts, tokens }),
+        let words = look_up(&self.words, inputs.input_ids())?;
+        let positions = inputs.positions();
+        let shape = [tokens, self.words.hidden_size()];
+        let outputs = self
+            .session
+            .run(ort::inputs![
+                TensorRef::from_array_view((shape, words.as_slice())).map_err(failed)?,
+                TensorRef::from_array_view(([tokens], positions.as_slice())).map_err(failed)?,
+                TensorRef::from_array_view(([tokens], inputs.token_type_ids())).map_err(failed)?,
+                TensorRef::from_array_view(([texts + 1], inputs.offsets())).map_err(failed)?,
+            ])
+            .map_err(failed)?;
+        let output = outputs[output_of(self.task)].try_extract_array::<f32>().map_err(failed)?;
+        let found = output.shape().to_vec();
+        let rows = match self.task {
+            Task::Embedding => tokens,
+            Task::CrossEncoder => texts,
+        };
+        match output.into_dimensionality() {
+            Ok(output) if output.nrows() == rows => Ok(read(output)),
+            _ => Err(InferError::Shape { found, texts, tokens }),
         }
     }
 }

@@ -45,6 +45,12 @@ pub struct Token {
 }
 
 impl Encoding {
+    /// Number of tokens after truncation, special tokens included.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.input_ids.len()
+    }
+
     /// Whether the text was truncated.
     #[must_use]
     pub fn is_truncated(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Pooling: token embeddings to one vector per text.
 
 use std::fmt;
+use std::ops::Range;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip, s};
+use ndarray::{Array2, ArrayView2, Zip, s};
 use serde::{Deserialize, Serialize};
 
 /// How token embeddings are pooled into one vector. The modes are those of `1_Pooling/config.json` of
@@ -34,33 +35,37 @@ impl fmt::Display for Pooling {
     }
 }
 
-/// Returns one pooled vector per text, `[batch, hidden]`, f32, not normalized.
+/// Returns one pooled vector per text, `[texts, hidden]`, f32, not normalized.
 ///
-/// `tokens` is `[batch, tokens, hidden]`, f32. `lengths`, `[batch]`, is the number of tokens of each
-/// text; the tokens after them are padding and are ignored. A length of 0 pools to a zero vector.
+/// `tokens` is `[tokens, hidden]`, f32, and each item of `texts` is the rows of one text. A text without
+/// tokens is pooled to a zero vector.
 ///
 /// # Panics
-/// If `lengths` does not have one entry per row, or an entry exceeds the tokens axis.
+/// If a range exceeds the number of tokens.
 ///
 /// # Examples
 /// ```
 /// use ndarray::array;
 /// use semblance::internals::vector::{Pooling, pool};
 ///
-/// // A text of two tokens, padded to three.
-/// let tokens = array![[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]];
-/// assert_eq!(pool(tokens.view(), &[2], Pooling::Mean), array![[2.0, 4.0]]);
-/// assert_eq!(pool(tokens.view(), &[2], Pooling::Cls), array![[1.0, 2.0]]);
-/// assert_eq!(pool(tokens.view(), &[2], Pooling::Max), array![[3.0, 6.0]]);
+/// // A text of two tokens, and one of one token.
+/// let tokens = array![[1.0, 2.0], [3.0, 6.0], [5.0, 4.0]];
+/// let pooled = |pooling| pool(tokens.view(), [0..2, 2..3], pooling);
+/// assert_eq!(pooled(Pooling::Mean), array![[2.0, 4.0], [5.0, 4.0]]);
+/// assert_eq!(pooled(Pooling::Cls), array![[1.0, 2.0], [5.0, 4.0]]);
+/// assert_eq!(pooled(Pooling::Max), array![[3.0, 6.0], [5.0, 4.0]]);
 /// ```
 #[must_use]
-pub fn pool(tokens: ArrayView3<'_, f32>, lengths: &[usize], pooling: Pooling) -> Array2<f32> {
-    assert_eq!(tokens.len_of(Axis(0)), lengths.len(), "`lengths` must have one entry per row");
-    let mut pooled = Array2::zeros((lengths.len(), tokens.len_of(Axis(2))));
-    for ((text, &length), mut row) in tokens.outer_iter().zip(lengths).zip(pooled.outer_iter_mut())
-    {
-        if length > 0 {
-            row.assign(&pool_text(text.slice(s![..length, ..]), pooling));
+pub fn pool(
+    tokens: ArrayView2<'_, f32>,
+    texts: impl IntoIterator<Item = Range<usize>>,
+    pooling: Pooling,
+) -> Array2<f32> {
+    let texts: Vec<Range<usize>> = texts.into_iter().collect();
+    let mut pooled = Array2::zeros((texts.len(), tokens.ncols()));
+    for (text, mut row) in texts.into_iter().zip(pooled.outer_iter_mut()) {
+        if !text.is_empty() {
+            row.assign(&pool_text(tokens.slice(s![text, ..]), pooling));
         }
     }
     pooled
@@ -79,8 +84,7 @@ fn pool_text(tokens: ArrayView2<'_, f32>, pooling: Pooling) -> ndarray::Array1<f
 /// Folds the rows into one row, elementwise.
 fn fold(tokens: ArrayView2<'_, f32>, with: impl Fn(f32, f32) -> f32) -> ndarray::Array1<f32> {
     let mut folded = tokens.row(0).to_owned();
-    let others: Vec<ArrayView1<'_, f32>> = tokens.outer_iter().skip(1).collect();
-    for token in others {
+    for token in tokens.outer_iter().skip(1) {
         Zip::from(&mut folded).and(token).for_each(|a, &b| *a = with(*a, b));
     }
     folded
@@ -88,67 +92,28 @@ fn fold(tokens: ArrayView2<'_, f32>, with: impl Fn(f32, f32) -> f32) -> ndarray:
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array3, array};
-    use proptest::prelude::*;
+    use ndarray::array;
 
     use super::*;
 
     #[test]
-    fn mean_ignores_padding() {
-        let tokens = array![[[1.0, 0.0], [3.0, 2.0], [500.0, -500.0]]];
-        assert_eq!(pool(tokens.view(), &[2], Pooling::Mean), array![[2.0, 1.0]]);
-    }
-
-    #[test]
-    fn max_ignores_padding_when_all_values_are_negative() {
-        let tokens = array![[[-3.0, -1.0], [-2.0, -5.0], [0.0, 0.0]]];
-        assert_eq!(pool(tokens.view(), &[2], Pooling::Max), array![[-2.0, -1.0]]);
-    }
-
-    #[test]
-    fn cls_takes_the_first_token() {
-        let tokens = array![[[7.0, 8.0], [1.0, 1.0]], [[5.0, 6.0], [2.0, 2.0]]];
-        assert_eq!(pool(tokens.view(), &[2, 1], Pooling::Cls), array![[7.0, 8.0], [5.0, 6.0]]);
+    fn each_text_is_pooled_over_its_own_tokens() {
+        let tokens = array![[1.0, 0.0], [3.0, 2.0], [-3.0, -1.0], [-2.0, -5.0]];
+        let pooled = |pooling| pool(tokens.view(), [0..2, 2..4], pooling);
+        assert_eq!(pooled(Pooling::Mean), array![[2.0, 1.0], [-2.5, -3.0]]);
+        assert_eq!(pooled(Pooling::Max), array![[3.0, 2.0], [-2.0, -1.0]]);
+        assert_eq!(pooled(Pooling::Cls), array![[1.0, 0.0], [-3.0, -1.0]]);
     }
 
     #[test]
     fn mean_sqrt_len_divides_by_the_root_of_the_length() {
-        let tokens = array![[[1.0], [1.0], [1.0], [1.0]]];
-        assert_eq!(pool(tokens.view(), &[4], Pooling::MeanSqrtLen), array![[2.0]]);
+        let tokens = array![[1.0], [1.0], [1.0], [1.0]];
+        assert_eq!(pool(tokens.view(), [0..4], Pooling::MeanSqrtLen), array![[2.0]]);
     }
 
     #[test]
-    fn a_text_without_tokens_pools_to_zero() {
-        let tokens = array![[[4.0, 4.0]]];
-        assert_eq!(pool(tokens.view(), &[0], Pooling::Mean), array![[0.0, 0.0]]);
-    }
-
-    fn pooling() -> impl Strategy<Value = Pooling> {
-        prop_oneof![
-            Just(Pooling::Mean),
-            Just(Pooling::Cls),
-            Just(Pooling::Max),
-            Just(Pooling::MeanSqrtLen)
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn padding_values_do_not_change_a_row(
-            values in proptest::collection::vec(-10.0f32..10.0, 2 * 5 * 3),
-            junk in -1e6f32..1e6,
-            lengths in proptest::collection::vec(1usize..=5, 2),
-            pooling in pooling(),
-        ) {
-            let clean = Array3::from_shape_vec((2, 5, 3), values)?;
-            let mut dirty = clean.clone();
-            for (mut text, &length) in dirty.outer_iter_mut().zip(&lengths) {
-                text.slice_mut(s![length.., ..]).fill(junk);
-            }
-            prop_assert_eq!(
-                pool(clean.view(), &lengths, pooling),
-                pool(dirty.view(), &lengths, pooling)
-            );
-        }
+    fn a_text_without_tokens_is_pooled_to_zero() {
+        let tokens = array![[4.0, 4.0]];
+        assert_eq!(pool(tokens.view(), [0..0, 0..1], Pooling::Max), array![[0.0, 0.0], [4.0, 4.0]]);
     }
 }

@@ -11,7 +11,7 @@ const WORDS: [(&str, &[&str]); 4] = [
     ("ort::", &["runtime/"]),
     ("tokenizers::", &["tokenizer/"]),
     ("memmap2::", &["bundle/", "runtime/embedding_table.rs", "tokenizer/vocabulary.rs"]),
-    ("unsafe", &["bundle/map.rs", "kernels/", "runtime/operators.rs"]),
+    ("unsafe", &["bundle/map.rs", "kernels/"]),
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
@@ -25,6 +25,7 @@ const MODULES: [(&str, &[&str]); 17] = [
             "encoder",
             "error",
             "info",
+            "kernels",
             "model",
             "options",
             "runtime",
@@ -157,12 +158,16 @@ fn every_unsafe_block_has_a_safety_comment() {
     for file in files {
         let source = fs::read_to_string(&file).unwrap();
         let lines: Vec<&str> = source.lines().collect();
+        // An instruction set's file states once what every block relies on.
+        let stated =
+            lines.iter().position(|line| line.contains("// SAFETY (of every block below):"));
         for (number, line) in lines.iter().enumerate() {
             let code = without_strings(line.split("//").next().unwrap_or_default());
             if names(&code, "unsafe") && code.contains("unsafe {") {
                 blocks += 1;
                 let above = &lines[number.saturating_sub(4)..number];
-                let has_reason = above.iter().any(|line| line.contains("// SAFETY:"));
+                let has_reason = stated.is_some_and(|stated| stated < number)
+                    || above.iter().any(|line| line.contains("// SAFETY:"));
                 assert!(has_reason, "{}:{}", file.display(), number + 1);
             }
         }
@@ -176,8 +181,8 @@ fn finds_a_violation_of_each_kind() {
         ("model.rs", "use ort::session::Session;"),
         ("encoder.rs", "use tokenizers;"),
         ("vector/pool.rs", "    unsafe { x.get_unchecked(0) }"),
-        ("vector/pool.rs", "use crate::scheduler::Budget;"),
-        ("scheduler/batch.rs", "use crate::model::Model;"),
+        ("vector/pool.rs", "use crate::scheduler::Scheduler;"),
+        ("scheduler/mod.rs", "use crate::model::Model;"),
         ("runtime/onnx.rs", "fn f(x: crate::encoder::Encoder) {}"),
     ];
     for (path, line) in cases {

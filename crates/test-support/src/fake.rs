@@ -3,11 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-use ndarray::Array3;
+use ndarray::{Array2, ArrayView2};
 use semblance::internals::cache::CacheLimit;
-use semblance::internals::encoder::{Encoder, PooledLane};
+use semblance::internals::encoder::{Encoder, PooledModel};
 use semblance::internals::runtime::{Infer, InferError, Inputs};
-use semblance::internals::scheduler::{Budget, Lanes};
+use semblance::internals::scheduler::Scheduler;
 use semblance::internals::vector::Pooling;
 use semblance::{Model, ModelInfo};
 use semblance_api::{Limits, Service, ServiceOptions};
@@ -18,24 +18,20 @@ use crate::tokenizer;
 const BATCH_TOKENS: usize = 64;
 
 /// Returns a service on a fake model with this many dimensions.
-pub fn fake_service(
-    infer: impl Infer<Output = Array3<f32>> + 'static,
-    dimensions: usize,
-    limits: Limits,
-) -> Service {
+pub fn fake_service(infer: impl Infer + 'static, dimensions: usize, limits: Limits) -> Service {
     named_fake_service("fake", infer, dimensions, limits)
 }
 
 /// Returns a service on a fake model with a name.
 pub fn named_fake_service(
     name: &str,
-    infer: impl Infer<Output = Array3<f32>> + 'static,
+    infer: impl Infer + 'static,
     dimensions: usize,
     limits: Limits,
 ) -> Service {
-    let lane = Box::new(PooledLane::new(infer, Pooling::Mean));
-    let lanes = Lanes::new(lane, Vec::new(), Budget { padded_tokens: BATCH_TOKENS });
-    let encoder = Encoder::new(tokenizer(256), lanes, CacheLimit::default());
+    let model = Box::new(PooledModel::new(infer, Pooling::Mean));
+    let scheduler = Scheduler::new(model, BATCH_TOKENS);
+    let encoder = Encoder::new(tokenizer(256), scheduler, CacheLimit::default());
     let info = ModelInfo {
         name: name.into(),
         digest: "0".repeat(64),
@@ -51,7 +47,7 @@ pub fn named_fake_service(
     Service::new(Model::new(encoder, None, info), options)
 }
 
-/// The passes of a fake model: texts and width of each.
+/// The passes of a fake model: texts and tokens of each.
 pub type Seen = Arc<Mutex<Vec<(usize, usize)>>>;
 
 /// A model with 16 dimensions whose token embedding depends on the token alone: dimension
@@ -63,15 +59,17 @@ pub struct OneHot {
 }
 
 impl Infer for OneHot {
-    type Output = Array3<f32>;
-
-    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
-        let (texts, tokens) = inputs.input_ids.dim();
-        self.seen.lock().unwrap().push((texts, tokens));
-        Ok(Array3::from_shape_fn((texts, tokens, 16), |(text, token, dimension)| {
-            let id = usize::try_from(inputs.input_ids[[text, token]]).unwrap();
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError> {
+        self.seen.lock().unwrap().push((inputs.texts(), inputs.tokens()));
+        let embeddings = Array2::from_shape_fn((inputs.tokens(), 16), |(token, dimension)| {
+            let id = usize::try_from(inputs.input_ids()[token]).unwrap();
             f32::from(u8::from(dimension == 15 || id % 16 == dimension))
-        }))
+        });
+        Ok(read(embeddings.view()))
     }
 }
 
@@ -79,11 +77,12 @@ impl Infer for OneHot {
 pub struct Constant(pub f32);
 
 impl Infer for Constant {
-    type Output = Array3<f32>;
-
-    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
-        let (texts, tokens) = inputs.input_ids.dim();
-        Ok(Array3::from_elem((texts, tokens, 4), self.0))
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError> {
+        Ok(read(Array2::from_elem((inputs.tokens(), 4), self.0).view()))
     }
 }
 
@@ -91,10 +90,12 @@ impl Infer for Constant {
 pub struct PanicsOn(pub i32);
 
 impl Infer for PanicsOn {
-    type Output = Array3<f32>;
-
-    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
-        assert!(!inputs.input_ids.iter().any(|&id| id == self.0), "a bug");
-        OneHot::default().infer(inputs)
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError> {
+        assert!(!inputs.input_ids().contains(&self.0), "a bug");
+        OneHot::default().infer(inputs, read)
     }
 }

@@ -10,9 +10,9 @@ import onnxruntime
 from semblance_model.calibration import largest_activations
 from semblance_model.description import Description, describe
 from semblance_model.graph import write_graph
-from semblance_model.int8_graph import write_int8_graph
+from semblance_model.inputs import inputs_of
 from semblance_model.manifest import Origin, manifest_bytes
-from semblance_model.onnx_graph import GRAPH_FILE
+from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
@@ -86,37 +86,22 @@ def write_model(
     description: Description, weights: Weights, precision: Precision, folder: Path
 ) -> None:
     """Writes the graph, the weights and the embedding table into `folder`."""
-    if precision == "fp32":
-        write_graph(description, weights, folder)
-    else:
-        write_int8_graph(description, weights, largest_activations(description, weights), folder)
+    largest = None if precision == "fp32" else largest_activations(description, weights)
+    write_graph(description, weights, folder, largest)
     write_words(weights, precision, folder)
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
-    """Loads the graph as the function does and runs it once on two rows, one of them padded."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    if precision == "fp32":
-        options.add_session_config_entry("session.disable_prepacking", "1")
-    session = onnxruntime.InferenceSession(
-        str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"]
-    )
+    """Runs the plain form of the graph once, on two texts of different lengths."""
     tokens = min(8, description.max_tokens)
-    mask = np.ones((2, tokens), np.int32)
-    mask[1, tokens // 2 :] = 0
-    first_word = read_words(folder, description.shape.hidden_size, precision)[0]
-    inputs = {
-        "word_embeddings": np.broadcast_to(first_word, (2, tokens, *first_word.shape)),
-        "attention_mask": mask,
-        "token_type_ids": np.zeros((2, tokens), np.int32),
-    }
-    (output,) = session.run(None, inputs)
+    words = read_words(folder, description.shape.hidden_size, precision)
+    texts = [np.zeros(it, np.int32) for it in (tokens, tokens // 2)]
+    inputs = inputs_of(words, [(ids, ids) for ids in texts])
+    (output,) = open_plain(folder).run(None, inputs)
     if description.labels is None:
-        expected: tuple[int, ...] = (2, tokens, description.shape.hidden_size)
+        expected: tuple[int, ...] = (tokens + tokens // 2, description.shape.hidden_size)
     else:
-        expected = (2, description.labels)
+        expected = (len(texts), description.labels)
     if output.shape != expected or not np.isfinite(output).all():
         raise Refusal(
             "model.output",

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnxruntime
 
 from semblance_model.description import Description
-from semblance_model.int8_graph import write_normalized_graph
-from semblance_model.onnx_graph import GRAPH_FILE
+from semblance_model.graph import write_normalized_graph
+from semblance_model.inputs import inputs_of
+from semblance_model.plain import open_plain
 from semblance_model.refusal import Refusal
 from semblance_model.weights import Array, Weights
 from semblance_model.words import WORDS_TENSOR
@@ -33,21 +33,13 @@ def largest_activations(description: Description, weights: Weights) -> dict[str,
     with TemporaryDirectory() as path:
         folder = Path(path)
         write_normalized_graph(description, weights, folder)
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(
-            str(folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_plain(folder)
         names = [output.name for output in session.get_outputs()]
         for tokens in sorted({min(it, description.max_tokens) for it in _TEXT_TOKENS}):
             ids = random.integers(0, len(words), (_TEXTS_OF_A_LENGTH, tokens))
-            inputs = {
-                "word_embeddings": words[ids],
-                "attention_mask": np.ones(ids.shape, np.int32),
-                "token_type_ids": np.zeros(ids.shape, np.int32),
-            }
+            inputs = inputs_of(words, [(row, np.zeros_like(row)) for row in ids])
             for name, values in zip(names, session.run(names, inputs), strict=True):
-                found = np.abs(values).max(axis=(0, 1))
+                found = np.abs(values).max(axis=0)
                 largest[name] = np.maximum(largest.get(name, found), found)
     for name, values in largest.items():
         if not np.isfinite(values).all():

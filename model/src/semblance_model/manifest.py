@@ -11,7 +11,7 @@ from semblance_model.source import sha256_of
 from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
 from semblance_model.words import WORDS_FILE, Precision
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_FILE = "bundle.json"
 
 # Role in the manifest -> file name.

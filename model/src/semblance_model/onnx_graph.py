@@ -17,7 +17,7 @@ from onnx import (
     helper,
 )
 
-from semblance_model.quantize import Bytes
+from semblance_model.quantize import Bytes, Integers
 from semblance_model.weights import Array
 
 GRAPH_FILE = "model.onnx"
@@ -29,11 +29,10 @@ ALIGNMENT_BYTES = 64
 
 _IR_VERSION = 10
 _ONNX_OPSET = 17
-_CONTRIB = "com.microsoft"
-
-# Contrib operators of ONNX Runtime; the others are ONNX operators.
-_CONTRIB_OPERATORS = frozenset(
-    {"FastGelu", "FusedGemm", "FusedMatMul", "Gelu", "MatMulIntegerToFloat", "MultiHeadAttention"}
+# The engine's operators; the others are ONNX's. `plain.py` defines what they compute.
+DOMAIN = "semblance"
+OPERATORS = frozenset(
+    {"Product", "ProductAddNorm", "ByteProduct", "ByteProductAddNorm", "Attention"}
 )
 
 
@@ -45,7 +44,7 @@ class OnnxGraph:
         self._nodes: list[NodeProto] = []
         self._tensors: list[TensorProto] = []
 
-    def weight(self, name: str, values: Array | Bytes) -> str:
+    def weight(self, name: str, values: Array | Bytes | Integers) -> str:
         """Appends a tensor to the weights file and returns its name."""
         self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
@@ -99,7 +98,7 @@ class OnnxGraph:
             inputs,
             [output],
             name=output,
-            domain=_CONTRIB if operator in _CONTRIB_OPERATORS else "",
+            domain=DOMAIN if operator in OPERATORS else "",
         )
         node.attribute.extend(
             helper.make_attribute(name, value) for name, value in sorted(attributes.items())
@@ -122,6 +121,6 @@ class OnnxGraph:
             producer_name="semblance",
             opset_imports=[
                 OperatorSetIdProto(domain="", version=_ONNX_OPSET),
-                OperatorSetIdProto(domain=_CONTRIB, version=1),
+                OperatorSetIdProto(domain=DOMAIN, version=1),
             ],
         )

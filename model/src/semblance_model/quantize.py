@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from semblance_model.weights import Array
 
 Bytes = NDArray[np.int8]
+Integers = NDArray[np.int32]
 
 _LARGEST = 127
 
@@ -20,7 +21,7 @@ _STEP = np.float32(1.002)
 
 
 class Dense(NamedTuple):
-    """A dense layer: `values` `[inputs, outputs]` times `scales` `[outputs]`."""
+    """A dense layer: each row of `values` `[outputs, inputs]` times its scale `[outputs]`."""
 
     values: Bytes
     scales: Array
@@ -41,7 +42,7 @@ def quantize_dense(weight: Array) -> Dense:
     while (above := _largest_pair(values) > _LARGEST_PAIR).any():
         scales[above] *= _STEP
         values = _rounded(weight, scales)
-    return Dense(np.ascontiguousarray(values.T.astype(np.int8)), scales)
+    return Dense(values.astype(np.int8), scales)
 
 
 def quantize_rows(table: Array) -> Rows:

@@ -130,8 +130,8 @@ resource "aws_s3_object" "this" {
     create_before_destroy = true
 
     precondition {
-      condition     = try(local.manifests[each.value.bundle].schema_version, null) == 2
-      error_message = "${var.bundles[each.value.bundle]}/bundle.json must have schema_version 2."
+      condition     = try(local.manifests[each.value.bundle].schema_version, null) == 3
+      error_message = "${var.bundles[each.value.bundle]}/bundle.json must have schema_version 3."
     }
 
     precondition {

@@ -67,8 +67,7 @@ impl Metrics {
         let cache_hits = counter("cache_hits", "Texts whose embeddings were in the cache");
         let truncated = counter("truncated_texts", "Texts truncated to the limit of a model");
         let tokens = counter("tokens", "Tokens that went through a model");
-        let padded_tokens =
-            counter("padded_tokens", "Tokens that went through a model, padding included");
+        let padded_tokens = counter("padded_tokens", "Tokens of the passes; equal to tokens_total");
         let requests = Family::default();
         registry.register("requests", "Requests by route and status", requests.clone());
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);

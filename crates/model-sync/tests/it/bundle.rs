@@ -35,7 +35,7 @@ impl Bundle {
             json!({"path": path, "size_bytes": content.len(), "sha256": sha256(content)})
         };
         let manifest = json!({
-            "schema_version": 2, "model_name": MODEL, "source": "folder:tiny",
+            "schema_version": 3, "model_name": MODEL, "source": "folder:tiny",
             "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
             "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
             "normalize": true, "prompts": {}, "labels": null, "activation": null,

@@ -103,13 +103,13 @@ fn top_k_gives_the_best() {
 }
 
 #[test]
-fn a_batch_holds_no_more_padded_tokens_than_its_budget() {
+fn a_pass_has_no_more_tokens_than_its_limit() {
     let (handler, seen) = one_hot();
     let texts: Vec<String> = (1..40).map(|n| "cat ".repeat(n)).collect();
     answer(&handler, &json!({"query_from_app": "dog", "actual_queries": texts})).unwrap();
     let seen = seen.lock().unwrap();
     assert!(seen.len() > 1);
-    assert!(seen.iter().all(|(rows, width)| *rows == 1 || rows * width <= 64), "{seen:?}");
+    assert!(seen.iter().all(|(texts, tokens)| *texts == 1 || *tokens <= 64), "{seen:?}");
 }
 
 #[test]

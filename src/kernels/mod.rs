@@ -1,0 +1,424 @@
+//! The arithmetic of a transformer over weights that lie in a mapped file: products, attention and
+//! normalization, in the instruction set that the processor has.
+//!
+//! Rows of activations are `[tokens of all texts, features]`, without padding. Weights are stored in
+//! the order in which the kernels read them, one order for every instruction set, so that nothing is
+//! packed, copied or transposed. A row's result is the same to the last bit in any company and with
+//! any number of threads.
+//!
+//! A kernel is written once, against the `Simd` and `Dot` traits; the files named after instruction
+//! sets implement these and are the only ones with intrinsics.
+
+mod activation;
+mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod bytes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod norm;
+mod portable;
+mod product;
+mod simd;
+mod team;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+
+use attention::{HeadTask, Workspace};
+use bytes::{BytePanelTask, QuantizeTask, row_bytes};
+use norm::NormTask;
+use product::{Finish, PanelTask, TASK_ROWS};
+use simd::{Simd, Task};
+use team::{Shared, share};
+
+pub use activation::Activation;
+pub use bytes::{BYTE_PANEL, ByteRange, GROUP};
+pub use product::PANEL;
+pub use team::{Alone, Team};
+
+/// Rows that a task normalizes or brings to bytes.
+const ROWS_A_TASK: usize = 16;
+
+/// Multiply-adds below which another thread costs more than it saves.
+const SHARED_WORK: usize = 100_000;
+
+/// An instruction set with kernels of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// AVX-512 F, BW, DQ, VL and VNNI.
+    Avx512,
+    /// AVX2 and FMA.
+    Avx2,
+    /// NEON with the dot product instructions.
+    Neon,
+    /// Plain Rust.
+    Portable,
+}
+
+impl InstructionSet {
+    /// Every set, the fastest of a processor first.
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        })
+    }
+}
+
+/// The kernels of one instruction set.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels(Detected);
+
+/// An instruction set, with the proof that the processor has it.
+#[derive(Clone, Copy, Debug)]
+enum Detected {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon),
+    Portable(portable::Portable),
+}
+
+/// An operand does not have the length that the others ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operand} has {found} values, but {expected} are needed")]
+pub struct LengthError {
+    /// Which operand.
+    pub operand: &'static str,
+    /// Its length.
+    pub found: usize,
+    /// The length needed.
+    pub expected: usize,
+}
+
+/// The weight of a dense layer in fp32, with its bias.
+#[derive(Clone, Copy, Debug)]
+pub struct Dense<'a> {
+    /// `[features / 32, inputs, 32]`: feature `32 * p + f` is column `f` of panel `p`. The last panel
+    /// is padded to whole.
+    pub panels: &'a [f32],
+    /// `[features]`.
+    pub bias: &'a [f32],
+}
+
+/// The weight of a dense layer in int8, with its bias.
+#[derive(Clone, Copy, Debug)]
+pub struct ByteDense<'a> {
+    /// `[features / 16, inputs / 4, 16, 4]`, panels and groups of four inputs padded to whole.
+    pub panels: &'a [i8],
+    /// `[features]`: what a feature's integers are multiplied by.
+    pub scales: &'a [f32],
+    /// `[features]`: the sum of a feature's integers.
+    pub sums: &'a [i32],
+    /// `[features]`.
+    pub bias: &'a [f32],
+    /// `[inputs]`: what activations are multiplied by before they become bytes.
+    pub factors: &'a [f32],
+    /// Which values activations have.
+    pub range: ByteRange,
+}
+
+/// A layer normalization.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// `[features]`.
+    pub scale: &'a [f32],
+    /// `[features]`.
+    pub shift: &'a [f32],
+    /// What is added to the variance.
+    pub epsilon: f32,
+}
+
+/// What follows a product.
+#[derive(Clone, Copy, Debug)]
+pub enum Then<'a> {
+    /// A function of each element.
+    Activate(Activation),
+    /// A residual `[rows, features]` is added, and each row normalized.
+    AddNorm {
+        /// `[rows, features]`.
+        residual: &'a [f32],
+        /// The normalization.
+        norm: Norm<'a>,
+    },
+}
+
+impl Then<'_> {
+    fn finish(&self) -> Finish<'_> {
+        match self {
+            Self::Activate(activation) => Finish { activation: *activation, residual: None },
+            Self::AddNorm { residual, .. } => {
+                Finish { activation: Activation::Identity, residual: Some(residual) }
+            }
+        }
+    }
+
+    fn check(&self, out: usize, features: usize) -> Result<(), LengthError> {
+        match self {
+            Self::Activate(_) => Ok(()),
+            Self::AddNorm { residual, norm } => {
+                check("the residual", residual.len(), out)?;
+                check("the norm's scale", norm.scale.len(), features)?;
+                check("the norm's shift", norm.shift.len(), features)
+            }
+        }
+    }
+}
+
+impl Kernels {
+    /// Returns the kernels of the fastest instruction set that the processor has.
+    #[must_use]
+    pub fn detect() -> Self {
+        let found = InstructionSet::ALL.into_iter().find_map(Self::of);
+        found.unwrap_or(Self(Detected::Portable(portable::Portable)))
+    }
+
+    /// Returns the kernels of an instruction set, or none if the processor does not have it.
+    #[must_use]
+    pub fn of(set: InstructionSet) -> Option<Self> {
+        let detected = match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => avx512::Avx512::detect().map(Detected::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => avx2::Avx2::detect().map(Detected::Avx2),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => neon::Neon::detect().map(Detected::Neon),
+            InstructionSet::Portable => Some(Detected::Portable(portable::Portable)),
+            _ => None,
+        };
+        detected.map(Self)
+    }
+
+    /// The instruction set.
+    #[must_use]
+    pub fn instruction_set(self) -> InstructionSet {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Detected::Avx512(_) => InstructionSet::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Detected::Avx2(_) => InstructionSet::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            Detected::Neon(_) => InstructionSet::Neon,
+            Detected::Portable(_) => InstructionSet::Portable,
+        }
+    }
+
+    /// Multiplies rows `x`, `[rows, inputs]`, with a weight, and writes `[rows, features]` to `out`.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together.
+    pub fn product(
+        self,
+        x: &[f32],
+        dense: Dense<'_>,
+        then: Then<'_>,
+        out: &mut [f32],
+        team: &dyn Team,
+    ) -> Result<(), LengthError> {
+        let features = dense.bias.len();
+        let panels = features.div_ceil(PANEL);
+        let rows = out.len().checked_div(features).unwrap_or(0);
+        let inputs = x.len().checked_div(rows).unwrap_or(0);
+        check("the output", out.len(), rows * features)?;
+        check("the activations", x.len(), rows * inputs)?;
+        then.check(out.len(), features)?;
+        if rows == 0 {
+            return Ok(());
+        }
+        check("the weight", dense.panels.len(), panels * inputs * PANEL)?;
+        let finish = then.finish();
+        let shared = Shared::new(out);
+        let blocks = blocks(rows, TASK_ROWS);
+        let team_of = if rows * features * inputs < SHARED_WORK { &Alone } else { team };
+        share(
+            team_of,
+            panels * blocks.len(),
+            || (),
+            |(), task| {
+                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                self.enter(PanelTask {
+                    panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
+                    bias: &dense.bias[panel * PANEL..],
+                    x,
+                    out: shared,
+                    features,
+                    first_feature: panel * PANEL,
+                    rows: blocks[block].clone(),
+                    finish,
+                });
+            },
+        );
+        self.normalize(then, out, team_of);
+        Ok(())
+    }
+
+    /// As [`product`](Self::product), with the products in 8 bits.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together.
+    pub fn byte_product(
+        self,
+        x: &[f32],
+        dense: ByteDense<'_>,
+        then: Then<'_>,
+        out: &mut [f32],
+        team: &dyn Team,
+    ) -> Result<(), LengthError> {
+        let (features, inputs) = (dense.bias.len(), dense.factors.len());
+        let panels = features.div_ceil(BYTE_PANEL);
+        let panel_bytes = row_bytes(inputs) * BYTE_PANEL;
+        let rows = out.len().checked_div(features).unwrap_or(0);
+        check("the output", out.len(), rows * features)?;
+        check("the activations", x.len(), rows * inputs)?;
+        check("the weight", dense.panels.len(), panels * panel_bytes)?;
+        check("the weight's scales", dense.scales.len(), features)?;
+        check("the weight's sums", dense.sums.len(), features)?;
+        then.check(out.len(), features)?;
+        let team_of = if rows * features * inputs < SHARED_WORK { &Alone } else { team };
+        let (mut bytes, mut row_scales) = (vec![0; rows * row_bytes(inputs)], vec![0.0; rows]);
+        let (shared_bytes, shared_scales) = (Shared::new(&mut bytes), Shared::new(&mut row_scales));
+        let quantized = blocks(rows, ROWS_A_TASK);
+        share(
+            team_of,
+            quantized.len(),
+            || (),
+            |(), task| {
+                self.enter(QuantizeTask {
+                    x,
+                    factors: dense.factors,
+                    range: dense.range,
+                    bytes: shared_bytes,
+                    scales: shared_scales,
+                    rows: quantized[task].clone(),
+                });
+            },
+        );
+        let finish = then.finish();
+        let shared = Shared::new(out);
+        let blocks = blocks(rows, TASK_ROWS);
+        share(
+            team_of,
+            panels * blocks.len(),
+            || (),
+            |(), task| {
+                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                let first_feature = panel * BYTE_PANEL;
+                self.enter(BytePanelTask {
+                    panel: &dense.panels[panel * panel_bytes..][..panel_bytes],
+                    scales: &dense.scales[first_feature..],
+                    sums: &dense.sums[first_feature..],
+                    bias: &dense.bias[first_feature..],
+                    bytes: &bytes,
+                    row_scales: &row_scales,
+                    range: dense.range,
+                    out: shared,
+                    features,
+                    first_feature,
+                    rows: blocks[block].clone(),
+                    finish,
+                });
+            },
+        );
+        self.normalize(then, out, team_of);
+        Ok(())
+    }
+
+    /// Attends, in every text and head, from each token to all tokens of its text.
+    ///
+    /// `projected` is `[tokens, 3 * hidden]`, query, key and value of each token, and `out` becomes
+    /// `[tokens, hidden]`; both have the features of one head side by side. Text `i` has the tokens
+    /// from `offsets[i]` up to `offsets[i + 1]`.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together, or the offsets do not
+    ///   rise from 0 to the number of tokens.
+    pub fn attention(
+        self,
+        projected: &[f32],
+        offsets: &[i32],
+        heads: usize,
+        out: &mut [f32],
+        team: &dyn Team,
+    ) -> Result<(), LengthError> {
+        let tokens = usize::try_from(offsets.last().copied().unwrap_or(0)).unwrap_or(0);
+        let hidden = out.len().checked_div(tokens).unwrap_or(0);
+        let head_size = hidden.checked_div(heads).unwrap_or(0);
+        check("the output", out.len(), tokens * heads * head_size)?;
+        check("the projections", projected.len(), 3 * out.len())?;
+        let mut texts = Vec::with_capacity(offsets.len());
+        let mut end = 0;
+        for (index, &offset) in offsets.iter().enumerate() {
+            let start = end;
+            end = usize::try_from(offset).unwrap_or(usize::MAX);
+            if end < start || end > tokens || (index == 0 && end != 0) {
+                return Err(LengthError { operand: "an offset", found: end, expected: start });
+            }
+            if end > start {
+                texts.push(start..end);
+            }
+        }
+        let shared = Shared::new(out);
+        let team_of = if tokens * hidden * 2 * PANEL < SHARED_WORK { &Alone } else { team };
+        share(team_of, texts.len() * heads, Workspace::default, |workspace, task| {
+            self.enter(HeadTask {
+                projected,
+                out: shared,
+                hidden,
+                head_size,
+                head: task % heads,
+                tokens: texts[task / heads].clone(),
+                workspace,
+            });
+        });
+        Ok(())
+    }
+
+    fn normalize(self, then: Then<'_>, out: &mut [f32], team: &dyn Team) {
+        let Then::AddNorm { norm, .. } = then else { return };
+        let blocks = blocks(out.len() / norm.scale.len(), ROWS_A_TASK);
+        let shared = Shared::new(out);
+        share(
+            team,
+            blocks.len(),
+            || (),
+            |(), task| {
+                self.enter(NormTask { out: shared, rows: blocks[task].clone(), norm });
+            },
+        );
+    }
+
+    fn enter<T: Task>(self, task: T) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Detected::Avx512(simd) => simd.enter(task),
+            #[cfg(target_arch = "x86_64")]
+            Detected::Avx2(simd) => simd.enter(task),
+            #[cfg(target_arch = "aarch64")]
+            Detected::Neon(simd) => simd.enter(task),
+            Detected::Portable(simd) => simd.enter(task),
+        }
+    }
+}
+
+/// Rows in blocks of about the same size, none above `most`.
+fn blocks(rows: usize, most: usize) -> Vec<Range<usize>> {
+    let count = rows.div_ceil(most);
+    (0..count).map(|block| rows * block / count..rows * (block + 1) / count).collect()
+}
+
+fn check(operand: &'static str, found: usize, expected: usize) -> Result<(), LengthError> {
+    if found == expected { Ok(()) } else { Err(LengthError { operand, found, expected }) }
+}

@@ -1,0 +1,177 @@
+//! NEON with the dot product instructions, as Graviton2 and later have them.
+#![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
+
+use std::arch::aarch64::*;
+use std::arch::{asm, is_aarch64_feature_detected};
+
+use super::simd::{Dot, Simd, Task};
+
+/// Proof that the processor has NEON and the dot product instructions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neon(());
+
+impl Neon {
+    pub(super) fn detect() -> Option<Self> {
+        let present =
+            is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
+        present.then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn inside<T: Task>(simd: Neon, task: T) {
+    task.run(simd);
+}
+
+// SAFETY (of every block below): `self` exists only where `detect` found the instructions; memory
+// is accessed under the contract of the trait's method.
+impl Simd for Neon {
+    type F32 = float32x4_t;
+
+    const WIDTH: usize = 4;
+
+    // 24 accumulators of 32 registers, 2 for weights, the rest for activations.
+    const TILE_ROWS: usize = 12;
+
+    fn enter<T: Task>(self, task: T) {
+        unsafe { inside(self, task) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, values: float32x4_t) {
+        unsafe { vst1q_f32(to, values) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        unsafe {
+            asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmaxq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vminq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vabsq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn copy_sign(self, magnitude: float32x4_t, sign: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vdupq_n_u32(0x8000_0000), sign, magnitude) }
+    }
+
+    #[inline(always)]
+    fn round(self, a: float32x4_t) -> float32x4_t {
+        unsafe { vrndnq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn scale(self, a: float32x4_t, power: float32x4_t) -> float32x4_t {
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(power), vdupq_n_s32(127));
+            vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn select_less(
+        self,
+        a: float32x4_t,
+        b: float32x4_t,
+        yes: float32x4_t,
+        no: float32x4_t,
+    ) -> float32x4_t {
+        unsafe { vbslq_f32(vcltq_f32(a, b), yes, no) }
+    }
+
+    #[inline(always)]
+    fn sum(self, a: float32x4_t) -> f32 {
+        unsafe { vaddvq_f32(a) }
+    }
+
+    #[inline(always)]
+    fn largest(self, a: float32x4_t) -> f32 {
+        unsafe { vmaxvq_f32(a) }
+    }
+}
+
+// SAFETY: as above.
+impl Dot for Neon {
+    type I32 = int32x4_t;
+
+    const LANES: usize = 4;
+
+    const DOT_ROWS: usize = 16;
+
+    // NEON multiplies bytes of the same signedness only.
+    const SHIFT: u8 = 128;
+
+    #[inline(always)]
+    fn zeros(self) -> int32x4_t {
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, sums: int32x4_t, x: *const u8, w: *const i8) -> int32x4_t {
+        unsafe {
+            let x = vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned()));
+            let (w, mut sums) = (vld1q_s8(w), sums);
+            // The intrinsic is not stable yet.
+            asm!(
+                "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+                inout(vreg) sums, in(vreg) w, in(vreg) x,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_sums(self, to: *mut i32, sums: int32x4_t) {
+        unsafe { vst1q_s32(to, sums) }
+    }
+}

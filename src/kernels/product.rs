@@ -1,0 +1,209 @@
+//! Products of rows with a weight stored in panels of 32 features, `[features / 32, inputs, 32]`.
+//!
+//! An element of the output is its bias plus one product after the other in the order of inputs,
+//! whatever the tile, the other rows and the number of threads: its bits depend on its row alone.
+#![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
+
+use super::activation::Activation;
+use super::simd::{Dot, Simd, Task};
+use super::team::Shared;
+
+/// Features of a panel.
+pub const PANEL: usize = 32;
+
+/// How far ahead of its use a weight is asked for, in values: what memory needs to answer.
+const PREFETCH: usize = 512;
+
+/// Rows that a task multiplies with one panel: the panel stays in the second cache for them, and a
+/// large pass has tasks enough for many threads.
+pub(super) const TASK_ROWS: usize = 98;
+
+/// What becomes of a product's elements.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) activation: Activation,
+    /// `[rows, features]`, added after the activation.
+    pub(super) residual: Option<&'a [f32]>,
+}
+
+/// One panel times some rows.
+pub(super) struct PanelTask<'a> {
+    /// `[inputs, 32]`.
+    pub(super) panel: &'a [f32],
+    /// `[features]` from the panel's first feature on: at most 32.
+    pub(super) bias: &'a [f32],
+    /// `[rows, inputs]` of the whole product.
+    pub(super) x: &'a [f32],
+    /// `[rows, features]` of the whole product.
+    pub(super) out: Shared<'a, f32>,
+    pub(super) features: usize,
+    pub(super) first_feature: usize,
+    /// The rows of this task.
+    pub(super) rows: std::ops::Range<usize>,
+    pub(super) finish: Finish<'a>,
+}
+
+impl Task for PanelTask<'_> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        let inputs = self.panel.len() / PANEL;
+        let columns = (self.features - self.first_feature).min(PANEL);
+        let mut bias = [0.0; PANEL];
+        bias[..columns].copy_from_slice(&self.bias[..columns]);
+        let x = &self.x[self.rows.start * inputs..self.rows.end * inputs];
+        let plain = columns == PANEL
+            && self.finish.activation == Activation::Identity
+            && self.finish.residual.is_none();
+        let mut buffer = [0.0; MOST_ROWS * PANEL];
+        let rows = self.rows.len();
+        let tiles = rows.div_ceil(S::TILE_ROWS);
+        let mut done = 0;
+        for index in 0..tiles {
+            let height = (rows - done).div_ceil(tiles - index);
+            let row = self.rows.start + done;
+            let rows = (x[done * inputs..].as_ptr(), inputs);
+            let operands = (self.panel, &bias);
+            if plain {
+                let start = row * self.features + self.first_feature;
+                // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product`
+                // compared; this task alone writes these features of these rows.
+                let tile = unsafe {
+                    let out = self.out.start().add(start);
+                    Tile::new(operands, rows, height, (out, self.features))
+                };
+                s.enter(tile);
+            } else {
+                // SAFETY: as above; the buffer has room for the tallest tile.
+                let tile =
+                    unsafe { Tile::new(operands, rows, height, (buffer.as_mut_ptr(), PANEL)) };
+                s.enter(tile);
+                for (index, values) in buffer.chunks_exact_mut(PANEL).take(height).enumerate() {
+                    let start = (row + index) * self.features + self.first_feature;
+                    self.finish.apply(s, values, start..start + columns);
+                    // SAFETY: within the output, and this task's alone, as above.
+                    unsafe {
+                        let out = self.out.start().add(start);
+                        out.copy_from_nonoverlapping(values.as_ptr(), columns);
+                    }
+                }
+            }
+            done += height;
+        }
+    }
+}
+
+impl Finish<'_> {
+    /// Finishes one row of a panel; `place` is where it belongs in the output, and the residual.
+    #[inline(always)]
+    pub(super) fn apply<S: Simd>(&self, s: S, values: &mut [f32], place: std::ops::Range<usize>) {
+        if self.activation != Activation::Identity {
+            for chunk in values.chunks_exact_mut(S::WIDTH) {
+                // SAFETY: a chunk is one register long.
+                unsafe {
+                    let x = s.load(chunk.as_ptr());
+                    s.store(chunk.as_mut_ptr(), self.activation.of(s, x));
+                }
+            }
+        }
+        if let Some(residual) = self.residual {
+            for (value, residual) in values.iter_mut().zip(&residual[place]) {
+                *value += residual;
+            }
+        }
+    }
+}
+
+/// The tallest tile of any instruction set.
+const MOST_ROWS: usize = 14;
+
+/// Some rows times one panel. It is a task, so that its code exists once for each instruction set.
+pub(super) struct Tile {
+    /// `[inputs, 32]`.
+    weights: *const f32,
+    inputs: usize,
+    /// `[32]`.
+    bias: *const f32,
+    /// `[height, inputs]`, rows `x_stride` apart.
+    x: *const f32,
+    x_stride: usize,
+    /// At most `TILE_ROWS`.
+    height: usize,
+    /// `[height, 32]`, rows `out_stride` apart.
+    out: *mut f32,
+    out_stride: usize,
+}
+
+impl Tile {
+    /// Returns the tile of these operands: a panel `[inputs, 32]`, a bias `[32]`, and `height` rows of
+    /// `inputs` values, `x_stride` apart. Its output is `height` rows of 32 values, `out_stride` apart.
+    ///
+    /// # Safety
+    /// When the tile runs, `x` must be valid for reading these rows, and `out` for writing its rows.
+    pub(super) unsafe fn new(
+        (panel, bias): (&[f32], &[f32; PANEL]),
+        (x, x_stride): (*const f32, usize),
+        height: usize,
+        (out, out_stride): (*mut f32, usize),
+    ) -> Self {
+        let inputs = panel.len() / PANEL;
+        let (weights, bias) = (panel.as_ptr(), bias.as_ptr());
+        Self { weights, inputs, bias, x, x_stride, height, out, out_stride }
+    }
+}
+
+impl Task for Tile {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        for part in (0..PANEL).step_by(2 * S::WIDTH) {
+            macro_rules! heights {
+                ($($rows:literal)*) => {
+                    match self.height {
+                        // The heights that an instruction set does not have are no code.
+                        $($rows if S::TILE_ROWS >= $rows => {
+                            // SAFETY: the contract of `new`.
+                            unsafe { self.part::<S, $rows>(s, part) }
+                        })*
+                        _ => {}
+                    }
+                };
+            }
+            heights!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+        }
+    }
+}
+
+impl Tile {
+    /// Two registers' width of a tile.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new), with `ROWS` as the height.
+    #[inline(always)]
+    unsafe fn part<S: Simd, const ROWS: usize>(&self, s: S, part: usize) {
+        // SAFETY: by the contract, and a part of two registers lies within a panel's 32 values.
+        // Prefetching past the end is allowed: the address is not read.
+        unsafe {
+            let weights = self.weights.add(part);
+            let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];
+            let mut sums = [bias; ROWS];
+            for input in 0..self.inputs {
+                let at = weights.add(input * PANEL);
+                let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
+                if part == 0 {
+                    // Both cache lines of this input: memory is read in order by the first part.
+                    s.prefetch(at.wrapping_add(PREFETCH));
+                    s.prefetch(at.wrapping_add(PREFETCH + 16));
+                }
+                for row in 0..ROWS {
+                    let x = s.splat(*self.x.add(row * self.x_stride + input));
+                    sums[row][0] = s.mul_add(low, x, sums[row][0]);
+                    sums[row][1] = s.mul_add(high, x, sums[row][1]);
+                }
+            }
+            for (row, [low, high]) in sums.into_iter().enumerate() {
+                let to = self.out.add(row * self.out_stride + part);
+                s.store(to, low);
+                s.store(to.add(S::WIDTH), high);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Vectors of `f32`, as every kernel is written against them.
+#![expect(unsafe_code, reason = "registers are read and written through pointers")]
+
+/// An instruction set's vector operations. A value of the type is the proof that this processor has
+/// the instructions, so all operations on registers are safe.
+///
+/// Every implementation is `#[inline(always)]`, and so is every kernel: they become code of the
+/// instruction set only inside [`enter`](Simd::enter).
+pub(super) trait Simd: Copy {
+    /// A register of `WIDTH` values.
+    type F32: Copy;
+
+    /// Values in a register. It divides 16.
+    const WIDTH: usize;
+
+    /// The most rows of a product's tile: two accumulators for each fit into the registers.
+    const TILE_ROWS: usize;
+
+    /// Runs a task as code of this instruction set.
+    fn enter<T: Task>(self, task: T);
+
+    /// Returns a register of equal values.
+    fn splat(self, value: f32) -> Self::F32;
+
+    /// Reads `WIDTH` values.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading them; it needs no alignment beyond that of `f32`.
+    unsafe fn load(self, from: *const f32) -> Self::F32;
+
+    /// Writes `WIDTH` values.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing them; it needs no alignment beyond that of `f32`.
+    unsafe fn store(self, to: *mut f32, values: Self::F32);
+
+    /// Hints that the cache line at this address is read soon. Any address is allowed.
+    fn prefetch(self, address: *const f32);
+
+    /// `a + b`.
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a - b`.
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a * b`.
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a / b`.
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a * b + c`, rounded once where the instruction set can.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+
+    /// The larger of `a` and `b`.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// The smaller of `a` and `b`.
+    fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `|a|`.
+    fn abs(self, a: Self::F32) -> Self::F32;
+
+    /// `|magnitude|` with the sign of `sign`.
+    fn copy_sign(self, magnitude: Self::F32, sign: Self::F32) -> Self::F32;
+
+    /// The nearest integer, ties to even.
+    fn round(self, a: Self::F32) -> Self::F32;
+
+    /// `a * 2^power` for an integer `power` from -126 to 127.
+    fn scale(self, a: Self::F32, power: Self::F32) -> Self::F32;
+
+    /// `yes` where `a < b`, else `no`.
+    fn select_less(self, a: Self::F32, b: Self::F32, yes: Self::F32, no: Self::F32) -> Self::F32;
+
+    /// The sum of all values, in an order that depends on nothing but `WIDTH`.
+    fn sum(self, a: Self::F32) -> f32;
+
+    /// The largest value.
+    fn largest(self, a: Self::F32) -> f32;
+}
+
+/// Products of bytes: what an int8 kernel is written against.
+pub(super) trait Dot: Simd {
+    /// A register of `LANES` sums.
+    type I32: Copy;
+
+    /// Sums in a register. It divides 16.
+    const LANES: usize;
+
+    /// The most rows of a tile: a register of sums of each fits into the registers.
+    const DOT_ROWS: usize;
+
+    /// What an activation is stored less by, wrapping around: 0, or 128 where the instructions take
+    /// signed bytes.
+    const SHIFT: u8;
+
+    /// Returns a register of zeros.
+    fn zeros(self) -> Self::I32;
+
+    /// Adds to each sum the dot product of four stored activations at `x`, the same for every sum,
+    /// with four weights of its own from `w`.
+    ///
+    /// Two neighbouring weights of one sign must not pass 128 together, or 16-bit sums saturate on
+    /// some processors.
+    ///
+    /// # Safety
+    /// `x` must be valid for reading 4 bytes, `w` for reading `4 * LANES`.
+    unsafe fn dot(self, sums: Self::I32, x: *const u8, w: *const i8) -> Self::I32;
+
+    /// Writes `LANES` sums.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing them.
+    unsafe fn store_sums(self, to: *mut i32, sums: Self::I32);
+}
+
+/// A kernel with its arguments. `run` must be `#[inline(always)]`.
+pub(super) trait Task {
+    /// Runs the kernel with the instructions of `simd`.
+    fn run<S: Dot>(self, simd: S);
+}

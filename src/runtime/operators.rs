@@ -1,0 +1,245 @@
+//! The engine's operators in a bundle's graph, computed by [`kernels`](crate::kernels).
+//!
+//! Weights are read where ONNX Runtime mapped them. `model/src/semblance_model/plain.py` defines each
+//! operator in terms of ONNX's own.
+
+use ort::operator::{
+    ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
+};
+use ort::value::{TensorElementType, ValueRef};
+
+use crate::kernels::{Activation, Alone, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then};
+
+/// The domain of the operators in a graph.
+const DOMAIN: &str = "semblance";
+
+/// Returns every operator; each runs on up to so many threads of the session's pool.
+pub(super) fn operators(kernels: Kernels, threads: usize) -> ort::Result<OperatorDomain> {
+    let mut domain = OperatorDomain::new(DOMAIN)?;
+    for kind in Kind::ALL {
+        domain = domain.add(EngineOperator { kind, kernels, threads })?;
+    }
+    Ok(domain)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Rows, weight and bias: `activation(rows @ weight + bias)`.
+    Product,
+    /// The same, with a residual, and scale and shift of a norm: `norm(residual + rows @ weight + bias)`.
+    ProductAddNorm,
+    /// `Product` with a weight in int8: its scales, sums and factors too.
+    ByteProduct,
+    /// `ProductAddNorm` with a weight in int8.
+    ByteProductAddNorm,
+    /// Projections and offsets of texts.
+    Attention,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Product,
+        Self::ProductAddNorm,
+        Self::ByteProduct,
+        Self::ByteProductAddNorm,
+        Self::Attention,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Product => "Product",
+            Self::ProductAddNorm => "ProductAddNorm",
+            Self::ByteProduct => "ByteProduct",
+            Self::ByteProductAddNorm => "ByteProductAddNorm",
+            Self::Attention => "Attention",
+        }
+    }
+
+    fn inputs(self) -> &'static [TensorElementType] {
+        use TensorElementType::{Float32 as F32, Int8, Int32};
+        match self {
+            Self::Product => &[F32, F32, F32],
+            Self::ProductAddNorm => &[F32, F32, F32, F32, F32, F32],
+            Self::ByteProduct => &[F32, Int8, F32, Int32, F32, F32],
+            Self::ByteProductAddNorm => &[F32, Int8, F32, Int32, F32, F32, F32, F32, F32],
+            Self::Attention => &[F32, Int32],
+        }
+    }
+}
+
+struct EngineOperator {
+    kind: Kind,
+    kernels: Kernels,
+    threads: usize,
+}
+
+/// An operator with the attributes of one node.
+struct EngineKernel {
+    kind: Kind,
+    kernels: Kernels,
+    threads: usize,
+    activation: Activation,
+    epsilon: f32,
+    range: ByteRange,
+    heads: usize,
+}
+
+impl Operator for EngineOperator {
+    type Kernel<'attr> = EngineKernel;
+
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        self.kind.inputs().iter().map(|&element| OperatorInput::required(element))
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(TensorElementType::Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<EngineKernel> {
+        let &Self { kind, kernels, threads } = self;
+        let adds = matches!(kind, Kind::ProductAddNorm | Kind::ByteProductAddNorm);
+        let activates = matches!(kind, Kind::Product | Kind::ByteProduct);
+        let counts_bytes = matches!(kind, Kind::ByteProduct | Kind::ByteProductAddNorm);
+        let text = |name: &str| node.get::<String>(name).unwrap_or_default();
+        let heads = node.get::<i64>("heads").and_then(|heads| usize::try_from(heads).ok());
+        Ok(EngineKernel {
+            kind,
+            kernels,
+            threads,
+            activation: match (activates, text("activation").as_str()) {
+                (false, _) | (true, "identity") => Activation::Identity,
+                (true, "gelu") => Activation::Gelu,
+                (true, "gelu_tanh") => Activation::GeluTanh,
+                (true, "relu") => Activation::Relu,
+                _ => return Err(attribute("activation")),
+            },
+            epsilon: match node.get::<f32>("epsilon") {
+                Some(epsilon) => epsilon,
+                None if adds => return Err(attribute("epsilon")),
+                None => 0.0,
+            },
+            range: match (counts_bytes, text("values").as_str()) {
+                (false, _) | (true, "centered") => ByteRange::Centered,
+                (true, "activated") => ByteRange::Activated,
+                _ => return Err(attribute("values")),
+            },
+            heads: match heads {
+                Some(heads) if heads > 0 => heads,
+                _ if kind == Kind::Attention => return Err(attribute("heads")),
+                _ => 1,
+            },
+        })
+    }
+}
+
+fn attribute(name: &str) -> ort::Error {
+    ort::Error::new(format!("the attribute {name} is missing or unknown"))
+}
+
+impl Kernel for EngineKernel {
+    fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        let inputs = (0..self.kind.inputs().len())
+            .map(|index| {
+                let missing = || ort::Error::new(format!("input {index} is missing"));
+                context.input(index)?.ok_or_else(missing)
+            })
+            .collect::<ort::Result<Vec<_>>>()?;
+        let inputs = Operands(&inputs);
+        let rows = inputs.length(0)?;
+        let features = match self.kind {
+            Kind::Product | Kind::ProductAddNorm => inputs.length(2)?,
+            Kind::ByteProduct | Kind::ByteProductAddNorm => inputs.length(4)?,
+            Kind::Attention => inputs.floats(0)?.len().checked_div(3 * rows).unwrap_or(0),
+        };
+        let shape = [rows as i64, features as i64];
+        let missing = || ort::Error::new("the output is missing");
+        let mut output = context.output(0, shape)?.ok_or_else(missing)?;
+        let (_, output) = output.try_extract_tensor_mut::<f32>()?;
+        let pool = Pool { context, threads: self.threads };
+        let team: &dyn Team = if self.threads > 1 { &pool } else { &Alone };
+        self.run(&inputs, output, team)
+    }
+}
+
+impl EngineKernel {
+    fn run(&self, inputs: &Operands<'_>, output: &mut [f32], team: &dyn Team) -> ort::Result<()> {
+        let x = inputs.floats(0)?;
+        let result = match self.kind {
+            Kind::Product | Kind::ProductAddNorm => {
+                let dense = Dense { panels: inputs.floats(1)?, bias: inputs.floats(2)? };
+                let then = self.then(inputs, 3)?;
+                self.kernels.product(x, dense, then, output, team)
+            }
+            Kind::ByteProduct | Kind::ByteProductAddNorm => {
+                let dense = ByteDense {
+                    panels: inputs.of::<i8>(1)?,
+                    scales: inputs.floats(2)?,
+                    sums: inputs.of::<i32>(3)?,
+                    bias: inputs.floats(4)?,
+                    factors: inputs.floats(5)?,
+                    range: self.range,
+                };
+                let then = self.then(inputs, 6)?;
+                self.kernels.byte_product(x, dense, then, output, team)
+            }
+            Kind::Attention => {
+                let offsets = inputs.of::<i32>(1)?;
+                self.kernels.attention(x, offsets, self.heads, output, team)
+            }
+        };
+        result.map_err(|error| ort::Error::new(format!("{}: {error}", self.kind.name())))
+    }
+
+    /// What follows a product, whose operands start at input `first`.
+    fn then<'a>(&self, inputs: &Operands<'a>, first: usize) -> ort::Result<Then<'a>> {
+        if matches!(self.kind, Kind::Product | Kind::ByteProduct) {
+            return Ok(Then::Activate(self.activation));
+        }
+        let norm = Norm {
+            scale: inputs.floats(first + 1)?,
+            shift: inputs.floats(first + 2)?,
+            epsilon: self.epsilon,
+        };
+        Ok(Then::AddNorm { residual: inputs.floats(first)?, norm })
+    }
+}
+
+/// The inputs of one node.
+struct Operands<'a>(&'a [ValueRef<'a>]);
+
+impl<'a> Operands<'a> {
+    fn floats(&self, index: usize) -> ort::Result<&'a [f32]> {
+        self.of::<f32>(index)
+    }
+
+    fn of<T: ort::value::PrimitiveTensorElementType>(&self, index: usize) -> ort::Result<&'a [T]> {
+        Ok(self.0[index].try_extract_tensor::<T>()?.1)
+    }
+
+    /// Length of the first axis.
+    fn length(&self, index: usize) -> ort::Result<usize> {
+        let length = self.0[index].shape().first().copied().unwrap_or(0);
+        usize::try_from(length).map_err(|_| ort::Error::new("an axis has no length"))
+    }
+}
+
+/// The threads of the session.
+struct Pool<'a> {
+    context: &'a ComputeContext,
+    threads: usize,
+}
+
+impl Team for Pool<'_> {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn run(&self, work: &(dyn Fn() + Sync)) {
+        // Work that could not be handed out is done by the caller.
+        let _ = self.context.par_for(self.threads, self.threads, |_| work());
+    }
+}
