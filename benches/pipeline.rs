@@ -1,13 +1,11 @@
-//! Each stage of the pipeline, and the whole event, on the bundle that `make model` built.
+//! Each stage of the pipeline, and a whole similarity call, on the bundle that `make model` builds.
 //!
 //! One thread, so that figures compare between machines. `cargo bench --bench pipeline -- infer`
 //! runs one group.
 #![expect(clippy::expect_used, reason = "a bench without its model has nothing to go on with")]
 
-use std::env;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +15,15 @@ use criterion::{
     criterion_main,
 };
 use ndarray::{Array3, Ix3};
-use semblance::api::{Limits, SimilarityRequest};
-use semblance::bundle::{Bundle, Task};
-use semblance::encoder::CacheLimit;
-use semblance::infer::{Infer as _, Inputs, OnnxRuntime, OnnxSession, Row};
-use semblance::init::{self, InitOptions};
-use semblance::service::Service;
-use semblance::text::{BatchPlan, Budget, Side, Tokenizer, TokenizerLimits};
-use semblance::vector::{Embeddings, Pooling, cosine, pool, rank};
+use semblance::internals::bundle::{Bundle, Task};
+use semblance::internals::runtime::{
+    EmbeddingTable, Infer as _, Inputs, OnnxRuntime, OnnxSession, Row,
+};
+use semblance::internals::scheduler::{BatchPlan, Budget};
+use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::vector::{Embeddings, Pooling, cosine, pool};
+use semblance::rank;
+use semblance_test_support::{bundle, library, load};
 
 /// Width of a token embedding where no model is asked.
 const HIDDEN: usize = 384;
@@ -76,19 +75,18 @@ fn mixed_lengths(count: usize) -> Vec<usize> {
     (0..count).map(|text| 6 + text * 37 % 53 + if text % 11 == 0 { 180 } else { 0 }).collect()
 }
 
-/// The parts of a start, each for itself.
-struct Model {
+/// The parts of a model.
+struct Parts {
     bundle: Bundle,
     runtime: OnnxRuntime,
 }
 
-impl Model {
+impl Parts {
     fn open() -> Self {
-        let path = |variable: &str| PathBuf::from(env::var_os(variable).expect("set by cargo"));
-        let bundle = Bundle::open(&path("SEMBLANCE_BUNDLE"))
+        let bundle = Bundle::open(&bundle())
             .and_then(|bundle| bundle.for_task(Task::Embedding))
             .expect("`make model` builds it");
-        let runtime = OnnxRuntime::load(&path("SEMBLANCE_ORT_LIBRARY")).expect("`make model` too");
+        let runtime = OnnxRuntime::load(&library()).expect("`make setup` installs it");
         Self { bundle, runtime }
     }
 
@@ -105,30 +103,13 @@ impl Model {
 
     fn session(&self) -> OnnxSession<Ix3> {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
-        let words = self.bundle.word_embeddings().expect("the bundle's own");
+        let words = EmbeddingTable::open(&self.bundle).expect("the bundle's own");
         OnnxSession::load(&self.runtime, &graph, Arc::new(words)).expect("the bundle's own")
-    }
-
-    fn service(&self) -> Service {
-        let ort_library = PathBuf::from(env::var_os("SEMBLANCE_ORT_LIBRARY").expect("as above"));
-        let options = InitOptions {
-            bundle: self.bundle.folder(),
-            cross_encoder: None,
-            ort_library: &ort_library,
-            limits: Limits::default(),
-            budget: Budget::default(),
-            // Off: the same event again must be embedded again.
-            cache: CacheLimit { bytes: 0 },
-            threads: NonZeroUsize::MIN,
-            concurrency: NonZeroUsize::MIN,
-            warm_up: false,
-        };
-        init::start(&options).expect("the bundle's own").0
     }
 }
 
-fn tokenise(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let tokenizer = model.tokenizer();
+fn tokenize(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
+    let tokenizer = parts.tokenizer();
     for (name, words) in LENGTHS {
         let texts = texts(100, words);
         let bytes: usize = texts.iter().map(String::len).sum();
@@ -153,8 +134,8 @@ fn plan(group: &mut BenchmarkGroup<'_, WallTime>) {
     }
 }
 
-fn infer(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let mut session = model.session();
+fn infer(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
+    let mut session = parts.session();
     let shapes =
         [(1, 8), (3, 12), (1, 32), (1, 128), (1, 256), (64, 8), (16, 32), (4, 128), (2, 256)];
     for (batch, tokens) in shapes {
@@ -191,7 +172,7 @@ fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
             ((i * 131 + j * 7) % 97) as f32 / 48.0 - 1.0
         });
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_with_input(BenchmarkId::new("normalise", count), &rows, |bencher, rows| {
+        group.bench_with_input(BenchmarkId::new("normalize", count), &rows, |bencher, rows| {
             bencher.iter(|| Embeddings::from_pooled(rows.clone()).expect("no zero row"));
         });
         let unit = Embeddings::from_pooled(rows).expect("no zero row");
@@ -210,28 +191,27 @@ fn score(group: &mut BenchmarkGroup<'_, WallTime>) {
     }
 }
 
-fn event(group: &mut BenchmarkGroup<'_, WallTime>, model: &Model) {
-    let service = model.service();
+fn similarity(group: &mut BenchmarkGroup<'_, WallTime>) {
+    // Without a cache: the same texts again must be embedded again.
+    let model = load(&bundle(), None, NonZeroUsize::MIN);
     // The largest that end in about a second.
     for (candidates, classes) in [(2, &LENGTHS[..]), (10, &LENGTHS[..]), (50, &LENGTHS[..2])] {
         for (name, words) in classes {
             let mut texts = texts(candidates + 1, *words);
             let query = texts.remove(0);
-            let request =
-                SimilarityRequest::new(query, texts, service.limits()).expect("within limits");
             group.throughput(Throughput::Elements(candidates as u64 + 1));
             let id = BenchmarkId::new(format!("1+{candidates} texts"), name);
-            group.bench_with_input(id, &request, |bencher, request| {
-                bencher.iter(|| service.similarity(request).expect("a valid request"));
+            group.bench_with_input(id, &texts, |bencher, texts| {
+                bencher.iter(|| model.similarity(&query, texts).expect("within limits"));
             });
         }
     }
 }
 
 fn pipeline(criterion: &mut Criterion) {
-    let model = Model::open();
-    let mut pure = criterion.benchmark_group("tokenise");
-    tokenise(&mut pure, &model);
+    let parts = Parts::open();
+    let mut pure = criterion.benchmark_group("tokenize");
+    tokenize(&mut pure, &parts);
     pure.finish();
     let mut pure = criterion.benchmark_group("plan");
     plan(&mut pure);
@@ -244,11 +224,11 @@ fn pipeline(criterion: &mut Criterion) {
     pure.finish();
     let mut slow = criterion.benchmark_group("infer");
     slow.sampling_mode(SamplingMode::Flat);
-    infer(&mut slow, &model);
+    infer(&mut slow, &parts);
     slow.finish();
-    let mut slow = criterion.benchmark_group("event");
+    let mut slow = criterion.benchmark_group("similarity");
     slow.sampling_mode(SamplingMode::Flat);
-    event(&mut slow, &model);
+    similarity(&mut slow);
     slow.finish();
 }
 

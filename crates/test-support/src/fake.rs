@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use ndarray::Array3;
 use semblance::internals::cache::CacheLimit;
@@ -95,6 +97,18 @@ impl Infer for PanicsOn {
 
     fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
         assert!(!inputs.input_ids.iter().any(|&id| id == self.0), "a bug");
+        OneHot::default().infer(inputs)
+    }
+}
+
+/// A slow model: every pass takes this long.
+pub struct Slow(pub Duration);
+
+impl Infer for Slow {
+    type Output = Array3<f32>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+        thread::sleep(self.0);
         OneHot::default().infer(inputs)
     }
 }
