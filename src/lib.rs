@@ -21,8 +21,8 @@
 //! products of unit rows are the scores. Pairs go through a cross-encoder instead.
 //!
 //! # Rules
-//! `ort` is named in `runtime/` only, `tokenizers` in `tokenizer/` only, and `unsafe` stands in
-//! `bundle/map.rs` only. `tests/it/imports.rs` checks this.
+//! `tests/it/imports.rs` lists which module may use which, and where `ort`, `tokenizers` and
+//! `unsafe` may stand. It checks the sources.
 
 mod bundle;
 mod cache;

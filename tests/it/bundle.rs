@@ -4,11 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use semblance::bundle::{Bundle, BundleError, MANIFEST_FILE, Task, VerifyError};
+use semblance::internals::bundle::{Bundle, BundleError, MANIFEST_FILE, Task, VerifyError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support;
 
 /// The files of a bundle beside the manifest.
 const FILES: [&str; 5] =
@@ -22,7 +20,7 @@ pub(crate) struct Breakable {
 impl Breakable {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        for entry in fs::read_dir(support::bundle()).unwrap() {
+        for entry in fs::read_dir(semblance_test_support::bundle()).unwrap() {
             let path = entry.unwrap().path();
             let copy = folder.path().join(path.file_name().unwrap());
             if path.ends_with(MANIFEST_FILE) {
@@ -88,11 +86,14 @@ pub(crate) fn flip(mut content: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn the_real_bundle_is_what_its_manifest_and_its_name_say() {
-    let bundle = Bundle::open(&support::bundle()).unwrap();
+    let bundle = Bundle::open(&semblance_test_support::bundle()).unwrap();
     let mut heard = 0;
     let verified = bundle.verify(|bytes| heard += bytes).unwrap();
     assert_eq!((verified.files, verified.bytes), (5, heard));
-    assert_eq!(support::bundle().file_name().unwrap().to_str(), Some(bundle.digest()));
+    assert_eq!(
+        semblance_test_support::bundle().file_name().unwrap().to_str(),
+        Some(bundle.digest())
+    );
 }
 
 #[test]
@@ -110,7 +111,7 @@ fn a_changed_byte_is_found_in_every_file() {
 fn a_folder_named_by_another_digest_is_found() {
     let parent = TempDir::new().unwrap();
     let named = parent.path().join("0".repeat(64));
-    symlink(support::bundle(), &named).unwrap();
+    symlink(semblance_test_support::bundle(), &named).unwrap();
     assert!(Bundle::open(&named).unwrap().verify(|_| ()).is_ok(), "a link has its target's name");
     fs::remove_file(&named).unwrap();
     fs::rename(Breakable::new().folder.keep(), &named).unwrap();

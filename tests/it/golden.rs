@@ -1,9 +1,8 @@
 //! The real model against vectors that sentence-transformers made.
 
-use semblance::api::{EmbedRequest, Limits, SimilarityRequest};
+use semblance::EmbedOptions;
+use semblance_test_support::{repository, service};
 use serde::Deserialize;
-
-use crate::support::{repository, service};
 
 /// Largest difference of one element of an embedding.
 const ELEMENT_TOLERANCE: f32 = 2e-5;
@@ -43,11 +42,12 @@ pub(crate) fn golden() -> Golden {
 }
 
 #[test]
-fn embeddings_are_those_of_sentence_transformers() {
+fn embeddings_match_sentence_transformers() {
     let golden = golden();
     assert!(golden.texts.len() >= 100);
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
-    let (embedded, _) = service().embed(&EmbedRequest::of_texts(texts.clone())).unwrap();
+    let model = service().model();
+    let embedded = model.embed_with(&texts, &EmbedOptions::default()).unwrap();
     let mut largest = 0.0f32;
     for (index, expected) in golden.texts.iter().enumerate() {
         assert_eq!(embedded.tokens[index], (expected.tokens, expected.truncated), "{index}");
@@ -60,15 +60,13 @@ fn embeddings_are_those_of_sentence_transformers() {
 }
 
 #[test]
-fn scores_of_one_query_in_ten_against_every_text_are_those_of_sentence_transformers() {
+fn scores_match_sentence_transformers() {
     let golden = golden();
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
     let mut largest = 0.0f32;
     // One query in ten: all would be the same embeddings, made a hundred times.
     for (query, expected) in texts.iter().zip(&golden.texts).step_by(10) {
-        let request = SimilarityRequest::new(query.clone(), texts.clone(), &Limits::default());
-        let request = request.unwrap();
-        let (scores, _) = service().similarity(&request).unwrap();
+        let scores = service().model().similarity(query, &texts).unwrap();
         assert_eq!(scores.len(), texts.len());
         for (other, score) in golden.texts.iter().zip(&scores) {
             let pairs = expected.embedding.iter().zip(&other.embedding);
@@ -81,11 +79,10 @@ fn scores_of_one_query_in_ten_against_every_text_are_those_of_sentence_transform
 }
 
 #[test]
-fn the_seeds_example_scores_as_sentence_transformers_does() {
+fn the_example_event_matches_sentence_transformers() {
     let example = golden().example;
-    let texts = example.scores.iter().map(|score| score.text.clone()).collect();
-    let request = SimilarityRequest::new(example.query, texts, &Limits::default()).unwrap();
-    let (scores, _) = service().similarity(&request).unwrap();
+    let texts: Vec<&str> = example.scores.iter().map(|score| score.text.as_str()).collect();
+    let scores = service().model().similarity(&example.query, &texts).unwrap();
     for (score, expected) in scores.iter().zip(&example.scores) {
         assert!((score - expected.score).abs() <= SCORE_TOLERANCE, "{score} {}", expected.score);
     }

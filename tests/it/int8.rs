@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use ndarray::{Array2, ArrayView2};
-use semblance::service::Service;
+use semblance::Model;
+use semblance_test_support::{int8_bundle, load};
 
 use crate::golden::{Golden, golden};
-use crate::support::{embed, int8_bundle, start};
 
 /// Mean and largest difference of the score of two texts.
 const MEAN_TOLERANCE: f64 = 0.006;
@@ -17,9 +17,9 @@ const LEAST_RANK_AGREEMENT: f64 = 0.995;
 /// Largest difference of an element, alone against in company.
 const COMPANY_TOLERANCE: f32 = 1e-3;
 
-fn int8_service() -> &'static Service {
-    static SERVICE: OnceLock<Service> = OnceLock::new();
-    SERVICE.get_or_init(|| start(&int8_bundle(), None, NonZeroUsize::MIN))
+fn int8_model() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| load(&int8_bundle(), None, NonZeroUsize::MIN))
 }
 
 /// The score of each pair of rows, once.
@@ -66,7 +66,7 @@ fn expected(golden: &Golden) -> Array2<f32> {
 fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
     let golden = golden();
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
-    let found = scores(embed(int8_service(), &texts).view());
+    let found = scores(int8_model().embed(&texts).unwrap().view());
     let expected = scores(expected(&golden).view());
     let errors: Vec<f64> = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).collect();
     let mean = errors.iter().sum::<f64>() / errors.len() as f64;
@@ -84,10 +84,10 @@ fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
 #[test]
 fn a_vector_does_not_depend_on_its_company() {
     let texts: Vec<String> = golden().texts.into_iter().map(|text| text.text).collect();
-    let among = embed(int8_service(), &texts);
+    let among = int8_model().embed(&texts).unwrap();
     let mut largest = 0.0f32;
     for (index, text) in texts.iter().enumerate().step_by(10) {
-        let alone = embed(int8_service(), std::slice::from_ref(text));
+        let alone = int8_model().embed(&[text]).unwrap();
         for (a, b) in alone.row(0).iter().zip(among.row(index)) {
             largest = largest.max((a - b).abs());
         }

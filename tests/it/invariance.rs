@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::support::{bundle, embed, service, start};
+use semblance_test_support::{bundle, load, service};
 
 /// Largest difference of an element, alone against in company.
 const TOLERANCE: f32 = 1e-6;
@@ -31,10 +31,10 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
     for (place, probe) in [0, 400, texts.len()].into_iter().zip(&probes) {
         texts.insert(place, probe.clone());
     }
-    let among = embed(service(), &texts);
+    let among = service().model().embed(&texts).unwrap();
     let mut largest = 0.0f32;
     for probe in &probes {
-        let alone = embed(service(), std::slice::from_ref(probe));
+        let alone = service().model().embed(&[probe]).unwrap();
         let place = texts.iter().position(|text| text == probe).unwrap();
         for (a, b) in alone.row(0).iter().zip(among.row(place)) {
             largest = largest.max((a - b).abs());
@@ -47,9 +47,9 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
 #[test]
 fn lanes_side_by_side_give_what_one_gives() {
     let texts = company(200);
-    let alone = embed(service(), &texts);
-    let three = start(&bundle(), None, NonZeroUsize::new(3).unwrap());
-    let side_by_side = embed(&three, &texts);
+    let alone = service().model().embed(&texts).unwrap();
+    let three = load(&bundle(), None, NonZeroUsize::new(3).unwrap());
+    let side_by_side = three.embed(&texts).unwrap();
     let differences = alone.iter().zip(&side_by_side).map(|(a, b)| (a - b).abs());
     let largest = differences.fold(0.0, f32::max);
     assert!(largest <= TOLERANCE, "{largest:e}");

@@ -5,20 +5,21 @@ use std::fs;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use semblance::text::{Side, Tokenizer, TokenizerError, TokenizerLimits, VocabularyError};
+use semblance::internals::tokenizer::{
+    Side, Tokenizer, TokenizerError, TokenizerLimits, VocabularyError,
+};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-
-use crate::support;
 
 /// So long that nothing is cut.
 const ANY_TOKENS: usize = 1 << 20;
 
 /// The tokenizer that the library itself makes of the real bundle, words put back into the rules.
 fn of_the_library() -> (tokenizers::Tokenizer, Vec<String>) {
-    let lines = fs::read_to_string(support::bundle().join("vocabulary.txt")).unwrap();
+    let lines =
+        fs::read_to_string(semblance_test_support::bundle().join("vocabulary.txt")).unwrap();
     let words: Vec<String> = lines.split_terminator('\n').map(str::to_owned).collect();
-    let rules = fs::read(support::bundle().join("tokenizer.json")).unwrap();
+    let rules = fs::read(semblance_test_support::bundle().join("tokenizer.json")).unwrap();
     let mut rules: Value = serde_json::from_slice(&rules).unwrap();
     assert_eq!((&rules["truncation"], &rules["padding"]), (&Value::Null, &Value::Null));
     let ids: Map<String, Value> = words.iter().cloned().zip((0..).map(Value::from)).collect();
@@ -34,8 +35,10 @@ fn library_ids(tokenizer: &tokenizers::Tokenizer, text: &str) -> Vec<i32> {
 #[test]
 fn the_ids_of_every_golden_text_are_those_of_the_library() {
     let (theirs, _) = of_the_library();
-    let ours = support::tokenizer(ANY_TOKENS);
-    let golden = fs::read(support::repository("tests/data/golden/all-minilm-l6-v2.json")).unwrap();
+    let ours = semblance_test_support::tokenizer(ANY_TOKENS);
+    let golden =
+        fs::read(semblance_test_support::repository("tests/data/golden/all-minilm-l6-v2.json"))
+            .unwrap();
     let golden: Value = serde_json::from_slice(&golden).unwrap();
     let texts = golden["texts"].as_array().unwrap();
     for text in texts {
@@ -50,7 +53,7 @@ fn the_ids_of_every_golden_text_are_those_of_the_library() {
 #[test]
 fn the_ids_of_any_text_are_those_of_the_library() {
     let (theirs, words) = of_the_library();
-    let ours = support::tokenizer(ANY_TOKENS);
+    let ours = semblance_test_support::tokenizer(ANY_TOKENS);
     let bare = words.iter().map(|word| word.strip_prefix("##").unwrap_or(word).to_owned());
     let part = prop_oneof![
         4 => prop::sample::select(bare.collect::<Vec<_>>()),
@@ -147,7 +150,7 @@ fn files_that_belong_together_make_a_tokenizer() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let missing = support::repository("tests/none.json");
+    let missing = semblance_test_support::repository("tests/none.json");
     let limits = TokenizerLimits { max_tokens: 8, vocabulary_size: 5 };
     match Tokenizer::from_files(&missing, &missing, limits).err().unwrap() {
         TokenizerError::Read { path, .. } => assert!(path.ends_with("tests/none.json")),

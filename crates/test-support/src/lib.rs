@@ -6,6 +6,7 @@
 mod breakable;
 mod bundles;
 mod compare;
+mod document;
 mod emulator;
 mod fake;
 mod function;
@@ -19,6 +20,7 @@ mod table;
 pub use breakable::{Breakable, flip};
 pub use bundles::{bundle, cross_encoder_bundle, int8_bundle, library, repository};
 pub use compare::assert_close;
+pub use document::assert_document;
 pub use emulator::Emulator;
 pub use fake::{Constant, OneHot, PanicsOn, Seen, Slow, fake_service, named_fake_service};
 pub use function::Function;

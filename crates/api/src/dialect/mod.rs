@@ -10,6 +10,7 @@ mod sagemaker;
 mod tei;
 
 use axum::http::Method;
+use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
@@ -40,6 +41,16 @@ pub struct Route {
     pub(crate) errors: &'static ErrorForm,
     /// Describes body and reply.
     pub(crate) schema: fn(&mut Schemas) -> RouteSchema,
+}
+
+impl Route {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// - [`RequestError`], which names the field at fault.
+    pub fn call(&self, request: Value, limits: &Limits) -> Result<Call, RequestError> {
+        (self.decode)(&mut Fields::new(request)?, limits)
+    }
 }
 
 /// The schema of a route.

@@ -16,25 +16,35 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
 use ndarray::Array3;
-use semblance::api::{Form, Limits, Operation};
-use semblance::http::{
-    Answered, Dialect, Failure, Gate, GateLimits, HttpError, HttpOptions, ROUTES, router,
+use semblance::internals::runtime::{Infer, InferError, Inputs};
+use semblance_api::http::{HttpOptions, ReplyInfo, error_response, router};
+use semblance_api::{Admission, AdmissionLimits, ApiError, Failure, Limits, Service, routes};
+use semblance_test_support::{
+    Constant, OneHot, PanicsOn, assert_close, bundle, cross_encoder_bundle, fake_service, load,
+    named_fake_service, service_of,
 };
-use semblance::infer::{Infer, InferError, Inputs};
-use semblance::service::Service;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use crate::support::{
-    Constant, OneHot, PanicsOn, assert_close, bundle, cross_encoder_bundle, service_named,
-    service_on, start,
-};
+/// The two forms of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Tei,
+    OpenAi,
+}
+
+impl Dialect {
+    fn of(path: &str) -> Self {
+        let is_open_ai = ["/v1/", "/v2/"].iter().any(|prefix| path.starts_with(prefix));
+        if is_open_ai || path == "/embeddings" { Self::OpenAi } else { Self::Tei }
+    }
+}
 
 const MAX_BODY_BYTES: usize = 100_000;
 
@@ -43,7 +53,7 @@ fn service() -> &'static Arc<Service> {
     static SERVICE: OnceLock<Arc<Service>> = OnceLock::new();
     SERVICE.get_or_init(|| {
         let cross_encoder = cross_encoder_bundle("cross");
-        Arc::new(start(&bundle(), Some(&cross_encoder), NonZeroUsize::MIN))
+        Arc::new(service_of(load(&bundle(), Some(&cross_encoder), NonZeroUsize::MIN)))
     })
 }
 
@@ -53,13 +63,13 @@ fn options() -> HttpOptions {
 
 /// The routes over the real model.
 fn real() -> Router {
-    router(Gate::inline(Arc::clone(service())), options())
+    router(Admission::inline(Arc::clone(service())), options())
 }
 
 /// The routes over a fake model, which is as quick as none.
 fn fake() -> Router {
-    let service = service_on(OneHot::default(), 16, Limits { texts: 40, text_bytes: 2_000 });
-    router(Gate::inline(Arc::new(service)), options())
+    let service = fake_service(OneHot::default(), 16, Limits { texts: 40, text_bytes: 2_000 });
+    router(Admission::inline(Arc::new(service)), options())
 }
 
 fn runtime() -> Runtime {
@@ -72,7 +82,7 @@ struct Reply {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
-    answered: Option<Answered>,
+    info: Option<ReplyInfo>,
     failure: Option<Failure>,
 }
 
@@ -119,7 +129,7 @@ async fn send(router: Router, request: Request<Body>) -> Reply {
     Reply {
         status: parts.status.as_u16(),
         headers: parts.headers,
-        answered: parts.extensions.get().cloned(),
+        info: parts.extensions.get().cloned(),
         failure: parts.extensions.get().cloned(),
         body: body.collect().await.unwrap().to_bytes(),
     }
@@ -144,7 +154,7 @@ fn with_headers(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> 
     request.body(body.into()).unwrap()
 }
 
-fn limits(admitted: usize, timeout: Duration) -> GateLimits {
+fn limits(admitted: usize, timeout: Duration) -> AdmissionLimits {
     let admitted = NonZeroUsize::new(admitted).unwrap();
-    GateLimits { running: NonZeroUsize::MIN, admitted, timeout }
+    AdmissionLimits { running: NonZeroUsize::MIN, admitted, timeout }
 }

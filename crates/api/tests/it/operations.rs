@@ -1,24 +1,22 @@
 //! What each operation takes and gives, as a direct event, on the real model.
 
-use semblance::api::{Answer, Form, Limits, Operation, RequestError};
-use semblance::service::{ServiceError, Usage};
+use semblance_api::{ApiError, Limits, Report, RequestError};
+use semblance_test_support::{OneHot, assert_close, fake_service, service};
 use serde_json::{Value, json};
 
-use crate::support::{OneHot, assert_close, service, service_on};
+use crate::{call, run};
 
-fn answer_and_usage(form: Form, request: Value) -> Result<(Value, Usage), ServiceError> {
-    let operation = Operation::decode(request, form, service().limits())?;
-    let (answer, usage): (Answer, Usage) = service().answer(&operation)?;
-    Ok((serde_json::to_value(answer).unwrap(), usage))
+fn answer_and_report(form: &str, request: Value) -> Result<(Value, Report), ApiError> {
+    run(service(), form, request)
 }
 
-fn answer(form: Form, request: Value) -> Value {
-    answer_and_usage(form, request).unwrap().0
+fn answer(form: &str, request: Value) -> Value {
+    answer_and_report(form, request).unwrap().0
 }
 
-fn error(form: Form, request: Value) -> (String, String) {
-    let error = answer_and_usage(form, request).unwrap_err();
-    (error.code().to_owned(), error.to_string())
+fn error(form: &str, request: Value) -> (String, String) {
+    let error = answer_and_report(form, request).unwrap_err();
+    (error.code().name.to_owned(), error.to_string())
 }
 
 fn vector(value: &Value) -> Vec<f32> {
@@ -32,43 +30,43 @@ fn norm(vector: &[f32]) -> f32 {
 #[test]
 fn an_operation_of_an_event_is_that_of_its_route() {
     let cases = [
-        ("embed", Form::Embed, json!({"inputs": ["a", "b"]})),
-        ("rerank", Form::Rerank, json!({"query": "a", "texts": ["b", "a"]})),
-        ("tokenize", Form::Tokenize, json!({"inputs": "a b"})),
+        ("embed", "/embed", json!({"inputs": ["a", "b"]})),
+        ("rerank", "/rerank", json!({"query": "a", "texts": ["b", "a"]})),
+        ("tokenize", "/tokenize", json!({"inputs": "a b"})),
         (
             "similarity",
-            Form::Similarity,
+            "/similarity",
             json!({"inputs": {"source_sentence": "a", "sentences": ["b", "a"]}}),
         ),
     ];
     for (name, form, body) in cases {
         let mut event = body.clone();
         event["operation"] = json!(name);
-        assert_close(&answer(Form::Event, event.clone()), &answer(form, body));
-        assert_close(&answer(Form::Invocation, event.clone()), &answer(Form::Event, event));
+        assert_close(&answer("event", event.clone()), &answer(form, body));
+        assert_close(&answer("/invocations", event.clone()), &answer("event", event));
     }
     let seed = json!({"query_from_app": "a", "actual_queries": ["b", "a"]});
     let mut named = seed.clone();
     named["operation"] = json!("similarity");
-    assert_close(&answer(Form::Event, named), &answer(Form::Event, seed.clone()));
-    assert_close(&answer(Form::Invocation, seed.clone()), &answer(Form::Event, seed));
-    assert_eq!(answer(Form::Event, json!({"operation": "health"})), json!({"status": "ok"}));
+    assert_close(&answer("event", named), &answer("event", seed.clone()));
+    assert_close(&answer("/invocations", seed.clone()), &answer("event", seed));
+    assert_eq!(answer("event", json!({"operation": "health"})), json!({"status": "ok"}));
 }
 
 #[test]
 fn an_invocation_is_read_by_its_shape() {
     let pair = json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": {}});
-    assert_close(&answer(Form::Invocation, pair.clone()), &answer(Form::Similarity, pair));
+    assert_close(&answer("/invocations", pair.clone()), &answer("/similarity", pair));
     let texts = json!({"inputs": "a", "normalize": true});
-    assert_close(&answer(Form::Invocation, texts.clone()), &answer(Form::Embed, texts));
+    assert_close(&answer("/invocations", texts.clone()), &answer("/embed", texts));
 }
 
 #[test]
 fn similarity_in_input_order_is_the_events_scores() {
     let (query, texts) = ("How many people live in London?", ["a river", "9 million", "a river"]);
     let request = json!({"inputs": {"source_sentence": query, "sentences": texts}});
-    let scores = answer(Form::Similarity, request);
-    let event = answer(Form::Event, json!({"query_from_app": query, "actual_queries": texts}));
+    let scores = answer("/similarity", request);
+    let event = answer("event", json!({"query_from_app": query, "actual_queries": texts}));
     for (text, score) in texts.iter().zip(scores.as_array().unwrap()) {
         let pairs = event["Scores"].as_array().unwrap();
         let pair = pairs.iter().find(|pair| pair[0] == *text).unwrap();
@@ -79,11 +77,11 @@ fn similarity_in_input_order_is_the_events_scores() {
 
 #[test]
 fn embeddings_are_of_unit_length_unless_asked_otherwise() {
-    let rows = answer(Form::Embed, json!({"inputs": "London"}));
+    let rows = answer("/embed", json!({"inputs": "London"}));
     let unit = vector(&rows[0]);
     assert_eq!(unit.len(), 384);
     assert!((norm(&unit) - 1.0).abs() < 1e-5);
-    let raw = vector(&answer(Form::Embed, json!({"inputs": "London", "normalize": false}))[0]);
+    let raw = vector(&answer("/embed", json!({"inputs": "London", "normalize": false}))[0]);
     assert!((norm(&raw) - 1.0).abs() > 0.1, "{}", norm(&raw));
     let length = norm(&raw);
     assert!(raw.iter().zip(&unit).all(|(raw, unit)| (raw / length - unit).abs() < 1e-6));
@@ -91,18 +89,15 @@ fn embeddings_are_of_unit_length_unless_asked_otherwise() {
 
 #[test]
 fn fewer_dimensions_are_the_leading_ones_of_unit_length() {
-    let whole = vector(&answer(Form::Embed, json!({"inputs": "London"}))[0]);
-    let cut = vector(&answer(Form::Embed, json!({"inputs": "London", "dimensions": 64}))[0]);
+    let whole = vector(&answer("/embed", json!({"inputs": "London"}))[0]);
+    let cut = vector(&answer("/embed", json!({"inputs": "London", "dimensions": 64}))[0]);
     let length = norm(&whole[..64]);
     assert_eq!(cut.len(), 64);
     assert!(cut.iter().zip(&whole).all(|(cut, whole)| (cut - whole / length).abs() < 1e-6));
-    let (code, message) = error(Form::Embed, json!({"inputs": "a", "dimensions": 385}));
+    let (code, message) = error("/embed", json!({"inputs": "a", "dimensions": 385}));
     assert_eq!(code, "request.out_of_range");
     assert_eq!(message, "the field dimensions must be an integer from 1 to 384, found 385");
-    assert_eq!(
-        error(Form::Embed, json!({"inputs": "a", "dimensions": 0})).0,
-        "request.out_of_range"
-    );
+    assert_eq!(error("/embed", json!({"inputs": "a", "dimensions": 0})).0, "request.out_of_range");
 }
 
 #[test]
@@ -110,27 +105,24 @@ fn a_text_cut_on_the_left_keeps_its_end() {
     let long = format!("start {}end", "cat ".repeat(300));
     let embed = |side: &str| {
         let request = json!({"inputs": long, "truncate": true, "truncation_direction": side});
-        answer_and_usage(Form::Embed, request).unwrap()
+        answer_and_report("/embed", request).unwrap()
     };
-    let ((right, usage), (left, _)) = (embed("Right"), embed("left"));
-    assert_eq!(usage.cut, [0]);
-    assert_eq!(usage.prompt_tokens, 256);
-    let kept = |text: String| answer(Form::Embed, json!({"inputs": text}))[0].clone();
+    let ((right, report), (left, _)) = (embed("Right"), embed("left"));
+    assert_eq!(report.cost.truncated, [0]);
+    assert_eq!(report.cost.prompt_tokens, 256);
+    let kept = |text: String| answer("/embed", json!({"inputs": text}))[0].clone();
     assert_close(&right[0], &kept(format!("start {}", "cat ".repeat(253))));
     assert_close(&left[0], &kept(format!("{}end", "cat ".repeat(253))));
     assert_ne!(left[0], right[0], "what is remembered of one side is not the other's");
-    assert_eq!(error(Form::Embed, json!({"inputs": long})).0, "request.too_many_tokens");
+    assert_eq!(error("/embed", json!({"inputs": long})).0, "request.too_many_tokens");
     let wrong = json!({"inputs": "a", "truncation_direction": "up"});
-    assert_eq!(error(Form::Embed, wrong).0, "request.unknown_value");
+    assert_eq!(error("/embed", wrong).0, "request.unknown_value");
 }
 
 #[test]
 fn a_prompt_stands_before_each_text() {
-    let service = service_on(OneHot::default(), 16, Limits::default());
-    let embed = |request: Value| {
-        let operation = Operation::decode(request, Form::Embed, service.limits())?;
-        Ok::<_, ServiceError>(serde_json::to_value(service.answer(&operation)?.0).unwrap())
-    };
+    let service = fake_service(OneHot::default(), 16, Limits::default());
+    let embed = |request: Value| run(&service, "/embed", request).map(|(reply, _)| reply);
     let prompted = embed(json!({"inputs": ["cat", "dog"], "prompt_name": "query"})).unwrap();
     assert_eq!(prompted, embed(json!({"inputs": ["red cat", "red dog"]})).unwrap());
     let error = embed(json!({"inputs": "cat", "prompt_name": "passage"})).unwrap_err();
@@ -139,7 +131,7 @@ fn a_prompt_stands_before_each_text() {
 
 #[test]
 fn tokens_have_ids_characters_and_places() {
-    let tokens = answer(Form::Tokenize, json!({"inputs": ["Über unaffable", "日本"]}));
+    let tokens = answer("/tokenize", json!({"inputs": ["Über unaffable", "日本"]}));
     let of = |id: u64, text: &str, place: Option<(u64, u64)>| {
         json!({"id": id, "text": text, "special": place.is_none(),
                "start": place.map(|(start, _)| start), "stop": place.map(|(_, stop)| stop)})
@@ -155,17 +147,17 @@ fn tokens_have_ids_characters_and_places() {
         assert_eq!(token["text"], of_text);
     }
     assert_eq!(tokens[1][1]["stop"], 1, "characters, not bytes");
-    let bare = answer(Form::Tokenize, json!({"inputs": "a", "add_special_tokens": false}));
+    let bare = answer("/tokenize", json!({"inputs": "a", "add_special_tokens": false}));
     assert_eq!(bare.as_array().unwrap()[0].as_array().unwrap().len(), 1);
-    let long = answer(Form::Tokenize, json!({"inputs": "cat ".repeat(300)}));
+    let long = answer("/tokenize", json!({"inputs": "cat ".repeat(300)}));
     assert_eq!(long[0].as_array().unwrap().len(), 302, "the whole text, not cut");
 }
 
 #[test]
 fn tokens_are_counted_for_repeated_and_remembered_texts_too() {
     let request = json!({"input": ["Hello, world", "Hello, world"]});
-    let answer = answer(Form::OpenAiEmbeddings, request);
-    let (one, _) = answer_and_usage(Form::Tokenize, json!({"inputs": "Hello, world"})).unwrap();
+    let answer = answer("/v1/embeddings", request);
+    let (one, _) = answer_and_report("/tokenize", json!({"inputs": "Hello, world"})).unwrap();
     let one = one[0].as_array().unwrap().len();
     assert_eq!(answer["usage"], json!({"prompt_tokens": 2 * one, "total_tokens": 2 * one}));
     assert_eq!(answer["data"][0]["embedding"], answer["data"][1]["embedding"]);
@@ -175,62 +167,62 @@ fn tokens_are_counted_for_repeated_and_remembered_texts_too() {
 #[test]
 fn a_wrong_request_is_refused_by_field_in_every_dialect() {
     let cases = [
-        (Form::Embed, json!({}), "request.missing_field", "inputs"),
-        (Form::Embed, json!({"inputs": []}), "request.no_texts", "inputs"),
-        (Form::Embed, json!({"inputs": 1}), "request.wrong_type", "inputs"),
-        (Form::Embed, json!({"inputs": ["a", 1]}), "request.wrong_type", "inputs[1]"),
-        (Form::Embed, json!({"inputs": "a", "normalize": 1}), "request.wrong_type", "normalize"),
+        ("/embed", json!({}), "request.missing_field", "inputs"),
+        ("/embed", json!({"inputs": []}), "request.no_texts", "inputs"),
+        ("/embed", json!({"inputs": 1}), "request.wrong_type", "inputs"),
+        ("/embed", json!({"inputs": ["a", 1]}), "request.wrong_type", "inputs[1]"),
+        ("/embed", json!({"inputs": "a", "normalize": 1}), "request.wrong_type", "normalize"),
         (
-            Form::Similarity,
+            "/similarity",
             json!({"inputs": {"source_sentence": "a"}}),
             "request.missing_field",
             "inputs.sentences",
         ),
-        (Form::Similarity, json!({"inputs": "a"}), "request.wrong_type", "inputs"),
+        ("/similarity", json!({"inputs": "a"}), "request.wrong_type", "inputs"),
         (
-            Form::Similarity,
+            "/similarity",
             json!({"inputs": {"source_sentence": "a", "sentences": ["b", " "]}}),
             "request.empty_text",
             "inputs.sentences[1]",
         ),
         (
-            Form::Similarity,
+            "/similarity",
             json!({"inputs": {"source_sentence": "a", "sentences": ["b"]},
                    "parameters": {"truncate": "yes"}}),
             "request.wrong_type",
             "parameters.truncate",
         ),
-        (Form::Rerank, json!({"query": "a", "texts": []}), "request.no_texts", "texts"),
-        (Form::Predict, json!({"inputs": ["a", "b", "c"]}), "request.not_a_pair", "inputs"),
-        (Form::Predict, json!({"inputs": [["a", "b"], ["c"]]}), "request.not_a_pair", "inputs[1]"),
-        (Form::Predict, json!({"inputs": [["a", 1]]}), "request.wrong_type", "inputs[0][1]"),
-        (Form::Predict, json!({"inputs": []}), "request.no_texts", "inputs"),
-        (Form::OpenAiEmbeddings, json!({"input": [1, 2]}), "request.unknown_value", "input"),
-        (Form::OpenAiEmbeddings, json!({"input": [[1], [2]]}), "request.unknown_value", "input"),
+        ("/rerank", json!({"query": "a", "texts": []}), "request.no_texts", "texts"),
+        ("/predict", json!({"inputs": ["a", "b", "c"]}), "request.not_a_pair", "inputs"),
+        ("/predict", json!({"inputs": [["a", "b"], ["c"]]}), "request.not_a_pair", "inputs[1]"),
+        ("/predict", json!({"inputs": [["a", 1]]}), "request.wrong_type", "inputs[0][1]"),
+        ("/predict", json!({"inputs": []}), "request.no_texts", "inputs"),
+        ("/v1/embeddings", json!({"input": [1, 2]}), "request.unknown_value", "input"),
+        ("/v1/embeddings", json!({"input": [[1], [2]]}), "request.unknown_value", "input"),
         (
-            Form::OpenAiEmbeddings,
+            "/v1/embeddings",
             json!({"input": "a", "encoding_format": "hex"}),
             "request.unknown_value",
             "encoding_format",
         ),
         (
-            Form::CohereRerank,
+            "/v1/rerank",
             json!({"query": "a", "documents": ["b", {"title": "c"}]}),
             "request.missing_field",
             "documents[1].text",
         ),
         (
-            Form::CohereRerank,
+            "/v1/rerank",
             json!({"query": "a", "documents": ["b"], "top_n": 0}),
             "request.out_of_range",
             "top_n",
         ),
-        (Form::Event, json!({"operation": "dance"}), "request.unknown_value", "operation"),
-        (Form::Event, json!({"operation": 1}), "request.wrong_type", "operation"),
+        ("event", json!({"operation": "dance"}), "request.unknown_value", "operation"),
+        ("event", json!({"operation": 1}), "request.wrong_type", "operation"),
     ];
     for (form, request, code, field) in cases {
-        let error = Operation::decode(request.clone(), form, &Limits::default()).unwrap_err();
-        assert_eq!(error.code(), code, "{request}: {error}");
+        let error = call(form, request.clone(), &Limits::default()).err().unwrap();
+        assert_eq!(error.code().name, code, "{request}: {error}");
         let found = error.field().map(|field| field.to_string());
         assert_eq!(found.as_deref(), Some(field), "{request}");
         assert!(error.to_string().contains(field), "{error}");
@@ -241,19 +233,16 @@ fn a_wrong_request_is_refused_by_field_in_every_dialect() {
 fn lists_are_bounded_in_every_dialect() {
     let limits = Limits { texts: 2, text_bytes: 8 };
     let cases = [
-        (Form::Embed, json!({"inputs": ["a", "b", "c"]})),
-        (
-            Form::Similarity,
-            json!({"inputs": {"source_sentence": "a", "sentences": ["a", "b", "c"]}}),
-        ),
-        (Form::Rerank, json!({"query": "a", "texts": ["a", "b", "c"]})),
-        (Form::Predict, json!({"inputs": [["a", "b"], ["a", "b"], ["a", "b"]]})),
-        (Form::Tokenize, json!({"inputs": ["a", "b", "c"]})),
-        (Form::OpenAiEmbeddings, json!({"input": ["a", "b", "c"]})),
-        (Form::CohereRerank, json!({"query": "a", "documents": ["a", "b", "c"]})),
+        ("/embed", json!({"inputs": ["a", "b", "c"]})),
+        ("/similarity", json!({"inputs": {"source_sentence": "a", "sentences": ["a", "b", "c"]}})),
+        ("/rerank", json!({"query": "a", "texts": ["a", "b", "c"]})),
+        ("/predict", json!({"inputs": [["a", "b"], ["a", "b"], ["a", "b"]]})),
+        ("/tokenize", json!({"inputs": ["a", "b", "c"]})),
+        ("/v1/embeddings", json!({"input": ["a", "b", "c"]})),
+        ("/v1/rerank", json!({"query": "a", "documents": ["a", "b", "c"]})),
     ];
     for (form, request) in cases {
-        let error = Operation::decode(request, form, &limits).unwrap_err();
+        let error = call(form, request, &limits).err().unwrap();
         assert!(matches!(error, RequestError::TooManyTexts { count: 3, limit: 2, .. }), "{error}");
     }
 }

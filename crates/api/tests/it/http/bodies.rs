@@ -115,7 +115,7 @@ fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
             assert_eq!(reply.status, expected, "{bytes} in {encoding}");
             if expected != 200 {
                 let (code, message) = reply.error(Dialect::Tei);
-                let limit = "the body has too many bytes when decompressed, the limit is 100000";
+                let limit = "the body has too many bytes after decompression; the limit is 100000";
                 assert_eq!((code.as_str(), message.as_str()), ("http.body_too_large", limit));
             }
         }
@@ -124,7 +124,7 @@ fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
     let reply = call(&router, declared.body(Body::empty()).unwrap());
     let (code, message) = reply.error(Dialect::OpenAi);
     assert_eq!((reply.status, code.as_str()), (413, "http.body_too_large"));
-    assert_eq!(message, "the body has 100001 bytes, the limit is 100000", "not a byte was read");
+    assert_eq!(message, "the body has 100001 bytes; the limit is 100000", "not a byte was read");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_answer_is_packed_as_the_client_accepts() {
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(&gzipped.body[..]).read_to_end(&mut unpacked).unwrap();
     assert_eq!(unpacked, plain.body);
-    assert_eq!(gzipped.answered.unwrap().items, 40, "what the answer holds is known all the same");
+    assert_eq!(gzipped.info.unwrap().items, 40, "what the answer holds is known all the same");
     let zstandard = packed("zstd");
     assert_eq!(zstandard.header("content-encoding"), Some("zstd"));
     assert_eq!(zstd::decode_all(&zstandard.body[..]).unwrap(), plain.body);

@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn pages_of_other_origins_may_call_only_if_they_are_named() {
     let with = |origins: &[&str]| {
-        let service = service_on(OneHot::default(), 16, Limits::default());
+        let service = fake_service(OneHot::default(), 16, Limits::default());
         let cors_origins = origins.iter().map(ToString::to_string).collect();
-        router(Gate::inline(Arc::new(service)), HttpOptions { cors_origins, ..options() })
+        router(Admission::inline(Arc::new(service)), HttpOptions { cors_origins, ..options() })
     };
     let ask = |router: &Router, origin: &str| {
         let request = Request::post("/embed").header("origin", origin);

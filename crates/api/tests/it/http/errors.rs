@@ -30,7 +30,7 @@ fn a_bad_request_has_its_status_in_each_dialect() {
     let reply = call(&router, post("/embed", json!({"inputs": tokens}).to_string()));
     let (code, message) = reply.error(Dialect::Tei);
     assert_eq!((reply.status, code.as_str()), (413, "request.too_many_tokens"));
-    assert_eq!(message, "the text inputs has 302 tokens, the limit is 256 and truncate is false");
+    assert_eq!(message, "the text inputs has 302 tokens; the limit is 256 and truncate is false");
     for path in ["/embed", "/", "/v1/embeddings", "/v2/rerank"] {
         for body in ["", "{", "{\"inputs\": \"\\ud800\"}", "\u{feff}{}"] {
             let reply = call(&router, post(path, body));
@@ -73,8 +73,8 @@ fn an_unknown_path_is_not_found_in_the_words_of_its_prefix() {
 fn a_path_names_the_methods_it_is_for() {
     let router = fake();
     let mut methods: BTreeMap<&str, Vec<Method>> = BTreeMap::new();
-    for route in &ROUTES {
-        methods.entry(route.path).or_default().push(route.method());
+    for route in routes() {
+        methods.entry(route.path).or_default().push(route.method.clone());
     }
     for (path, methods) in methods {
         let allow = match (methods.contains(&Method::GET), methods.contains(&Method::POST)) {
@@ -105,10 +105,10 @@ fn a_path_names_the_methods_it_is_for() {
 
 #[test]
 fn a_fault_of_the_model_is_500_and_the_next_request_is_answered() {
-    let zero = service_on(Constant(0.0), 4, Limits::default());
-    let no_number = service_on(Constant(f32::NAN), 4, Limits::default());
+    let zero = fake_service(Constant(0.0), 4, Limits::default());
+    let no_number = fake_service(Constant(f32::NAN), 4, Limits::default());
     for service in [zero, no_number] {
-        let router = router(Gate::inline(Arc::new(service)), options());
+        let router = router(Admission::inline(Arc::new(service)), options());
         let reply = call(&router, post("/embed", r#"{"inputs": "a"}"#));
         let code = reply.error(Dialect::Tei).0;
         assert_eq!((reply.status, code.as_str()), (500, "model.degenerate_embedding"));
@@ -117,10 +117,10 @@ fn a_fault_of_the_model_is_500_and_the_next_request_is_answered() {
         assert_eq!((reply.status, code.as_str()), (500, "model.degenerate_embedding"));
     }
     // 4937 is `cat` in the vocabulary.
-    let bug = Arc::new(service_on(PanicsOn(4937), 16, Limits::default()));
-    let queued = Gate::queued(Arc::clone(&bug), limits(2, Duration::from_secs(60)));
-    for gate in [Gate::inline(bug), queued] {
-        let router = router(gate, options());
+    let bug = Arc::new(fake_service(PanicsOn(4937), 16, Limits::default()));
+    let queued = Admission::queued(Arc::clone(&bug), limits(2, Duration::from_secs(60)));
+    for admission in [Admission::inline(bug), queued] {
+        let router = router(admission, options());
         for (path, body, dialect) in [
             ("/embed", r#"{"inputs": "cat"}"#, Dialect::Tei),
             ("/v1/embeddings", r#"{"input": "cat"}"#, Dialect::OpenAi),
@@ -135,11 +135,11 @@ fn a_fault_of_the_model_is_500_and_the_next_request_is_answered() {
 
 #[test]
 fn a_reply_that_is_too_large_says_how_much_would_fit() {
-    let error = HttpError::ReplyTooLarge { bytes: 7_000, limit_bytes: 6_000, items: 10, fit: 8 };
-    assert_eq!(error.code(), "response.too_large");
-    for dialect in [Dialect::Tei, Dialect::OpenAi] {
-        assert_eq!(error.status(dialect), StatusCode::PAYLOAD_TOO_LARGE);
+    let error = ApiError::ReplyTooLarge { bytes: 7_000, limit_bytes: 6_000, items: 10, fit: 8 };
+    assert_eq!(error.code().name, "response.too_large");
+    for path in ["/embed", "/v1/embeddings"] {
+        assert_eq!(error_response(&error, path).status().as_u16(), 413);
     }
-    let message = "the reply has 7000 bytes, the limit is 6000: 8 of the 10 items fit in one reply";
+    let message = "the reply has 7000 bytes; the limit is 6000, and 8 of its 10 items fit";
     assert_eq!(error.to_string(), message);
 }

@@ -15,21 +15,21 @@ impl Infer for Held {
     }
 }
 
-fn held(limits: GateLimits) -> (Gate, Router, Sender<()>) {
+fn held(limits: AdmissionLimits) -> (Admission, Router, Sender<()>) {
     let (leave, wait) = channel();
-    let service = Arc::new(service_on(Held(wait), 16, Limits::default()));
-    let gate = Gate::queued(service, limits);
-    (gate.clone(), router(gate, options()), leave)
+    let service = Arc::new(fake_service(Held(wait), 16, Limits::default()));
+    let admission = Admission::queued(service, limits);
+    (admission.clone(), router(admission, options()), leave)
 }
 
 #[test]
 fn one_request_too_many_is_told_to_come_again_and_the_others_are_answered() {
-    let (gate, router, leave) = held(limits(2, Duration::from_secs(60)));
+    let (admission, router, leave) = held(limits(2, Duration::from_secs(60)));
     runtime().block_on(async {
         let ask =
             |text: &str| send(router.clone(), post("/embed", json!({"inputs": text}).to_string()));
         let waiting = [tokio::spawn(ask("a")), tokio::spawn(ask("b"))];
-        while gate.admitted() < 2 {
+        while admission.admitted() < 2 {
             tokio::task::yield_now().await;
         }
         let reply = ask("c").await;
@@ -56,7 +56,7 @@ fn one_request_too_many_is_told_to_come_again_and_the_others_are_answered() {
 
 #[test]
 fn an_answer_that_takes_too_long_is_given_up() {
-    let (gate, router, leave) = held(limits(2, Duration::from_secs(1)));
+    let (admission, router, leave) = held(limits(2, Duration::from_secs(1)));
     runtime().block_on(async {
         let body = json!({"inputs": "a"}).to_string();
         let tei = tokio::spawn(send(router.clone(), post("/embed", body)));
@@ -66,11 +66,11 @@ fn an_answer_that_takes_too_long_is_given_up() {
             let reply = reply.await.unwrap();
             let (code, message) = reply.error(dialect);
             assert_eq!((reply.status, code.as_str()), (503, "http.timed_out"));
-            assert_eq!(message, "the answer took longer than 1 seconds");
+            assert_eq!(message, "the reply took longer than 1 seconds");
             assert_eq!(reply.header("retry-after"), Some("1"));
         }
         drop(leave);
-        while gate.admitted() > 0 {
+        while admission.admitted() > 0 {
             tokio::task::yield_now().await;
         }
         let body = json!({"inputs": "c"}).to_string();

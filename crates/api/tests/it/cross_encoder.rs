@@ -4,13 +4,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use semblance::api::{Answer, Form, Operation, RequestError};
-use semblance::service::{Service, ServiceError};
-use semblance::text::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance_api::{ApiError, RequestError, Service};
+use semblance_test_support::{
+    assert_close, bundle, cross_encoder_bundle, load, repository, service, service_of,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::{assert_close, bundle, cross_encoder_bundle, repository, service, start};
+use crate::run;
 
 /// Largest difference of a logit; of a score it is less.
 const LOGIT_TOLERANCE: f32 = 2e-5;
@@ -46,19 +48,19 @@ fn folder(name: &str) -> PathBuf {
 /// A service with the cross-encoder of one label.
 fn reranking() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();
-    SERVICE.get_or_init(|| start(&bundle(), Some(&folder("cross")), NonZeroUsize::MIN))
+    SERVICE.get_or_init(|| service_of(load(&bundle(), Some(&folder("cross")), NonZeroUsize::MIN)))
 }
 
 /// A service with the cross-encoder of three labels.
 fn labelling() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();
-    SERVICE.get_or_init(|| start(&bundle(), Some(&folder("cross-labels")), NonZeroUsize::MIN))
+    SERVICE.get_or_init(|| {
+        service_of(load(&bundle(), Some(&folder("cross-labels")), NonZeroUsize::MIN))
+    })
 }
 
-fn answer(service: &Service, form: Form, request: Value) -> Result<Value, ServiceError> {
-    let operation = Operation::decode(request, form, service.limits()).unwrap();
-    let (answer, _) = service.answer(&operation)?;
-    Ok(serde_json::to_value(answer).unwrap())
+fn answer(service: &Service, form: &str, request: Value) -> Result<Value, ApiError> {
+    run(service, form, request).map(|(reply, _)| reply)
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn logits_and_scores_are_those_of_transformers() {
         let pairs: Vec<&[String; 2]> = golden.pairs.iter().map(|pair| &pair.pair).collect();
         for raw_scores in [true, false] {
             let request = json!({"inputs": pairs, "raw_scores": raw_scores, "truncate": true});
-            let found = answer(service, Form::Predict, request).unwrap();
+            let found = answer(service, "/predict", request).unwrap();
             let mut largest = 0.0f32;
             for (found, expected) in found.as_array().unwrap().iter().zip(&golden.pairs) {
                 let expected = if raw_scores { &expected.logits } else { &expected.scores };
@@ -131,22 +133,22 @@ fn logits_and_scores_are_those_of_transformers() {
 #[test]
 fn labels_stand_best_first_and_one_pair_has_one_list() {
     let request = json!({"inputs": ["How many people live in London?", "Around 9 Million"]});
-    let one = answer(labelling(), Form::Predict, request.clone()).unwrap();
+    let one = answer(labelling(), "/predict", request.clone()).unwrap();
     let scores: Vec<f64> =
         one.as_array().unwrap().iter().map(|label| label["score"].as_f64().unwrap()).collect();
     assert_eq!(scores.len(), 3);
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     let many = json!({"inputs": [request["inputs"]]});
-    assert_close(&answer(labelling(), Form::Predict, many).unwrap(), &json!([one]));
+    assert_close(&answer(labelling(), "/predict", many).unwrap(), &json!([one]));
 }
 
 #[test]
 fn texts_are_ranked_by_the_cross_encoder_where_there_is_one() {
     let (query, texts) = ("How many people live in London?", ["9 million", "a river", "9 million"]);
     let request = json!({"query": query, "texts": texts, "return_text": true});
-    let ranks = answer(reranking(), Form::Rerank, request.clone()).unwrap();
+    let ranks = answer(reranking(), "/rerank", request.clone()).unwrap();
     let pairs: Vec<[&str; 2]> = texts.iter().map(|text| [query, text]).collect();
-    let scores = answer(reranking(), Form::Predict, json!({"inputs": pairs})).unwrap();
+    let scores = answer(reranking(), "/predict", json!({"inputs": pairs})).unwrap();
     for rank in ranks.as_array().unwrap() {
         let index = usize::try_from(rank["index"].as_u64().unwrap()).unwrap();
         assert_close(&rank["score"], &scores[index][0]["score"]);
@@ -157,15 +159,15 @@ fn texts_are_ranked_by_the_cross_encoder_where_there_is_one() {
         ranks.as_array().unwrap().iter().map(|rank| rank["score"].as_f64().unwrap()).collect();
     assert!(order.is_sorted_by(|a, b| a >= b) && order.len() == 3, "{order:?}");
     let cohere = json!({"query": query, "documents": texts, "top_n": 1});
-    let cohere = answer(reranking(), Form::CohereRerank, cohere).unwrap();
+    let cohere = answer(reranking(), "/v1/rerank", cohere).unwrap();
     assert_eq!(cohere["meta"]["scored_by"], "cross-encoder");
     assert_close(&cohere["results"][0]["relevance_score"], &ranks[0]["score"]);
 
     for service in [service(), labelling()] {
-        let ranks = answer(service, Form::Rerank, request.clone()).unwrap();
+        let ranks = answer(service, "/rerank", request.clone()).unwrap();
         assert_eq!(ranks[0]["scored_by"], "bi-encoder", "one score a pair is needed to rank");
         let event = json!({"query_from_app": query, "actual_queries": texts});
-        let scores = answer(service, Form::Event, event).unwrap();
+        let scores = answer(service, "event", event).unwrap();
         assert_close(&ranks[0]["score"], &scores["Scores"][0][1]);
     }
 }
@@ -176,10 +178,10 @@ fn a_pair_does_not_depend_on_its_company_or_on_repetition() {
     let pairs: Vec<&[String; 2]> = golden.pairs.iter().map(|pair| &pair.pair).collect();
     let twice: Vec<_> = pairs.iter().chain(&pairs).collect();
     let request = json!({"inputs": twice, "raw_scores": true, "truncate": true});
-    let among = answer(reranking(), Form::Predict, request).unwrap();
+    let among = answer(reranking(), "/predict", request).unwrap();
     for (index, pair) in pairs.iter().enumerate().step_by(9) {
         let request = json!({"inputs": [pair], "raw_scores": true, "truncate": true});
-        let alone = answer(reranking(), Form::Predict, request).unwrap();
+        let alone = answer(reranking(), "/predict", request).unwrap();
         let of = |value: &Value| value[0]["score"].as_f64().unwrap();
         assert!((of(&alone[0]) - of(&among[index])).abs() <= 1e-5, "{index}");
         assert_eq!(among[index], among[index + pairs.len()], "{index}");
@@ -190,44 +192,38 @@ fn a_pair_does_not_depend_on_its_company_or_on_repetition() {
 fn a_pair_that_may_not_be_cut_is_refused_with_its_field() {
     let long = "cat ".repeat(200);
     let cases = [
-        (Form::Predict, json!({"inputs": [["a", "b"], ["a", long]]}), "inputs[1]"),
-        (Form::Predict, json!({"inputs": ["a", long]}), "inputs"),
-        (Form::Rerank, json!({"query": "a", "texts": ["b", long]}), "texts[1]"),
+        ("/predict", json!({"inputs": [["a", "b"], ["a", long]]}), "inputs[1]"),
+        ("/predict", json!({"inputs": ["a", long]}), "inputs"),
+        ("/rerank", json!({"query": "a", "texts": ["b", long]}), "texts[1]"),
     ];
     for (form, request, field) in cases {
         let error = answer(reranking(), form, request.clone()).unwrap_err();
-        let ServiceError::Request(RequestError::TooManyTokens { field: found, tokens, .. }) = error
+        let ApiError::Request(RequestError::TooManyTokens { field: found, tokens, .. }) = error
         else {
             panic!("{error}");
         };
         assert_eq!((found.to_string().as_str(), tokens), (field, 204));
         let mut cut = request;
         cut["truncate"] = json!(true);
-        let operation = Operation::decode(cut, form, reranking().limits()).unwrap();
-        let (_, usage) = reranking().answer(&operation).unwrap();
-        assert_eq!(usage.cut.len(), 1, "what is cut is said");
+        let (_, report) = run(reranking(), form, cut).unwrap();
+        assert_eq!(report.cost.truncated.len(), 1, "truncation is reported");
     }
 }
 
 #[test]
 fn without_a_cross_encoder_pairs_are_not_predicted() {
-    let error = answer(service(), Form::Predict, json!({"inputs": ["a", "b"]})).unwrap_err();
-    assert_eq!(error.code(), "request.no_cross_encoder");
+    let error = answer(service(), "/predict", json!({"inputs": ["a", "b"]})).unwrap_err();
+    assert_eq!(error.code().name, "request.no_cross_encoder");
 }
 
 #[test]
 fn both_models_are_told_and_touched() {
-    let operation =
-        Operation::decode(json!({"operation": "info"}), Form::Event, service().limits());
-    let (Answer::About(about), _) = reranking().answer(&operation.unwrap()).unwrap() else {
-        panic!("info is about the models");
-    };
-    let cross_encoder = about.cross_encoder.unwrap();
+    let about = reranking().about();
+    let cross_encoder = about.cross_encoder.as_ref().unwrap();
     assert_eq!(
         (cross_encoder.labels, cross_encoder.max_input_length),
         (1, golden("cross").max_tokens)
     );
     assert_eq!(about.model_id, "all-minilm-l6-v2");
-    assert_eq!(reranking().models().data.len(), 2);
-    reranking().warm_up().unwrap();
+    reranking().model().warm_up().unwrap();
 }
