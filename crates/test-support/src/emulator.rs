@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::log::{Log, echo};
+use crate::log::Log;
 use crate::{bundle, library, process, repository};
 
 /// How long the emulator has to listen.
@@ -35,21 +35,18 @@ impl Emulator {
     /// # Panics
     /// If bundle or library were not built.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self, String> {
-        Self::spawn(variables, |_| ())
+        Self::spawn(variables, false)
     }
 
-    /// As [`Emulator::start`]; copies the log of emulator and function to standard error.
+    /// As [`Emulator::start`], but the log of emulator and function goes to standard error.
     ///
     /// # Errors
-    /// With its output, if it does not listen.
+    /// If it does not listen.
     pub fn start_with_echo() -> Result<Self, String> {
-        Self::spawn(&[], echo)
+        Self::spawn(&[], true)
     }
 
-    fn spawn(
-        variables: &[(&str, &str)],
-        watch: impl FnMut(&str) + Send + 'static,
-    ) -> Result<Self, String> {
+    fn spawn(variables: &[(&str, &str)], is_echoed: bool) -> Result<Self, String> {
         let port = free_port().map_err(|error| format!("no free port: {error}"))?;
         let mut command = Command::new("cargo");
         command
@@ -71,7 +68,7 @@ impl Emulator {
         command.envs(variables.iter().copied());
         let mut process = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let output = process.stdout.take().ok_or("no standard output")?;
-        let mut emulator = Self { process, port, log: Log::new(output, watch) };
+        let mut emulator = Self { process, port, log: Log::new(output, is_echoed, |_| ()) };
         emulator.wait_for_port()?;
         Ok(emulator)
     }
@@ -115,7 +112,7 @@ impl Emulator {
     pub fn stop(mut self) -> Log {
         self.end();
         self.log.finish();
-        std::mem::replace(&mut self.log, Log::new(std::io::empty(), |_| ()))
+        std::mem::replace(&mut self.log, Log::new(std::io::empty(), false, |_| ()))
     }
 
     fn end(&mut self) {

@@ -1,6 +1,6 @@
 //! The log of a process.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -13,9 +13,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads `output` to its end. `watch` sees each line as it arrives.
+    /// Reads `output` to its end. `watch` sees each line as it arrives. If the log is echoed, each
+    /// line goes to standard error instead of the log.
     pub(crate) fn new(
         output: impl Read + Send + 'static,
+        is_echoed: bool,
         mut watch: impl FnMut(&str) + Send + 'static,
     ) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
@@ -25,7 +27,10 @@ impl Log {
                 for line in BufReader::new(output).split(b'\n').map_while(io::Result::ok) {
                     let line = String::from_utf8_lossy(&line).into_owned();
                     watch(&line);
-                    lines.lock().unwrap().push(line);
+                    match is_echoed {
+                        true => drop(writeln!(io::stderr(), "{line}")),
+                        false => lines.lock().unwrap().push(line),
+                    }
                 }
             }
         });
@@ -66,9 +71,4 @@ impl Log {
         objects.retain(|line| line["message"] == message);
         objects
     }
-}
-
-/// Copies a line to standard error.
-pub(crate) fn echo(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

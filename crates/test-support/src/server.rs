@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::log::{Log, echo};
+use crate::log::Log;
 use crate::{bundle, library, process};
 
 /// How long a server has to load its model and listen.
@@ -45,32 +45,31 @@ impl Server {
     /// # Errors
     /// With its output, if it does not.
     pub fn start(command: Command) -> Result<Self, String> {
-        Self::spawn(command, |_| ())
+        Self::spawn(command, false)
     }
 
-    /// As [`Server::start`]; copies the log to standard error.
+    /// As [`Server::start`], but the log goes to standard error.
     ///
     /// # Errors
-    /// With its output, if it does not listen.
+    /// If it does not listen.
     pub fn start_with_echo(command: Command) -> Result<Self, String> {
-        Self::spawn(command, echo)
+        Self::spawn(command, true)
     }
 
-    fn spawn(
-        mut command: Command,
-        mut watch: impl FnMut(&str) + Send + 'static,
-    ) -> Result<Self, String> {
+    fn spawn(mut command: Command, is_echoed: bool) -> Result<Self, String> {
         // The address is logged at this level.
         command.args(["--port", "0"]).env("AWS_LAMBDA_LOG_LEVEL", "INFO").stdin(Stdio::null());
         let spawned = command.stdout(Stdio::piped()).spawn();
         let mut process = spawned.map_err(|error| format!("{command:?}: {error}"))?;
         let output = process.stdout.take().ok_or("no standard output")?;
         let (listening, url) = mpsc::channel();
-        let mut log = Log::new(output, move |line| {
-            watch(line);
-            let line: Value = serde_json::from_str(line).unwrap_or_default();
-            if line["message"] == "listening" {
-                let _ = listening.send(line["url"].as_str().unwrap_or_default().to_owned());
+        let mut listening = Some(listening);
+        let mut log = Log::new(output, is_echoed, move |line| {
+            if let Some(sender) = &listening
+                && let Some(url) = url_of(line)
+            {
+                let _ = sender.send(url);
+                listening = None;
             }
         });
         match url.recv_timeout(START) {
@@ -127,4 +126,10 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Returns the URL in the line that says where the server listens.
+fn url_of(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "listening").then(|| line["url"].as_str().map(str::to_owned))?
 }

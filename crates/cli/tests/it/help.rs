@@ -14,7 +14,22 @@ fn help(arguments: &[&str]) -> String {
 
 #[test]
 fn the_help_describes_the_command_line() {
-    assert_snapshot!(help(&[]), @"");
+    assert_snapshot!(help(&[]), @r"
+    Scores, embeds and serves text with a sentence-transformer on the CPU
+
+    Usage: semblance <COMMAND>
+
+    Commands:
+      score   Score texts against a query, best first
+      embed   Embed texts, one on each line, to JSON lines
+      verify  Check every byte of a bundle against its manifest
+      serve   Serve the operations over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    ");
 }
 
 #[test]

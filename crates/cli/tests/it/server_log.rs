@@ -67,7 +67,32 @@ fn a_timeout_is_a_503_logged_at_warn() {
     texts.extend(more);
     let (status, retry_after, reply) = Client::new(&server).send("/embed", &request);
     assert_eq!((status, retry_after.as_deref()), (503, Some("1")), "{reply}");
-    assert_json_snapshot!((reply, lines(server)), @"");
+    assert_json_snapshot!((reply, lines(server)), @r#"
+    [
+      {
+        "error": "the reply took longer than 1 seconds",
+        "error_type": "http.timed_out"
+      },
+      [
+        {
+          "code": "http.timed_out",
+          "door": "server",
+          "error": "the reply took longer than 1 seconds",
+          "level": "WARN",
+          "message": "event refused",
+          "method": "POST",
+          "operation": "embed",
+          "outcome": "refused",
+          "request_id": "[request_id]",
+          "route": "/embed",
+          "status": 503,
+          "target": "semblance",
+          "timestamp": "[timestamp]",
+          "total_ms": "[total_ms]"
+        }
+      ]
+    ]
+    "#);
 }
 
 #[test]
@@ -77,12 +102,56 @@ fn a_fault_of_the_model_is_a_500_logged_at_error() {
     let client = Client::new(&server);
     let fault = client.post("/embed", &json!({"inputs": "cat"}));
     assert_eq!(client.post("/embed", &json!({"inputs": "dog"})).0, 200, "the next is answered");
-    assert_json_snapshot!((fault, lines(server).swap_remove(0)), @"");
+    assert_json_snapshot!((fault, lines(server).swap_remove(0)), @r#"
+    [
+      [
+        500,
+        {
+          "error": "the vector of row 0 has no direction: its length is NaN",
+          "error_type": "model.degenerate_embedding"
+        }
+      ],
+      {
+        "code": "model.degenerate_embedding",
+        "door": "server",
+        "error": "the vector of row 0 has no direction: its length is NaN",
+        "level": "ERROR",
+        "message": "event failed",
+        "method": "POST",
+        "operation": "embed",
+        "outcome": "fault",
+        "request_id": "[request_id]",
+        "route": "/embed",
+        "status": 500,
+        "target": "semblance",
+        "timestamp": "[timestamp]",
+        "total_ms": "[total_ms]"
+      }
+    ]
+    "#);
 }
 
 #[test]
 fn a_request_without_a_route_is_logged_as_other() {
     let server = serve(&[]);
     assert_eq!(Client::new(&server).post("/nothing", &json!({})).0, 404);
-    assert_json_snapshot!(lines(server), @"");
+    assert_json_snapshot!(lines(server), @r#"
+    [
+      {
+        "code": "http.not_found",
+        "door": "server",
+        "error": "no such path; /openapi.json lists the routes",
+        "level": "WARN",
+        "message": "event refused",
+        "method": "POST",
+        "outcome": "refused",
+        "request_id": "[request_id]",
+        "route": "other",
+        "status": 404,
+        "target": "semblance",
+        "timestamp": "[timestamp]",
+        "total_ms": "[total_ms]"
+      }
+    ]
+    "#);
 }

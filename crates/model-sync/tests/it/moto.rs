@@ -24,10 +24,8 @@ fn somebody(service: &str) -> String {
 
 /// Returns the program: `SEMBLANCE_MOTO_SERVER`, else the one that `make` installs.
 fn server() -> PathBuf {
-    let installed = ["tests/cloud/.venv/bin/moto_server", ".venv/bin/moto_server"].map(repository);
-    let [first, second] = installed;
-    let default = if first.exists() { first } else { second };
-    env::var_os("SEMBLANCE_MOTO_SERVER").map_or(default, PathBuf::from)
+    env::var_os("SEMBLANCE_MOTO_SERVER")
+        .map_or_else(|| repository(".venv/bin/moto_server"), PathBuf::from)
 }
 
 /// A running server.
