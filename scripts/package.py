@@ -7,6 +7,7 @@ symbol would fail at its first start, so the packaging fails instead.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import re
 import shutil
@@ -17,15 +18,17 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import zopfli
+import deflated_zip
 
 GLIBC_OF_AMAZON_LINUX_2023 = (2, 34)
-ONNXRUNTIME = "1.32.0"
+# The zip that a cold start downloads and unpacks.
+LIMIT_BYTES = 16_000_000
+LOCK = Path("requirements.txt")
+COMPRESSED = Path("build/compressed")
+ONNXRUNTIME = importlib.metadata.version("onnxruntime")
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 WHEEL_PLATFORMS = {"arm64": "manylinux_2_28_aarch64", "x86_64": "manylinux_2_28_x86_64"}
 LIBRARY_IN_WHEEL = f"onnxruntime/capi/libonnxruntime.so.{ONNXRUNTIME}"
-# Zip entries carry a date: a constant one, so that the same files give the same zip.
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(Exception):
@@ -40,7 +43,7 @@ def main() -> int:
     library.add_argument("--output", type=Path, required=True)
     build = commands.add_parser("build", help="build a binary for Lambda and zip it")
     build.add_argument("--bin", required=True)
-    build.add_argument("--features", default="")
+    build.add_argument("--profile", default="release")
     build.add_argument("--arch", choices=sorted(TARGETS), default="x86_64")
     build.add_argument("--with-library", action="store_true")
     build.add_argument("--output", type=Path, required=True)
@@ -75,15 +78,19 @@ def install_library(output: Path) -> None:
 def build_zip(arguments: argparse.Namespace) -> None:
     """Builds a binary for Amazon Linux 2023 and zips it, with the library if asked."""
     require_target(arguments.arch)
-    bootstrap = cross_build(arguments.bin, arguments.features, arguments.arch)
-    members = {"bootstrap": (bootstrap, 0o755)}
-    with tempfile.TemporaryDirectory() as scratch:
-        if arguments.with_library:
+    bootstrap = cross_build(arguments.bin, arguments.profile, arguments.arch)
+    check_glibc("bootstrap", bootstrap)
+    members = [deflated_zip.compress("bootstrap", bootstrap, 0o755)]
+    if arguments.with_library:
+        name = "lib/libonnxruntime.so"
+        with tempfile.TemporaryDirectory() as scratch:
             library = library_for(arguments.arch, Path(scratch))
-            members["lib/libonnxruntime.so"] = (library, 0o755)
-        for name, (path, _) in members.items():
-            check_glibc(name, path)
-        write_zip(arguments.output, members)
+            check_glibc(name, library)
+            members.append(deflated_zip.compress(name, library, 0o755, cache=COMPRESSED))
+    deflated_zip.write(arguments.output, members)
+    size = arguments.output.stat().st_size
+    if size > LIMIT_BYTES:
+        raise PackageError(f"{arguments.output} has {size} bytes, the limit is {LIMIT_BYTES}")
 
 
 def require_target(arch: str) -> None:
@@ -96,13 +103,13 @@ def require_target(arch: str) -> None:
         raise PackageError(f"the Rust target {target} is not installed: rustup target add {target}")
 
 
-def cross_build(binary: str, features: str, arch: str) -> Path:
+def cross_build(binary: str, profile: str, arch: str) -> Path:
     """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
     lambda_dir = Path("target/lambda-build") / arch
-    command = ["cargo", "lambda", "build", "--release", "--quiet"]
-    command += ["--target", TARGETS[arch], "--bin", binary, "--lambda-dir", str(lambda_dir)]
-    if features:
-        command += ["--features", features]
+    command = ["cargo", "lambda", "build", "--profile", profile, "--quiet"]
+    # The package as well, so that other members of the workspace do not add features.
+    command += ["--package", f"semblance-{binary}", "--bin", binary]
+    command += ["--target", TARGETS[arch], "--lambda-dir", str(lambda_dir)]
     if subprocess.run(command, check=False).returncode != 0:
         raise PackageError(f"{' '.join(command)} failed")
     return lambda_dir / binary / "bootstrap"
@@ -112,13 +119,24 @@ def library_for(arch: str, scratch: Path) -> Path:
     """Returns ONNX Runtime for an architecture, downloaded if it is not this machine's."""
     if arch == os.uname().machine.replace("aarch64", "arm64"):
         return Path("build/lib/libonnxruntime.so")
-    pin = ["--platform", WHEEL_PLATFORMS[arch], "--only-binary=:all:", "--no-deps"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *pin, "-d", str(scratch)]
-    if subprocess.run([*command, f"onnxruntime=={ONNXRUNTIME}"], check=False).returncode != 0:
+    pinned = scratch / "onnxruntime.txt"
+    pinned.write_text(locked("onnxruntime"))
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--platform", WHEEL_PLATFORMS[arch], "--only-binary=:all:"]
+    command += ["--requirement", str(pinned), "--dest", str(scratch)]
+    if subprocess.run(command, check=False).returncode != 0:
         raise PackageError(f"onnxruntime=={ONNXRUNTIME} for {arch} cannot be downloaded")
     (wheel,) = scratch.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return Path(archive.extract(LIBRARY_IN_WHEEL, scratch))
+
+
+def locked(package: str) -> str:
+    """Returns the entry of a package in the lock: its version and hashes."""
+    entry = re.search(rf"^{package}==.*?[^\\]\n", LOCK.read_text(), re.MULTILINE | re.DOTALL)
+    if entry is None:
+        raise PackageError(f"{LOCK} does not pin {package}")
+    return entry.group()
 
 
 def glibc_needed(path: Path) -> tuple[int, ...]:
@@ -136,20 +154,6 @@ def check_glibc(name: str, path: Path) -> None:
             f"{name} needs glibc {dotted(needed)}, "
             f"Amazon Linux 2023 has {dotted(GLIBC_OF_AMAZON_LINUX_2023)}"
         )
-
-
-def write_zip(output: Path, members: dict[str, tuple[Path, int]]) -> None:
-    """Writes a zip that is the same for the same files, to a temporary file that is renamed."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    beside = output.with_suffix(".new")
-    # The smallest deflate, 3 % below zlib's best, in half a minute.
-    with zopfli.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, iterations=1) as archive:
-        for name, (path, mode) in sorted(members.items()):
-            entry = zipfile.ZipInfo(name, ZIP_DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o100000 | mode) << 16
-            archive.writestr(entry, path.read_bytes())
-    beside.replace(output)
 
 
 def print_report(path: Path) -> None:

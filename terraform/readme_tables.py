@@ -74,8 +74,8 @@ def inputs_table(folder: Path) -> str:
 def outputs_table(folder: Path) -> str:
     """The table of outputs."""
     rows = ["| name | what |", "| --- | --- |"]
-    for block in blocks(folder / "outputs.tf", "output"):
-        rows.append(f"| `{block.name}` | {text(block)} |")
+    outputs = blocks(folder / "outputs.tf", "output")
+    rows.extend(f"| `{block.name}` | {text(block)} |" for block in outputs)
     return "\n".join(rows)
 
 

@@ -1,6 +1,6 @@
 r"""Writes the golden scores of a cross-encoder, computed by transformers, and its versions.
 
-Run with `requirements/golden.txt` (transformers and torch) installed:
+Run with the dependency group `golden` (transformers and torch) installed:
 
     PYTHONPATH=model/src python model/golden/make_cross_golden.py \
         --source folder:build/checkpoints/cross --output tests/data/golden-cross/cross.json

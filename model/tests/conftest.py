@@ -17,6 +17,11 @@ from semblance_model.build import Order, build
 REPOSITORY = Path(__file__).parents[2]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes a warning of these tests an error."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 class Bundle:
     """A built bundle, and the messages of its build."""
 

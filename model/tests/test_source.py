@@ -82,7 +82,7 @@ def test_a_wheel_that_is_not_the_pinned_one_does_not_claim_the_package_index(
 
 
 def test_the_pinned_wheel_is_the_one_of_the_requirements() -> None:
-    text = (REPOSITORY / "model" / "requirements" / "weights.txt").read_text()
+    text = (REPOSITORY / "model" / "weights.txt").read_text()
     assert f"--hash=sha256:{source.DEFAULT_WHEEL_SHA256}" in text
 
 

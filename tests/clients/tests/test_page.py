@@ -55,7 +55,7 @@ class Visit:
         self.page = page
         self.requests: list[Request] = []
         self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request))
+        page.on("request", self.requests.append)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._complain)
 
@@ -270,7 +270,7 @@ def test_an_answer_that_comes_late_is_not_shown(server: Opened, visit: Visit) ->
     page = visit.open(server.url)
     held: list[Route] = []
     aborted: list[Request] = []
-    page.on("requestfailed", lambda request: aborted.append(request))
+    page.on("requestfailed", aborted.append)
 
     def hold(route: Route) -> None:
         if inputs(route.request)["source_sentence"] == "first":

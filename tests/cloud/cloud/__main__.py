@@ -48,7 +48,7 @@ def _serve(state: Path, port: int, exposed: list[Path]) -> int:
         AWS_SECRET_ACCESS_KEY="testing",
         AWS_EC2_METADATA_DISABLED="true",
     )
-    from cloud.server import Cloud
+    from cloud.server import Cloud  # noqa: PLC0415 - needs the keys
 
     cloud = Cloud(state, port, exposed)
     namespace.follow_outer(cloud.stop)

@@ -130,7 +130,9 @@ class FileSystems:
             shutil.rmtree(former)
 
     def _access_point(self, account_id: str, region: str, arn: str) -> AccessPoint:
-        access_point = efs_backends[account_id][region].access_points.get(arn.split("/")[-1])
+        access_point = efs_backends[account_id][region].access_points.get(
+            arn.rsplit("/", maxsplit=1)[-1]
+        )
         if access_point is None:
             raise MountRefusedError(
                 "EFSMountFailureException", 403, f"The access point {arn} does not exist."

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from moto.awslambda import urls
 from moto.awslambda.models import FunctionUrlConfig, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
+from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
@@ -213,8 +214,6 @@ def _reserved_concurrency(function: LambdaFunction) -> int | None:
 
 
 def _backend(function: LambdaFunction) -> Any:
-    from moto.awslambda.utils import get_backend
-
     return get_backend(function.account_id, function.region)
 
 

@@ -26,10 +26,10 @@ def command(
     `exposed` are further folders that it sees, read-only, where they are.
     """
     arguments = [str(root), str(task), str(tmp_mb), _user(mounts)]
-    for folder in exposed:
-        arguments.append(f"ro:{folder}:{folder}")
-    for mount in mounts:
-        arguments.append(f"{'rw' if mount.writable else 'ro'}:{mount.source}:{mount.target}")
+    arguments.extend(f"ro:{folder}:{folder}" for folder in exposed)
+    arguments.extend(
+        f"{'rw' if mount.writable else 'ro'}:{mount.source}:{mount.target}" for mount in mounts
+    )
     bootstrap = [
         "/usr/bin/env",
         "-i",

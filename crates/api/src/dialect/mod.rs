@@ -10,6 +10,7 @@ mod sagemaker;
 mod tei;
 
 use axum::http::Method;
+use semblance::Fault;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -100,4 +101,11 @@ pub(crate) fn error_form(path: &str) -> &'static ErrorForm {
     routes()
         .find(|route| !first.is_empty() && segment(route.path) == first)
         .map_or(&tei::ERRORS, |route| route.errors)
+}
+
+/// Returns the HTTP status of a fault in each form of errors: that of text-embeddings-inference, and
+/// that of OpenAI.
+#[must_use]
+pub fn statuses(fault: Fault) -> [u16; 2] {
+    [&tei::ERRORS, &openai::ERRORS].map(|form| form.status(fault).as_u16())
 }

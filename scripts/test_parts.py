@@ -1,0 +1,108 @@
+"""Runs all parts of `make test`, two at a time, and writes a log for each.
+
+A part is a make target. If a part fails, its whole log is printed; otherwise only the closing lines
+of its test runners. The exit status is 1 if any part failed.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LOGS = Path("build/logs")
+# Builds what several parts need, so that two parts do not build it at the same time.
+FIRST = "test-setup"
+# Parts in a lane run in sequence. Those of the second lane share Cargo's debug folder; the
+# emulators of test-rust and test-clients must not wait for its lock.
+LANES = (
+    ("package", "terraform-test"),
+    ("lint", "test-python", "test-rust", "test-clients"),
+)
+# A part that needs the result of a part in the other lane.
+NEEDS = {"test-rust": "package"}
+CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
+
+
+@dataclass
+class Part:
+    """A make target and its result."""
+
+    target: str
+    seconds: float = 0.0
+    passed: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def log(self) -> Path:
+        """Returns the file for the output."""
+        return LOGS / f"{self.target}.log"
+
+    def run(self) -> None:
+        """Runs make for the target."""
+        started = time.monotonic()
+        with self.log.open("w") as log:
+            command = ["make", "--no-print-directory", self.target]
+            run = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+        self.seconds = time.monotonic() - started
+        self.passed = run.returncode == 0
+        print(self.verdict(), flush=True)
+        self.done.set()
+
+    def verdict(self) -> str:
+        """Returns one line: target, result, time."""
+        return f"{self.target:16} {'passed' if self.passed else 'FAILED'} {self.seconds:6.0f} s"
+
+    def closing_lines(self) -> list[str]:
+        """Returns the closing lines of the test runners in the log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if CLOSING.fullmatch(line.strip())]
+
+
+def main() -> int:
+    """Runs every part; returns the exit status."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    first = Part(FIRST)
+    parts = {target: Part(target) for lane in LANES for target in lane}
+    first.run()
+    # If the shared setup failed, each part builds what it needs, so only one may run at a time.
+    lanes = LANES if first.passed else (tuple(parts),)
+    threads = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ran = [first, *parts.values()]
+    report(ran)
+    return 0 if all(part.passed for part in ran) else 1
+
+
+def run_lane(lane: tuple[str, ...], parts: dict[str, Part]) -> None:
+    """Runs the parts of a lane in turn."""
+    for target in lane:
+        if target in NEEDS:
+            parts[NEEDS[target]].done.wait()
+        parts[target].run()
+
+
+def report(ran: list[Part]) -> None:
+    """Prints the logs of failed parts, then the closing lines and results of all parts."""
+    for part in ran:
+        if not part.passed:
+            print(f"\n--- {part.log}\n{part.log.read_text(errors='replace')}")
+    for part in ran:
+        if lines := part.closing_lines():
+            print(f"\n--- {part.target}", *lines, sep="\n")
+    print()
+    for part in ran:
+        print(part.verdict())
+    passed = sum(part.passed for part in ran)
+    print(f"parts: {passed} passed, {len(ran) - passed} failed", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
