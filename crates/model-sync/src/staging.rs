@@ -137,7 +137,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::sync::version::tests::version;
+    use crate::version::tests::version;
 
     #[test]
     fn a_slot_is_of_one_run_at_a_time() {
@@ -191,7 +191,7 @@ mod tests {
     fn a_root_that_is_not_there_is_not_made() {
         let root = TempDir::new().unwrap();
         let missing = root.path().join("mnt");
-        assert_eq!(Slot::take(&missing).unwrap_err().code(), "sync.io");
+        assert_eq!(Slot::take(&missing).unwrap_err().code().name, "sync.io");
         assert!(!missing.exists());
     }
 }
