@@ -4,9 +4,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from launcher import Launched
-
 from harness.process import Answer, Memory, memory
+from launcher import Launched
 
 
 class Function:

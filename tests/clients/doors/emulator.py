@@ -1,10 +1,10 @@
 """The function under the Lambda emulator, `cargo lambda watch`."""
 
 import httpx
-from launcher import Launched
 
 from doors import OPENING_SECONDS, Door
 from doors.environment import environment
+from launcher import Launched
 
 FUNCTION = "similarity"
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from launcher import Launched
-
 from doors import Door
 from doors.environment import cross_encoder_bundle, environment
+from launcher import Launched
 
 
 class Server(Launched):
