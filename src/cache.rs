@@ -1,4 +1,4 @@
-//! Vectors of texts that were seen before: bounded in bytes, least recently used out first.
+//! A cache of pooled vectors, bounded in bytes. It evicts the least recently used entry first.
 
 use lru::LruCache;
 use ndarray::{Array1, ArrayView1};
@@ -6,15 +6,15 @@ use sha2::{Digest, Sha256};
 
 use crate::tokenizer::Side;
 
-/// The digest of a text, which stands for it: a cache keeps no user's text.
+/// The digest of a text. The cache does not store the text itself.
 ///
-/// A cache belongs to one encoder and so to one bundle, which therefore is no part of the key.
+/// A cache belongs to one encoder, hence to one bundle, so the key does not include the bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    /// Returns the sha256 of a text and of the side on which it is cut.
-    pub(super) fn of(text: &str, side: Side) -> Self {
+    /// Returns the sha256 of a text and of the side on which it is truncated.
+    pub(super) fn new(text: &str, side: Side) -> Self {
         let side = match side {
             Side::Right => 0,
             Side::Left => 1,
@@ -23,21 +23,21 @@ impl Key {
     }
 }
 
-/// What the encoder knows of a text.
+/// The cached result of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
-    /// Its pooled vector, `[dim]`, f32, not normalised.
+    /// Its pooled vector, `[dim]`, f32, not normalized.
     pub(super) pooled: Array1<f32>,
-    /// Its tokens, special tokens counted, before any cut.
+    /// Its number of tokens before truncation, special tokens included.
     pub(super) total_tokens: usize,
-    /// Whether the model read fewer.
+    /// Whether it was truncated.
     pub(super) is_truncated: bool,
 }
 
-/// Most bytes that a cache may hold; 0 switches it off.
+/// The maximum size of a cache; 0 disables it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLimit {
-    /// Vectors with keys and bookkeeping.
+    /// Size in bytes of the vectors, the keys and the data structures of the cache.
     pub bytes: usize,
 }
 
@@ -48,8 +48,8 @@ impl Default for CacheLimit {
     }
 }
 
-/// Bytes of an entry beside its vector: key, counts, the two links of the list, the slot of the
-/// map at its usual load, and what an allocation costs.
+/// Bytes of an entry excluding its vector: key, counts, two list links, a hash map slot at its usual
+/// load factor, and allocator overhead.
 const OVERHEAD_BYTES: usize = 192;
 
 /// Entries by key, in order of use.
@@ -64,18 +64,18 @@ impl Cache {
         Self { entries: LruCache::unbounded(), bytes: 0, limit }
     }
 
-    /// Whether it can hold anything.
-    pub(super) fn is_on(&self) -> bool {
+    /// Whether the cache is enabled.
+    pub(super) fn is_enabled(&self) -> bool {
         self.limit.bytes > 0
     }
 
-    /// Returns what is known of a text, which is now the most recently used.
+    /// Returns the entry of a key and marks it as the most recently used.
     pub(super) fn get(&mut self, key: Key) -> Option<&Entry> {
         self.entries.get(&key)
     }
 
-    /// Keeps an entry, and forgets the least recently used until all fit. An entry larger than
-    /// the limit is not kept.
+    /// Adds an entry and evicts the least recently used entries until the limit holds. An entry
+    /// larger than the limit is not added.
     pub(super) fn put(&mut self, key: Key, entry: Entry) {
         let bytes = bytes_of(entry.pooled.view());
         if bytes > self.limit.bytes {
@@ -109,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_goes_first() {
+    fn evicts_the_least_recently_used_entry() {
         let mut cache = cache_of(2);
         let (a, b, c) =
-            (Key::of("a", Side::Right), Key::of("b", Side::Right), Key::of("c", Side::Right));
+            (Key::new("a", Side::Right), Key::new("b", Side::Right), Key::new("c", Side::Right));
         cache.put(a, entry(1.0));
         cache.put(b, entry(2.0));
         assert!(cache.get(a).is_some());
@@ -123,16 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_text_cut_on_the_other_side_is_another() {
+    fn the_key_depends_on_the_truncation_side() {
         let mut cache = cache_of(2);
-        cache.put(Key::of("a", Side::Right), entry(1.0));
-        assert_eq!(cache.get(Key::of("a", Side::Left)), None);
+        cache.put(Key::new("a", Side::Right), entry(1.0));
+        assert_eq!(cache.get(Key::new("a", Side::Left)), None);
     }
 
     #[test]
-    fn an_entry_put_again_is_counted_once() {
+    fn a_replaced_entry_counts_once() {
         let mut cache = cache_of(2);
-        let (a, b) = (Key::of("a", Side::Right), Key::of("b", Side::Right));
+        let (a, b) = (Key::new("a", Side::Right), Key::new("b", Side::Right));
         for value in [1.0, 2.0, 3.0] {
             cache.put(a, entry(value));
         }
@@ -142,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_the_limit_is_not_kept_and_drives_nothing_out() {
+    fn an_entry_above_the_limit_is_not_added() {
         let mut cache = cache_of(1);
-        cache.put(Key::of("a", Side::Right), entry(1.0));
+        cache.put(Key::new("a", Side::Right), entry(1.0));
         let large = Entry { pooled: Array1::zeros(1_000), ..entry(0.0) };
-        cache.put(Key::of("large", Side::Right), large);
-        assert!(cache.get(Key::of("a", Side::Right)).is_some());
+        cache.put(Key::new("large", Side::Right), large);
+        assert!(cache.get(Key::new("a", Side::Right)).is_some());
     }
 
     #[test]
-    fn a_limit_of_zero_keeps_nothing() {
+    fn a_limit_of_zero_disables_the_cache() {
         let mut cache = Cache::new(CacheLimit { bytes: 0 });
-        cache.put(Key::of("a", Side::Right), entry(1.0));
-        assert!(!cache.is_on());
-        assert_eq!(cache.get(Key::of("a", Side::Right)), None);
+        cache.put(Key::new("a", Side::Right), entry(1.0));
+        assert!(!cache.is_enabled());
+        assert_eq!(cache.get(Key::new("a", Side::Right)), None);
     }
 }

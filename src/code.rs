@@ -1,4 +1,4 @@
-//! Stable error codes: each declared once, with the class of its fault and its description.
+//! Stable error codes. Each is declared once, with its fault class and its description.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use std::fmt;
 pub struct Code {
     /// The code, such as `bundle.file_missing`. It does not change between versions.
     pub name: &'static str,
-    /// Who has to act.
+    /// The class of the fault.
     pub fault: Fault,
-    /// What happened and what to do, one or two sentences.
+    /// The cause and the remedy, in one or two sentences.
     pub description: &'static str,
 }
 
@@ -24,15 +24,15 @@ pub enum Fault {
     TooLarge,
     /// The whole request, or the whole response, has too many bytes.
     PayloadTooLarge,
-    /// The request asks for what does not exist.
+    /// The request refers to a resource that does not exist.
     NotFound,
     /// The resource does not support the method.
     Method,
     /// The media type or encoding of the request is not supported.
     MediaType,
-    /// The service has too much to do. The same request can succeed later.
+    /// The service is overloaded. The same request can succeed later.
     Overload,
-    /// The response did not arrive in time.
+    /// The response took longer than the time limit.
     Timeout,
     /// The model or the code failed.
     Internal,
@@ -56,10 +56,11 @@ impl fmt::Display for Code {
     }
 }
 
-/// Gives an error type its codes: `codes!(Type { pattern => code, … } else { pattern => expression })`.
+/// Declares the codes of an error type: `codes!(Type { pattern => code, … } else { pattern =>
+/// expression })`.
 ///
-/// `Type::CODES` lists the codes of the first block. The second block holds the variants that wrap
-/// another error, whose type has a list of its own.
+/// Generates `Type::CODES`, the codes of the first block, and `Type::code`. The second block handles
+/// variants that wrap another error, whose type declares its own codes.
 #[macro_export]
 macro_rules! codes {
     ($type:ty { $($pattern:pat => $code:expr,)+ } $(else { $($wrapper:pat => $inner:expr,)+ })?) => {

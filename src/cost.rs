@@ -1,39 +1,39 @@
-//! What a call cost.
+//! The cost of a call.
 
 use std::time::Duration;
 
-/// What a call cost: texts, tokens and time.
+/// The cost of a call: texts, tokens and time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Texts, or pairs, of the call.
+    /// Number of texts, or pairs, of the call.
     pub texts: usize,
-    /// Distinct texts, or pairs, among them. Each goes through the model once.
+    /// Number of distinct texts, or pairs. Each goes through the model once.
     pub unique_texts: usize,
-    /// Distinct texts whose embeddings were in the cache.
+    /// Number of distinct texts whose embeddings were in the cache.
     pub cache_hits: usize,
-    /// Characters of the texts.
+    /// Number of characters of the texts.
     pub characters: usize,
-    /// Tokens of the texts as far as the model reads them, special tokens included.
+    /// Number of tokens of the texts after truncation, special tokens included.
     pub prompt_tokens: usize,
-    /// Tokens that went through the model, special tokens included.
+    /// Number of tokens that went through the model, special tokens included and padding excluded.
     pub tokens: usize,
-    /// The same with the padding of their passes.
+    /// Number of tokens that went through the model, padding included.
     pub padded_tokens: usize,
-    /// Forward passes.
+    /// Number of forward passes.
     pub passes: usize,
     /// Indices of the truncated texts, in input order. In a call with a query, 0 is the query and
     /// texts start at 1.
     pub truncated: Vec<usize>,
-    /// Time in the tokenizer and in the cache.
+    /// Time in the tokenizer and the cache.
     pub tokenize_time: Duration,
-    /// Time until the model was free.
+    /// Time waiting for the model.
     pub queue_time: Duration,
-    /// Time in the model and in pooling.
+    /// Time in the model and pooling.
     pub infer_time: Duration,
 }
 
 impl Cost {
-    /// Adds the cost of another call. Indices of truncated texts belong to one call, so they stay.
+    /// Adds the cost of another call, except `truncated`, whose indices belong to one call.
     pub fn add(&mut self, other: &Self) {
         self.texts += other.texts;
         self.unique_texts += other.unique_texts;

@@ -1,4 +1,4 @@
-//! The cross-encoder: pairs of texts to scores, each pair read together.
+//! The cross-encoder: pairs of texts to logits and scores. It reads both texts of a pair together.
 
 use std::time::Instant;
 
@@ -11,30 +11,29 @@ use crate::scheduler::{Lane, Lanes};
 use crate::tokenizer::{Encoding, Side, Tokenizer};
 use crate::vector::Activation;
 
-/// A tokenizer, a classifier and what makes scores of its logits: what a bundle of the task
-/// `cross-encoder` describes.
+/// A cross-encoder for a bundle of the task `cross-encoder`: tokenizer, classifier and activation.
 pub struct CrossEncoder {
     tokenizer: Tokenizer,
     lanes: Lanes,
     options: CrossEncoderOptions,
 }
 
-/// What a [`CrossEncoder`] does with its parts.
+/// Options of a [`CrossEncoder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CrossEncoderOptions {
-    /// Logits a pair.
+    /// Number of logits per pair.
     pub labels: usize,
-    /// What makes a score of a logit.
+    /// The function that converts a logit into a score.
     pub activation: Activation,
 }
 
-/// A classifier of pairs: `[batch, labels]`.
+/// A classifier: a batch of pairs to logits `[batch, labels]`, f32.
 pub struct LogitsLane<I> {
     classifier: I,
 }
 
 impl<I> LogitsLane<I> {
-    /// Returns a lane of this classifier.
+    /// Returns a lane that runs this classifier.
     #[must_use]
     pub fn new(classifier: I) -> Self {
         Self { classifier }
@@ -47,12 +46,12 @@ impl<I: Infer<Output = Array2<f32>>> Lane for LogitsLane<I> {
     }
 }
 
-/// Logits of pairs, and what they cost.
+/// Logits of pairs and their cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Classified {
+pub struct PairLogits {
     /// `[pairs, labels]`, f32.
     pub logits: Array2<f32>,
-    /// What was read and how long it took.
+    /// Token counts and times.
     pub cost: Cost,
 }
 
@@ -63,7 +62,7 @@ impl CrossEncoder {
         Self { tokenizer, lanes, options }
     }
 
-    /// Tokenises each pair, cut on one side to the model's limit.
+    /// Tokenizes each pair. A pair beyond the model's limit is truncated on `side`.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
@@ -81,13 +80,13 @@ impl CrossEncoder {
             .collect()
     }
 
-    /// Returns the logits of each pair, in the order given; they do not depend on the other pairs.
+    /// Returns the logits of each pair, in input order. They do not depend on the other pairs.
     ///
     /// # Errors
     /// - [`ModelError::Inference`] if the model fails on a batch.
-    /// - [`ModelError::Labels`] if it gives another number of logits than the bundle says.
-    /// - [`ModelError::NotFinite`] if a logit is infinite or no number.
-    pub fn classify(&self, pairs: Vec<Encoding>) -> Result<Classified, ModelError> {
+    /// - [`ModelError::Labels`] if the number of logits differs from the manifest.
+    /// - [`ModelError::NotFinite`] if a logit is infinite or NaN.
+    pub fn classify(&self, pairs: Vec<Encoding>) -> Result<PairLogits, ModelError> {
         let started = Instant::now();
         let tokens = pairs.iter().map(|pair| pair.input_ids.len()).sum();
         let run = self.lanes.run(pairs)?;
@@ -110,28 +109,29 @@ impl CrossEncoder {
             infer_time: started.elapsed().saturating_sub(run.queue_time),
             ..Cost::default()
         };
-        Ok(Classified { logits, cost })
+        Ok(PairLogits { logits, cost })
     }
 
-    /// Returns scores of logits, `[pairs, labels]`, as the model's bundle says.
+    /// Returns the activation of each logit, `[pairs, labels]`, f32.
     #[must_use]
     pub fn scores(&self, logits: Array2<f32>) -> Array2<f32> {
-        logits.mapv_into(|logit| self.options.activation.of(logit))
+        logits.mapv_into(|logit| self.options.activation.apply(logit))
     }
 
-    /// Whether it gives one score a pair, and so an order.
+    /// Whether the model returns one score per pair, so that it can rank texts.
     #[must_use]
     pub fn ranks(&self) -> bool {
         self.options.labels == 1
     }
 
-    /// Returns the first score of each pair: the only one of a cross-encoder that [ranks](Self::ranks).
+    /// Returns the score of the first label of each pair, `[pairs]`, f32. It is the only score of a
+    /// model that [ranks](Self::ranks).
     #[must_use]
-    pub fn only(scores: &Array2<f32>) -> Vec<f32> {
+    pub fn first_label(scores: &Array2<f32>) -> Vec<f32> {
         scores.index_axis(Axis(1), 0).to_vec()
     }
 
-    /// The most tokens of one pair, special tokens included.
+    /// The maximum number of tokens of one pair, special tokens included.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.tokenizer.max_tokens()

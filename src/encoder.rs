@@ -1,4 +1,4 @@
-//! The bi-encoder: texts to embeddings, each text once.
+//! The bi-encoder: texts to pooled vectors, with a cache.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,23 +13,23 @@ use crate::scheduler::{Lane, Lanes};
 use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
 use crate::vector::{Pooling, pool};
 
-/// A tokenizer, a transformer and a way to pool: what a bundle of the task `embedding` describes;
-/// and the vectors of the texts it saw last.
+/// An encoder for a bundle of the task `embedding`: tokenizer, transformer with pooling, and a cache
+/// of recent vectors.
 pub struct Encoder {
     tokenizer: Tokenizer,
     lanes: Lanes,
     cache: Mutex<Cache>,
-    remembers: bool,
+    is_cached: bool,
 }
 
-/// A transformer whose token embeddings are pooled: texts to vectors `[batch, dim]`.
+/// A transformer with pooling: a batch of texts to vectors `[batch, dim]`, f32.
 pub struct PooledLane<I> {
     transformer: I,
     pooling: Pooling,
 }
 
 impl<I> PooledLane<I> {
-    /// Returns a lane of this transformer.
+    /// Returns a lane that runs this transformer.
     #[must_use]
     pub fn new(transformer: I, pooling: Pooling) -> Self {
         Self { transformer, pooling }
@@ -43,9 +43,9 @@ impl<I: Infer<Output = Array3<f32>>> Lane for PooledLane<I> {
     }
 }
 
-/// Texts ready for the model: tokenized, or known from before.
+/// Texts that are ready for the model: tokenized, or found in the cache.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedTexts {
     texts: Vec<PreparedText>,
     tokenize_time: Duration,
 }
@@ -53,47 +53,47 @@ pub struct Prepared {
 #[derive(Clone, Debug)]
 struct PreparedText {
     key: Option<Key>,
-    state: State,
+    state: TextState,
 }
 
 #[derive(Clone, Debug)]
-enum State {
-    Known(Entry),
+enum TextState {
+    Cached(Entry),
     Tokenized(Encoding),
 }
 
-impl Prepared {
-    /// Returns, for each text, its tokens before truncation and whether it was truncated.
+impl PreparedTexts {
+    /// Returns, for each text, its number of tokens before truncation and whether it was truncated.
     #[must_use]
     pub fn token_counts(&self) -> Vec<(usize, bool)> {
         let count = |text: &PreparedText| match &text.state {
-            State::Known(entry) => (entry.total_tokens, entry.is_truncated),
-            State::Tokenized(encoding) => (encoding.total_tokens, encoding.is_truncated()),
+            TextState::Cached(entry) => (entry.total_tokens, entry.is_truncated),
+            TextState::Tokenized(encoding) => (encoding.total_tokens, encoding.is_truncated()),
         };
         self.texts.iter().map(count).collect()
     }
 }
 
-/// Pooled vectors of texts, `[texts, dim]`, f32, not normalised, and what they cost.
+/// Pooled vectors of texts and their cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Encoded {
-    /// The vectors, in the order of the texts.
+pub struct PooledTexts {
+    /// `[texts, dim]`, f32, not normalized, in input order.
     pub pooled: Array2<f32>,
-    /// What was read and how long it took.
+    /// Token counts and times.
     pub cost: Cost,
 }
 
 impl Encoder {
-    /// Returns an encoder of these parts that knows no text yet.
+    /// Returns an encoder of these parts with an empty cache.
     #[must_use]
     pub fn new(tokenizer: Tokenizer, lanes: Lanes, cache: CacheLimit) -> Self {
         let cache = Cache::new(cache);
-        let remembers = cache.is_on();
-        Self { tokenizer, lanes, cache: Mutex::new(cache), remembers }
+        let is_cached = cache.is_enabled();
+        Self { tokenizer, lanes, cache: Mutex::new(cache), is_cached }
     }
 
-    /// Looks each text up, and tokenizes those that are not known, cut on one side to the model's
-    /// limit.
+    /// Looks up each text in the cache and tokenizes the others. A text beyond the model's limit is
+    /// truncated on `side`.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
@@ -101,7 +101,7 @@ impl Encoder {
         &self,
         texts: impl IntoIterator<Item = &'a str>,
         side: Side,
-    ) -> Result<Prepared, ModelError> {
+    ) -> Result<PreparedTexts, ModelError> {
         let started = Instant::now();
         let texts = texts
             .into_iter()
@@ -111,34 +111,34 @@ impl Encoder {
                 self.prepare_text(text, side).map_err(failed)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Prepared { texts, tokenize_time: started.elapsed() })
+        Ok(PreparedTexts { texts, tokenize_time: started.elapsed() })
     }
 
     fn prepare_text(&self, text: &str, side: Side) -> Result<PreparedText, TokenizerError> {
-        let key = self.remembers.then(|| Key::of(text, side));
-        let known = key.and_then(|key| self.cache().get(key).cloned());
-        let state = match known {
-            Some(entry) => State::Known(entry),
-            None => State::Tokenized(self.tokenizer.encode(text, side)?),
+        let key = self.is_cached.then(|| Key::new(text, side));
+        let cached = key.and_then(|key| self.cache().get(key).cloned());
+        let state = match cached {
+            Some(entry) => TextState::Cached(entry),
+            None => TextState::Tokenized(self.tokenizer.encode(text, side)?),
         };
         Ok(PreparedText { key, state })
     }
 
-    /// Returns one pooled vector a text, in the order given; a vector does not depend on the
-    /// other texts.
+    /// Returns one pooled vector per text, in input order. A vector does not depend on the other
+    /// texts.
     ///
     /// # Errors
     /// - [`ModelError::Inference`] if the model fails on a batch.
-    pub fn encode(&self, prepared: Prepared) -> Result<Encoded, ModelError> {
+    pub fn encode(&self, prepared: PreparedTexts) -> Result<PooledTexts, ModelError> {
         let started = Instant::now();
-        let Prepared { mut texts, tokenize_time } = prepared;
+        let PreparedTexts { mut texts, tokenize_time } = prepared;
         let mut cost = self.complete(&mut texts)?;
         cost.tokenize_time = tokenize_time;
         let rows: Vec<_> = texts
             .iter()
             .filter_map(|text| match &text.state {
-                State::Known(entry) => Some(entry.pooled.view()),
-                State::Tokenized(_) => None,
+                TextState::Cached(entry) => Some(entry.pooled.view()),
+                TextState::Tokenized(_) => None,
             })
             .collect();
         let pooled = match rows.first() {
@@ -152,40 +152,39 @@ impl Encoder {
             }
         };
         cost.infer_time = started.elapsed().saturating_sub(cost.queue_time);
-        Ok(Encoded { pooled, cost })
+        Ok(PooledTexts { pooled, cost })
     }
 
-    /// Puts the vectors of the texts that are not known through the model, in batches, and
-    /// remembers them.
+    /// Runs the model on the texts that are not cached, in batches, and caches their vectors.
     fn complete(&self, texts: &mut [PreparedText]) -> Result<Cost, ModelError> {
-        let (mut unknown, mut encodings) = (Vec::new(), Vec::new());
+        let (mut uncached, mut encodings) = (Vec::new(), Vec::new());
         for (index, text) in texts.iter_mut().enumerate() {
-            if let State::Tokenized(encoding) = &mut text.state {
-                unknown.push((index, encoding.total_tokens, encoding.is_truncated()));
+            if let TextState::Tokenized(encoding) = &mut text.state {
+                uncached.push((index, encoding.total_tokens, encoding.is_truncated()));
                 encodings.push(std::mem::take(encoding));
             }
         }
         let tokens = encodings.iter().map(|text| text.input_ids.len()).sum();
         let run = self.lanes.run(encodings)?;
         let cost = Cost {
-            cache_hits: texts.len() - unknown.len(),
+            cache_hits: texts.len() - uncached.len(),
             tokens,
             padded_tokens: run.padded_tokens,
             passes: run.batches,
             queue_time: run.queue_time,
             ..Cost::default()
         };
-        for ((index, total_tokens, is_truncated), pooled) in unknown.into_iter().zip(run.rows) {
+        for ((index, total_tokens, is_truncated), pooled) in uncached.into_iter().zip(run.rows) {
             let entry = Entry { pooled, total_tokens, is_truncated };
             if let Some(key) = texts[index].key {
                 self.cache().put(key, entry.clone());
             }
-            texts[index].state = State::Known(entry);
+            texts[index].state = TextState::Cached(entry);
         }
         Ok(cost)
     }
 
-    /// Returns the tokens of the whole text, not cut.
+    /// Returns the tokens of the whole text, without truncation.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
@@ -193,7 +192,7 @@ impl Encoder {
         self.tokenizer.tokens(text, special)
     }
 
-    /// The most tokens of one text, special tokens included.
+    /// The maximum number of tokens of one text, special tokens included.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.tokenizer.max_tokens()

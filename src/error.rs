@@ -1,4 +1,4 @@
-//! Why a model cannot be loaded, and why a call fails.
+//! Errors of loading a model and of calling it.
 
 use crate::bundle::BundleError;
 use crate::code::{Code, Fault};
@@ -16,7 +16,7 @@ pub enum ModelError {
     TooManyTokens {
         /// Index of the text or pair.
         index: usize,
-        /// Its tokens, special tokens included.
+        /// Its number of tokens, special tokens included.
         tokens: usize,
         /// The model's limit.
         limit_tokens: usize,
@@ -46,7 +46,7 @@ pub enum ModelError {
     Tokenize {
         /// Index of the text or pair.
         index: usize,
-        /// What the tokenizer reports.
+        /// The error of the tokenizer.
         source: TokenizerError,
     },
     /// The model failed.
@@ -64,9 +64,9 @@ pub enum ModelError {
     /// A cross-encoder returned a wrong number of logits.
     #[error("the model returned {labels} logits for a pair; its bundle declares {expected}")]
     Labels {
-        /// Logits found.
+        /// Logits that the model returned.
         labels: usize,
-        /// Logits by the manifest.
+        /// Logits that the manifest declares.
         expected: usize,
     },
 }
@@ -85,8 +85,8 @@ crate::codes!(ModelError {
     Self::TooManyTokens { .. } => Code::new(
         "request.too_many_tokens",
         Fault::TooLarge,
-        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
-         text or allow truncation.",
+        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
+         the text or allow truncation.",
     ),
     Self::UnknownPrompt { .. } => Code::new(
         "request.unknown_value",
@@ -101,8 +101,8 @@ crate::codes!(ModelError {
     Self::NoCrossEncoder => Code::new(
         "request.no_cross_encoder",
         Fault::NotFound,
-        "The operation scores pairs, and no cross-encoder is configured. Configure one as the \
-         second bundle.",
+        "The operation scores pairs, but no cross-encoder is configured. Configure a cross-encoder \
+         as the second bundle.",
     ),
     Self::Tokenize { .. } => Code::new(
         "model.tokenisation_failed",
@@ -117,13 +117,13 @@ crate::codes!(ModelError {
     Self::Degenerate(_) => Code::new(
         "model.degenerate_embedding",
         Fault::Internal,
-        "The model returned a vector whose norm is zero or not finite. A score of it would have \
-         no meaning.",
+        "The model returned a vector whose norm is zero or not finite. Its cosine similarity is \
+         undefined.",
     ),
     Self::NotFinite { .. } | Self::Labels { .. } => Code::new(
         "model.invalid_logits",
         Fault::Internal,
-        "The cross-encoder returned logits that are not finite, or a wrong number of them.",
+        "The cross-encoder returned a logit that is not finite, or the wrong number of logits.",
     ),
 });
 
@@ -131,7 +131,7 @@ crate::codes!(ModelError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The bundle is incomplete or not readable.
+    /// The bundle is incomplete or cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The tokenizer of the bundle is not usable.
@@ -140,8 +140,8 @@ pub enum LoadError {
     /// The ONNX Runtime library or the graph of the bundle is not usable.
     #[error(transparent)]
     Runtime(#[from] InferError),
-    /// The model loads, but fails on an ordinary text.
-    #[error("the model cannot embed an ordinary text")]
+    /// The model loads, but the first inference fails.
+    #[error("the first inference of the model failed")]
     WarmUp(#[source] ModelError),
 }
 
@@ -149,7 +149,7 @@ crate::codes!(LoadError {
     Self::Tokenizer(_) => Code::new(
         "bundle.invalid_tokenizer",
         Fault::Start,
-        "The tokenizer files of the bundle are not understood. Rebuild the bundle.",
+        "The tokenizer files of the bundle are invalid. Rebuild the bundle.",
     ),
     Self::Runtime(InferError::LibraryNotLoaded { .. } | InferError::AnotherLibrary { .. }) => {
         Code::new(
@@ -172,8 +172,8 @@ crate::codes!(LoadError {
     Self::Runtime(InferError::Session { .. } | InferError::Contract { .. }) => Code::new(
         "bundle.invalid_graph",
         Fault::Start,
-        "The graph of the bundle cannot be loaded, or its inputs and outputs are not those of a \
-         bundle. Rebuild the bundle.",
+        "The graph of the bundle cannot be loaded, or its inputs or outputs are wrong. Rebuild the \
+         bundle.",
     ),
     Self::Runtime(
         InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
@@ -185,7 +185,7 @@ crate::codes!(LoadError {
     Self::WarmUp(_) => Code::new(
         "model.warm_up_failed",
         Fault::Start,
-        "The model loads, but fails on an ordinary text.",
+        "The model loads, but the first inference fails.",
     ),
 } else {
     Self::Bundle(error) => error.code(),

@@ -1,39 +1,39 @@
-//! What a loaded model is.
+//! Properties of a loaded model.
 
 use std::collections::BTreeMap;
 
-/// An embedding model.
+/// Properties of an embedding model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// Its bundle: sha256 of the manifest, 64 lowercase hex digits.
+    /// Digest of its bundle: sha256 of the manifest, 64 lowercase hex digits.
     pub digest: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub precision: String,
-    /// How token embeddings become one vector: `mean`, `cls` or `max`.
+    /// How token embeddings are pooled: `mean`, `cls`, `max` or `mean_sqrt_len`.
     pub pooling: String,
-    /// Whether embeddings have unit length unless a call asks otherwise.
+    /// Whether embeddings have unit length by default.
     pub normalizes: bool,
-    /// Dimensions of an embedding.
+    /// Number of dimensions of an embedding.
     pub dimensions: usize,
     /// Prompts by name.
     pub prompts: BTreeMap<String, String>,
-    /// Most tokens of one text, special tokens included.
+    /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
 }
 
-/// A cross-encoder.
+/// Properties of a cross-encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrossEncoderInfo {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// Its bundle: sha256 of the manifest, 64 lowercase hex digits.
+    /// Digest of its bundle: sha256 of the manifest, 64 lowercase hex digits.
     pub digest: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub precision: String,
-    /// Scores for each pair.
+    /// Number of scores per pair.
     pub labels: usize,
-    /// Most tokens of one pair, special tokens included.
+    /// Maximum number of tokens of one pair, special tokens included.
     pub max_tokens: usize,
 }

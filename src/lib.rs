@@ -1,5 +1,5 @@
-//! Sentence similarity, embeddings and reranking on the CPU: a sentence-transformer as a bundle
-//! that is mapped into memory and run by ONNX Runtime.
+//! Sentence similarity, embeddings and reranking on the CPU. A model is a bundle of a
+//! sentence-transformer; its files are memory-mapped and run by ONNX Runtime.
 //!
 //! ```no_run
 //! use semblance::{Model, Options};
@@ -14,15 +14,15 @@
 //! # }
 //! ```
 //!
-//! # The flow
-//! Unique texts become token ids, truncated to the model's limit, and the truncation is reported.
+//! # Data flow
+//! Distinct texts are tokenized and truncated to the model's limit. Truncation is reported.
 //! The scheduler groups them into forward passes. Each pass returns token embeddings
 //! `[batch, tokens, hidden]`, which are pooled and normalized to unit rows `[texts, dim]`. Dot
-//! products of unit rows are the scores. Pairs go through a cross-encoder instead.
+//! products of unit rows are the scores. A cross-encoder scores pairs of texts instead.
 //!
 //! # Rules
-//! `tests/it/imports.rs` lists which module may use which, and where `ort`, `tokenizers` and
-//! `unsafe` may stand. It checks the sources.
+//! `tests/it/imports.rs` lists which modules may import each other, and which may use `ort`,
+//! `tokenizers` and `unsafe`. The test reads the sources.
 
 mod bundle;
 mod cache;
@@ -47,13 +47,13 @@ pub use cost::Cost;
 pub use error::{LoadError, ModelError};
 pub use info::{CrossEncoderInfo, ModelInfo};
 pub use load::LoadTimings;
-pub use model::{Embedded, Model, Predicted, Ranked, Scorer, Scores, Tokenized};
+pub use model::{EmbedOutput, Model, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
 pub use options::{EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation};
 pub use tokenizer::Token;
 pub use vector::rank;
 
-/// The parts of the engine, for the benches, the tests and the other crates of this workspace.
-/// They change without notice.
+/// Parts of the engine for the benches, the tests and the other crates of this workspace. They are
+/// not a stable API.
 #[doc(hidden)]
 pub mod internals {
     pub mod bundle {

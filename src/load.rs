@@ -1,4 +1,4 @@
-//! A bundle and a library become a model. Independent steps run side by side.
+//! Loads a model from a bundle and the ONNX Runtime library. Independent steps run in parallel.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,23 +20,23 @@ use crate::scheduler::{Budget, Lane, Lanes};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Pooling};
 
-/// How long each step of [`Model::load`] took. The tokenizer and the page-in run beside the library
-/// and the session.
+/// The duration of each step of [`Model::load`]. Loading the tokenizer and requesting the weights
+/// run in parallel with loading the library and the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadTimings {
-    /// Manifest read, files checked.
+    /// Reading the manifest and checking the sizes of the files.
     pub bundle: Duration,
-    /// Tokenizer loaded.
+    /// Loading the tokenizer.
     pub tokenizer: Duration,
-    /// Weights requested from the file system.
+    /// Requesting the weights from the file system.
     pub page_in: Duration,
-    /// ONNX Runtime loaded and initialized.
+    /// Loading and initializing ONNX Runtime.
     pub library: Duration,
-    /// Graph loaded, weights mapped.
+    /// Loading the graph and mapping the weights.
     pub session: Duration,
-    /// First inference, if requested.
+    /// The first inference, if requested.
     pub warm_up: Duration,
-    /// All steps.
+    /// The whole call.
     pub total: Duration,
 }
 
@@ -54,9 +54,9 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let logits =
         |session: OnnxSession<Ix2>| -> Box<dyn Lane> { Box::new(LogitsLane::new(session)) };
     let (encoder, cross_encoder) = thread::scope(|scope| {
-        let load = |bundle| scope.spawn(move || Loaded::new(bundle, options, logits));
+        let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
         let cross_encoder = pairs.as_ref().map(load);
-        (Loaded::new(&bundle, options, pooled), cross_encoder.map(join))
+        (LoadedParts::new(&bundle, options, pooled), cross_encoder.map(join))
     });
     let (encoder, mut timings) = encoder?;
     let cross_encoder = cross_encoder.transpose()?.map(|(loaded, _)| loaded);
@@ -81,12 +81,12 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
 }
 
 /// The parts of a model that come from one bundle.
-struct Loaded {
+struct LoadedParts {
     tokenizer: Tokenizer,
     lanes: Lanes,
 }
 
-impl Loaded {
+impl LoadedParts {
     /// Loads the tokenizer and requests the weights while the library and the graph load.
     fn new<D: GraphOutput>(
         bundle: &Bundle,
@@ -114,12 +114,13 @@ impl Loaded {
 
 fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, TokenizerError> {
     let manifest = bundle.manifest();
-    let (rules, words) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
+    let (rules, vocabulary) = (&manifest.files.tokenizer, &manifest.files.vocabulary);
     let limits = TokenizerLimits {
         max_tokens: manifest.max_tokens,
         vocabulary_size: manifest.vocabulary_size,
     };
-    let tokenizer = Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(words), limits)?;
+    let tokenizer =
+        Tokenizer::from_files(&bundle.path_of(rules), &bundle.path_of(vocabulary), limits)?;
     match manifest.task {
         Task::Embedding => Ok(tokenizer),
         Task::CrossEncoder => tokenizer.for_pairs(),
@@ -178,7 +179,7 @@ fn timed<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> 
     step().map(|value| (value, started.elapsed()))
 }
 
-/// Returns what the thread returned; a panic of the thread continues in this one.
+/// Returns the result of the thread. A panic of the thread is resumed in this one.
 fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

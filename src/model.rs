@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis, s};
 
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
-use crate::encoder::{Encoded, Encoder};
+use crate::encoder::{Encoder, PooledTexts};
 use crate::error::{LoadError, ModelError};
 use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::load::{LoadTimings, load};
@@ -43,15 +43,15 @@ pub struct Scores {
 /// The kind of model that scores texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scorer {
-    /// It reads both texts together. A score is the activation of a logit, or the logit.
+    /// A cross-encoder: reads both texts together. A score is the activation of a logit, or the logit.
     CrossEncoder,
-    /// It embeds each text on its own. A score is a cosine similarity in [-1, 1].
+    /// The embedding model: embeds each text separately. A score is a cosine similarity in [-1, 1].
     BiEncoder,
 }
 
-/// A text in order of relevance.
+/// A text in a ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ranked {
+pub struct RankedText {
     /// Index of the text in the call, from 0.
     pub index: usize,
     /// Its score.
@@ -60,10 +60,11 @@ pub struct Ranked {
 
 /// Embeddings of texts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Embedded {
-    /// `[texts, dim]`, f32; of unit length if the options, or else the bundle, ask for it.
+pub struct EmbedOutput {
+    /// `[texts, dim]`, f32. Rows have unit length if the options request it; by default, the bundle
+    /// decides.
     pub vectors: Array2<f32>,
-    /// For each text: its tokens before truncation, and whether it was truncated.
+    /// For each text: its number of tokens before truncation, and whether it was truncated.
     pub tokens: Vec<(usize, bool)>,
     /// What the call cost.
     pub cost: Cost,
@@ -71,8 +72,8 @@ pub struct Embedded {
 
 /// Scores of pairs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Predicted {
-    /// `[pairs, labels]`, f32: scores, or logits if the options ask for them.
+pub struct PredictOutput {
+    /// `[pairs, labels]`, f32: scores, or logits if the options request them.
     pub scores: Array2<f32>,
     /// What the call cost.
     pub cost: Cost,
@@ -80,7 +81,7 @@ pub struct Predicted {
 
 /// Tokens of texts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tokenized {
+pub struct TokenizeOutput {
     /// The tokens of each text, not truncated.
     pub tokens: Vec<Vec<Token>>,
     /// What the call cost.
@@ -91,12 +92,12 @@ impl Model {
     /// Loads the bundle in a folder. `make model` builds such a folder.
     ///
     /// # Errors
-    /// - [`LoadError`], one variant for each part that can be at fault.
+    /// - [`LoadError`], one variant for each part that can fail to load.
     pub fn load(bundle: impl AsRef<Path>, options: Options) -> Result<Self, LoadError> {
         load(bundle.as_ref(), &options)
     }
 
-    /// Returns the model over these parts.
+    /// Returns a model of these parts.
     #[must_use]
     pub fn new(
         encoder: Encoder,
@@ -166,7 +167,7 @@ impl Model {
         Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost: encoded.cost })
     }
 
-    /// Returns embeddings `[texts, dim]`, f32, of unit length if the bundle says so.
+    /// Returns embeddings `[texts, dim]`, f32. The bundle decides whether rows have unit length.
     ///
     /// # Errors
     /// - As [`Model::embed_with`].
@@ -186,7 +187,7 @@ impl Model {
         &self,
         texts: &[T],
         options: &EmbedOptions,
-    ) -> Result<Embedded, ModelError> {
+    ) -> Result<EmbedOutput, ModelError> {
         let available = self.info.dimensions;
         let requested = options.dimensions.unwrap_or(available);
         if requested == 0 {
@@ -198,7 +199,7 @@ impl Model {
         let texts = texts.iter().map(AsRef::as_ref);
         let texts = self.prompted(texts, options.prompt_name.as_deref())?;
         let (encoded, unique, tokens) = self.encode(&texts, options.truncation)?;
-        // No texts, no columns.
+        // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
         let vectors = match options.normalize.unwrap_or(self.info.normalizes) {
@@ -207,7 +208,7 @@ impl Model {
         };
         let vectors = vectors.select(Axis(0), &unique.members);
         let tokens = unique.members.iter().map(|&text| tokens.counts[text]).collect();
-        Ok(Embedded { vectors, tokens, cost: encoded.cost })
+        Ok(EmbedOutput { vectors, tokens, cost: encoded.cost })
     }
 
     /// Returns the texts in order of their relevance to a query, the most relevant first. Equal
@@ -219,14 +220,14 @@ impl Model {
         &self,
         query: &str,
         texts: &[T],
-    ) -> Result<Vec<Ranked>, ModelError> {
+    ) -> Result<Vec<RankedText>, ModelError> {
         let scores = self.rerank_with(query, texts, &PairOptions::default())?.scores;
-        let ranked = |index| Ranked { index, score: scores[index] };
+        let ranked = |index| RankedText { index, score: scores[index] };
         Ok(rank(&scores, usize::MAX).into_iter().map(ranked).collect())
     }
 
-    /// Scores the relevance of each text to a query: with the cross-encoder if it returns one score
-    /// for each pair, otherwise with the embedding model.
+    /// Scores the relevance of each text to a query. Uses the cross-encoder if it returns one score
+    /// per pair, otherwise the embedding model.
     ///
     /// # Errors
     /// - [`ModelError::TooManyTokens`] if a text or a pair exceeds the model's limit and must not be
@@ -245,9 +246,9 @@ impl Model {
         };
         let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
         let mut predicted = classify(cross_encoder, &pairs, options).map_err(after_query)?;
-        // Index 0 is the query, as for the embedding model: a truncated pair is reported by its text.
+        // Index 0 is the query, as for the embedding model. A truncated pair is reported as its text.
         predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
-        let scores = CrossEncoder::only(&predicted.scores);
+        let scores = CrossEncoder::first_label(&predicted.scores);
         Ok(Scores { scores, scored_by: Scorer::CrossEncoder, cost: predicted.cost })
     }
 
@@ -262,14 +263,14 @@ impl Model {
     /// Scores each pair for each label of the cross-encoder. A repeated pair is scored once.
     ///
     /// # Errors
-    /// - [`ModelError::NoCrossEncoder`] if there is none.
+    /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
     /// - [`ModelError::TooManyTokens`] if a pair exceeds the model's limit and must not be truncated.
     /// - [`ModelError`] if the model fails.
     pub fn predict_with(
         &self,
         pairs: &[(&str, &str)],
         options: &PairOptions,
-    ) -> Result<Predicted, ModelError> {
+    ) -> Result<PredictOutput, ModelError> {
         let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
         classify(cross_encoder, pairs, options)
     }
@@ -291,7 +292,7 @@ impl Model {
         &self,
         texts: &[T],
         options: &TokenizeOptions,
-    ) -> Result<Tokenized, ModelError> {
+    ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
         let texts = texts.iter().map(AsRef::as_ref);
         let texts = self.prompted(texts, options.prompt_name.as_deref())?;
@@ -308,10 +309,10 @@ impl Model {
             tokenize_time: started.elapsed(),
             ..Cost::default()
         };
-        Ok(Tokenized { tokens, cost })
+        Ok(TokenizeOutput { tokens, cost })
     }
 
-    /// Runs each model once, so that the next call finds every page in memory.
+    /// Runs each model once, so that its pages are in memory before the next call.
     ///
     /// # Errors
     /// - [`ModelError`] if a model fails on an ordinary text.
@@ -325,7 +326,7 @@ impl Model {
         Ok(())
     }
 
-    /// Returns the texts with a prompt before each.
+    /// Returns each text with the prompt as a prefix.
     fn prompted<'a>(
         &self,
         texts: impl Iterator<Item = &'a str>,
@@ -338,12 +339,12 @@ impl Model {
         Ok(texts.map(|text| format!("{prompt}{text}").into()).collect())
     }
 
-    /// Embeds the distinct texts; their vectors are as pooled.
+    /// Embeds the distinct texts. Their vectors are pooled and not normalized.
     fn encode<'a>(
         &self,
         texts: &'a [Cow<'a, str>],
         truncation: Truncation,
-    ) -> Result<(Encoded, Unique<&'a str>, TokenCounts), ModelError> {
+    ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(AsRef::as_ref));
         let first_of = |index| first_member(&unique.members, index);
         let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
@@ -371,7 +372,7 @@ fn classify(
     cross_encoder: &CrossEncoder,
     pairs: &[(&str, &str)],
     options: &PairOptions,
-) -> Result<Predicted, ModelError> {
+) -> Result<PredictOutput, ModelError> {
     let started = Instant::now();
     let unique = Unique::new(pairs.iter().copied());
     let first_of = |index| first_member(&unique.members, index);
@@ -397,15 +398,15 @@ fn classify(
         true => classified.logits,
         false => cross_encoder.scores(classified.logits),
     };
-    Ok(Predicted { scores: scores.select(Axis(0), &unique.members), cost })
+    Ok(PredictOutput { scores: scores.select(Axis(0), &unique.members), cost })
 }
 
-/// Returns the index of the first given text that is distinct text `item`.
+/// Returns the index of the first input text that equals distinct text `item`.
 fn first_member(members: &[usize], item: usize) -> usize {
     members.iter().position(|&member| member == item).unwrap_or(item)
 }
 
-/// Returns the error with its index in the numbering of the caller.
+/// Returns the error with its index mapped by `of`.
 fn at_index(error: ModelError, of: impl Fn(usize) -> usize) -> ModelError {
     match error {
         ModelError::TooManyTokens { index, tokens, limit_tokens } => {
@@ -417,7 +418,7 @@ fn at_index(error: ModelError, of: impl Fn(usize) -> usize) -> ModelError {
     }
 }
 
-/// Returns the error of a pair as that of its text, where the query is 0.
+/// Returns the error of a pair as the error of its text. Index 0 is the query.
 fn after_query(error: ModelError) -> ModelError {
     at_index(error, |index| index + 1)
 }

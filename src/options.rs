@@ -16,15 +16,15 @@ pub struct Options {
     /// The bundle of a cross-encoder, for [`Model::rerank`](crate::Model::rerank) and
     /// [`Model::predict`](crate::Model::predict).
     pub cross_encoder: Option<PathBuf>,
-    /// Forward passes at a time. The default is the number of CPUs.
+    /// Number of forward passes that run concurrently. The default is the number of CPUs.
     pub threads: NonZeroUsize,
-    /// Most tokens of one forward pass. The default is 192.
+    /// Maximum number of tokens in one forward pass, padding included. The default is 192.
     pub batch_tokens: usize,
-    /// Most bytes of cached embeddings; 0 disables the cache. The default is 16 MiB, about 9,500
-    /// vectors of 384 dimensions.
+    /// Maximum size of the embedding cache, in bytes; 0 disables the cache. The default is 16 MiB,
+    /// about 9,500 vectors of 384 dimensions.
     pub cache_bytes: usize,
-    /// Whether to run the model once before [`Model::load`](crate::Model::load) returns, so that
-    /// the first call finds every page in memory. The default is false.
+    /// Whether [`Model::load`](crate::Model::load) runs the model once, so that its pages are in
+    /// memory before the first call. The default is false.
     pub warm_up: bool,
 }
 
@@ -41,7 +41,7 @@ impl Default for Options {
     }
 }
 
-/// What happens to a text with more tokens than the model reads.
+/// How to handle a text with more tokens than the model's limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Truncation {
     /// Tokens at the end are removed.
@@ -54,7 +54,7 @@ pub enum Truncation {
 }
 
 impl Truncation {
-    /// The end of a text where tokens are removed, if they are.
+    /// The side of a text from which tokens are removed.
     pub(crate) fn side(self) -> Side {
         match self {
             Self::Left => Side::Left,
@@ -66,23 +66,23 @@ impl Truncation {
 /// Options of [`Model::similarity_with`](crate::Model::similarity_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextOptions {
-    /// What happens to a text beyond the model's limit.
+    /// How to handle a text with more tokens than the model's limit.
     pub truncation: Truncation,
-    /// Name of the prompt to put before each text.
+    /// Name of the prompt that is put before each text.
     pub prompt_name: Option<String>,
 }
 
 /// Options of [`Model::embed_with`](crate::Model::embed_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmbedOptions {
-    /// What happens to a text beyond the model's limit.
+    /// How to handle a text with more tokens than the model's limit.
     pub truncation: Truncation,
-    /// Name of the prompt to put before each text.
+    /// Name of the prompt that is put before each text.
     pub prompt_name: Option<String>,
     /// Whether embeddings have unit length. By default, the bundle decides.
     pub normalize: Option<bool>,
-    /// Keep the first dimensions only; the rest is removed before normalization. Use it with
-    /// models that are trained for it (Matryoshka, <https://arxiv.org/abs/2205.13147>).
+    /// Number of leading dimensions to keep. The vector is truncated, then normalized. Use it only
+    /// with Matryoshka-trained models (<https://arxiv.org/abs/2205.13147>).
     pub dimensions: Option<usize>,
 }
 
@@ -90,7 +90,8 @@ pub struct EmbedOptions {
 /// [`Model::predict_with`](crate::Model::predict_with).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PairOptions {
-    /// What happens to a pair beyond the model's limit. Tokens of the longer text go first.
+    /// How to handle a pair with more tokens than the model's limit. Tokens of the longer text are
+    /// removed first.
     pub truncation: Truncation,
     /// Whether to return the logits of the cross-encoder instead of its scores.
     pub raw_scores: bool,
@@ -99,10 +100,10 @@ pub struct PairOptions {
 /// Options of [`Model::tokenize_with`](crate::Model::tokenize_with).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenizeOptions {
-    /// Whether to include the special tokens that the model reads around a text. The default is
+    /// Whether to include the special tokens that the tokenizer adds around a text. The default is
     /// true.
     pub special_tokens: bool,
-    /// Name of the prompt to put before each text.
+    /// Name of the prompt that is put before each text.
     pub prompt_name: Option<String>,
 }
 

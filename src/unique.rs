@@ -1,4 +1,4 @@
-//! Texts without repetitions: each goes through a model once.
+//! Deduplication of texts, so that each distinct text goes through a model once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,17 +8,17 @@ use crate::options::Truncation;
 
 /// Texts, or pairs, without repetitions.
 pub(crate) struct Unique<T> {
-    /// Each distinct one, in order of first appearance.
+    /// The distinct items, in order of first appearance.
     pub(crate) items: Vec<T>,
-    /// For each one given, its index in `items`.
+    /// For each input item, its index in `items`.
     pub(crate) members: Vec<usize>,
 }
 
 /// The token counts of distinct texts.
 pub(crate) struct TokenCounts {
-    /// Of each distinct text: its tokens before truncation, and whether it was truncated.
+    /// For each distinct text: its number of tokens before truncation, and whether it was truncated.
     pub(crate) counts: Vec<(usize, bool)>,
-    /// The most tokens that the model reads.
+    /// The model's limit.
     pub(crate) limit_tokens: usize,
 }
 
@@ -37,10 +37,10 @@ impl<T: Copy + Eq + Hash> Unique<T> {
         Self { items, members }
     }
 
-    /// Returns the indices of the given texts that were truncated.
+    /// Returns the indices of the input texts that were truncated.
     ///
     /// # Errors
-    /// - [`ModelError::TooManyTokens`] for the first of them, if truncation is refused.
+    /// - [`ModelError::TooManyTokens`] for the first truncated text, if truncation is refused.
     pub(crate) fn truncated(
         &self,
         tokens: &TokenCounts,
@@ -59,7 +59,7 @@ impl<T: Copy + Eq + Hash> Unique<T> {
         }
     }
 
-    /// Tokens of the given texts, as far as the model reads them.
+    /// Returns the number of tokens of the input texts, after truncation.
     pub(crate) fn read_tokens(&self, tokens: &TokenCounts) -> usize {
         self.members.iter().map(|&item| tokens.counts[item].0.min(tokens.limit_tokens)).sum()
     }

@@ -1,4 +1,4 @@
-//! `bundle.json`: hostile until parsed.
+//! The manifest, `bundle.json`. It is untrusted until it is validated.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,64 +8,65 @@ use serde::Deserialize;
 
 use crate::vector::{Activation, Pooling};
 
-/// The schema this version reads.
+/// The schema version that this version reads.
 const SCHEMA_VERSION: u32 = 2;
 
-/// What the name of a model must be.
+/// The rule for the name of a model.
 pub const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
 
-/// What a sha256 must be.
+/// The rule for a sha256.
 pub const SHA256_RULE: &str = "64 lowercase hex digits";
 
-/// What a bundle says of itself; fields as in `bundle.json`.
+/// The manifest of a bundle. The fields are those of `bundle.json`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of this schema: 2.
     pub schema_version: u32,
-    /// Name of the model; also a folder name, so `[a-z0-9][a-z0-9._-]{0,63}`.
+    /// Name of the model, `[a-z0-9][a-z0-9._-]{0,63}`. It is also a folder name.
     pub model_name: String,
-    /// Where the weights came from.
+    /// Source of the weights.
     pub source: String,
-    /// Which state of that source.
+    /// Revision of the source.
     pub revision: String,
     /// SPDX identifier, or `unknown`.
     pub licence: String,
-    /// What the graph computes.
+    /// Task of the graph.
     pub task: Task,
-    /// Width of a token embedding.
+    /// Number of dimensions of a token embedding.
     pub hidden_size: usize,
-    /// Rows of the word embedding table.
+    /// Number of rows of the embedding table.
     pub vocabulary_size: usize,
-    /// Most tokens of one text, special tokens included.
+    /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
-    /// How token embeddings become one vector; none for a cross-encoder.
+    /// How token embeddings are pooled; `None` for a cross-encoder.
     pub pooling: Option<Pooling>,
-    /// Whether the model's embeddings are of unit length; none for a cross-encoder.
+    /// Whether embeddings are normalized to unit length; `None` for a cross-encoder.
     pub normalize: Option<bool>,
-    /// Prefixes by name, as the model was trained with.
+    /// Prompts by name: prefixes that the model was trained with.
     pub prompts: BTreeMap<String, String>,
-    /// Logits of a cross-encoder; none for an embedding model.
+    /// Number of logits of a cross-encoder; `None` for an embedding model.
     pub labels: Option<usize>,
-    /// What turns a cross-encoder's logit into a score; none for an embedding model.
+    /// The function that converts a logit of a cross-encoder into a score; `None` for an embedding
+    /// model.
     pub activation: Option<Activation>,
     /// Number format of the weights.
     pub precision: Precision,
-    /// ONNX Runtime version that optimised the graph.
+    /// Version of ONNX Runtime that optimized the graph.
     pub onnxruntime: String,
-    /// Instruction set the graph is specialised for; `any` if none.
+    /// Instruction set that the graph is optimized for, or `any`.
     pub isa: String,
     /// The other files of the folder.
     pub files: Files,
 }
 
-/// What a bundle's graph computes.
+/// Task of a bundle's graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// A bi-encoder: `token_embeddings` float32 `[batch, tokens, hidden]`.
+    /// A bi-encoder. Its output is `token_embeddings`, f32, `[batch, tokens, hidden]`.
     Embedding,
-    /// A cross-encoder: `logits` float32 `[batch, labels]`.
+    /// A cross-encoder. Its output is `logits`, f32, `[batch, labels]`.
     CrossEncoder,
 }
 
@@ -84,7 +85,7 @@ impl fmt::Display for Task {
 pub enum Precision {
     /// IEEE 754 binary32.
     Fp32,
-    /// Dense layers and table of words in 8 bits, with scales in binary32.
+    /// 8-bit integers for dense layers and the embedding table, with binary32 scales.
     Int8,
 }
 
@@ -98,7 +99,7 @@ impl fmt::Display for Precision {
 }
 
 impl Precision {
-    /// Bytes of one row of the table of words.
+    /// Size in bytes of one row of the embedding table.
     pub(crate) fn row_bytes(self, hidden_size: usize) -> usize {
         match self {
             Self::Fp32 => hidden_size.saturating_mul(size_of::<f32>()),
@@ -107,20 +108,20 @@ impl Precision {
     }
 }
 
-/// The files beside the manifest, by what they are.
+/// The files of a bundle, without the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
     /// The ONNX graph.
     pub graph: BundleFile,
-    /// Its weights: external data that the graph points into.
+    /// The weights: external data of the graph.
     pub weights: BundleFile,
-    /// The table of words, a row a token id, little-endian: f32 `[hidden]`, or in int8 its scale in
-    /// f32 and i8 `[hidden]`.
+    /// The embedding table, one row per token id, little-endian. A row is f32 `[hidden]`; in int8 it
+    /// is a scale (f32) followed by i8 `[hidden]`.
     pub words: BundleFile,
-    /// The rules of the tokenizer, in the form of the tokenizers library but without its words.
+    /// The rules of the tokenizer, in the format of the tokenizers library without the vocabulary.
     pub tokenizer: BundleFile,
-    /// The tokenizer's words, one a line.
+    /// The vocabulary of the tokenizer, one entry per line.
     pub vocabulary: BundleFile,
 }
 
@@ -135,56 +136,56 @@ impl Files {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundleFile {
-    /// A plain file name in the bundle's folder.
+    /// File name in the bundle's folder.
     pub path: String,
-    /// Size.
+    /// Size in bytes.
     pub size_bytes: u64,
     /// sha256 of the content, 64 lowercase hex digits.
     pub sha256: String,
 }
 
-/// Why a manifest is not understood.
+/// Why a manifest is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// It is not JSON of the schema.
+    /// It is not JSON, or does not match the schema.
     #[error("field {field}: {source}")]
     Malformed {
-        /// Where, as a path; `.` is the document.
+        /// Path of the field; `.` is the document.
         field: String,
-        /// What is wrong there.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// Another version of the schema.
-    #[error("field schema_version: {found} is not supported, this version reads {SCHEMA_VERSION}")]
+    /// The version of the schema is not supported.
+    #[error("field schema_version: {found} is not supported; this version reads {SCHEMA_VERSION}")]
     UnsupportedSchema {
         /// The version found.
         found: u64,
     },
-    /// A value that no model has or no folder may have.
+    /// A value violates a rule.
     #[error("field {field}: must be {rule}")]
     Invalid {
         /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The rule.
         rule: &'static str,
     },
 }
 
-/// Only what must be known before the rest can be judged.
+/// The version of the schema. It is read before the other fields.
 #[derive(Deserialize)]
 struct Schema {
     schema_version: u64,
 }
 
 impl Manifest {
-    /// Parses and checks the bytes of a `bundle.json`.
+    /// Parses and validates the bytes of a `bundle.json`.
     ///
     /// # Errors
-    /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of
-    ///   another type.
+    /// - [`ManifestError::Malformed`] if it is not JSON, or a field is missing, unknown or of the
+    ///   wrong type.
     /// - [`ManifestError::UnsupportedSchema`] if `schema_version` is not 2.
-    /// - [`ManifestError::Invalid`] if a value breaks a rule, or does not belong to the task.
+    /// - [`ManifestError::Invalid`] if a value violates a rule or does not apply to the task.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let schema: Schema = from_json(bytes)?;
         if schema.schema_version != u64::from(SCHEMA_VERSION) {
@@ -198,8 +199,8 @@ impl Manifest {
     fn check(&self) -> Result<(), ManifestError> {
         let of_task = match self.task {
             Task::Embedding => {
-                check(self.pooling.is_some(), "pooling", "given for the task embedding")?;
-                check(self.normalize.is_some(), "normalize", "given for the task embedding")?;
+                check(self.pooling.is_some(), "pooling", "present for the task embedding")?;
+                check(self.normalize.is_some(), "normalize", "present for the task embedding")?;
                 check(self.labels.is_none(), "labels", "null for the task embedding")?;
                 check(self.activation.is_none(), "activation", "null for the task embedding")
             }
@@ -208,7 +209,7 @@ impl Manifest {
                 check(self.normalize.is_none(), "normalize", "null for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
-                check(self.activation.is_some(), "activation", "given for the task cross-encoder")
+                check(self.activation.is_some(), "activation", "present for the task cross-encoder")
             }
         };
         of_task?;
@@ -257,7 +258,7 @@ fn check(holds: bool, field: &'static str, rule: &'static str) -> Result<(), Man
     if holds { Ok(()) } else { Err(ManifestError::Invalid { field, rule }) }
 }
 
-/// Whether a model may have this name: see [`NAME_RULE`].
+/// Whether a name is a valid model name; see [`NAME_RULE`].
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -266,7 +267,7 @@ pub fn is_name(name: &str) -> bool {
         && name.chars().all(|c| ends(c) || matches!(c, '.' | '_' | '-'))
 }
 
-/// Whether a path is one normal component, so that it cannot leave the folder.
+/// Whether a path is one normal component, so that it refers to a file in the folder.
 fn is_plain(path: &str) -> bool {
     let mut components = Path::new(path).components();
     matches!(components.next(), Some(Component::Normal(name)) if name == path)
@@ -274,7 +275,7 @@ fn is_plain(path: &str) -> bool {
         && path != super::MANIFEST_FILE
 }
 
-/// Whether this is a sha256: see [`SHA256_RULE`].
+/// Whether a string is a sha256; see [`SHA256_RULE`].
 #[must_use]
 pub fn is_sha256(hex: &str) -> bool {
     hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
@@ -286,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    /// A manifest that every rule accepts.
+    /// A valid manifest of an embedding model.
     fn embedding() -> Value {
         let file = |path: &str| json!({"path": path, "size_bytes": 1, "sha256": "0".repeat(64)});
         let mut words = file("model.words");
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_manifest_is_understood() {
+    fn parses_a_complete_manifest() {
         let manifest = parse(&embedding()).unwrap();
         assert_eq!(manifest.pooling, Some(Pooling::Mean));
         assert_eq!(manifest.files.weights.path, "model.weights");
@@ -322,19 +323,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn rejects_bytes_that_are_not_json() {
         let error = Manifest::parse(b"{\"schema_version\": 2,").unwrap_err();
         assert!(matches!(error, ManifestError::Malformed { .. }), "{error}");
     }
 
     #[test]
-    fn another_schema_is_refused_before_its_fields_are_read() {
+    fn rejects_another_schema_version_before_other_fields() {
         let error = Manifest::parse(b"{\"schema_version\": 3, \"shape\": []}").unwrap_err();
         assert!(matches!(error, ManifestError::UnsupportedSchema { found: 3 }), "{error}");
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_field() {
+    fn an_error_of_the_parser_names_the_field() {
         let cases = [
             ("/pooling", json!("median"), "pooling"),
             ("/task", json!("translation"), "task"),
@@ -352,21 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_refused_by_name() {
+    fn an_unknown_field_is_an_error_that_names_it() {
         let mut manifest = embedding();
         manifest["rotary"] = json!(true);
         assert!(parse(&manifest).unwrap_err().to_string().contains("rotary"));
     }
 
     #[test]
-    fn a_missing_field_is_refused_by_name() {
+    fn a_missing_field_is_an_error_that_names_it() {
         let mut manifest = embedding();
         manifest.as_object_mut().unwrap().remove("max_tokens");
         assert!(parse(&manifest).unwrap_err().to_string().contains("max_tokens"));
     }
 
     #[test]
-    fn values_that_break_a_rule_are_refused_with_their_field() {
+    fn a_violated_rule_is_an_error_that_names_the_field() {
         let cases = [
             ("/model_name", json!("../up"), "model_name"),
             ("/hidden_size", json!(0), "hidden_size"),
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_words_has_its_scale_in_int8() {
+    fn an_int8_embedding_row_includes_its_scale() {
         let mut manifest = embedding();
         manifest["precision"] = json!("int8");
         assert!(parse(&manifest).unwrap_err().to_string().contains("(4 + hidden_size)"));
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cross_encoder_has_labels_and_an_activation_and_no_pooling() {
+    fn a_cross_encoder_has_labels_and_activation() {
         let mut manifest = embedding();
         manifest["task"] = json!("cross-encoder");
         manifest["pooling"] = json!(null);

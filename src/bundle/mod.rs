@@ -1,7 +1,7 @@
-//! A model folder: what its manifest says, checked against what lies there.
+//! Bundles: folders that contain a model and a manifest.
 //!
-//! A bundle is immutable and named by its digest, the sha256 of `bundle.json`, which in turn holds
-//! the size and sha256 of every other file. So one name pins every byte, on a laptop, in S3, on EFS.
+//! A bundle is immutable. Its name is its digest, the sha256 of `bundle.json`. The manifest contains
+//! the size and the sha256 of every other file, so the digest identifies every byte.
 
 mod digest;
 mod manifest;
@@ -18,17 +18,17 @@ pub use manifest::{
     BundleFile, Files, Manifest, ManifestError, NAME_RULE, Precision, SHA256_RULE, Task, is_name,
     is_sha256,
 };
-pub use verify::{Verified, VerifyError};
+pub use verify::{Verification, VerifyError};
 
 pub use digest::{hex, sha256_hex};
 
 /// Name of the manifest in a bundle's folder.
 pub const MANIFEST_FILE: &str = "bundle.json";
 
-/// An opened bundle: the manifest is understood, and every file is there with the right size.
+/// An opened bundle: the manifest is valid, and every file exists and has the declared size.
 ///
-/// Contents are not hashed here (that is [`Bundle::verify`]): a cold start cannot afford to read
-/// every byte, and the copy that published the folder has.
+/// [`Bundle::open`] does not hash the files, because that would read every byte on a cold start.
+/// The program that copied the bundle hashed them. [`Bundle::verify`] hashes them again.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     folder: PathBuf,
@@ -40,13 +40,13 @@ pub struct Bundle {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// There is no such folder.
+    /// The folder does not exist.
     #[error("the bundle folder {folder} does not exist")]
     FolderMissing {
-        /// The folder asked for.
+        /// The bundle's folder.
         folder: String,
     },
-    /// A file that a bundle must have is not there.
+    /// A required file is missing.
     #[error("the bundle {folder} has no {file}")]
     FileMissing {
         /// The bundle's folder.
@@ -54,9 +54,10 @@ pub enum BundleError {
         /// The file, relative to it.
         file: String,
     },
-    /// A file has another size than the manifest says.
+    /// The size of a file differs from the manifest.
     #[error(
-        "{file} of the bundle {folder} has {found_bytes} bytes, its manifest says {expected_bytes}"
+        "{file} of the bundle {folder} has {found_bytes} bytes; the manifest declares \
+         {expected_bytes}"
     )]
     SizeMismatch {
         /// The bundle's folder.
@@ -65,25 +66,25 @@ pub enum BundleError {
         file: String,
         /// Size on disk.
         found_bytes: u64,
-        /// Size by the manifest.
+        /// Size in the manifest.
         expected_bytes: u64,
     },
-    /// The manifest is not one that this version understands.
-    #[error("the manifest of the bundle {folder} is not understood")]
+    /// The manifest is invalid, or this version does not support it.
+    #[error("the manifest of the bundle {folder} is invalid")]
     Manifest {
         /// The bundle's folder.
         folder: String,
-        /// Which field, and why.
+        /// The field and the reason.
         source: ManifestError,
     },
     /// The bundle is for another task.
-    #[error("the bundle {folder} is for the task {found}, but {expected} is needed")]
+    #[error("the bundle {folder} is for the task {found}; expected the task {expected}")]
     WrongTask {
         /// The bundle's folder.
         folder: String,
         /// The bundle's task.
         found: Task,
-        /// The task needed.
+        /// The required task.
         expected: Task,
     },
     /// The file system failed.
@@ -93,7 +94,7 @@ pub enum BundleError {
         folder: String,
         /// The file, relative to it.
         file: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -112,13 +113,13 @@ crate::codes!(BundleError {
     Self::SizeMismatch { .. } => Code::new(
         "bundle.size_mismatch",
         Fault::Start,
-        "A file of the bundle has another size than the manifest declares. Copy the bundle again.",
+        "The size of a file of the bundle differs from the manifest. Copy the bundle again.",
     ),
     Self::Manifest { .. } => Code::new(
         "bundle.invalid_manifest",
         Fault::Start,
-        "The manifest is not understood. The message names the field. Rebuild the bundle with a \
-         builder of this version.",
+        "The manifest is invalid, or this version does not support it. The message names the \
+         field. Rebuild the bundle with the builder of this version.",
     ),
     Self::WrongTask { .. } => Code::new(
         "bundle.wrong_task",
@@ -133,13 +134,13 @@ crate::codes!(BundleError {
 });
 
 impl Bundle {
-    /// Opens the bundle in `folder`; reads its manifest and the sizes of its files, nothing else.
+    /// Opens the bundle in `folder`. Reads the manifest and the sizes of the files, not their contents.
     ///
     /// # Errors
-    /// - [`BundleError::FolderMissing`] if there is no such folder.
-    /// - [`BundleError::FileMissing`] if `bundle.json` or a file that it names is missing.
-    /// - [`BundleError::SizeMismatch`] if a file has another size than the manifest says.
-    /// - [`BundleError::Manifest`] if the manifest is not understood; names the field.
+    /// - [`BundleError::FolderMissing`] if the folder does not exist.
+    /// - [`BundleError::FileMissing`] if `bundle.json` or a file that it lists is missing.
+    /// - [`BundleError::SizeMismatch`] if the size of a file differs from the manifest.
+    /// - [`BundleError::Manifest`] if the manifest is invalid or not supported; names the field.
     /// - [`BundleError::Io`] if the file system fails otherwise.
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
         let name = || folder.display().to_string();
@@ -170,7 +171,7 @@ impl Bundle {
     /// Returns the bundle if it is for `task`.
     ///
     /// # Errors
-    /// - [`BundleError::WrongTask`] if it is for another.
+    /// - [`BundleError::WrongTask`] if it is for another task.
     pub fn for_task(self, task: Task) -> Result<Self, BundleError> {
         if self.manifest.task == task {
             return Ok(self);
@@ -182,8 +183,8 @@ impl Bundle {
         })
     }
 
-    /// Asks the system to read ahead the weights, all of which every inference reads, while
-    /// something else still loads; returns without waiting for them.
+    /// Requests read-ahead of the weights from the operating system, and returns without waiting.
+    /// Every inference reads all weights.
     ///
     /// # Errors
     /// - [`BundleError::Io`] if the weights cannot be mapped.
@@ -194,32 +195,32 @@ impl Bundle {
             .map_err(|error| missing_or_io(&self.folder, &file.path, error))
     }
 
-    /// What the manifest says.
+    /// The manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The bundle's name everywhere: sha256 of its manifest, 64 lowercase hex digits.
+    /// The digest of the bundle: sha256 of its manifest, 64 lowercase hex digits.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The folder it was opened from.
+    /// The folder of the bundle.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where a file of the manifest lies.
+    /// The path of a file of the manifest.
     #[must_use]
     pub fn path_of(&self, file: &BundleFile) -> PathBuf {
         self.folder.join(&file.path)
     }
 }
 
-/// Returns the error of a file that could not be read.
+/// Returns the error for a file that could not be read.
 pub(crate) fn missing_or_io(folder: &Path, file: &str, source: io::Error) -> BundleError {
     let (folder, file) = (folder.display().to_string(), file.to_owned());
     match source.kind() {

@@ -1,4 +1,4 @@
-//! Reading a whole bundle and comparing every byte's hash.
+//! Verifies the digests of every file of a bundle.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,33 +8,33 @@ use sha2::{Digest, Sha256};
 use super::{Bundle, BundleFile, hex};
 use crate::code::{Code, Fault};
 
-/// Bytes read at once.
+/// Size of a read, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What a full check found.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Files that were read, the manifest not counted.
+pub struct Verification {
+    /// Number of files that were read, excluding the manifest.
     pub files: usize,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
-/// Why a bundle is not what its manifest says.
+/// Why the verification of a bundle failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The content of a file was changed.
-    #[error("{file} has the sha256 {found}, its manifest says {expected}")]
+    /// The content of a file differs from the manifest.
+    #[error("{file} has the sha256 {found}; the manifest declares {expected}")]
     DigestMismatch {
         /// The file, relative to the bundle's folder.
         file: String,
-        /// The hash of what lies there.
+        /// The sha256 of the file.
         found: String,
-        /// The hash by the manifest.
+        /// The sha256 in the manifest.
         expected: String,
     },
-    /// The folder is named by a digest that is not its manifest's.
+    /// The name of the folder is a digest, but not the digest of its manifest.
     #[error("the folder is named {folder_name}, but the digest of its manifest is {digest}")]
     NameMismatch {
         /// Name of the folder.
@@ -47,7 +47,7 @@ pub enum VerifyError {
     Io {
         /// The file, relative to the bundle's folder.
         file: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -61,7 +61,7 @@ crate::codes!(VerifyError {
     Self::NameMismatch { .. } => Code::new(
         "bundle.name_mismatch",
         Fault::Start,
-        "The folder is named by the digest of another manifest.",
+        "The name of the folder is the digest of another manifest.",
     ),
     Self::Io { .. } => Code::new(
         "bundle.unreadable",
@@ -71,16 +71,16 @@ crate::codes!(VerifyError {
 });
 
 impl Bundle {
-    /// Reads every file and compares its sha256 with the manifest; `progress` hears the bytes
-    /// read since its last call.
+    /// Reads every file and compares its sha256 with the manifest. `progress` is called with the
+    /// number of bytes read since its last call.
     ///
     /// # Errors
-    /// - [`VerifyError::NameMismatch`] if the folder's name is a digest, but not this bundle's.
-    /// - [`VerifyError::DigestMismatch`] if the content of a file was changed.
+    /// - [`VerifyError::NameMismatch`] if the folder's name is a digest, but not the bundle's.
+    /// - [`VerifyError::DigestMismatch`] if the content of a file differs from the manifest.
     /// - [`VerifyError::Io`] if a file cannot be read.
-    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
+    pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verification, VerifyError> {
         self.verify_name()?;
-        let mut verified = Verified { files: 0, bytes: 0 };
+        let mut verified = Verification { files: 0, bytes: 0 };
         for file in self.manifest.files.iter() {
             let found = self
                 .hash(file, &mut progress)

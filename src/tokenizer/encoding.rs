@@ -1,10 +1,10 @@
-//! What a tokenizer makes of a text.
+//! The result of tokenization.
 
 use std::ops::Range;
 
 use tokenizers::TruncationDirection;
 
-/// An end of a text.
+/// A side of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The end.
@@ -22,14 +22,14 @@ impl From<Side> for TruncationDirection {
     }
 }
 
-/// The token ids of one text or pair of texts, within the model's limit.
+/// The token ids of one text or pair of texts, truncated to the model's limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
-    /// Ids, `[tokens]`, special tokens included, cut to the limit.
+    /// Token ids, `[tokens]`, special tokens included, truncated to the limit.
     pub input_ids: Vec<i32>,
-    /// Segment of each token, `[tokens]`: 0, or 1 for the second text of a pair and what ends it.
+    /// Segment of each token, `[tokens]`: 1 for the second text of a pair and its `[SEP]`, otherwise 0.
     pub token_type_ids: Vec<i32>,
-    /// Tokens the whole text has, special tokens included; more than `input_ids` if it was cut.
+    /// Number of tokens before truncation, special tokens included.
     pub total_tokens: usize,
 }
 
@@ -38,14 +38,14 @@ pub struct Encoding {
 pub struct Token {
     /// Its id in the vocabulary.
     pub id: u32,
-    /// The characters of the text that it stands for, or its name if it stands for none.
+    /// The characters of the text that the token covers, or the name of a special token.
     pub text: String,
-    /// Where those characters are, counted in characters; none for a token that was added.
+    /// The position of these characters, counted in characters; `None` for a special token.
     pub characters: Option<Range<usize>>,
 }
 
 impl Encoding {
-    /// Whether tokens were cut off.
+    /// Whether the text was truncated.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.total_tokens > self.input_ids.len()

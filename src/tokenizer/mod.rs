@@ -1,4 +1,4 @@
-//! Text to token ids. The only folder that names `tokenizers`.
+//! Text to token ids. This is the only module that uses the `tokenizers` crate.
 
 mod encoding;
 mod rules;

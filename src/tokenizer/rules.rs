@@ -1,13 +1,14 @@
-//! `tokenizer.json` of a bundle: every rule of its tokenizer, without the words.
+//! The rules of a tokenizer: `tokenizer.json` of a bundle, without the vocabulary.
 
 use serde::Deserialize;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
-/// The rules, in the form of the tokenizers library but for `model`, which has `words`, their
-/// number, in place of `vocab`: no other reader takes it for a tokenizer that knows no word.
+/// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
+/// `words`, the size of the vocabulary. Other readers therefore reject the file instead of loading a
+/// tokenizer with an empty vocabulary.
 ///
-/// `truncation`, `padding` and `decoder` are not read: the limit is the model's, batches are padded
-/// to their own longest text, and nothing is decoded.
+/// `truncation`, `padding` and `decoder` are not read: the manifest has the limit, each batch is
+/// padded to its longest text, and nothing is decoded.
 #[derive(Deserialize)]
 pub(super) struct Rules {
     #[serde(rename = "version")]
@@ -20,7 +21,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Parses the bytes of a `tokenizer.json`; an error comes with the path of its field.
+    /// Parses the bytes of a `tokenizer.json`. An error includes the path of its field.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, (String, serde_json::Error)> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         serde_path_to_error::deserialize(&mut json)
@@ -28,14 +29,14 @@ impl Rules {
     }
 }
 
-/// The version of the form.
+/// The version of the format.
 #[derive(Deserialize)]
 enum Version {
     #[serde(rename = "1.0")]
     One,
 }
 
-/// A token that is found in a text before anything else is.
+/// An added token. It is matched in a text before normalization and splitting.
 #[derive(Deserialize)]
 pub(super) struct NumberedToken {
     pub(super) id: u32,
@@ -43,7 +44,7 @@ pub(super) struct NumberedToken {
     pub(super) token: AddedToken,
 }
 
-/// How words become pieces.
+/// The model that splits words into pieces.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
 pub(super) enum ModelRules {
@@ -51,7 +52,7 @@ pub(super) enum ModelRules {
         unk_token: String,
         continuing_subword_prefix: String,
         max_input_chars_per_word: usize,
-        /// How many words the vocabulary has.
+        /// Number of entries of the vocabulary.
         words: usize,
     },
 }

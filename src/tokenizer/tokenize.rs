@@ -12,7 +12,7 @@ use super::rules::{ModelRules, Rules};
 use super::word_piece::WordPiece;
 use super::{Encoding, Side, Token, Vocabulary, VocabularyError};
 
-/// The tokenizers library with a model of our own.
+/// The pipeline of the tokenizers library with the [`WordPiece`] model of this crate.
 type Inner = TokenizerImpl<
     WordPiece,
     NormalizerWrapper,
@@ -21,7 +21,7 @@ type Inner = TokenizerImpl<
     DecoderWrapper,
 >;
 
-/// A tokenizer with the limit of its model.
+/// A tokenizer that truncates to the limit of its model.
 pub struct Tokenizer {
     inner: Inner,
     max_tokens: usize,
@@ -29,16 +29,16 @@ pub struct Tokenizer {
     pair_special_tokens: usize,
 }
 
-/// What the model that reads the ids can take.
+/// Limits of the model that reads the token ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenizerLimits {
-    /// Most tokens of one text, special tokens included.
+    /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
-    /// Rows of the table of words: every id is below.
+    /// Number of rows of the embedding table. Every token id is less than this.
     pub vocabulary_size: usize,
 }
 
-/// Why a tokenizer could not be loaded or could not encode.
+/// Why a tokenizer could not be loaded, or failed on a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
@@ -47,108 +47,111 @@ pub enum TokenizerError {
     Read {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The rules are not of the form of a bundle's `tokenizer.json`.
-    #[error("{path} is not understood: field {field}")]
+    /// The rules do not have the format of a bundle's `tokenizer.json`.
+    #[error("{path} is invalid: field {field}")]
     Rules {
         /// The file.
         path: String,
-        /// Where, as a path; `.` is the document.
+        /// Path of the field; `.` is the document.
         field: String,
-        /// What is wrong there.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// The words are not of the form of a bundle's `vocabulary.txt`.
-    #[error("{path} is not understood")]
+    /// The vocabulary does not have the format of a bundle's `vocabulary.txt`.
+    #[error("{path} is invalid")]
     Vocabulary {
         /// The file.
         path: String,
-        /// Which line, and why.
+        /// The line and the reason.
         source: VocabularyError,
     },
-    /// The files do not belong together.
-    #[error("{path} has {found_words} words, its rules say {expected_words}")]
+    /// The vocabulary does not belong to the rules.
+    #[error("{path} has {found_words} entries; tokenizer.json declares {expected_words}")]
     WordCount {
-        /// The vocabulary's file.
+        /// The vocabulary file.
         path: String,
-        /// Lines of the file.
+        /// Number of lines of the file.
         found_words: usize,
-        /// `model.words` of the rules.
+        /// `model.words` in the rules.
         expected_words: usize,
     },
-    /// What an unknown word becomes is no word itself.
-    #[error("{path} lacks the unknown token {token:?}")]
+    /// The token for unknown words is not in the vocabulary.
+    #[error("{path} does not contain the unknown token {token:?}")]
     NoUnknownToken {
-        /// The vocabulary's file.
+        /// The vocabulary file.
         path: String,
-        /// `model.unk_token` of the rules.
+        /// `model.unk_token` in the rules.
         token: String,
     },
-    /// The rules number a token otherwise than the words do.
-    #[error("{path} gives the token {token:?} the id {id}, but its words {}", shown(*.found_id))]
+    /// The id of a token in the rules differs from its id in the vocabulary.
+    #[error("{path} declares the id {id} for the token {token:?}; {}", describe(*.found_id))]
     TokenId {
-        /// The rules' file.
+        /// The rules file.
         path: String,
         /// The token.
         token: String,
-        /// Its id by the rules.
+        /// Its id in the rules.
         id: u32,
-        /// Its id by the words and the tokens added to them.
+        /// Its id in the vocabulary, including added tokens.
         found_id: Option<u32>,
     },
-    /// A token has no embedding.
-    #[error("{path} has the id {id}, but the table of words has {vocabulary_size} rows")]
+    /// A token has no row in the embedding table.
+    #[error("{path} has the token id {id}; the embedding table has {vocabulary_size} rows")]
     IdTooLarge {
-        /// The rules' file.
+        /// The rules file.
         path: String,
         /// The highest id.
         id: usize,
-        /// Rows of the table of words.
+        /// Number of rows of the embedding table.
         vocabulary_size: usize,
     },
-    /// The tokenizers library refuses the rules.
-    #[error("{path} cannot be carried out")]
+    /// The tokenizers library rejects the rules.
+    #[error("the tokenizers library rejects {path}")]
     Unusable {
-        /// The rules' file.
+        /// The rules file.
         path: String,
-        /// What the library says.
+        /// The error of the library.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The limit leaves no room for text beside the special tokens.
-    #[error("max_tokens is {max_tokens}, but the tokenizer adds {special_tokens} special tokens")]
+    /// The limit does not exceed the number of special tokens.
+    #[error("max_tokens is {max_tokens}; the tokenizer adds {special_tokens} special tokens")]
     NoRoom {
         /// The limit.
         max_tokens: usize,
-        /// Tokens added to each text.
+        /// Number of special tokens that are added to each text.
         special_tokens: usize,
     },
     /// The library failed on a text.
-    #[error("a text cannot be tokenised")]
+    #[error("the text cannot be tokenized")]
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// An id that is found, or none.
-fn shown(id: Option<u32>) -> String {
-    id.map_or_else(|| "do not have it".to_owned(), |id| format!("say {id}"))
+/// Describes the id of a token in the vocabulary.
+fn describe(id: Option<u32>) -> String {
+    id.map_or_else(
+        || "the vocabulary does not contain the token".to_owned(),
+        |id| format!("its id in the vocabulary is {id}"),
+    )
 }
 
 impl Tokenizer {
-    /// Reads the rules (`tokenizer.json`) and the words (`vocabulary.txt`) of a bundle, and checks
-    /// that they belong together and to a model with these limits.
+    /// Reads the rules (`tokenizer.json`) and the vocabulary (`vocabulary.txt`) of a bundle. Checks
+    /// that they are consistent with each other and with the limits of the model.
     ///
     /// # Errors
     /// - [`TokenizerError::Read`] if a file cannot be read.
-    /// - [`TokenizerError::Rules`] if the rules are not understood; names the field.
-    /// - [`TokenizerError::Vocabulary`] if the words are not understood; names the line.
-    /// - [`TokenizerError::WordCount`] if there are more or fewer words than the rules say.
-    /// - [`TokenizerError::NoUnknownToken`] if the token for unknown words is not among the words.
-    /// - [`TokenizerError::TokenId`] if an added token, or one that is put around each text, has
-    ///   another id than the rules say.
-    /// - [`TokenizerError::IdTooLarge`] if an id has no row in the table of words.
-    /// - [`TokenizerError::Unusable`] if the tokenizers library refuses the rules.
-    /// - [`TokenizerError::NoRoom`] if `max_tokens` does not exceed the special tokens.
+    /// - [`TokenizerError::Rules`] if the rules are invalid; names the field.
+    /// - [`TokenizerError::Vocabulary`] if the vocabulary is invalid; names the line.
+    /// - [`TokenizerError::WordCount`] if the size of the vocabulary differs from the rules.
+    /// - [`TokenizerError::NoUnknownToken`] if the vocabulary does not contain the unknown token.
+    /// - [`TokenizerError::TokenId`] if the id of an added or special token in the rules differs from
+    ///   its id in the vocabulary.
+    /// - [`TokenizerError::IdTooLarge`] if an id has no row in the embedding table.
+    /// - [`TokenizerError::Unusable`] if the tokenizers library rejects the rules.
+    /// - [`TokenizerError::NoRoom`] if `max_tokens` does not exceed the number of special tokens.
     pub fn from_files(
         rules: &Path,
         vocabulary: &Path,
@@ -194,10 +197,11 @@ impl Tokenizer {
         Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens })
     }
 
-    /// Returns the same tokenizer, checked for pairs.
+    /// Returns this tokenizer if its limit is large enough for pairs.
     ///
     /// # Errors
-    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the special tokens of a pair.
+    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the number of special tokens of a
+    ///   pair.
     pub fn for_pairs(self) -> Result<Self, TokenizerError> {
         let (max_tokens, special_tokens) = (self.max_tokens, self.pair_special_tokens);
         if max_tokens <= special_tokens {
@@ -206,9 +210,9 @@ impl Tokenizer {
         Ok(self)
     }
 
-    /// Returns the ids of `text`, cut to the model's limit as sentence-transformers cuts on the
-    /// right: `[CLS]`, the first `max_tokens - 2` tokens of the text, `[SEP]`; on the left it keeps
-    /// the last.
+    /// Returns the token ids of `text`, truncated to the model's limit on `side`. On the right, the
+    /// result is that of sentence-transformers: `[CLS]`, the first `max_tokens - 2` tokens of the
+    /// text, `[SEP]`. On the left, it contains the last tokens of the text.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
@@ -219,14 +223,16 @@ impl Tokenizer {
             let room = self.max_tokens - self.special_tokens;
             encoding.truncate(room, 0, side.into());
         }
-        self.framed(encoding, None, total_tokens)
+        self.with_special_tokens(encoding, None, total_tokens)
     }
 
-    /// Returns the ids of a pair, `[CLS] first [SEP] second [SEP]`, cut to the model's limit as
-    /// `longest_first` of `transformers` cuts: only the longer text, or both to halves if both are
-    /// longer than that; an odd token is the longer text's, the second's if they are as long.
+    /// Returns the token ids of a pair, `[CLS] first [SEP] second [SEP]`, truncated to the model's
+    /// limit with the strategy `longest_first` of `transformers`. It truncates the longer text only,
+    /// unless both are longer than half of the limit: then each is truncated to half. An odd token
+    /// goes to the longer text, or to the second text if their lengths are equal.
     ///
-    /// A tokenizer that is not one [for pairs](Self::for_pairs) may leave nothing of either text.
+    /// Check the tokenizer with [`for_pairs`](Self::for_pairs) first. Otherwise truncation can remove
+    /// both texts entirely.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on a text.
@@ -247,11 +253,11 @@ impl Tokenizer {
         };
         let (first, second) =
             truncate_encodings(first, Some(second), &limit).map_err(TokenizerError::Encode)?;
-        self.framed(first, second, total_tokens)
+        self.with_special_tokens(first, second, total_tokens)
     }
 
-    /// Puts the special tokens around what was cut.
-    fn framed(
+    /// Adds the special tokens to truncated encodings.
+    fn with_special_tokens(
         &self,
         first: tokenizers::Encoding,
         second: Option<tokenizers::Encoding>,
@@ -267,7 +273,7 @@ impl Tokenizer {
         })
     }
 
-    /// Returns the tokens of the whole text, not cut, with or without those that the model wants
+    /// Returns the tokens of the whole text, without truncation. `special` includes the special tokens
     /// around it.
     ///
     /// # Errors
@@ -290,14 +296,14 @@ impl Tokenizer {
             .collect())
     }
 
-    /// The most tokens of one text, special tokens included.
+    /// The maximum number of tokens of one text, special tokens included.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
     }
 }
 
-/// Reads the words, for the rules that come with them.
+/// Reads the vocabulary and checks it against the rules.
 fn word_piece(rules: ModelRules, path: &Path) -> Result<WordPiece, TokenizerError> {
     let bytes = read(path)?;
     let path = path.display().to_string();

@@ -1,66 +1,66 @@
-//! The words of a tokenizer, one a line: hostile until parsed.
+//! The vocabulary of a tokenizer, one entry per line. It is untrusted until it is validated.
 
 use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// The words of a tokenizer; a word's id is its place.
+/// The vocabulary of a tokenizer. The id of an entry is its position.
 ///
-/// The words stay in the bytes they came in: 30,000 words take two allocations and a table of ids.
+/// The entries stay in one buffer, so a vocabulary needs two allocations and one hash table of ids.
 pub struct Vocabulary {
-    /// The words, each with a line feed after it.
+    /// The entries, each followed by a line feed.
     lines: String,
-    /// Where each word ends in `lines`, `[words]`.
+    /// The end of each entry in `lines`, `[entries]`, in bytes.
     ends: Vec<u32>,
-    /// The ids, by the hash of their words.
+    /// The ids, by the hash of their entries.
     ids: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
-/// Why a vocabulary is not understood. Lines count from 1.
+/// Why a vocabulary is invalid. Line numbers start at 1.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VocabularyError {
-    /// A byte is not part of any UTF-8 text.
+    /// The file is not UTF-8.
     #[error("line {line}: not UTF-8")]
     NotUtf8 {
-        /// Where the first such byte is.
+        /// The line of the first invalid byte.
         line: usize,
     },
-    /// The last line does not end, so that it may be half a word.
+    /// The last line has no line feed, so the file may be truncated.
     #[error("line {line}: no line feed at the end of the file")]
     Unfinished {
         /// The last line.
         line: usize,
     },
-    /// A line without a word.
+    /// A line is empty.
     #[error("line {line}: empty")]
     Empty {
         /// The line.
         line: usize,
     },
-    /// A word that stands there twice: which id is meant cannot be known.
-    #[error("line {line}: the same word as line {first}")]
+    /// An entry occurs twice, so its id is ambiguous.
+    #[error("line {line}: duplicate of line {first}")]
     Duplicate {
         /// The line.
         line: usize,
-        /// Where the word stands first.
+        /// The line of the first occurrence.
         first: usize,
     },
-    /// More bytes than an offset of 32 bits reaches.
-    #[error("{bytes} bytes, but at most {} are read", u32::MAX)]
+    /// The file is too large for 32-bit offsets.
+    #[error("the file has {bytes} bytes; the limit is {}", u32::MAX)]
     TooLarge {
-        /// The size.
+        /// Size of the file in bytes.
         bytes: usize,
     },
 }
 
 impl Vocabulary {
-    /// Reads the bytes of a `vocabulary.txt`: UTF-8, one word a line, each line ended by a line
-    /// feed; the word of line `n` has the id `n - 1`.
+    /// Parses the bytes of a `vocabulary.txt`: UTF-8, one entry per line, each line terminated by a
+    /// line feed. The entry on line `n` has the id `n - 1`.
     ///
     /// # Errors
-    /// - [`VocabularyError`], one variant for each way to be wrong.
+    /// - [`VocabularyError`] if the bytes do not have this format.
     ///
     /// # Examples
     /// ```
@@ -94,31 +94,31 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// The id of a word.
+    /// Returns the id of an entry.
     #[must_use]
     pub fn id(&self, word: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(word);
         self.ids.find(hash, |&id| self.line(id) == word).copied()
     }
 
-    /// The word of an id.
+    /// Returns the entry with an id.
     #[must_use]
     pub fn word(&self, id: u32) -> Option<&str> {
         ((id as usize) < self.len()).then(|| self.line(id))
     }
 
-    /// The words in the order of their ids.
+    /// Returns the entries in the order of their ids.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.lines.split_terminator('\n')
     }
 
-    /// How many words there are.
+    /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is no word.
+    /// Whether the vocabulary has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -134,7 +134,7 @@ impl Vocabulary {
         if let Some(&first) = self.ids.find(hash, |&other| self.line(other) == word) {
             return Err(VocabularyError::Duplicate { line, first: first as usize + 1 });
         }
-        // The table has room for every line, so nothing is ever hashed anew.
+        // The table has capacity for every line, so it never rehashes.
         let Self { lines, ends, ids, hasher } = self;
         ids.insert_unique(hash, id, |&id| hasher.hash_one(line_of(lines, ends, id)));
         Ok(())
@@ -145,14 +145,14 @@ impl Vocabulary {
     }
 }
 
-/// The word of an id that is below the number of words.
+/// Returns the entry with an id, which must be less than the number of entries.
 fn line_of<'a>(lines: &'a str, ends: &[u32], id: u32) -> &'a str {
     let id = id as usize;
     let start = id.checked_sub(1).map_or(0, |before| ends[before] as usize + 1);
     &lines[start..ends[id] as usize]
 }
 
-/// The number of the line that the byte `at` is in.
+/// Returns the number of the line that contains the byte at offset `at`.
 fn line_at(bytes: &[u8], at: usize) -> usize {
     1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count()
 }
@@ -161,12 +161,12 @@ fn line_at(bytes: &[u8], at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn refused(bytes: &[u8]) -> VocabularyError {
+    fn error_of(bytes: &[u8]) -> VocabularyError {
         Vocabulary::parse(bytes.to_vec()).err().unwrap()
     }
 
     #[test]
-    fn a_word_has_the_id_of_its_line() {
+    fn the_id_of_an_entry_is_its_line() {
         let vocabulary = Vocabulary::parse("[PAD]\ncafé\r\n##s\n日\n".into()).unwrap();
         for (id, word) in (0..).zip(["[PAD]", "café\r", "##s", "日"]) {
             assert_eq!(vocabulary.id(word), Some(id));
@@ -180,27 +180,27 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_are_no_words() {
+    fn an_empty_file_is_an_empty_vocabulary() {
         assert!(Vocabulary::parse(Vec::new()).unwrap().is_empty());
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused_with_its_line() {
-        assert_eq!(refused(b"a\nb\n\xff\n"), VocabularyError::NotUtf8 { line: 3 });
+    fn rejects_invalid_utf8_with_its_line() {
+        assert_eq!(error_of(b"a\nb\n\xff\n"), VocabularyError::NotUtf8 { line: 3 });
     }
 
     #[test]
-    fn a_last_line_without_an_end_is_refused() {
-        assert_eq!(refused(b"a\nb"), VocabularyError::Unfinished { line: 2 });
+    fn rejects_a_last_line_without_a_line_feed() {
+        assert_eq!(error_of(b"a\nb"), VocabularyError::Unfinished { line: 2 });
     }
 
     #[test]
-    fn an_empty_line_is_refused_with_its_number() {
-        assert_eq!(refused(b"a\n\nb\n"), VocabularyError::Empty { line: 2 });
+    fn rejects_an_empty_line_with_its_number() {
+        assert_eq!(error_of(b"a\n\nb\n"), VocabularyError::Empty { line: 2 });
     }
 
     #[test]
-    fn a_word_that_stands_there_twice_is_refused_with_both_lines() {
-        assert_eq!(refused(b"a\nb\na\n"), VocabularyError::Duplicate { line: 3, first: 1 });
+    fn rejects_a_duplicate_with_both_lines() {
+        assert_eq!(error_of(b"a\nb\na\n"), VocabularyError::Duplicate { line: 3, first: 1 });
     }
 }

@@ -1,4 +1,4 @@
-//! WordPiece: a word to the longest pieces that the vocabulary has, from the left.
+//! WordPiece: splits a word, from the left, into the longest pieces in the vocabulary.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use super::Vocabulary;
 /// (<https://github.com/google-research/bert/blob/master/tokenization.py>).
 pub(super) struct WordPiece {
     pub(super) vocabulary: Vocabulary,
-    /// The id of a word that cannot be put together.
+    /// The id of a word that cannot be split into pieces.
     pub(super) unknown: u32,
-    /// What stands before a piece that does not open its word.
+    /// The prefix of a piece that does not start its word.
     pub(super) continuing_prefix: String,
-    /// A word of more characters is unknown.
+    /// Maximum number of characters of a word. A longer word is unknown.
     pub(super) max_word_chars: usize,
 }
 
 impl WordPiece {
-    /// Returns the pieces of a word, or nothing if the vocabulary lacks one of them or the word is
-    /// too long.
+    /// Returns the pieces of a word, or `None` if a piece is not in the vocabulary or the word is too
+    /// long.
     fn pieces(&self, word: &str) -> Option<Vec<Token>> {
         if word.chars().count() > self.max_word_chars {
             return None;
@@ -48,8 +48,8 @@ impl WordPiece {
         Some(pieces)
     }
 
-    /// The longest start of `text` that is a word and goes beyond the prefix: its id, and its
-    /// bytes without the prefix.
+    /// Returns the longest prefix of `text` that is in the vocabulary and longer than `prefix_bytes`:
+    /// its id, and its length in bytes without those `prefix_bytes`.
     fn longest(&self, text: &str, prefix_bytes: usize) -> Option<(u32, usize)> {
         text[prefix_bytes..].char_indices().rev().find_map(|(last, char)| {
             let length = last + char.len_utf8();
@@ -87,9 +87,9 @@ impl Model for WordPiece {
         self.vocabulary.len()
     }
 
-    /// Fails: a bundle is built elsewhere, and never written to.
+    /// Returns an error: a bundle is immutable.
     fn save(&self, _folder: &Path, _prefix: Option<&str>) -> Result<Vec<PathBuf>> {
-        Err("the vocabulary of a bundle is only read".into())
+        Err("the vocabulary of a bundle is read-only".into())
     }
 
     fn get_trainer(&self) -> WordPieceTrainer {

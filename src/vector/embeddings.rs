@@ -1,21 +1,21 @@
-//! Rows of unit length.
+//! Normalized embeddings.
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
-/// Embeddings of texts: `[texts, dim]`, f32, every row of unit length (L2).
+/// Embeddings of texts, `[texts, dim]`, f32. Every row has unit length (L2 norm).
 ///
-/// The type is the proof: it can only be made by [`Embeddings::from_pooled`], so whoever holds one
-/// may take a dot product for a cosine.
+/// [`Embeddings::from_pooled`] is the only constructor, so the dot product of two rows is always their
+/// cosine similarity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
     rows: Array2<f32>,
 }
 
-/// A pooled vector that has no direction, so that a score of it would be a lie.
+/// A pooled vector that cannot be normalized, so its cosine similarity is undefined.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("the vector of row {row} has no direction: its length is {norm}")]
+#[error("embedding {row} has norm {norm}; expected a finite, non-zero norm")]
 pub struct DegenerateVector {
-    /// Index of the row.
+    /// Index of the embedding.
     pub row: usize,
     /// Its L2 norm: 0, infinite or NaN.
     pub norm: f32,
@@ -24,7 +24,7 @@ pub struct DegenerateVector {
 impl Embeddings {
     /// Returns the rows divided by their L2 norms, `[texts, dim]`.
     ///
-    /// `pooled` is `[texts, dim]`, f32, of any length.
+    /// `pooled` is `[texts, dim]`, f32, not normalized.
     ///
     /// # Errors
     /// - [`DegenerateVector`] if the norm of a row is zero or not finite.
@@ -49,22 +49,22 @@ impl Embeddings {
         Ok(Self { rows: pooled })
     }
 
-    /// The rows, `[texts, dim]`, f32, unit length.
+    /// Returns a view of the rows, `[texts, dim]`, f32, unit length.
     #[must_use]
     pub fn view(&self) -> ArrayView2<'_, f32> {
         self.rows.view()
     }
 
-    /// The rows themselves, `[texts, dim]`, f32, unit length.
+    /// Returns the rows, `[texts, dim]`, f32, unit length.
     #[must_use]
     pub fn into_rows(self) -> Array2<f32> {
         self.rows
     }
 
-    /// The embedding of text `index`, `[dim]`, f32, unit length.
+    /// Returns the embedding of text `index`, `[dim]`, f32, unit length.
     ///
     /// # Panics
-    /// If `index` is not below [`Embeddings::len`].
+    /// If `index` is not less than [`Embeddings::len`].
     #[must_use]
     pub fn row(&self, index: usize) -> ArrayView1<'_, f32> {
         self.rows.row(index)
@@ -76,7 +76,7 @@ impl Embeddings {
         self.rows.nrows()
     }
 
-    /// Whether there is no text.
+    /// Whether there are no texts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zero_vector_is_an_error_not_a_score() {
+    fn a_zero_vector_is_an_error() {
         let error = Embeddings::from_pooled(array![[1.0, 0.0], [0.0, 0.0]]).unwrap_err();
         assert_eq!(error, DegenerateVector { row: 1, norm: 0.0 });
     }
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_whose_length_overflows_is_an_error() {
+    fn a_norm_that_overflows_is_an_error() {
         let error = Embeddings::from_pooled(array![[f32::MAX, f32::MAX]]).unwrap_err();
         assert_eq!(error, DegenerateVector { row: 0, norm: f32::INFINITY });
     }
 
     #[test]
-    fn no_text_is_no_row() {
+    fn an_array_without_rows_is_empty() {
         let embeddings = Embeddings::from_pooled(Array2::zeros((0, 4))).unwrap();
         assert!(embeddings.is_empty());
     }

@@ -1,6 +1,6 @@
-//! Pure arithmetic on vectors: pooling token embeddings, unit rows, cosine scores.
+//! Vector arithmetic: pooling of token embeddings, normalization, cosine similarity, activations.
 //!
-//! Nothing here knows a tokenizer, a session or a request.
+//! This module does not depend on tokenizers, sessions or requests.
 
 mod activation;
 mod embeddings;

@@ -1,14 +1,15 @@
-//! Pooling: many token embeddings to one vector a text.
+//! Pooling: token embeddings to one vector per text.
 
 use std::fmt;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
-/// How token embeddings become one vector, in the terms of sentence-transformers' `1_Pooling/config.json`.
+/// How token embeddings are pooled into one vector. The modes are those of `1_Pooling/config.json` of
+/// sentence-transformers.
 ///
-/// Formulas: `sentence_transformers/models/Pooling.py`, with `t` the tokens of a text (padding
-/// left out) and `n` their number.
+/// Source of the formulas: `sentence_transformers/models/Pooling.py`. `t` are the token embeddings of a
+/// text without padding, and `n` is their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
@@ -16,7 +17,7 @@ pub enum Pooling {
     Mean,
     /// `t[0]`, the `[CLS]` token: `pooling_mode_cls_token`.
     Cls,
-    /// The largest value of each dimension: `pooling_mode_max_tokens`.
+    /// The maximum of each dimension: `pooling_mode_max_tokens`.
     Max,
     /// `sum(t) / sqrt(n)`: `pooling_mode_mean_sqrt_len_tokens`.
     MeanSqrtLen,
@@ -33,21 +34,20 @@ impl fmt::Display for Pooling {
     }
 }
 
-/// Returns one pooled vector a text, `[batch, hidden]`, f32, not normalised.
+/// Returns one pooled vector per text, `[batch, hidden]`, f32, not normalized.
 ///
-/// `tokens` is `[batch, tokens, hidden]`, f32; `lengths[i]` says how many tokens of row `i` are
-/// text: padding stands on the right and never takes part. A length of 0, which no tokenizer that
-/// adds `[CLS]` yields, pools to a zero vector.
+/// `tokens` is `[batch, tokens, hidden]`, f32. `lengths`, `[batch]`, is the number of tokens of each
+/// text; the tokens after them are padding and are ignored. A length of 0 pools to a zero vector.
 ///
 /// # Panics
-/// If `lengths` has not one entry a row, or an entry exceeds the tokens of the batch.
+/// If `lengths` does not have one entry per row, or an entry exceeds the tokens axis.
 ///
 /// # Examples
 /// ```
 /// use ndarray::array;
 /// use semblance::internals::vector::{Pooling, pool};
 ///
-/// // One text of two tokens in a batch that is padded to three.
+/// // A text of two tokens, padded to three.
 /// let tokens = array![[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]];
 /// assert_eq!(pool(tokens.view(), &[2], Pooling::Mean), array![[2.0, 4.0]]);
 /// assert_eq!(pool(tokens.view(), &[2], Pooling::Cls), array![[1.0, 2.0]]);
@@ -55,7 +55,7 @@ impl fmt::Display for Pooling {
 /// ```
 #[must_use]
 pub fn pool(tokens: ArrayView3<'_, f32>, lengths: &[usize], pooling: Pooling) -> Array2<f32> {
-    assert_eq!(tokens.len_of(Axis(0)), lengths.len(), "one length a row");
+    assert_eq!(tokens.len_of(Axis(0)), lengths.len(), "`lengths` must have one entry per row");
     let mut pooled = Array2::zeros((lengths.len(), tokens.len_of(Axis(2))));
     for ((text, &length), mut row) in tokens.outer_iter().zip(lengths).zip(pooled.outer_iter_mut())
     {
@@ -66,7 +66,7 @@ pub fn pool(tokens: ArrayView3<'_, f32>, lengths: &[usize], pooling: Pooling) ->
     pooled
 }
 
-/// Pools the tokens of one text, `[tokens, hidden]` with at least one token, to `[hidden]`.
+/// Pools the token embeddings of one text, `[tokens, hidden]`, to `[hidden]`. `tokens` must not be 0.
 fn pool_text(tokens: ArrayView2<'_, f32>, pooling: Pooling) -> ndarray::Array1<f32> {
     match pooling {
         Pooling::Cls => tokens.row(0).to_owned(),
@@ -76,7 +76,7 @@ fn pool_text(tokens: ArrayView2<'_, f32>, pooling: Pooling) -> ndarray::Array1<f
     }
 }
 
-/// Folds the rows into the first, dimension by dimension.
+/// Folds the rows into one row, elementwise.
 fn fold(tokens: ArrayView2<'_, f32>, with: impl Fn(f32, f32) -> f32) -> ndarray::Array1<f32> {
     let mut folded = tokens.row(0).to_owned();
     let others: Vec<ArrayView1<'_, f32>> = tokens.outer_iter().skip(1).collect();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn max_ignores_padding_even_when_every_value_is_negative() {
+    fn max_ignores_padding_when_all_values_are_negative() {
         let tokens = array![[[-3.0, -1.0], [-2.0, -5.0], [0.0, 0.0]]];
         assert_eq!(pool(tokens.view(), &[2], Pooling::Max), array![[-2.0, -1.0]]);
     }
@@ -134,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_stands_in_the_padding_never_changes_a_row(
+        fn padding_values_do_not_change_a_row(
             values in proptest::collection::vec(-10.0f32..10.0, 2 * 5 * 3),
             junk in -1e6f32..1e6,
             lengths in proptest::collection::vec(1usize..=5, 2),

@@ -1,11 +1,11 @@
-//! Cosine scores and their order.
+//! Cosine similarity and ranking.
 
 use ndarray::ArrayView1;
 
 /// Returns the cosine similarity of two unit vectors, in [-1, 1].
 ///
-/// Both are `[dim]`, f32, unit length, so the cosine is their dot product
-/// (`a·b / (|a||b|)` with both norms 1); rounding past ±1 is clamped.
+/// `a` and `b` are `[dim]`, f32, of unit length. The cosine `a·b / (|a||b|)` is therefore their dot
+/// product. It is clamped, because rounding can exceed ±1.
 ///
 /// # Examples
 /// ```
@@ -19,7 +19,7 @@ pub fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
     a.dot(&b).clamp(-1.0, 1.0)
 }
 
-/// Returns the indices of `scores`, highest score first, ties in index order, at most `top_k`.
+/// Returns the indices of the `top_k` highest scores, highest first. Ties are in index order.
 ///
 /// # Examples
 /// ```
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn more_wanted_than_there_are_gives_all() {
+    fn top_k_beyond_the_length_returns_all() {
         assert_eq!(rank(&[0.2, 0.3], 10), [1, 0]);
     }
 

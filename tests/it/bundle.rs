@@ -1,4 +1,4 @@
-//! A bundle's folder, whole and broken in every way.
+//! Opening and verifying valid and broken bundles.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,16 +8,16 @@ use semblance::internals::bundle::{Bundle, BundleError, MANIFEST_FILE, Task, Ver
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The files of a bundle beside the manifest.
+/// The files of a bundle, without the manifest.
 const FILES: [&str; 5] =
     ["model.onnx", "model.weights", "model.words", "tokenizer.json", "vocabulary.txt"];
 
-/// A copy of the real bundle that may be broken: manifest copied, other files linked.
-pub(crate) struct Breakable {
+/// A copy of the real bundle that a test can modify. The manifest is copied, other files are links.
+pub(crate) struct BundleCopy {
     folder: TempDir,
 }
 
-impl Breakable {
+impl BundleCopy {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         for entry in fs::read_dir(semblance_test_support::bundle()).unwrap() {
@@ -40,7 +40,7 @@ impl Breakable {
         self.folder.path().join(name)
     }
 
-    /// Replaces a link by a file of this content.
+    /// Replaces a link with a file of this content.
     pub(crate) fn replace(self, name: &str, content: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
         let content = content(fs::read(self.file(name)).unwrap());
         fs::remove_file(self.file(name)).unwrap();
@@ -61,7 +61,7 @@ impl Breakable {
         })
     }
 
-    /// Makes it the manifest of a cross-encoder.
+    /// Changes the manifest to that of a cross-encoder.
     pub(crate) fn for_cross_encoder(self) -> Self {
         self.with_manifest(|manifest| {
             manifest["task"] = json!("cross-encoder");
@@ -77,7 +77,7 @@ impl Breakable {
     }
 }
 
-/// Flips one bit in the middle, so that the size stays.
+/// Flips one bit in the middle. The size does not change.
 pub(crate) fn flip(mut content: Vec<u8>) -> Vec<u8> {
     let middle = content.len() / 2;
     content[middle] ^= 1;
@@ -85,11 +85,11 @@ pub(crate) fn flip(mut content: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn the_real_bundle_is_what_its_manifest_and_its_name_say() {
+fn the_real_bundle_verifies() {
     let bundle = Bundle::open(&semblance_test_support::bundle()).unwrap();
-    let mut heard = 0;
-    let verified = bundle.verify(|bytes| heard += bytes).unwrap();
-    assert_eq!((verified.files, verified.bytes), (5, heard));
+    let mut reported = 0;
+    let verified = bundle.verify(|bytes| reported += bytes).unwrap();
+    assert_eq!((verified.files, verified.bytes), (5, reported));
     assert_eq!(
         semblance_test_support::bundle().file_name().unwrap().to_str(),
         Some(bundle.digest())
@@ -97,9 +97,9 @@ fn the_real_bundle_is_what_its_manifest_and_its_name_say() {
 }
 
 #[test]
-fn a_changed_byte_is_found_in_every_file() {
+fn verify_finds_a_changed_byte_in_every_file() {
     for file in FILES {
-        let broken = Breakable::new().replace(file, flip);
+        let broken = BundleCopy::new().replace(file, flip);
         match broken.open().unwrap().verify(|_| ()).unwrap_err() {
             VerifyError::DigestMismatch { file: found, .. } => assert_eq!(found, file),
             other => panic!("{other}"),
@@ -108,27 +108,30 @@ fn a_changed_byte_is_found_in_every_file() {
 }
 
 #[test]
-fn a_folder_named_by_another_digest_is_found() {
+fn verify_finds_a_folder_named_by_another_digest() {
     let parent = TempDir::new().unwrap();
     let named = parent.path().join("0".repeat(64));
     symlink(semblance_test_support::bundle(), &named).unwrap();
-    assert!(Bundle::open(&named).unwrap().verify(|_| ()).is_ok(), "a link has its target's name");
+    assert!(
+        Bundle::open(&named).unwrap().verify(|_| ()).is_ok(),
+        "a link has the name of its target"
+    );
     fs::remove_file(&named).unwrap();
-    fs::rename(Breakable::new().folder.keep(), &named).unwrap();
+    fs::rename(BundleCopy::new().folder.keep(), &named).unwrap();
     let error = Bundle::open(&named).unwrap().verify(|_| ()).unwrap_err();
     assert!(matches!(error, VerifyError::NameMismatch { .. }), "{error}");
 }
 
 #[test]
-fn a_missing_folder_is_named() {
+fn a_missing_folder_is_an_error_that_names_it() {
     let error = Bundle::open(Path::new("/nowhere/at/all")).unwrap_err();
     assert!(matches!(&error, BundleError::FolderMissing { folder } if folder == "/nowhere/at/all"));
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn a_missing_file_is_an_error_that_names_it() {
     for file in FILES.into_iter().chain([MANIFEST_FILE]) {
-        match Breakable::new().without(file).open().unwrap_err() {
+        match BundleCopy::new().without(file).open().unwrap_err() {
             BundleError::FileMissing { file: found, .. } => assert_eq!(found, file),
             other => panic!("{other}"),
         }
@@ -136,8 +139,8 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn another_size_is_found_with_both_sizes() {
-    let broken = Breakable::new().replace("model.onnx", |mut bytes| {
+fn a_size_mismatch_reports_both_sizes() {
+    let broken = BundleCopy::new().replace("model.onnx", |mut bytes| {
         bytes.pop();
         bytes
     });
@@ -150,21 +153,21 @@ fn another_size_is_found_with_both_sizes() {
 }
 
 #[test]
-fn a_manifest_that_is_not_understood_is_refused() {
-    let broken = Breakable::new().with_manifest(|manifest| manifest["pooling"] = json!("median"));
+fn rejects_an_invalid_manifest() {
+    let broken = BundleCopy::new().with_manifest(|manifest| manifest["pooling"] = json!("median"));
     assert!(matches!(broken.open().unwrap_err(), BundleError::Manifest { .. }));
 }
 
 #[test]
-fn another_task_is_refused_by_name() {
-    let bundle = Breakable::new().for_cross_encoder().open().unwrap();
+fn an_error_names_the_wrong_task() {
+    let bundle = BundleCopy::new().for_cross_encoder().open().unwrap();
     let error = bundle.for_task(Task::Embedding).unwrap_err();
     assert!(error.to_string().contains("cross-encoder"), "{error}");
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_is_an_io_error() {
-    let broken = Breakable::new().without(MANIFEST_FILE);
+fn an_unreadable_manifest_is_an_io_error() {
+    let broken = BundleCopy::new().without(MANIFEST_FILE);
     fs::create_dir(broken.file(MANIFEST_FILE)).unwrap();
     assert!(matches!(broken.open().unwrap_err(), BundleError::Io { .. }));
 }

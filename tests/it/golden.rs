@@ -1,12 +1,12 @@
-//! The real model against vectors that sentence-transformers made.
+//! The real model compared with embeddings and scores of sentence-transformers.
 
 use semblance::EmbedOptions;
 use semblance_test_support::{repository, service};
 use serde::Deserialize;
 
-/// Largest difference of one element of an embedding.
+/// Maximum difference of one element of an embedding.
 const ELEMENT_TOLERANCE: f32 = 2e-5;
-/// Largest difference of a score.
+/// Maximum difference of a score.
 const SCORE_TOLERANCE: f32 = 1e-5;
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub(crate) struct Text {
     pub(crate) embedding: Vec<f32>,
 }
 
-/// The golden vectors.
+/// Returns the golden vectors.
 pub(crate) fn golden() -> Golden {
     let file = repository("tests/data/golden/all-minilm-l6-v2.json");
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
@@ -64,7 +64,7 @@ fn scores_match_sentence_transformers() {
     let golden = golden();
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
     let mut largest = 0.0f32;
-    // One query in ten: all would be the same embeddings, made a hundred times.
+    // Every tenth text is a query. More queries would only compute the same embeddings again.
     for (query, expected) in texts.iter().zip(&golden.texts).step_by(10) {
         let scores = service().model().similarity(query, &texts).unwrap();
         assert_eq!(scores.len(), texts.len());

@@ -1,12 +1,12 @@
-//! The rules of the engine that a crate boundary cannot hold, checked against the sources.
+//! Import rules of the engine that crate boundaries cannot enforce. The test reads the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use semblance_test_support::repository;
 
-/// A word of the code, and the only places below `src/` (prefixes) that may name it. This is the
-/// table of rules; the documentation of the crate refers to it.
+/// An identifier, and the path prefixes in `src/` that may use it. The documentation of the crate refers
+/// to this table.
 const WORDS: [(&str, &[&str]); 4] = [
     ("ort::", &["runtime/"]),
     ("tokenizers::", &["tokenizer/"]),
@@ -14,7 +14,7 @@ const WORDS: [(&str, &[&str]); 4] = [
     ("unsafe", &["bundle/map.rs", "kernels/", "runtime/operators.rs"]),
 ];
 
-/// A module, and the modules it may use: every arrow points down.
+/// A module, and the modules that it may use. Dependencies point down.
 const MODULES: [(&str, &[&str]); 17] = [
     (
         "load",
@@ -41,7 +41,7 @@ const MODULES: [(&str, &[&str]); 17] = [
             "encoder",
             "error",
             "info",
-            // `Model::load` is the front of that module.
+            // `Model::load` calls this module.
             "load",
             "options",
             "tokenizer",
@@ -66,11 +66,11 @@ const MODULES: [(&str, &[&str]); 17] = [
     ("info", &[]),
 ];
 
-/// Returns what a source file below `src/` does against the rules, one line each.
+/// Returns the violations in a source file in `src/`, one line each.
 fn violations(path: &str, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in source.lines().enumerate() {
-        // Tests may use anything. They stand at the end of a file.
+        // The rules do not apply to tests, which are at the end of a file.
         if line.trim() == "#[cfg(test)]" {
             break;
         }
@@ -94,12 +94,12 @@ fn violations(path: &str, source: &str) -> Vec<String> {
     found
 }
 
-/// Returns the line without the contents of its string literals.
+/// Returns the line without the content of its string literals.
 fn without_strings(line: &str) -> String {
     line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
 }
 
-/// Whether code names a word that is not the end of a longer one.
+/// Whether code contains an identifier, not as a part of a longer one.
 fn names(code: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let stem = word.trim_end_matches("::");
@@ -113,7 +113,7 @@ fn names(code: &str, word: &str) -> bool {
     })
 }
 
-/// Returns the modules that a line reaches through `crate::`.
+/// Returns the modules that a line refers to with `crate::`.
 fn crate_modules(code: &str) -> Vec<&str> {
     let heads = code.split("crate::").skip(1);
     heads
@@ -133,7 +133,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_source_file_keeps_the_rules() {
+fn every_source_file_follows_the_rules() {
     let root = repository("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
@@ -149,7 +149,7 @@ fn every_source_file_keeps_the_rules() {
 }
 
 #[test]
-fn every_unsafe_block_has_its_reason() {
+fn every_unsafe_block_has_a_safety_comment() {
     let root = repository("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
@@ -171,7 +171,7 @@ fn every_unsafe_block_has_its_reason() {
 }
 
 #[test]
-fn a_violation_of_each_kind_is_found() {
+fn finds_a_violation_of_each_kind() {
     let cases = [
         ("model.rs", "use ort::session::Session;"),
         ("encoder.rs", "use tokenizers;"),
@@ -186,7 +186,7 @@ fn a_violation_of_each_kind_is_found() {
 }
 
 #[test]
-fn similar_code_is_allowed() {
+fn allows_similar_code() {
     let cases = [
         ("model.rs", "let effort = support::new(1); // ort::Session"),
         ("model.rs", "use crate::options::Options;"),

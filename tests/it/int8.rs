@@ -1,4 +1,4 @@
-//! The same model in int8: near the golden vectors, by a stated price, and alike in every batch.
+//! The int8 model: its difference from the golden vectors, and from itself in another batch.
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -9,27 +9,27 @@ use semblance_test_support::{int8_bundle, load};
 
 use crate::golden::{Golden, golden};
 
-/// Mean and largest difference of the score of two texts.
+/// Maximum mean and maximum difference of the score of two texts.
 const MEAN_TOLERANCE: f64 = 0.006;
 const LARGEST_TOLERANCE: f64 = 0.04;
-/// Least agreement of the order of all pairs, Spearman's rho.
+/// Minimum rank correlation of the scores of all pairs (Spearman's rho).
 const LEAST_RANK_AGREEMENT: f64 = 0.995;
-/// Largest difference of an element, alone against in company.
-const COMPANY_TOLERANCE: f32 = 1e-3;
+/// Maximum difference of an element between a text embedded alone and in a batch.
+const BATCH_TOLERANCE: f32 = 1e-3;
 
 fn int8_model() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| load(&int8_bundle(), None, NonZeroUsize::MIN))
 }
 
-/// The score of each pair of rows, once.
+/// Returns the score of each pair of different rows.
 fn scores(rows: ArrayView2<'_, f32>) -> Vec<f64> {
     let all = rows.dot(&rows.t());
     let pairs = (0..rows.nrows()).flat_map(|i| (0..i).map(move |j| (i, j)));
     pairs.map(|pair| f64::from(all[pair])).collect()
 }
 
-/// The place of each value in their order; equal values share the mean of their places.
+/// Returns the rank of each value. Equal values have the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -63,7 +63,7 @@ fn expected(golden: &Golden) -> Array2<f32> {
 }
 
 #[test]
-fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
+fn scores_are_close_to_sentence_transformers() {
     let golden = golden();
     let texts: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
     let found = scores(int8_model().embed(&texts).unwrap().view());
@@ -82,7 +82,7 @@ fn scores_are_near_those_of_sentence_transformers_and_in_their_order() {
 }
 
 #[test]
-fn a_vector_does_not_depend_on_its_company() {
+fn an_int8_embedding_does_not_depend_on_its_batch() {
     let texts: Vec<String> = golden().texts.into_iter().map(|text| text.text).collect();
     let among = int8_model().embed(&texts).unwrap();
     let mut largest = 0.0f32;
@@ -92,6 +92,6 @@ fn a_vector_does_not_depend_on_its_company() {
             largest = largest.max((a - b).abs());
         }
     }
-    println!("int8: largest difference of an element, alone against in company {largest:e}");
-    assert!(largest <= COMPANY_TOLERANCE, "{largest:e}");
+    println!("int8: largest difference of an element, alone and in a batch {largest:e}");
+    assert!(largest <= BATCH_TOLERANCE, "{largest:e}");
 }

@@ -1,14 +1,14 @@
-//! A vector does not depend on what else is in its batch.
+//! The embedding of a text does not depend on the other texts of its batch.
 
 use std::num::NonZeroUsize;
 
 use semblance_test_support::{bundle, load, service};
 
-/// Largest difference of an element, alone against in company.
+/// Maximum difference of an element between a text embedded alone and in a batch.
 const TOLERANCE: f32 = 1e-6;
 
-/// Texts of 3 to about 120 tokens, all different.
-fn company(count: usize) -> Vec<String> {
+/// Returns distinct texts of 3 to about 120 tokens.
+fn distinct_texts(count: usize) -> Vec<String> {
     let words = ["river", "bridge", "museum", "opening", "hours", "ticket", "price", "zürich"];
     (0..count)
         .map(|i| {
@@ -20,23 +20,23 @@ fn company(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_text_embeds_the_same_alone_or_among_999_others() {
-    let mut texts = company(999);
+fn an_embedding_does_not_depend_on_999_other_texts() {
+    let mut texts = distinct_texts(999);
     let probes = [
         "How many people live in London?".to_owned(),
         "a".to_owned(),
         "a rather long question about the opening hours of the museum ".repeat(6),
     ];
     texts.truncate(999 - probes.len() + 1);
-    for (place, probe) in [0, 400, texts.len()].into_iter().zip(&probes) {
-        texts.insert(place, probe.clone());
+    for (position, probe) in [0, 400, texts.len()].into_iter().zip(&probes) {
+        texts.insert(position, probe.clone());
     }
     let among = service().model().embed(&texts).unwrap();
     let mut largest = 0.0f32;
     for probe in &probes {
         let alone = service().model().embed(&[probe]).unwrap();
-        let place = texts.iter().position(|text| text == probe).unwrap();
-        for (a, b) in alone.row(0).iter().zip(among.row(place)) {
+        let position = texts.iter().position(|text| text == probe).unwrap();
+        for (a, b) in alone.row(0).iter().zip(among.row(position)) {
             largest = largest.max((a - b).abs());
         }
     }
@@ -45,12 +45,12 @@ fn a_text_embeds_the_same_alone_or_among_999_others() {
 }
 
 #[test]
-fn lanes_side_by_side_give_what_one_gives() {
-    let texts = company(200);
+fn an_embedding_does_not_depend_on_the_threads() {
+    let texts = distinct_texts(200);
     let alone = service().model().embed(&texts).unwrap();
     let three = load(&bundle(), None, NonZeroUsize::new(3).unwrap());
-    let side_by_side = three.embed(&texts).unwrap();
-    let differences = alone.iter().zip(&side_by_side).map(|(a, b)| (a - b).abs());
+    let parallel = three.embed(&texts).unwrap();
+    let differences = alone.iter().zip(&parallel).map(|(a, b)| (a - b).abs());
     let largest = differences.fold(0.0, f32::max);
     assert!(largest <= TOLERANCE, "{largest:e}");
 }

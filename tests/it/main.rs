@@ -1,4 +1,4 @@
-//! The engine on the real models that `make` builds.
+//! Tests of the engine with the real models that `make` builds.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 

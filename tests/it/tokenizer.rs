@@ -1,5 +1,5 @@
-//! The tokenizer of a bundle: its ids are those of the tokenizers library, and files that do not
-//! belong together are refused.
+//! The tokenizer of a bundle: its ids are those of the tokenizers library, and inconsistent files are
+//! rejected.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use semblance::internals::tokenizer::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// So long that nothing is cut.
+/// A limit that never truncates.
 const ANY_TOKENS: usize = 1 << 20;
 
-/// The tokenizer that the library itself makes of the real bundle, words put back into the rules.
-fn of_the_library() -> (tokenizers::Tokenizer, Vec<String>) {
+/// Returns the library's tokenizer for the real bundle, and the vocabulary. The rules include it.
+fn library_tokenizer() -> (tokenizers::Tokenizer, Vec<String>) {
     let lines =
         fs::read_to_string(semblance_test_support::bundle().join("vocabulary.txt")).unwrap();
     let words: Vec<String> = lines.split_terminator('\n').map(str::to_owned).collect();
@@ -33,8 +33,8 @@ fn library_ids(tokenizer: &tokenizers::Tokenizer, text: &str) -> Vec<i32> {
 }
 
 #[test]
-fn the_ids_of_every_golden_text_are_those_of_the_library() {
-    let (theirs, _) = of_the_library();
+fn ids_of_golden_texts_match_the_library() {
+    let (theirs, _) = library_tokenizer();
     let ours = semblance_test_support::tokenizer(ANY_TOKENS);
     let golden =
         fs::read(semblance_test_support::repository("tests/data/golden/all-minilm-l6-v2.json"))
@@ -51,8 +51,8 @@ fn the_ids_of_every_golden_text_are_those_of_the_library() {
 }
 
 #[test]
-fn the_ids_of_any_text_are_those_of_the_library() {
-    let (theirs, words) = of_the_library();
+fn ids_of_random_texts_match_the_library() {
+    let (theirs, words) = library_tokenizer();
     let ours = semblance_test_support::tokenizer(ANY_TOKENS);
     let bare = words.iter().map(|word| word.strip_prefix("##").unwrap_or(word).to_owned());
     let part = prop_oneof![
@@ -69,7 +69,7 @@ fn the_ids_of_any_text_are_those_of_the_library() {
     });
 }
 
-/// Two files that belong together, to be broken.
+/// Consistent rules and vocabulary, which a test can modify.
 struct Files {
     rules: Value,
     words: Vec<u8>,
@@ -106,12 +106,12 @@ impl Files {
         Self { rules, words, limits: TokenizerLimits { max_tokens: 8, vocabulary_size: 5 } }
     }
 
-    /// Other words in place of the five.
+    /// Returns the files with another vocabulary.
     fn with_words(words: &[u8]) -> Self {
         Self { words: words.to_vec(), ..Self::new() }
     }
 
-    /// Another value in the rules.
+    /// Returns the files with another value in the rules.
     fn with_rule(pointer: &str, value: Value) -> Self {
         let mut files = Self::new();
         *files.rules.pointer_mut(pointer).unwrap() = value;
@@ -126,13 +126,13 @@ impl Files {
         Tokenizer::from_files(&path("tokenizer.json"), &path("vocabulary.txt"), self.limits)
     }
 
-    fn refused(&self) -> TokenizerError {
+    fn error(&self) -> TokenizerError {
         self.load().err().unwrap()
     }
 
-    /// The error of words that are not understood.
-    fn refused_words(&self) -> VocabularyError {
-        match self.refused() {
+    /// Returns the error of an invalid vocabulary.
+    fn vocabulary_error(&self) -> VocabularyError {
+        match self.error() {
             TokenizerError::Vocabulary { path, source } if path.ends_with("vocabulary.txt") => {
                 source
             }
@@ -142,14 +142,14 @@ impl Files {
 }
 
 #[test]
-fn files_that_belong_together_make_a_tokenizer() {
+fn loads_consistent_files() {
     let encoding =
         Files::new().load().unwrap().encode("Season sea ship [SEP]", Side::Right).unwrap();
     assert_eq!(encoding.input_ids, [1, 3, 4, 3, 0, 2, 2]);
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn an_error_names_a_missing_file() {
     let missing = semblance_test_support::repository("tests/none.json");
     let limits = TokenizerLimits { max_tokens: 8, vocabulary_size: 5 };
     match Tokenizer::from_files(&missing, &missing, limits).err().unwrap() {
@@ -159,7 +159,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn rules_that_are_not_understood_are_refused_with_their_field() {
+fn an_error_of_the_rules_names_the_field() {
     let cases = [
         ("/version", json!("2.0"), "version"),
         ("/added_tokens", json!({}), "added_tokens"),
@@ -168,7 +168,7 @@ fn rules_that_are_not_understood_are_refused_with_their_field() {
         ("/model/words", json!("five"), "model"),
     ];
     for (pointer, value, expected) in cases {
-        match Files::with_rule(pointer, value).refused() {
+        match Files::with_rule(pointer, value).error() {
             TokenizerError::Rules { field, .. } => assert_eq!(field, expected),
             other => panic!("{pointer}: {other}"),
         }
@@ -176,49 +176,49 @@ fn rules_that_are_not_understood_are_refused_with_their_field() {
 }
 
 #[test]
-fn a_whole_tokenizer_in_place_of_the_rules_is_refused() {
+fn rejects_a_tokenizer_json_of_the_library() {
     let mut files = Files::new();
     let model = files.rules["model"].as_object_mut().unwrap();
     model.remove("words");
     model.insert("vocab".to_owned(), json!({"[UNK]": 0}));
-    match files.refused() {
+    match files.error() {
         TokenizerError::Rules { source, .. } => assert!(source.to_string().contains("`words`")),
         other => panic!("{other}"),
     }
 }
 
 #[test]
-fn rules_without_words_are_no_tokenizer_for_the_library() {
+fn the_library_rejects_the_rules_of_a_bundle() {
     assert!(Files::new().rules.to_string().parse::<tokenizers::Tokenizer>().is_err());
 }
 
 #[test]
-fn a_word_that_stands_there_twice_is_refused() {
-    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\nsea\n").refused_words();
+fn rejects_a_duplicate_entry() {
+    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\nsea\n").vocabulary_error();
     assert_eq!(error, VocabularyError::Duplicate { line: 5, first: 4 });
 }
 
 #[test]
-fn an_empty_word_is_refused() {
-    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\n\nsea\n").refused_words();
+fn rejects_an_empty_entry() {
+    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\n\nsea\n").vocabulary_error();
     assert_eq!(error, VocabularyError::Empty { line: 4 });
 }
 
 #[test]
-fn words_that_are_not_utf8_are_refused() {
-    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nse\xff\nsea\n").refused_words();
+fn rejects_a_vocabulary_that_is_not_utf8() {
+    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nse\xff\nsea\n").vocabulary_error();
     assert_eq!(error, VocabularyError::NotUtf8 { line: 4 });
 }
 
 #[test]
-fn a_last_word_without_an_end_is_refused() {
-    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\n##son").refused_words();
+fn rejects_a_last_line_without_a_line_feed() {
+    let error = Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\n##son").vocabulary_error();
     assert_eq!(error, VocabularyError::Unfinished { line: 5 });
 }
 
 #[test]
-fn another_number_of_words_is_refused_with_both() {
-    match Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\n").refused() {
+fn a_wrong_vocabulary_size_reports_both_sizes() {
+    match Files::with_words(b"[UNK]\n[CLS]\n[SEP]\nsea\n").error() {
         TokenizerError::WordCount { found_words, expected_words, .. } => {
             assert_eq!((found_words, expected_words), (4, 5));
         }
@@ -227,23 +227,28 @@ fn another_number_of_words_is_refused_with_both() {
 }
 
 #[test]
-fn a_special_token_that_is_no_word_is_refused_by_name() {
-    let error = Files::with_words(b"[UNK]\n[CLS]\nsep\nsea\n##son\n").refused();
+fn rejects_a_special_token_outside_the_vocabulary() {
+    let error = Files::with_words(b"[UNK]\n[CLS]\nsep\nsea\n##son\n").error();
     match &error {
-        // The library gives a token that is no word the next id.
+        // The library assigns the next id to a token outside the vocabulary.
         TokenizerError::TokenId { token, id, found_id, .. } => {
             assert_eq!((token.as_str(), *id, *found_id), ("[SEP]", 2, Some(5)));
         }
         other => panic!("{other}"),
     }
-    assert!(error.to_string().contains("\"[SEP]\" the id 2, but its words say 5"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("declares the id 2 for the token \"[SEP]\"; its id in the vocabulary is 5"),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_token_around_each_text_with_another_id_is_refused_by_name() {
+fn rejects_a_special_token_with_another_id() {
     for id in [3, 99] {
         let pointer = "/post_processor/special_tokens/[SEP]/ids/0";
-        match Files::with_rule(pointer, json!(id)).refused() {
+        match Files::with_rule(pointer, json!(id)).error() {
             TokenizerError::TokenId { token, id: found, found_id, .. } => {
                 assert_eq!((token.as_str(), found, found_id), ("[SEP]", id, Some(2)));
             }
@@ -253,15 +258,15 @@ fn a_token_around_each_text_with_another_id_is_refused_by_name() {
 }
 
 #[test]
-fn an_unknown_token_that_is_no_word_is_refused_by_name() {
-    match Files::with_rule("/model/unk_token", json!("<unk>")).refused() {
+fn rejects_an_unknown_token_outside_the_vocabulary() {
+    match Files::with_rule("/model/unk_token", json!("<unk>")).error() {
         TokenizerError::NoUnknownToken { token, .. } => assert_eq!(token, "<unk>"),
         other => panic!("{other}"),
     }
 }
 
 #[test]
-fn an_id_beyond_the_table_of_words_is_refused() {
+fn rejects_an_id_beyond_the_embedding_table() {
     let mut fewer_rows = Files::new();
     fewer_rows.limits.vocabulary_size = 4;
     let mut added = Files::new();
@@ -269,7 +274,7 @@ fn an_id_beyond_the_table_of_words_is_refused() {
     (token["id"], token["content"]) = (json!(5), json!("[NEW]"));
     added.rules["added_tokens"].as_array_mut().unwrap().push(token);
     for (files, expected) in [(&fewer_rows, (4, 4)), (&added, (5, 5))] {
-        match files.refused() {
+        match files.error() {
             TokenizerError::IdTooLarge { id, vocabulary_size, .. } => {
                 assert_eq!((id, vocabulary_size), expected);
             }
@@ -284,10 +289,10 @@ fn an_id_beyond_the_table_of_words_is_refused() {
 }
 
 #[test]
-fn a_limit_that_leaves_no_room_for_text_is_refused() {
+fn rejects_a_limit_without_space_for_text() {
     let mut files = Files::new();
     files.limits.max_tokens = 2;
-    match files.refused() {
+    match files.error() {
         TokenizerError::NoRoom { max_tokens, special_tokens } => {
             assert_eq!((max_tokens, special_tokens), (2, 2));
         }

@@ -6,34 +6,35 @@ use utoipa::ToSchema;
 
 use crate::ServiceOptions;
 
-/// The models and limits of a service, in the terms of text-embeddings-inference and a few more.
+/// The models and limits of a service. The fields are those of text-embeddings-inference, and a few
+/// more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct About {
     /// Name of the embedding model.
     pub model_id: String,
-    /// Its bundle: sha256 of the manifest, 64 lowercase hex digits.
+    /// Digest of its bundle: sha256 of the manifest, 64 lowercase hex digits.
     pub model_sha: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub model_dtype: String,
     /// The type of the model.
     pub model_type: ModelType,
-    /// Dimensions of an embedding.
+    /// Number of dimensions of an embedding.
     pub dimensions: usize,
     /// Names of its prompts.
     pub prompts: Vec<String>,
     /// The cross-encoder, if there is one.
     pub cross_encoder: Option<AboutCrossEncoder>,
-    /// Most tokens of one text, special tokens included.
+    /// Maximum number of tokens of one text, special tokens included.
     pub max_input_length: usize,
-    /// Most tokens of one forward pass, padding included.
+    /// Maximum number of tokens of one forward pass, padding included.
     pub max_batch_tokens: usize,
-    /// Most texts of one request.
+    /// Maximum number of texts of one request.
     pub max_client_batch_size: usize,
-    /// Most bytes of one text.
+    /// Maximum size of one text in bytes (UTF-8).
     pub max_text_bytes: usize,
-    /// Requests that are processed at a time.
+    /// Maximum number of concurrent requests.
     pub max_concurrent_requests: usize,
-    /// Whether texts beyond the limit are truncated unless a request says otherwise.
+    /// Whether texts beyond the model's limit are truncated by default.
     pub auto_truncate: bool,
     /// Version of this software.
     pub version: &'static str,
@@ -66,7 +67,7 @@ impl About {
         }
     }
 
-    /// Names of the models: the embedding model first.
+    /// Names of the models, the embedding model first.
     pub(crate) fn models(&self) -> Vec<String> {
         let cross_encoder = self.cross_encoder.iter().map(|model| model.model_id.clone());
         std::iter::once(self.model_id.clone()).chain(cross_encoder).collect()
@@ -77,9 +78,9 @@ impl About {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelType {
-    /// It embeds texts.
+    /// An embedding model.
     Embedding {
-        /// How token embeddings become one vector.
+        /// How token embeddings are pooled.
         pooling: String,
     },
 }
@@ -89,12 +90,12 @@ pub enum ModelType {
 pub struct AboutCrossEncoder {
     /// Name of the model.
     pub model_id: String,
-    /// Its bundle: sha256 of the manifest, 64 lowercase hex digits.
+    /// Digest of its bundle: sha256 of the manifest, 64 lowercase hex digits.
     pub model_sha: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub model_dtype: String,
-    /// Scores for each pair.
+    /// Number of scores per pair.
     pub labels: usize,
-    /// Most tokens of one pair, special tokens included.
+    /// Maximum number of tokens of one pair, special tokens included.
     pub max_input_length: usize,
 }

@@ -1,4 +1,4 @@
-//! Admission: how many requests run at a time, how many may wait, and for how long.
+//! Admission control: limits how many requests run and wait, and for how long.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,21 +12,21 @@ use crate::error::ApiError;
 use crate::operation::{Answer, Call};
 use crate::service::Service;
 
-/// A service with its admission; cheap to clone.
+/// A service with admission control. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Admission {
     service: Arc<Service>,
     queue: Option<Arc<Queue>>,
 }
 
-/// How many requests are admitted.
+/// Limits of admission control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionLimits {
-    /// Operations that run at a time, each on a thread of its own.
+    /// Maximum number of operations that run concurrently, each on its own thread.
     pub running: NonZeroUsize,
-    /// Operations that run or wait; one more is refused.
+    /// Maximum number of operations that run or wait. Further ones are refused.
     pub admitted: NonZeroUsize,
-    /// How long one may take, including the wait.
+    /// Time limit of an operation, including the time in the queue.
     pub timeout: Duration,
 }
 
@@ -37,14 +37,14 @@ struct Queue {
 }
 
 impl Admission {
-    /// Returns an admission that runs each operation at once on the caller's thread. It fits a
-    /// function that receives one event at a time.
+    /// Returns an admission control that runs each operation immediately on the caller's thread. Use
+    /// it for a function that receives one event at a time.
     #[must_use]
     pub fn inline(service: Arc<Service>) -> Self {
         Self { service, queue: None }
     }
 
-    /// Returns an admission that runs operations on threads beside the caller's, within limits.
+    /// Returns an admission control that runs operations on other threads, within limits.
     #[must_use]
     pub fn queued(service: Arc<Service>, limits: AdmissionLimits) -> Self {
         let running = Arc::new(Semaphore::new(limits.running.get()));
@@ -58,7 +58,7 @@ impl Admission {
         &self.service
     }
 
-    /// Operations that run or wait.
+    /// Number of operations that run or wait.
     #[must_use]
     pub fn admitted(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.admitted.load(Ordering::Relaxed))
@@ -70,21 +70,21 @@ impl Admission {
     /// - [`ApiError::Request`], [`ApiError::Model`] if the request is refused or the model fails.
     /// - [`ApiError::Panic`] if the code panics.
     /// - [`ApiError::Overloaded`] if too many calls run or wait.
-    /// - [`ApiError::TimedOut`] if it takes too long. It runs to its end and keeps its place until
-    ///   then.
+    /// - [`ApiError::TimedOut`] if it takes too long. It still runs to completion, and counts as
+    ///   admitted until then.
     pub async fn answer(&self, call: Call) -> Result<Answer, ApiError> {
         let Some(queue) = &self.queue else { return run(&self.service, call) };
         let entered = Instant::now();
-        let place = Place::new(queue)?;
+        let ticket = Ticket::new(queue)?;
         let service = Arc::clone(&self.service);
         let (queue, timeout) = (Arc::clone(queue), queue.limits.timeout);
         let answer = async move {
-            // The semaphore is never closed, so there is a permit.
+            // The semaphore is never closed, so this is always a permit.
             let permit = Arc::clone(&queue.running).acquire_owned().await;
             let queue_time = entered.elapsed();
             let answer = tokio::task::spawn_blocking(move || {
                 let answer = run(&service, call);
-                drop((permit, place));
+                drop((permit, ticket));
                 answer
             });
             let mut answer = answer.await.map_err(|_| ApiError::Panic)??;
@@ -97,10 +97,10 @@ impl Admission {
     }
 }
 
-/// A place among the admitted operations; given back when dropped.
-struct Place(Arc<Queue>);
+/// Counts one admitted operation until it is dropped.
+struct Ticket(Arc<Queue>);
 
-impl Place {
+impl Ticket {
     fn new(queue: &Arc<Queue>) -> Result<Self, ApiError> {
         let limit = queue.limits.admitted.get();
         let one_more = |admitted: usize| (admitted < limit).then_some(admitted + 1);
@@ -111,7 +111,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Ticket {
     fn drop(&mut self) {
         self.0.admitted.fetch_sub(1, Ordering::Relaxed);
     }

@@ -9,13 +9,13 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{Limits, ServiceOptions};
 
-/// Memory that buys one vCPU on AWS Lambda, in MB.
+/// Memory per vCPU on AWS Lambda, in MB.
 ///
 /// Source: AWS Lambda developer guide, "Configure Lambda function memory": "At 1,769 MB, a
 /// function has the equivalent of one vCPU".
 const MEMORY_MB_PER_VCPU: f64 = 1769.0;
 
-/// The most vCPUs of a Lambda function (10,240 MB).
+/// Maximum number of vCPUs of a Lambda function (10,240 MB).
 const MAX_VCPUS: usize = 6;
 
 /// The configuration of a service. `docs/configuration.md` lists the variables.
@@ -23,18 +23,19 @@ const MAX_VCPUS: usize = 6;
 pub struct Config {
     /// `SEMBLANCE_BUNDLE`: the folder of the bundle.
     pub bundle: Option<PathBuf>,
-    /// How the model is loaded and run: `SEMBLANCE_ORT_LIBRARY`, by default
-    /// `lib/libonnxruntime.so` below `LAMBDA_TASK_ROOT`, where the zip of the function is unpacked;
-    /// `SEMBLANCE_CROSS_ENCODER_BUNDLE`; `SEMBLANCE_BATCH_TOKENS`; `SEMBLANCE_CACHE_BYTES`;
-    /// `SEMBLANCE_THREADS`, by default what `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` buys, else the CPUs
-    /// of the machine. The model is warmed up unless `AWS_LAMBDA_INITIALIZATION_TYPE` is
-    /// `on-demand`: there, an event is waiting.
+    /// Options of the model, from `SEMBLANCE_ORT_LIBRARY`, `SEMBLANCE_CROSS_ENCODER_BUNDLE`,
+    /// `SEMBLANCE_BATCH_TOKENS`, `SEMBLANCE_CACHE_BYTES` and `SEMBLANCE_THREADS`.
+    ///
+    /// The default library is `lib/libonnxruntime.so` in `LAMBDA_TASK_ROOT`, the folder of the
+    /// extracted function package. The default number of threads is the number of vCPUs for
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, otherwise the number of CPUs. The model is warmed up unless
+    /// `AWS_LAMBDA_INITIALIZATION_TYPE` is `on-demand`, because an on-demand start delays an event.
     pub model: Options,
     /// `SEMBLANCE_MAX_TEXTS` and `SEMBLANCE_MAX_TEXT_BYTES`.
     pub limits: Limits,
-    /// `AWS_LAMBDA_MAX_CONCURRENCY`: events that are processed at a time.
+    /// `AWS_LAMBDA_MAX_CONCURRENCY`: maximum number of concurrent events.
     pub concurrency: NonZeroUsize,
-    /// `SEMBLANCE_CORS_ORIGINS`: origins of pages that may call over HTTP.
+    /// `SEMBLANCE_CORS_ORIGINS`: origins that CORS allows.
     pub cors: Vec<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
@@ -44,7 +45,7 @@ impl Config {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// - [`ConfigError::Invalid`] if a variable has a value outside its rule.
+    /// - [`ConfigError::Invalid`] if the value of a variable violates its rule.
     ///
     /// # Examples
     /// ```
@@ -113,7 +114,7 @@ impl Config {
         })
     }
 
-    /// What a service reports of this configuration.
+    /// The part of the configuration that a service reports.
     #[must_use]
     pub fn service_options(&self) -> ServiceOptions {
         ServiceOptions {
@@ -130,16 +131,17 @@ fn threads(environment: &Environment) -> Result<NonZeroUsize, ConfigError> {
     }
     let memory_mb = environment.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1_000_000)?;
     Ok(match memory_mb {
-        // Below 3,009 MB a function sees two CPUs, whatever its share. The share counts.
+        // Below 3,009 MB a function has two CPUs but only a share of their time, so the memory decides.
         Some(memory_mb) => vcpus(memory_mb),
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     })
 }
 
-/// Returns the origins in a list: `*` alone, or each `scheme://host` or `scheme://host:port`.
+/// Returns the origins in a comma-separated list. The list is `*`, or each item is `scheme://host` or
+/// `scheme://host:port`.
 ///
 /// # Errors
-/// - [`ConfigError::Invalid`] if one is not an origin; `variable` is where the list came from.
+/// - [`ConfigError::Invalid`] if an item is not an origin. `variable` is the source of the list.
 pub fn origins(variable: &'static str, value: String) -> Result<Vec<String>, ConfigError> {
     let origins: Vec<String> = value.split(',').map(|origin| origin.trim().to_owned()).collect();
     let is_origin = |origin: &String| {
@@ -155,7 +157,7 @@ pub fn origins(variable: &'static str, value: String) -> Result<Vec<String>, Con
     Err(ConfigError::Invalid { variable, value, rule })
 }
 
-/// Returns the whole number of vCPUs, at least 1, closest to the share that this memory buys.
+/// Returns the number of vCPUs for this memory, rounded, at least 1.
 fn vcpus(memory_mb: u32) -> NonZeroUsize {
     let nearest = (f64::from(memory_mb) / MEMORY_MB_PER_VCPU).round() as usize;
     at_least_one(nearest.min(MAX_VCPUS))
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_buys_threads() {
+    fn memory_determines_the_threads() {
         let cases = [("128", 1), ("1280", 1), ("1769", 1), ("3008", 2), ("3538", 2), ("10240", 6)];
         for (memory_mb, threads) in cases {
             let config = config(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb)]).unwrap();
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_a_list() {
+    fn origins_are_separated_by_commas() {
         let cors = |value| config(&[("SEMBLANCE_CORS_ORIGINS", value)]).unwrap().cors;
         assert_eq!(cors("*"), ["*"]);
         let two = cors("https://example.com, http://localhost:3000");
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_thread_count_wins() {
+    fn an_explicit_thread_count_takes_precedence() {
         let variables = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("SEMBLANCE_THREADS", "4")];
         assert_eq!(config(&variables).unwrap().model.threads.get(), 4);
     }
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_name_value_and_rule() {
+    fn an_error_has_the_variable_and_its_value() {
         let cases = [
             ("SEMBLANCE_MAX_TEXTS", "0"),
             ("SEMBLANCE_MAX_TEXT_BYTES", "-1"),

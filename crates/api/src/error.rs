@@ -1,44 +1,45 @@
-//! Why a request has no reply. One type for every door; each dialect writes it in its own form.
+//! Errors of a request. There is one type for every source of requests; each dialect has its own
+//! format for it.
 
 use semblance::{Code, Fault, ModelError};
 
 use crate::request::RequestError;
 
-/// Why a request has no reply.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// The request is at fault.
+    /// The request is invalid.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The model cannot do it, or failed.
+    /// The model does not support the request, or failed.
     #[error(transparent)]
     Model(ModelError),
-    /// The code failed: a bug. The next request is answered.
+    /// The code panicked, which is a bug. The service keeps running.
     #[error("internal error; the log of the service has the location")]
     Panic,
-    /// The reply cannot be written as JSON: a bug.
-    #[error("the reply cannot be written")]
+    /// The response cannot be serialized, which is a bug.
+    #[error("the response cannot be serialized")]
     Write(#[source] serde_json::Error),
     /// Too many requests are in progress.
-    #[error("{limit} requests are in progress or waiting; the limit is {limit}")]
+    #[error("too many requests are in progress or waiting; the limit is {limit}")]
     Overloaded {
-        /// Requests that are admitted.
+        /// Maximum number of admitted requests.
         limit: usize,
     },
-    /// The reply did not arrive in time.
-    #[error("the reply took longer than {limit_seconds} seconds")]
+    /// The request took longer than the time limit.
+    #[error("the request took longer than {limit_seconds} seconds")]
     TimedOut {
         /// The time limit.
         limit_seconds: u64,
     },
-    /// There is no route at the path.
+    /// The path has no route.
     #[error("no such path; /openapi.json lists the routes")]
     NotFound,
-    /// There is no model of the name in the path.
+    /// The model named in the path does not exist.
     #[error("no model has this name; /v1/models lists the models")]
     UnknownModel,
-    /// The path has no such method.
+    /// The path does not support the method.
     #[error("method not allowed; use {allow}")]
     MethodNotAllowed {
         /// The methods of the path, as in the header `Allow`.
@@ -47,9 +48,9 @@ pub enum ApiError {
     /// The type or encoding of the body is not supported.
     #[error("the header {header} of the request must be {expected}")]
     UnsupportedMediaType {
-        /// The header at fault.
+        /// The header with the unsupported value.
         header: &'static str,
-        /// What it may be.
+        /// The supported values.
         expected: &'static str,
     },
     /// The body does not match its content encoding.
@@ -64,26 +65,26 @@ pub enum ApiError {
     /// The body has too many bytes.
     #[error("the body has {} bytes{}; the limit is {limit_bytes}", size(*.bytes), decoded(*.is_decoded))]
     BodyTooLarge {
-        /// How many it declares, if it does.
+        /// The declared size, if the request declares it.
         bytes: Option<u64>,
         /// The limit.
         limit_bytes: usize,
-        /// Whether they are counted after decompression.
+        /// Whether the size after decompression exceeds the limit.
         is_decoded: bool,
     },
-    /// The reply has too many bytes for the way back.
+    /// The response has too many bytes.
     #[error(
-        "the reply has {bytes} bytes; the limit is {limit_bytes}, and {fit} of its {items} items \
+        "the response has {bytes} bytes; the limit is {limit_bytes}, and {fit} of its {items} items \
          fit"
     )]
     ReplyTooLarge {
-        /// How many it has.
+        /// Its size.
         bytes: usize,
         /// The limit.
         limit_bytes: usize,
-        /// Vectors, scores or texts in it.
+        /// Number of vectors, scores or texts in it.
         items: usize,
-        /// How many of them fit, by their mean size.
+        /// Number of items that fit, estimated from their mean size.
         fit: usize,
     },
 }
@@ -92,7 +93,7 @@ semblance::codes!(ApiError {
     Self::Panic | Self::Write(_) => Code::new(
         "internal.panic",
         Fault::Internal,
-        "A bug. The log has the location. The next request is answered.",
+        "A bug. The log has the location. The service keeps running.",
     ),
     Self::Overloaded { .. } => Code::new(
         "http.overloaded",
@@ -102,22 +103,22 @@ semblance::codes!(ApiError {
     Self::TimedOut { .. } => Code::new(
         "http.timed_out",
         Fault::Timeout,
-        "The reply took longer than the time limit of the server. Send fewer texts, or retry.",
+        "The request took longer than the time limit of the server. Send fewer texts, or retry.",
     ),
     Self::NotFound => Code::new(
         "http.not_found",
         Fault::NotFound,
-        "There is no route at this path.",
+        "The path has no route.",
     ),
     Self::UnknownModel => Code::new(
         "http.unknown_model",
         Fault::NotFound,
-        "There is no model of this name.",
+        "The service has no model of this name.",
     ),
     Self::MethodNotAllowed { .. } => Code::new(
         "http.method_not_allowed",
         Fault::Method,
-        "The path does not support the method. The header Allow lists those it supports.",
+        "The path does not support the method. The header Allow lists the supported methods.",
     ),
     Self::UnsupportedMediaType { .. } => Code::new(
         "http.unsupported_media_type",
@@ -142,20 +143,20 @@ semblance::codes!(ApiError {
     Self::ReplyTooLarge { .. } => Code::new(
         "response.too_large",
         Fault::PayloadTooLarge,
-        "The reply exceeds the limit of AWS Lambda or of the load balancer. Send fewer texts; the \
-         message says how many fit.",
+        "The response exceeds the limit of AWS Lambda or of the load balancer. Send fewer texts. The \
+         message has the number of items that fit.",
     ),
 } else {
     Self::Request(error) => error.code(),
     Self::Model(error) => error.code(),
 });
 
-/// How a request ended, for logs and metrics.
+/// The outcome of a request, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It has a reply.
+    /// The request succeeded.
     Ok,
-    /// It was refused: the request is at fault, or the service has too much to do.
+    /// The request was refused: it is invalid, or the service is overloaded.
     Refused,
     /// The model or the code failed.
     Fault,
@@ -183,7 +184,7 @@ impl Verdict {
 }
 
 impl ApiError {
-    /// The field at fault, if it is one.
+    /// The invalid field, if the error is about a field.
     #[must_use]
     pub fn field(&self) -> Option<String> {
         match self {

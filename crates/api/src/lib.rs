@@ -1,14 +1,14 @@
-//! Requests, operations and replies of semblance, in the dialects of its clients.
+//! Requests, operations and responses of semblance, in the dialects of its clients.
 //!
-//! A request arrives through a door: an event of the function, an HTTP event, or the HTTP server.
-//! A dialect reads it as a [`Call`]: a checked request for an operation, with the function that
-//! writes the reply. [`Admission`] runs calls within its limits. The reply, or the [`ApiError`], goes
-//! back in the same dialect.
+//! A request is a direct event of the function, an HTTP event, or a request to the HTTP server. A
+//! dialect decodes it into a [`Call`]: a validated request for an operation, with the function that
+//! serializes the response. [`Admission`] runs calls within its limits. The response or the
+//! [`ApiError`] has the format of the same dialect.
 //!
 //! - A dialect is one file in `dialect/` and one line in its list. Its routes are data: the router,
-//!   the OpenAPI document, the help of the command line and docs/http.md are made from them.
+//!   the OpenAPI document, the help of the command line and docs/http.md are generated from them.
 //! - An operation is one file in `operation/`, and one function for each dialect that offers it.
-//! - A body is declared once with `body!`. The declaration yields its decoder and its schema.
+//! - A body is declared once with `body!`, which generates its decoder and its schema.
 
 mod about;
 mod admission;

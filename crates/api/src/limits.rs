@@ -3,9 +3,9 @@
 /// Limits of one request. `docs/configuration.md` lists the environment variables that set them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most texts of one list.
+    /// Maximum number of texts in one list.
     pub texts: usize,
-    /// Most bytes (UTF-8) of one text.
+    /// Maximum size of one text in bytes (UTF-8).
     pub text_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The log line of a request or an event, the same on every door.
+//! The log line of a request or an event. It has the same fields for every source of requests.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use tracing::Level;
 use crate::error::{ApiError, Verdict};
 use crate::operation::Report;
 
-/// A failure as logs and metrics show it.
+/// A failed request, for logs and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The stable code.
     pub code: &'static str,
     /// The message with its causes.
     pub error: String,
-    /// Whether the request was refused, or the service failed.
+    /// Whether the request was refused or the service failed.
     pub verdict: Verdict,
 }
 
 impl Failure {
-    /// Returns the failure that an error is.
+    /// Returns the failure for an error.
     #[must_use]
     pub fn new(error: &ApiError) -> Self {
         let code = error.code();
@@ -29,13 +29,14 @@ impl Failure {
     }
 }
 
-/// What a log line says of a request or an event.
+/// The log line of a request or an event.
 #[derive(Clone, Debug, Default)]
 pub struct Line<'a> {
     /// The id of the request.
     pub request_id: Option<&'a str>,
-    /// How it arrived: `direct`, `http`, `eventbridge` or `sqs`; `server` for `semblance serve`.
-    pub door: &'static str,
+    /// The source of the request: `direct`, `http`, `eventbridge`, `sqs`, or `server` for
+    /// `semblance serve`. The log field is `door`.
+    pub source: &'static str,
     /// The operation, if it was recognized.
     pub operation: Option<&'static str>,
     /// The HTTP method.
@@ -44,21 +45,21 @@ pub struct Line<'a> {
     pub route: Option<&'a str>,
     /// The HTTP status.
     pub status: Option<u16>,
-    /// What it cost.
+    /// The cost of the request.
     pub report: Option<&'a Report>,
-    /// Why it failed, if it did.
+    /// The failure, if the request failed.
     pub failure: Option<&'a Failure>,
-    /// Records of a queue that failed.
+    /// Number of records of a queue that failed.
     pub failed_records: Option<usize>,
-    /// Bytes of the response.
+    /// Size of the response in bytes.
     pub response_bytes: Option<usize>,
-    /// From the arrival to the response.
+    /// Time from the request to the response.
     pub total: Duration,
-    /// Whether it is the first event of the process, where that matters.
+    /// Whether it is the first event of the process; `None` outside the function.
     pub cold_start: Option<bool>,
 }
 
-/// Writes a line at a constant level, as `tracing` needs it.
+/// Writes a line. The level is an argument of the macro, because `tracing` requires a constant.
 macro_rules! line {
     ($level:ident, $line:expr, $verdict:expr, $message:expr) => {{
         let line = $line;
@@ -68,7 +69,7 @@ macro_rules! line {
             target: "semblance",
             Level::$level,
             request_id = line.request_id,
-            door = line.door,
+            door = line.source,
             operation = line.operation,
             method = line.method,
             route = line.route,
@@ -98,7 +99,7 @@ macro_rules! line {
 }
 
 impl Line<'_> {
-    /// Writes the line: INFO if there is a reply, WARN if the request was refused, ERROR if the
+    /// Writes the line at level INFO if the request succeeded, WARN if it was refused, or ERROR if the
     /// service failed.
     pub fn write(&self) {
         let verdict = self.failure.map_or(Verdict::Ok, |failure| failure.verdict);

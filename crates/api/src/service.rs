@@ -1,4 +1,4 @@
-//! The models with the limits of their requests.
+//! A service: the models and the limits of requests.
 
 use std::num::NonZeroUsize;
 
@@ -6,26 +6,26 @@ use semblance::Model;
 
 use crate::{About, Limits};
 
-/// The models with the limits of their requests.
+/// The models and the limits of requests.
 pub struct Service {
     model: Model,
     limits: Limits,
     about: About,
 }
 
-/// What a service reports beside its models.
+/// The limits that a service applies and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceOptions {
     /// Limits of one request.
     pub limits: Limits,
-    /// Most tokens of one forward pass.
+    /// Maximum number of tokens of one forward pass, padding included.
     pub batch_tokens: usize,
-    /// Requests that are processed at a time.
+    /// Maximum number of concurrent requests.
     pub concurrency: NonZeroUsize,
 }
 
 impl Service {
-    /// Returns a service over a model.
+    /// Returns a service for a model.
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
         let about = About::new(&model, options);

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand};
 use semblance_api::routes;
 
-/// Scores, embeds and serves text with a sentence-transformer on the CPU.
+/// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "semblance", version, max_term_width = 100)]
 pub struct Arguments {
@@ -17,7 +17,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// The help of `serve` lists the routes from their declarations.
+/// The help of `serve`. It lists the declared routes.
 static SERVE_HELP: LazyLock<String> = LazyLock::new(|| {
     let mut lines: Vec<String> = routes()
         .map(|route| format!("  {:4} {:20} {}", route.method.as_str(), route.path, route.summary))
@@ -33,8 +33,8 @@ static SERVE_HELP: LazyLock<String> = LazyLock::new(|| {
 Routes:
 {}
 
-Log lines are JSON on standard output. On SIGTERM and SIGINT the server answers the requests in \
-progress, then ends.",
+Log lines are JSON on standard output. On SIGTERM or SIGINT, the server completes the requests in \
+progress, then exits.",
         lines.join("\n")
     )
 });
@@ -47,21 +47,21 @@ pub enum Command {
   semblance score 'How many people live in London?' 'Around 9 million' 'It has a river'
   semblance score --json --top-k 1 'reset my password' 'I forgot my password' 'Change my plan'")]
     Score(ScoreArguments),
-    /// Embed texts, one on each line, to JSON lines
+    /// Embed texts, one per line, and print JSON lines
     #[command(after_help = "Examples:
   semblance embed questions.txt > embeddings.jsonl
   echo 'Hello, world' | semblance embed
-  semblance embed --jsonl corpus.jsonl      each line is an object with a field \"text\"
+  semblance embed --jsonl corpus.jsonl      each line is an object with the field \"text\"
 
 Each line of output: {\"text_index\": 0, \"embedding\": [0.01, …], \"tokens\": 5, \"truncated\": false}
-  tokens counts the whole text with special tokens; truncated says whether the model read fewer.")]
+  tokens is the number of tokens before truncation, special tokens included.")]
     Embed(EmbedArguments),
-    /// Check every byte of a bundle against its manifest
+    /// Verify the files of a bundle against its manifest
     #[command(after_help = "Examples:
   semblance verify
   semblance verify --bundle /mnt/models/all-minilm-l6-v2/0123…")]
     Verify(VerifyArguments),
-    /// Serve the operations over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+    /// Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
     #[command(after_help = SERVE_HELP.as_str())]
     Serve(ServeArguments),
 }
@@ -80,15 +80,15 @@ pub struct ModelArguments {
 /// Arguments of `score`.
 #[derive(Debug, Args)]
 pub struct ScoreArguments {
-    /// The text to compare with
+    /// The text to compare the others with
     pub query: String,
     /// The texts to score
     #[arg(required = true, value_name = "TEXT")]
     pub texts: Vec<String>,
-    /// Print the reply of the function: {"Scores": [[text, score], …]}
+    /// Print the response of the function: {"Scores": [[text, score], …]}
     #[arg(long)]
     pub json: bool,
-    /// Keep the best N only
+    /// Print only the best N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: Option<u32>,
     /// Refuse texts beyond the model's limit instead of truncating them
@@ -102,7 +102,7 @@ pub struct ScoreArguments {
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArguments {
-    /// File to read, - for standard input
+    /// File to read, or - for standard input
     #[arg(default_value = "-", value_name = "FILE")]
     pub file: PathBuf,
     /// Lines are JSON objects with a field "text" [default: if the file is named .jsonl or .ndjson]
@@ -127,25 +127,25 @@ pub struct ServeArguments {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub host: IpAddr,
-    /// Port to listen on; 0 picks a free one, which the log names
+    /// Port to listen on; 0 selects a free port, which is in the log
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
     /// Folder of the cross-encoder's bundle [default: SEMBLANCE_CROSS_ENCODER_BUNDLE, else none]
     #[arg(long, value_name = "DIR")]
     pub cross_encoder: Option<PathBuf>,
-    /// Forward passes at a time [default: SEMBLANCE_THREADS, else the machine's CPUs]
+    /// Number of concurrent forward passes [default: SEMBLANCE_THREADS, else the number of CPUs]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// Requests in progress or waiting; one more is refused with 429
+    /// Maximum number of requests in progress or waiting; further ones get status 429
     #[arg(long, value_name = "N", default_value = "512")]
     pub max_concurrent_requests: NonZeroUsize,
-    /// Most bytes of a request's body, as sent and after decompression
+    /// Maximum size of a request body in bytes, as sent and after decompression
     #[arg(long, value_name = "N", default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
-    /// Time limit of a request in seconds
+    /// Time limit of a request, in seconds
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: u64,
-    /// Origin of pages that may call, or *; can be repeated [default: SEMBLANCE_CORS_ORIGINS]
+    /// Origin that CORS allows, or *; can be repeated [default: SEMBLANCE_CORS_ORIGINS]
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
     /// The model.

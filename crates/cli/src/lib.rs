@@ -2,11 +2,11 @@
 
 mod arguments;
 mod command;
-mod failure;
+mod error;
 mod server;
 mod settings;
 
 pub use arguments::{Arguments, Command};
 pub use command::run;
-pub use failure::{Failure, Place};
+pub use error::{CommandError, Location};
 pub use server::ServerError;

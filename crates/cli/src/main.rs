@@ -9,15 +9,15 @@ use semblance_process::chain;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Not locked: a server logs to it from other threads.
+    // Standard output is not locked, because a server logs to it from other threads.
     let mut out = BufWriter::new(io::stdout());
     match run(arguments, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
-        Err(failure) => {
-            // The output so far is kept. If this fails too, nobody reads it.
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            // Flush the output so far. An error here is ignored, because the command already failed.
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "error: {}: {}", failure.code(), chain(&failure));
+            let _ = writeln!(io::stderr(), "error: {}: {}", error.code(), chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP server of `semblance serve`: the routes on a socket, metrics, and a clean shutdown.
+//! The HTTP server of `semblance serve`: routes, metrics and graceful shutdown.
 
 mod metrics;
 
@@ -22,14 +22,14 @@ use semblance_api::{Admission, AdmissionLimits, ApiError, Failure, Line, Report,
 
 use metrics::Metrics;
 
-/// What a server does with its service.
+/// Options of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerOptions {
-    /// Where it listens; port 0 is any free one.
+    /// The address to listen on. Port 0 selects a free port.
     pub(crate) address: SocketAddr,
-    /// How many requests are admitted.
+    /// Limits of admission control.
     pub(crate) admission: AdmissionLimits,
-    /// How requests are read.
+    /// Options of the router.
     pub(crate) http: HttpOptions,
 }
 
@@ -37,12 +37,12 @@ pub(crate) struct ServerOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The address cannot be had.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address asked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Threads, signals or the socket failed.
@@ -63,15 +63,15 @@ semblance::codes!(ServerError {
     ),
 });
 
-/// Answers requests until `SIGTERM` or `SIGINT`. Then it accepts no more connections, answers the
+/// Serves requests until `SIGTERM` or `SIGINT`. Then it stops accepting connections, completes the
 /// requests in progress, and returns.
 ///
 /// # Errors
-/// - [`ServerError::Bind`] if the address cannot be listened on.
+/// - [`ServerError::Bind`] if the server cannot listen on the address.
 /// - [`ServerError::Io`] if threads, signals or the socket fail.
 pub(crate) fn serve(service: Service, options: ServerOptions) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Requests are read and written here. Operations run on the blocking threads.
+        // This thread reads and writes. Operations run on the blocking threads.
         .worker_threads(1)
         .max_blocking_threads(options.admission.running.get())
         .enable_all()
@@ -87,16 +87,16 @@ async fn listen(service: Arc<Service>, options: ServerOptions) -> Result<(), Ser
     let stopped = stopped()?;
     let admission = Admission::queued(service, limits);
     let metrics = Arc::new(Metrics::new(admission.clone()));
-    let watched = Watched { metrics: Arc::clone(&metrics), timeout: limits.timeout };
+    let observer = RequestObserver { metrics: Arc::clone(&metrics), timeout: limits.timeout };
     let router = router(admission, http)
         .route("/metrics", get(async move || metrics.response()))
-        .layer(from_fn_with_state(watched, watch));
+        .layer(from_fn_with_state(observer, observe));
     tracing::info!(target: "semblance", url, "listening");
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
     Ok(served.await?)
 }
 
-/// Returns a future that ends at the first `SIGTERM` or `SIGINT`.
+/// Returns a future that completes on the first `SIGTERM` or `SIGINT`.
 fn stopped() -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -110,21 +110,25 @@ fn stopped() -> io::Result<impl Future<Output = ()>> {
 }
 
 #[derive(Clone)]
-struct Watched {
+struct RequestObserver {
     metrics: Arc<Metrics>,
     timeout: Duration,
 }
 
-/// Added to the time limit of an operation, so that this limit only ends requests that are not sent.
+/// Added to the time limit of an operation. The sum limits requests whose body arrives too slowly.
 const READ_GRACE: Duration = Duration::from_secs(5);
 
-/// Counts a request and logs one line about it.
-async fn watch(State(watched): State<Watched>, request: Request, next: Next) -> Response {
+/// Counts a request and writes its log line.
+async fn observe(
+    State(observer): State<RequestObserver>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let matched = request.extensions().get::<MatchedPath>().cloned();
-    let limit = watched.timeout + READ_GRACE;
+    let limit = observer.timeout + READ_GRACE;
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error_response(&ApiError::TimedOut { limit_seconds: limit.as_secs() }, &path),
@@ -138,10 +142,10 @@ async fn watch(State(watched): State<Watched>, request: Request, next: Next) -> 
         .unwrap_or("other");
     let info = extensions.get::<ReplyInfo>();
     let report = info.map(|info| &info.report);
-    watched.metrics.count(route, status, total, report.unwrap_or(&Report::default()));
+    observer.metrics.count(route, status, total, report.unwrap_or(&Report::default()));
     Line {
         request_id: response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()),
-        door: "server",
+        source: "server",
         operation: destination.and_then(|destination| destination.operation),
         method: Some(method.as_str()),
         route: Some(route),

@@ -1,4 +1,5 @@
-//! The settings of a command: its arguments, else the environment, else the paths that `make` uses.
+//! The settings of a command. Arguments take precedence over environment variables, which take
+//! precedence over the paths of `make`.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Returns the settings of a command that runs a model once.
     pub(crate) fn new(model: &ModelArguments) -> Result<Self, ConfigError> {
-        let mut config = Config::from_environment(&Environment::of_process())?;
+        let mut config = Config::from_environment(&Environment::from_process())?;
         let bundle = bundle_folder(model.bundle.as_ref(), &config);
         config.model.library = match (&model.library, config.model.library.exists()) {
             (Some(library), _) => library.clone(),
@@ -34,7 +35,7 @@ impl Settings {
     /// Returns the settings of a server.
     pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
         let mut settings = Self::new(&arguments.model)?;
-        let environment = Environment::of_process();
+        let environment = Environment::from_process();
         let config = &mut settings.config;
         config.model.cross_encoder = arguments
             .cross_encoder
@@ -83,7 +84,8 @@ impl Settings {
     }
 }
 
-/// Returns the folder of a bundle: the argument, the environment, the default of `make model`.
+/// Returns the folder of a bundle: the argument, else the environment variable, else the folder of
+/// `make model`.
 pub(crate) fn bundle_folder(argument: Option<&PathBuf>, config: &Config) -> PathBuf {
     argument
         .or(config.bundle.as_ref())

@@ -1,4 +1,4 @@
-//! The S3 bucket that bundles are uploaded to. The only file that names the AWS SDK.
+//! The S3 bucket with the bundles. This is the only file that uses the AWS SDK.
 
 use std::io;
 use std::ops::Range;
@@ -15,28 +15,28 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::error::SyncError;
 
-/// Largest manifest that is read; they have about 1 kB.
+/// Maximum size of a manifest. A typical manifest has about 1 kB.
 const MANIFEST_LIMIT_BYTES: u64 = 1 << 20;
 
-/// How often a range is asked for. The SDK retries what fails before the first byte; what breaks
-/// off later only its reader can ask for again.
+/// Maximum number of requests for a range. The SDK retries requests that fail before the first byte,
+/// but not responses that end early.
 const ATTEMPTS: u32 = 3;
 
-/// How long a response may take to begin.
+/// Timeout until a response starts.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where the bundles are in S3.
+/// The location of the bundles in S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketOptions {
     /// Name of the bucket.
     pub bucket: String,
-    /// What the keys begin with, without a slash at either end.
+    /// Prefix of the keys, without a leading or trailing slash.
     pub prefix: String,
-    /// Whether the bucket is named in the path and not in the host, as emulators want it.
+    /// Whether URLs contain the bucket in the path instead of the host. Emulators require it.
     pub path_style: bool,
 }
 
-/// The bucket, ready to be read.
+/// A client for the bucket.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     client: Client,
@@ -44,13 +44,13 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Returns the bucket, reached as the AWS SDK's own environment says; connects to nothing.
+    /// Returns a client that is configured by the environment of the AWS SDK. Does not connect.
     pub async fn from_sdk_env(options: BucketOptions) -> Self {
         let timeouts = TimeoutConfig::builder().read_timeout(RESPONSE_TIMEOUT).build();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client())
             .timeout_config(timeouts)
-            // Every byte is hashed anyway, and S3 has no checksum of a part of an object.
+            // The caller hashes every byte, and S3 has no checksum for a range of an object.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .load()
             .await;
@@ -58,12 +58,12 @@ impl Bucket {
         Self { client: Client::from_conf(config), options }
     }
 
-    /// What the keys begin with.
+    /// Prefix of the keys.
     pub(crate) fn prefix(&self) -> &str {
         &self.options.prefix
     }
 
-    /// Returns a whole manifest.
+    /// Returns the content of a manifest.
     pub(crate) async fn manifest(&self, key: &str) -> Result<Vec<u8>, SyncError> {
         let object = self.get(key, None).await?;
         let found_bytes = length(object.content_length);
@@ -82,7 +82,7 @@ impl Bucket {
         Ok(length(object.content_length))
     }
 
-    /// Returns a part of an object, which is not empty.
+    /// Returns a range of an object. `bytes` must not be empty.
     pub(crate) async fn range(&self, key: &str, bytes: Range<u64>) -> Result<Vec<u8>, SyncError> {
         let mut attempt = 1;
         loop {
@@ -106,12 +106,12 @@ impl Bucket {
         request.set_range(range).send().await.map_err(|error| self.failure(key, error))
     }
 
-    /// Returns what an error of the SDK means.
+    /// Converts an error of the SDK.
     fn failure<E>(&self, key: &str, error: SdkError<E>) -> SyncError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        // A HEAD has no body, so the status is all that every operation has.
+        // The response to HEAD has no body, so only the status is available for every operation.
         let status = error.raw_response().map(|response| response.status().as_u16());
         match (status, error.code()) {
             (Some(404), code) if code != Some("NoSuchBucket") => SyncError::ObjectMissing {
@@ -131,7 +131,7 @@ fn http_client() -> impl HttpClient + 'static {
         .build_https()
 }
 
-/// Reads a body of exactly `expected_bytes`, and never holds more.
+/// Reads a body of exactly `expected_bytes`. Fails on the first excess byte.
 async fn read(
     mut body: ByteStream,
     expected_bytes: u64,
@@ -140,7 +140,7 @@ async fn read(
     let mut bytes = Vec::with_capacity(expected);
     while let Some(chunk) = body.try_next().await? {
         if bytes.len() + chunk.len() > expected {
-            return Err(io::Error::other("the response is longer than what was asked for").into());
+            return Err(io::Error::other("the response is longer than requested").into());
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -1,4 +1,4 @@
-//! The environment of `model-sync`.
+//! The configuration of `model-sync`, from the environment.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use tracing::level_filters::LevelFilter;
 use crate::bucket::BucketOptions;
 use crate::syncer::SyncOptions;
 
-/// Versions of a model that stay on the file system, if nobody says otherwise.
+/// Default number of versions of a model to keep on the file system.
 const KEEP_VERSIONS: usize = 3;
 
-/// Everything the environment of `model-sync` says. Region, credentials and endpoint are the AWS
-/// SDK's own variables, and read by it.
+/// The configuration of `model-sync`. The AWS SDK reads its own variables for region, credentials and
+/// endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `SEMBLANCE_MODELS_BUCKET` and `SEMBLANCE_MODELS_PREFIX`; by path, not by host name, if
-    /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` names an endpoint.
+    /// `SEMBLANCE_MODELS_BUCKET` and `SEMBLANCE_MODELS_PREFIX`. URLs contain the bucket in the path if
+    /// `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_S3` is set.
     pub bucket: BucketOptions,
     /// `SEMBLANCE_MODELS_ROOT` and `SEMBLANCE_KEEP_VERSIONS`.
     pub sync: SyncOptions,
@@ -28,8 +28,8 @@ impl Config {
     /// Reads the configuration. An empty variable counts as unset.
     ///
     /// # Errors
-    /// - [`ConfigError::Missing`] if root or bucket is not set.
-    /// - [`ConfigError::Invalid`] if a variable has a value outside its rule.
+    /// - [`ConfigError::Missing`] if the root or the bucket is not set.
+    /// - [`ConfigError::Invalid`] if the value of a variable violates its rule.
     ///
     /// # Examples
     /// ```
@@ -47,7 +47,7 @@ impl Config {
     /// # Ok::<(), semblance_process::ConfigError>(())
     /// ```
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
-        let root = "set it to the folder that holds the models, such as /mnt/models";
+        let root = "set it to the folder of the models, such as /mnt/models";
         let bucket = "set it to the bucket that Terraform uploads the bundles to";
         let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
         Ok(Self {
@@ -73,7 +73,7 @@ fn prefix(environment: &Environment) -> Result<String, ConfigError> {
     if value.split('/').all(|name| !name.is_empty()) {
         return Ok(value);
     }
-    let rule = "names joined by slashes, without a slash at either end".to_owned();
+    let rule = "names separated by slashes, without a leading or trailing slash".to_owned();
     Err(ConfigError::Invalid { variable, value, rule })
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn root_and_bucket_are_enough() {
+    fn only_root_and_bucket_are_required() {
         let config = config(&REQUIRED).unwrap();
         assert_eq!(config.sync.root, PathBuf::from("/mnt/models"));
         assert_eq!((config.bucket.bucket.as_str(), config.bucket.path_style), ("bundles", false));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_root_or_bucket_is_named() {
+    fn an_error_names_a_missing_variable() {
         for present in REQUIRED {
             let error = config(&[present]).unwrap_err();
             let missing = REQUIRED.iter().find(|(name, _)| *name != present.0).unwrap().0;
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_of_ones_own_is_addressed_by_path() {
+    fn a_custom_endpoint_uses_path_style_urls() {
         for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
             assert!(with(variable, "http://localhost:5000").unwrap().bucket.path_style);
         }
     }
 
     #[test]
-    fn a_value_that_breaks_its_rule_is_refused_with_name_and_value() {
+    fn an_error_has_the_variable_and_its_value() {
         let cases = [
             ("SEMBLANCE_KEEP_VERSIONS", "0"),
             ("SEMBLANCE_KEEP_VERSIONS", "101"),

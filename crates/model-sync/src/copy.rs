@@ -1,9 +1,8 @@
-//! One file from S3 to disk: ranges side by side, written and hashed in their order.
+//! Copies one file from S3 to disk. Ranges are fetched in parallel, and written and hashed in order.
 //!
-//! The ranges arrive in parallel, but are handed to the writer in order, so that one pass hashes
-//! what it writes: nothing is read twice, from S3 or from disk, and a file that a run leaves is a
-//! beginning of the whole that the next run goes on from. What is held is bounded by the ranges on
-//! their way, [`PARALLEL_RANGES`], one that waits and one that is written.
+//! Because ranges are written in order, each byte is read and hashed once, and an interrupted copy is
+//! a prefix of the file that the next run resumes. Memory is bounded by [`PARALLEL_RANGES`] ranges in
+//! flight, one in the channel and one being written.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -15,22 +14,23 @@ use tokio::sync::mpsc;
 use super::bucket::Bucket;
 use super::deadline::Deadline;
 use super::error::SyncError;
-use super::partial::Partial;
+use super::partial::PartialFile;
 use semblance::internals::bundle::BundleFile;
 
-/// Ranges on their way at once.
+/// Number of ranges that are fetched concurrently.
 ///
-/// With [`RANGE_BYTES`], from `docs/adr/0003-model-sync.md`.
+/// Source of this number and of [`RANGE_BYTES`]: `docs/adr/0003-model-sync.md`.
 const PARALLEL_RANGES: usize = 8;
 
-/// Bytes of a range; the last one of a file may be shorter.
+/// Size of a range in bytes. The last range of a file can be shorter.
 const RANGE_BYTES: u64 = 4 << 20;
 
-/// Copies a file to `path` and returns the bytes that came from S3; the others were there.
+/// Copies a file to `path`. Returns the number of bytes that were fetched from S3; an earlier run had
+/// fetched the others.
 ///
 /// # Errors
-/// - [`SyncError::DigestMismatch`] if the object is not the file that the manifest says.
-/// - As [`Bucket::range`] and [`Partial`] otherwise.
+/// - [`SyncError::DigestMismatch`] if the sha256 of the object differs from the manifest.
+/// - As [`Bucket::range`] and [`PartialFile`] otherwise.
 pub(crate) async fn copy(
     bucket: &Bucket,
     key: &str,
@@ -39,7 +39,7 @@ pub(crate) async fn copy(
     deadline: Deadline,
 ) -> Result<u64, SyncError> {
     let size_bytes = file.size_bytes;
-    let mut partial = blocking(move || Partial::open(path, size_bytes)).await?;
+    let mut partial = blocking(move || PartialFile::open(path, size_bytes)).await?;
     let mut fetched_bytes = 0;
     loop {
         let start = partial.written_bytes();
@@ -54,19 +54,19 @@ pub(crate) async fn copy(
             let (key, expected) = (key.to_owned(), file.sha256.clone());
             return Err(SyncError::DigestMismatch { key, found, expected });
         }
-        // Not the object, but what a crash left of an earlier run, may be what is wrong.
-        partial = blocking(move || partial.start_over()).await?;
+        // The bytes of the earlier run may be corrupt instead of the object.
+        partial = blocking(move || partial.truncate()).await?;
     }
 }
 
-/// Adds the bytes `missing` to the end of a file.
+/// Fetches the bytes `missing` and appends them to a file.
 async fn fetch(
     bucket: &Bucket,
     key: &str,
-    mut partial: Partial,
+    mut partial: PartialFile,
     missing: Range<u64>,
     deadline: Deadline,
-) -> Result<Partial, SyncError> {
+) -> Result<PartialFile, SyncError> {
     let (sender, mut blocks) = mpsc::channel::<Vec<u8>>(1);
     let writer = tokio::task::spawn_blocking(move || {
         while let Some(block) = blocks.blocking_recv() {
@@ -80,21 +80,21 @@ async fn fetch(
     let fetching = async {
         while let Some(block) = ranges.try_next().await? {
             if sender.send(block).await.is_err() {
-                // The writer has failed, and says why.
+                // The writer failed and returns its error.
                 break;
             }
         }
         Ok(())
     };
     let fetched = deadline.bound(fetching).await;
-    // The writer ends with the blocks that it has: nothing writes once this returns.
+    // The writer completes its remaining blocks, so nothing is written after this function returns.
     drop(sender);
     let partial = joined(writer.await)?;
     fetched.unwrap_or_else(|| Err(SyncError::TimeUp { key: key.to_owned() }))?;
     Ok(partial)
 }
 
-/// Returns ranges of [`RANGE_BYTES`] that cover `bytes` in order, none of them empty.
+/// Returns non-empty ranges of at most [`RANGE_BYTES`] that cover `bytes` in order.
 fn ranges(bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let mut start = bytes.start;
     std::iter::from_fn(move || {
@@ -106,16 +106,16 @@ fn ranges(bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     })
 }
 
-/// Runs what may wait for the disk apart from what waits for the network.
+/// Runs a step that can wait for the disk on a blocking thread.
 async fn blocking<T: Send + 'static>(
     step: impl FnOnce() -> Result<T, SyncError> + Send + 'static,
 ) -> Result<T, SyncError> {
     joined(tokio::task::spawn_blocking(step).await)
 }
 
-/// Returns what the task returned; a panic goes on in this one.
+/// Returns the result of a task. A panic of the task is resumed in this one.
 fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
-    // Nobody cancels these tasks.
+    // The tasks are never canceled, so the error is a panic.
     result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 

@@ -1,4 +1,5 @@
-//! Why a bundle was not copied: stable codes, and messages with key or file, expected and found.
+//! Errors of copying a bundle, with stable codes. A message has the key or the file, and the expected
+//! and found values.
 
 use semblance::{Code, Fault};
 use std::error::Error;
@@ -8,17 +9,17 @@ use std::path::Path;
 use super::version::EventError;
 use semblance::internals::bundle::ManifestError;
 
-/// What the AWS SDK says.
+/// An error of the AWS SDK.
 pub type StorageError = Box<dyn Error + Send + Sync>;
 
-/// Why a bundle was not copied. What was on the file system before is as it was.
+/// Why a bundle was not copied. Published bundles are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
     /// The event does not name a version of a model.
-    #[error("the event is refused")]
+    #[error("the event is invalid")]
     InvalidEvent(#[from] EventError),
-    /// The bundle is not in the bucket, or not whole.
+    /// The bundle, or a file of it, is not in the bucket.
     #[error("the object {key} is not in the bucket {bucket}")]
     ObjectMissing {
         /// The bucket.
@@ -26,62 +27,62 @@ pub enum SyncError {
         /// The object's key.
         key: String,
     },
-    /// S3 does not let this function read the object.
-    #[error("the object {key} may not be read")]
+    /// S3 denies access to the object.
+    #[error("access to the object {key} is denied")]
     AccessDenied {
         /// The object's key.
         key: String,
-        /// What the AWS SDK says.
+        /// The error of the AWS SDK.
         source: StorageError,
     },
-    /// S3 failed, or cannot be reached.
+    /// S3 failed or cannot be reached.
     #[error("the object {key} cannot be read")]
     Storage {
         /// The object's key.
         key: String,
-        /// What the AWS SDK says.
+        /// The error of the AWS SDK.
         source: StorageError,
     },
-    /// The content of an object is another.
-    #[error("the object {key} has the sha256 {found}, expected {expected}")]
+    /// The sha256 of an object is wrong.
+    #[error("the object {key} has the sha256 {found}; expected {expected}")]
     DigestMismatch {
         /// The object's key.
         key: String,
-        /// The hash of what came.
+        /// The sha256 of the object.
         found: String,
-        /// The hash by the event or by the manifest.
+        /// The sha256 in the event or in the manifest.
         expected: String,
     },
-    /// An object has another size than the manifest says.
-    #[error("the object {key} has {found_bytes} bytes, its manifest says {expected_bytes}")]
+    /// The size of an object differs from the manifest.
+    #[error("the object {key} has {found_bytes} bytes; the manifest declares {expected_bytes}")]
     SizeMismatch {
         /// The object's key.
         key: String,
         /// Size in S3.
         found_bytes: u64,
-        /// Size by the manifest.
+        /// Size in the manifest.
         expected_bytes: u64,
     },
-    /// The manifest is not one that this version understands.
-    #[error("the manifest {key} is not understood")]
+    /// The manifest is invalid, or this version does not support it.
+    #[error("the manifest {key} is invalid")]
     InvalidManifest {
         /// The object's key.
         key: String,
-        /// Which field, and why.
+        /// The field and the reason.
         source: ManifestError,
     },
-    /// The manifest is of another model.
-    #[error("the manifest {key} is of the model {found}, the event says {expected}")]
+    /// The manifest is for another model.
+    #[error("the manifest {key} is for the model {found}; the event names {expected}")]
     WrongModel {
         /// The object's key.
         key: String,
-        /// The model by the manifest.
+        /// The model in the manifest.
         found: String,
-        /// The model by the event.
+        /// The model in the event.
         expected: String,
     },
-    /// The manifest is far larger than any.
-    #[error("the manifest {key} has {found_bytes} bytes, the limit is {limit_bytes}")]
+    /// The manifest is too large.
+    #[error("the manifest {key} has {found_bytes} bytes; the limit is {limit_bytes}")]
     ManifestTooLarge {
         /// The object's key.
         key: String,
@@ -90,32 +91,32 @@ pub enum SyncError {
         /// The limit.
         limit_bytes: u64,
     },
-    /// A file does not fit.
+    /// The file system has no space for the rest of a file.
     #[error("no space for {path}: {written_bytes} of its {size_bytes} bytes were written")]
     DiskFull {
         /// The file.
         path: String,
-        /// Bytes that found room.
+        /// Number of bytes that were written.
         written_bytes: u64,
-        /// Bytes that it has.
+        /// Size of the file.
         size_bytes: u64,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is no room for a name.
+    /// The file system has no space for a file or folder.
     #[error("no space for {path}")]
     NoSpace {
         /// The file or folder.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file system does not let this function write.
-    #[error("{path} may not be written")]
+    /// The file system denies access.
+    #[error("permission to write {path} is denied")]
     PermissionDenied {
         /// The file or folder.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file system failed otherwise.
@@ -123,11 +124,11 @@ pub enum SyncError {
     Io {
         /// The file or folder.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The function's time is up. The next run goes on where this one stopped.
-    #[error("the time is up before {key} is copied; run again to go on from there")]
+    /// The deadline passed. The next run resumes the copy.
+    #[error("the time limit was reached before {key} was copied; run again to resume the copy")]
     TimeUp {
         /// The object that was being read.
         key: String,
@@ -148,7 +149,8 @@ semblance::codes!(SyncError {
     Self::AccessDenied { .. } | Self::PermissionDenied { .. } => Code::new(
         "sync.permission_denied",
         Fault::Internal,
-        "The role of the function may not read the bucket or write to the file system.",
+        "The role of the function has no permission to read the bucket or to write to the file \
+         system.",
     ),
     Self::Storage { .. } => Code::new(
         "sync.storage",
@@ -165,7 +167,7 @@ semblance::codes!(SyncError {
         Code::new(
             "sync.invalid_manifest",
             Fault::Internal,
-            "The manifest is not understood, or is that of another model.",
+            "The manifest is invalid, or is for another model.",
         )
     },
     Self::DiskFull { .. } | Self::NoSpace { .. } => Code::new(
@@ -181,18 +183,18 @@ semblance::codes!(SyncError {
     Self::TimeUp { .. } => Code::new(
         "sync.time_up",
         Fault::Timeout,
-        "The timeout of the function came first. Invoke the function again; it resumes the copy.",
+        "The function reached its timeout. Invoke the function again; it resumes the copy.",
     ),
 });
 
 impl SyncError {
-    /// Whether what was copied so far serves the next run. Otherwise it is removed: it is wrong,
-    /// or it takes the room that somebody has to make.
+    /// Whether the next run can resume the copy. Otherwise the copied files are removed, because they
+    /// are wrong or occupy space that the next run needs.
     pub(crate) fn is_resumable(&self) -> bool {
         matches!(self, Self::Storage { .. } | Self::TimeUp { .. })
     }
 
-    /// Returns what the file system's `source` at `path` means.
+    /// Converts an error of the file system at `path`.
     pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
@@ -213,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_has_a_code() {
+    fn errors_of_the_operating_system_have_codes() {
         // Linux: ENOSPC, EDQUOT, EACCES, EPERM, EROFS, EIO, ENOENT.
         let cases = [
             (28, "sync.disk_full"),
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_transport_and_a_lack_of_time_leave_something_to_go_on_from() {
+    fn only_transport_errors_and_timeouts_are_resumable() {
         let key = || "models/m/d/model.weights".to_owned();
         assert!(SyncError::TimeUp { key: key() }.is_resumable());
         assert!(SyncError::Storage { key: key(), source: "reset".into() }.is_resumable());

@@ -1,4 +1,4 @@
-//! One event to one copied bundle, with its log line.
+//! Handles an event: copies a bundle and writes a log line.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::error::SyncError;
 use crate::syncer::{SyncReport, Syncer};
 use crate::version::ModelVersion;
 
-/// Answers events with a syncer.
+/// Handles events with a syncer.
 #[derive(Clone, Debug)]
 pub struct Handler {
     syncer: Syncer,
 }
 
-/// Why an event was not answered.
+/// Why an event failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
     /// The bundle was not copied.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// The code failed: a bug. The function answers the next event.
+    /// The code panicked, which is a bug. The function keeps running.
     #[error("internal error; the log of the function has the location")]
     Panic,
 }
@@ -36,7 +36,7 @@ semblance::codes!(HandlerError {
     Self::Panic => Code::new(
         "internal.panic",
         Fault::Internal,
-        "A bug. The log has the location. The next request is answered.",
+        "A bug. The log has the location. The service keeps running.",
     ),
 } else {
     Self::Sync(error) => error.code(),
@@ -49,17 +49,17 @@ impl From<HandlerError> for Diagnostic {
 }
 
 impl Handler {
-    /// Returns a handler that has answered nothing yet.
+    /// Returns a handler.
     #[must_use]
     pub fn new(syncer: Syncer) -> Self {
         Self { syncer }
     }
 
-    /// Answers one event, and logs one line about it and one about each thing left undone.
+    /// Handles one event. Writes one log line for it, and a warning for each failure to clean up.
     ///
     /// # Errors
-    /// - [`HandlerError::Sync`] if the event is refused or the bundle is not copied.
-    /// - [`HandlerError::Panic`] if the code fails.
+    /// - [`HandlerError::Sync`] if the event is invalid or the bundle is not copied.
+    /// - [`HandlerError::Panic`] if the code panics.
     pub async fn handle(
         &self,
         event: &[u8],
@@ -67,7 +67,8 @@ impl Handler {
         deadline: Deadline,
     ) -> Result<SyncReport, HandlerError> {
         let started = Instant::now();
-        // Boxed: the compiler gives up on futures that nest as deep as the SDK's in the runtime's.
+        // Boxed, because the nested futures of the SDK and the runtime exceed the compiler's recursion
+        // limit.
         let answer = AssertUnwindSafe(self.answer(event, deadline).boxed())
             .catch_unwind()
             .await
@@ -77,7 +78,7 @@ impl Handler {
             Ok(report) => {
                 for error in &report.leftovers {
                     let (code, error) = (error.code().name, chain(error));
-                    tracing::warn!(target: "semblance", request_id, code, error, "not tidied");
+                    tracing::warn!(target: "semblance", request_id, code, error, "cleanup failed");
                 }
                 tracing::info!(
                     target: "semblance",
@@ -106,7 +107,7 @@ impl Handler {
     }
 }
 
-/// Answers events from the Lambda Runtime API until the process is stopped.
+/// Handles events from the Lambda Runtime API until the process is stopped.
 ///
 /// # Errors
 /// If the Runtime API cannot be reached.

@@ -1,5 +1,5 @@
-//! The Lambda function `model-sync`: copies a bundle from S3 to the file system, verifies it, and
-//! publishes it whole or not at all.
+//! The Lambda function `model-sync`: copies a bundle from S3 to the file system, verifies it and
+//! publishes it atomically.
 
 mod bucket;
 mod config;

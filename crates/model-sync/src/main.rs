@@ -8,7 +8,7 @@ use semblance_process::{self as process, Environment, chain};
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    let config = Config::from_environment(&Environment::of_process());
+    let config = Config::from_environment(&Environment::from_process());
     process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
     let config = match config {
         Ok(config) => config,

@@ -1,4 +1,4 @@
-//! A file that grows from its beginning and is hashed as it grows.
+//! A partially written file that is hashed while it is written.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -10,14 +10,14 @@ use sha2::{Digest as _, Sha256};
 use super::error::SyncError;
 use semblance::internals::bundle::hex;
 
-/// Mode of a published file: another user reads it, through another access point.
+/// Mode of a published file. Another user reads it through another access point.
 const FILE_MODE: u32 = 0o644;
 
-/// Bytes read at once from a file that a former run left.
+/// Size of a read from a file of an earlier run, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// The beginning of a file on disk, and its hash so far.
-pub(crate) struct Partial {
+/// A prefix of a file on disk, and its hash.
+pub(crate) struct PartialFile {
     path: PathBuf,
     file: File,
     sha256: Sha256,
@@ -25,29 +25,30 @@ pub(crate) struct Partial {
     size_bytes: u64,
 }
 
-impl Partial {
-    /// Opens the file at `path`, which is to have `size_bytes`, and hashes what a former run left.
+impl PartialFile {
+    /// Opens the file at `path`, whose final size is `size_bytes`, and hashes the bytes of an earlier
+    /// run.
     pub(crate) fn open(path: PathBuf, size_bytes: u64) -> Result<Self, SyncError> {
         let open =
             || File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = open().map_err(|error| SyncError::from_io(&path, error))?;
         let mut partial = Self { path, file, sha256: Sha256::new(), written_bytes: 0, size_bytes };
-        partial.hash_what_is_there()?;
+        partial.hash_existing()?;
         Ok(partial)
     }
 
-    /// Forgets what is there.
-    pub(crate) fn start_over(self) -> Result<Self, SyncError> {
+    /// Removes all bytes.
+    pub(crate) fn truncate(self) -> Result<Self, SyncError> {
         self.file.set_len(0).map_err(|error| self.failed(error))?;
         Self::open(self.path, self.size_bytes)
     }
 
-    /// Bytes that are there, from the beginning.
+    /// Number of bytes written, including those of earlier runs.
     pub(crate) fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
 
-    /// Adds a block at the end.
+    /// Appends a block.
     pub(crate) fn append(&mut self, block: &[u8]) -> Result<(), SyncError> {
         let mut rest = block;
         while !rest.is_empty() {
@@ -64,7 +65,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Brings the file to the disk, and returns its sha256.
+    /// Flushes the file to disk and returns its sha256.
     pub(crate) fn finish(&self) -> Result<String, SyncError> {
         fs::set_permissions(&self.path, Permissions::from_mode(FILE_MODE))
             .and_then(|()| self.file.sync_all())
@@ -72,7 +73,7 @@ impl Partial {
         Ok(hex(&self.sha256.clone().finalize()))
     }
 
-    fn hash_what_is_there(&mut self) -> Result<(), SyncError> {
+    fn hash_existing(&mut self) -> Result<(), SyncError> {
         let length = self.file.metadata().map_err(|error| self.failed(error))?.len();
         if length > self.size_bytes {
             return self.file.set_len(0).map_err(|error| self.failed(error));
@@ -120,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_hashed_as_it_grows() {
+    fn a_file_is_hashed_while_it_is_written() {
         let (_folder, path) = folder_with(b"");
-        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        let mut partial = PartialFile::open(path.clone(), 6).unwrap();
         partial.append(b"abc").unwrap();
         partial.append(b"def").unwrap();
         assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
@@ -131,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_former_run_left_counts() {
+    fn bytes_of_an_earlier_run_are_kept() {
         let (_folder, path) = folder_with(b"abc");
-        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        let mut partial = PartialFile::open(path.clone(), 6).unwrap();
         assert_eq!(partial.written_bytes(), 3);
         partial.append(b"def").unwrap();
         assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
@@ -141,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_the_file_does_not_count() {
+    fn a_file_that_is_too_long_is_discarded() {
         let (_folder, path) = folder_with(b"abcdefg");
-        let mut partial = Partial::open(path.clone(), 6).unwrap();
+        let mut partial = PartialFile::open(path.clone(), 6).unwrap();
         assert_eq!(partial.written_bytes(), 0);
         partial.append(b"abcdef").unwrap();
         assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
@@ -151,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn starting_over_forgets_what_was_there() {
+    fn truncate_removes_all_bytes() {
         let (_folder, path) = folder_with(b"xyz");
-        let mut partial = Partial::open(path.clone(), 6).unwrap().start_over().unwrap();
+        let mut partial = PartialFile::open(path.clone(), 6).unwrap().truncate().unwrap();
         assert_eq!(partial.written_bytes(), 0);
         partial.append(b"abcdef").unwrap();
         assert_eq!(partial.finish().unwrap(), sha256_hex(b"abcdef"));
@@ -161,9 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_with_what_was_written_and_what_was_to_be() {
-        // The kernel's own full disk.
-        let mut partial = Partial::open(PathBuf::from("/dev/full"), 6).unwrap();
+    fn a_full_disk_is_an_error_with_both_sizes() {
+        // Every write to this device fails with ENOSPC.
+        let mut partial = PartialFile::open(PathBuf::from("/dev/full"), 6).unwrap();
         match partial.append(b"abc").unwrap_err() {
             SyncError::DiskFull { path, written_bytes, size_bytes, .. } => {
                 assert_eq!((path.as_str(), written_bytes, size_bytes), ("/dev/full", 0, 6));

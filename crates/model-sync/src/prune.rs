@@ -1,4 +1,4 @@
-//! Old versions of a model leave the file system.
+//! Removes old versions of a model.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use super::staging::{Slot, entries, remove};
 use super::version::ModelVersion;
 use semblance::internals::bundle::is_sha256;
 
-/// What pruning did, and did not.
+/// The result of pruning.
 #[derive(Debug, Default)]
-pub(crate) struct Pruned {
-    /// Digests of the versions that are gone.
+pub(crate) struct PruneReport {
+    /// Digests of the removed versions.
     pub(crate) digests: Vec<String>,
-    /// Why others are not.
+    /// Why other versions could not be removed.
     pub(crate) failures: Vec<SyncError>,
 }
 
-/// Removes all versions of the model but the one asked for and the `keep - 1` others that were
-/// asked for last. What is not named as a version is left alone.
-pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slot) -> Pruned {
-    let mut pruned = Pruned::default();
+/// Removes old versions of the model. Keeps the requested version and the `keep - 1` other versions
+/// that were requested most recently. Ignores entries that are not versions.
+pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slot) -> PruneReport {
+    let mut pruned = PruneReport::default();
     let mut others = match others(root, version) {
         Ok(others) => others,
         Err(error) => {
@@ -39,7 +39,7 @@ pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slo
     pruned
 }
 
-/// Returns the other versions: when asked for last, digest, folder.
+/// Returns the other versions: time of the last request, digest and folder.
 fn others(
     root: &Path,
     version: &ModelVersion,
@@ -50,7 +50,7 @@ fn others(
         let Some(digest) = name.filter(|name| is_sha256(name) && name != version.digest()) else {
             continue;
         };
-        // Gone if another run prunes too.
+        // A concurrent run may have removed it.
         let Ok(metadata) = fs::symlink_metadata(&folder) else { continue };
         if metadata.is_dir() {
             let modified =
@@ -61,7 +61,7 @@ fn others(
     Ok(others)
 }
 
-/// Takes the name away first, so that half a version is never one.
+/// Renames a version before removing it, so that an incomplete version never has its name.
 fn retire(folder: &Path, trash: &Path) -> Result<(), SyncError> {
     fs::rename(folder, trash).map_err(|error| SyncError::from_io(folder, error))?;
     remove(trash)
@@ -77,7 +77,7 @@ mod tests {
     use super::super::version::tests::version;
     use super::*;
 
-    /// A root with versions of `tiny`, the first asked for longest ago.
+    /// A root with versions of `tiny`, the least recently requested first.
     fn root_with(digits: &str) -> TempDir {
         let root = TempDir::new().unwrap();
         let start = SystemTime::now() - Duration::from_secs(3_600);
@@ -91,60 +91,60 @@ mod tests {
         root
     }
 
-    fn left(root: &Path) -> String {
-        let mut left: Vec<char> = entries(&root.join("tiny"))
+    fn remaining(root: &Path) -> String {
+        let mut remaining: Vec<char> = entries(&root.join("tiny"))
             .unwrap()
             .iter()
             .map(|path| path.file_name().unwrap().to_str().unwrap().chars().next().unwrap())
             .collect();
-        left.sort_unstable();
-        left.into_iter().collect()
+        remaining.sort_unstable();
+        remaining.into_iter().collect()
     }
 
-    fn pruned(root: &TempDir, asked_for: char, keep: usize) -> String {
-        let slot = Slot::take(root.path()).unwrap();
-        let pruned = prune(root.path(), &version(asked_for), keep, &slot);
+    fn pruned(root: &TempDir, requested: char, keep: usize) -> String {
+        let slot = Slot::acquire(root.path()).unwrap();
+        let pruned = prune(root.path(), &version(requested), keep, &slot);
         assert!(pruned.failures.is_empty(), "{:?}", pruned.failures);
         pruned.digests.iter().map(|digest| digest.chars().next().unwrap()).collect()
     }
 
     #[test]
-    fn the_newest_versions_stay() {
+    fn keeps_the_newest_versions() {
         let root = root_with("abcde");
         assert_eq!(pruned(&root, 'e', 3), "ba");
-        assert_eq!(left(root.path()), "cde");
+        assert_eq!(remaining(root.path()), "cde");
     }
 
     #[test]
-    fn the_version_asked_for_stays_however_old_it_is() {
+    fn keeps_the_requested_version_however_old_it_is() {
         let root = root_with("abcde");
         assert_eq!(pruned(&root, 'a', 3), "cb");
-        assert_eq!(left(root.path()), "ade");
+        assert_eq!(remaining(root.path()), "ade");
         assert_eq!(pruned(&root, 'a', 1), "ed");
-        assert_eq!(left(root.path()), "a");
+        assert_eq!(remaining(root.path()), "a");
     }
 
     #[test]
-    fn fewer_versions_than_stay_are_left_alone() {
+    fn removes_nothing_below_the_limit() {
         let root = root_with("ab");
         assert_eq!(pruned(&root, 'b', 3), "");
-        assert_eq!(left(root.path()), "ab");
+        assert_eq!(remaining(root.path()), "ab");
     }
 
     #[test]
-    fn what_is_no_version_is_left_alone() {
+    fn ignores_entries_that_are_not_versions() {
         let root = root_with("ab");
         fs::create_dir(root.path().join("tiny/former")).unwrap();
         fs::write(root.path().join("tiny").join("c".repeat(64)), b"a file").unwrap();
         assert_eq!(pruned(&root, 'b', 1), "a");
-        assert_eq!(left(root.path()), "bcf");
+        assert_eq!(remaining(root.path()), "bcf");
     }
 
     #[test]
-    fn a_version_that_cannot_be_removed_is_told_and_the_others_go() {
+    fn a_failure_does_not_stop_pruning() {
         let root = root_with("abc");
-        let slot = Slot::take(root.path()).unwrap();
-        // A name that is taken: what a run left that died while it pruned.
+        let slot = Slot::acquire(root.path()).unwrap();
+        // The trash name is in use: an earlier run crashed while it pruned.
         fs::create_dir_all(slot.trash(version('b').digest()).join("left")).unwrap();
         let pruned = prune(root.path(), &version('c'), 1, &slot);
         assert_eq!(pruned.digests, [version('a').digest()]);

@@ -1,4 +1,4 @@
-//! The step from a complete staging folder to the place where functions look.
+//! Publishes a complete staging folder by renaming it.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -11,16 +11,16 @@ use super::staging::{Slot, remove};
 use super::version::ModelVersion;
 use semblance::internals::bundle::Bundle;
 
-/// Mode of a published folder: another user reads it, through another access point.
+/// Mode of a published folder. Another user reads it through another access point.
 const FOLDER_MODE: u32 = 0o755;
 
-/// Whether the version is published, and whole: every file there, with the right size.
+/// Whether the version is published and complete: every file exists and has the declared size.
 pub(crate) fn is_complete(root: &Path, version: &ModelVersion) -> bool {
     Bundle::open(&version.folder(root)).is_ok_and(|bundle| bundle.digest() == version.digest())
 }
 
-/// Moves a folder whose files are on the disk into place. False if another run was first, and its
-/// folder stands there.
+/// Renames a staging folder, whose files are flushed to disk, to the folder of its version. Returns
+/// false if another run has published the version.
 pub(crate) fn publish(
     staged: &Path,
     root: &Path,
@@ -40,12 +40,12 @@ pub(crate) fn publish(
     flush(staged)?;
     let folder = version.folder(root);
     let renamed = match fs::rename(staged, &folder) {
-        Err(error) if is_in_the_way(&error) => {
+        Err(error) if is_occupied(&error) => {
             if is_complete(root, version) {
                 remove(staged)?;
                 return Ok(false);
             }
-            // Something that no function can have opened.
+            // An incomplete folder or a file. No function can have opened it.
             let trash = slot.trash(version.digest());
             fs::rename(&folder, &trash).and_then(|()| fs::rename(staged, &folder))
         }
@@ -56,7 +56,7 @@ pub(crate) fn publish(
     Ok(true)
 }
 
-/// Marks a version as asked for now: the order in which versions are pruned.
+/// Sets the time of the last request of a version. Versions are pruned in the order of these times.
 pub(crate) fn touch(root: &Path, version: &ModelVersion) -> Result<(), SyncError> {
     let folder = version.folder(root);
     File::open(&folder)
@@ -64,8 +64,8 @@ pub(crate) fn touch(root: &Path, version: &ModelVersion) -> Result<(), SyncError
         .map_err(|error| SyncError::from_io(&folder, error))
 }
 
-/// Whether a rename failed because something that is no empty folder has the name.
-fn is_in_the_way(error: &io::Error) -> bool {
+/// Whether a rename failed because a file or a non-empty folder has the target name.
+fn is_occupied(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
     matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
 }
@@ -75,7 +75,7 @@ fn set_mode(folder: &Path) -> Result<(), SyncError> {
         .map_err(|error| SyncError::from_io(folder, error))
 }
 
-/// Brings the names in a folder to the disk.
+/// Flushes the entries of a folder to disk.
 fn flush(folder: &Path) -> Result<(), SyncError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
@@ -101,7 +101,7 @@ mod tests {
     impl Place {
         fn new() -> Self {
             let root = TempDir::new().unwrap();
-            let slot = Slot::take(root.path()).unwrap();
+            let slot = Slot::acquire(root.path()).unwrap();
             let digest = sha256_hex(tiny_manifest().to_string().as_bytes());
             let event = serde_json::json!({"model_name": "tiny", "digest": digest});
             let version = ModelVersion::decode(event.to_string().as_bytes()).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_folder_can_be_entered_and_read_by_others() {
+    fn a_published_folder_is_readable_by_others() {
         let place = Place::new();
         assert!(!is_complete(place.root.path(), &place.version));
         assert!(place.publish(&place.stage()).unwrap());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_second_leaves_the_first_ones_folder() {
+    fn the_second_run_keeps_the_published_folder() {
         let place = Place::new();
         fill(&place.folder());
         fs::write(place.folder().join("first"), b"").unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_replaced() {
+    fn an_incomplete_folder_is_replaced() {
         let place = Place::new();
         fill(&place.folder());
         fs::write(place.folder().join("model.onnx"), b"too long").unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_place_of_the_folder_is_replaced() {
+    fn a_file_with_the_name_of_the_folder_is_replaced() {
         let place = Place::new();
         fs::create_dir(place.version.model_folder(place.root.path())).unwrap();
         fs::write(place.folder(), b"").unwrap();

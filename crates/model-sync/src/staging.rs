@@ -1,9 +1,9 @@
-//! Where a bundle is put together before it is published: slots, each of one run at a time.
+//! Staging folders, in which a bundle is assembled before it is published.
 //!
-//! A slot is a folder with a lock. A run takes the first slot that is free, so runs side by side
-//! never wait for each other and never write the same file; and since the system frees the lock of
-//! a process that dies, however it dies, what lies in a free slot belongs to nobody. The next run
-//! goes on from it or removes it. No clock and no age decide that.
+//! A slot is a folder with a lock, used by one run at a time. A run locks the first free slot, so
+//! concurrent runs neither wait for each other nor write the same file. The operating system releases
+//! the lock when a process ends for any reason, so the content of an unlocked slot is unused. The next
+//! run resumes or removes it, regardless of its age.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -13,47 +13,48 @@ use std::path::{Path, PathBuf};
 use super::error::SyncError;
 use super::version::ModelVersion;
 
-/// Holds the slots, below the root: on the same file system, and no model's name.
+/// Name of the folder of the slots. It is in the root, so that it is on the same file system. It is not
+/// a valid model name.
 const STAGING: &str = ".staging";
 
-/// A slot that this run has; free again when dropped.
+/// A slot that this run has locked. Dropping it releases the lock.
 #[derive(Debug)]
 pub(crate) struct Slot {
     number: usize,
     folder: PathBuf,
-    /// The lock is on this open file. The file stays when the slot is free: removing it would let
-    /// two runs lock two files of one name.
+    /// The locked file. It is never removed: otherwise two runs could lock different files with the
+    /// same name.
     _lock: File,
 }
 
 impl Slot {
-    /// Takes the first free slot.
-    pub(crate) fn take(root: &Path) -> Result<Self, SyncError> {
+    /// Locks the first free slot.
+    pub(crate) fn acquire(root: &Path) -> Result<Self, SyncError> {
         let staging = root.join(STAGING);
-        // Not the root: without it, the file system is not mounted.
+        // The root is not created: if it is missing, the file system is not mounted.
         create_folder(&staging)?;
         let mut number = 0;
         loop {
-            if let Some(slot) = Self::try_take(&staging, number)? {
+            if let Some(slot) = Self::try_acquire(&staging, number)? {
                 return Ok(slot);
             }
             number += 1;
         }
     }
 
-    /// The folder in which a version is put together; made if it is not there.
+    /// Returns the folder in which a version is assembled. Creates it if it does not exist.
     pub(crate) fn version_folder(&self, version: &ModelVersion) -> Result<PathBuf, SyncError> {
         let folder = self.folder.join(version.staging_name());
         create_folder(&folder)?;
         Ok(folder)
     }
 
-    /// A name in this slot for what is to be removed.
+    /// Returns a path in this slot to rename an entry to before removing it.
     pub(crate) fn trash(&self, name: &str) -> PathBuf {
         self.folder.join(format!("removed-{name}"))
     }
 
-    /// Removes everything that lies in this slot, or everything but one version.
+    /// Removes the content of this slot, except the version `keep`.
     pub(crate) fn clear(&self, keep: Option<&ModelVersion>) -> Result<(), SyncError> {
         let keep = keep.map(ModelVersion::staging_name);
         for entry in entries(&self.folder)? {
@@ -65,7 +66,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Removes everything that lies in the other slots that nobody has.
+    /// Removes the content of all other unlocked slots.
     pub(crate) fn clear_others(&self) -> Result<(), SyncError> {
         let Some(staging) = self.folder.parent() else { return Ok(()) };
         let numbers = entries(staging)?
@@ -74,14 +75,14 @@ impl Slot {
             .filter_map(|entry| entry.file_name()?.to_str()?.parse().ok())
             .filter(|number| *number != self.number);
         for number in numbers.collect::<Vec<usize>>() {
-            if let Some(slot) = Self::try_take(staging, number)? {
+            if let Some(slot) = Self::try_acquire(staging, number)? {
                 slot.clear(None)?;
             }
         }
         Ok(())
     }
 
-    fn try_take(staging: &Path, number: usize) -> Result<Option<Self>, SyncError> {
+    fn try_acquire(staging: &Path, number: usize) -> Result<Option<Self>, SyncError> {
         let path = staging.join(format!("{number}.lock"));
         let lock = File::options()
             .write(true)
@@ -100,7 +101,7 @@ impl Slot {
     }
 }
 
-/// Makes a folder for this user alone, unless it is there.
+/// Creates a folder that only this user can access, if it does not exist.
 fn create_folder(path: &Path) -> Result<(), SyncError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -110,14 +111,14 @@ fn create_folder(path: &Path) -> Result<(), SyncError> {
     }
 }
 
-/// Returns what lies in a folder.
+/// Returns the entries of a folder.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, SyncError> {
     fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(|error| SyncError::from_io(folder, error))
 }
 
-/// Removes a file, or a folder with all that is in it; it may be gone already.
+/// Removes a file, or a folder with its content, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), SyncError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
@@ -140,45 +141,45 @@ mod tests {
     use crate::version::tests::version;
 
     #[test]
-    fn a_slot_is_of_one_run_at_a_time() {
+    fn a_slot_is_used_by_one_run_at_a_time() {
         let root = TempDir::new().unwrap();
-        let first = Slot::take(root.path()).unwrap();
-        let second = Slot::take(root.path()).unwrap();
+        let first = Slot::acquire(root.path()).unwrap();
+        let second = Slot::acquire(root.path()).unwrap();
         assert_eq!((first.number, second.number), (0, 1));
         drop(first);
-        assert_eq!(Slot::take(root.path()).unwrap().number, 0);
+        assert_eq!(Slot::acquire(root.path()).unwrap().number, 0);
     }
 
     #[test]
-    fn what_a_dead_run_left_of_the_same_version_is_found() {
+    fn files_of_a_crashed_run_of_the_version_are_kept() {
         let root = TempDir::new().unwrap();
         let write = |slot: &Slot| {
             let folder = slot.version_folder(&version('a')).unwrap();
             fs::write(folder.join("model.onnx"), b"half").unwrap();
         };
-        write(&Slot::take(root.path()).unwrap());
-        let slot = Slot::take(root.path()).unwrap();
+        write(&Slot::acquire(root.path()).unwrap());
+        let slot = Slot::acquire(root.path()).unwrap();
         slot.clear(Some(&version('a'))).unwrap();
         let folder = slot.version_folder(&version('a')).unwrap();
         assert_eq!(fs::read(folder.join("model.onnx")).unwrap(), b"half");
     }
 
     #[test]
-    fn what_a_dead_run_left_of_another_version_is_removed() {
+    fn files_of_a_crashed_run_of_another_version_are_removed() {
         let root = TempDir::new().unwrap();
-        let left = Slot::take(root.path()).unwrap().version_folder(&version('a')).unwrap();
-        let slot = Slot::take(root.path()).unwrap();
+        let left = Slot::acquire(root.path()).unwrap().version_folder(&version('a')).unwrap();
+        let slot = Slot::acquire(root.path()).unwrap();
         slot.clear(Some(&version('b'))).unwrap();
         assert!(!left.exists());
     }
 
     #[test]
-    fn only_slots_that_nobody_has_are_cleared() {
+    fn only_unlocked_slots_are_cleared() {
         let root = TempDir::new().unwrap();
         let (first, second, third) = (
-            Slot::take(root.path()).unwrap(),
-            Slot::take(root.path()).unwrap(),
-            Slot::take(root.path()).unwrap(),
+            Slot::acquire(root.path()).unwrap(),
+            Slot::acquire(root.path()).unwrap(),
+            Slot::acquire(root.path()).unwrap(),
         );
         let of = |slot: &Slot| slot.version_folder(&version('a')).unwrap();
         let (mine, dead, living) = (of(&first), of(&second), of(&third));
@@ -188,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_not_there_is_not_made() {
+    fn a_missing_root_is_not_created() {
         let root = TempDir::new().unwrap();
         let missing = root.path().join("mnt");
-        assert_eq!(Slot::take(&missing).unwrap_err().code().name, "sync.io");
+        assert_eq!(Slot::acquire(&missing).unwrap_err().code().name, "sync.io");
         assert!(!missing.exists());
     }
 }

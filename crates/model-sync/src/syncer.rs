@@ -1,10 +1,14 @@
-//! A bundle from S3 to the file system: fetched, verified, published whole or not at all.
+//! Copies a bundle from S3 to the file system, verifies it and publishes it atomically.
 //!
-//! An event becomes a [`ModelVersion`]. If its folder stands whole, that is all. Otherwise the
-//! manifest is fetched and held against the digest; its files are looked up, so that one that is
-//! missing fails before anything is written; then each is copied into a staging slot of this run,
-//! written and hashed in one pass; and the folder is renamed into place when all of it is on the
-//! disk. What a dead run left is gone on from, or removed. Old versions leave last.
+//! An event names a [`ModelVersion`]. If its folder is complete, nothing is copied. Otherwise:
+//!
+//! 1. Fetch the manifest and compare its sha256 with the digest.
+//! 2. Check the sizes of all objects, so that a missing object fails before anything is written.
+//! 3. Copy each file into a staging folder, hashing it while it is written. An interrupted copy is
+//!    resumed.
+//! 4. Rename the folder when all files are flushed to disk.
+//!
+//! Finally, old versions and files of crashed runs are removed.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,48 +19,48 @@ use serde::Serialize;
 use crate::bucket::Bucket;
 use crate::deadline::Deadline;
 use crate::error::SyncError;
-use crate::partial::Partial;
+use crate::partial::PartialFile;
 use crate::staging::Slot;
 use crate::version::ModelVersion;
 use crate::{copy, prune, publish};
 use semblance::internals::bundle::{BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
 
-/// Where the models are, and how many of each.
+/// The folder of the models, and the number of versions to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
-    /// The folder that holds the models.
+    /// The folder of the models.
     pub root: PathBuf,
-    /// Versions of a model that stay: the one asked for, and those that were asked for last.
+    /// Number of versions of a model to keep: the requested one, and the most recently requested ones.
     pub keep_versions: usize,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct SyncReport {
     /// The folder of the version.
     pub path: String,
-    /// Whether this run put it there.
+    /// Whether this run copied it.
     pub copied: bool,
-    /// Files that this run put there, the manifest counted.
+    /// Number of files that this run copied, including the manifest.
     pub files: usize,
-    /// Their bytes.
+    /// Size of these files in bytes.
     pub bytes: u64,
-    /// Those of the bytes that an earlier run had fetched before it died.
+    /// Number of these bytes that an interrupted earlier run had fetched.
     pub resumed_bytes: u64,
-    /// How long it took.
+    /// Duration of the run in milliseconds.
     pub duration_ms: f64,
-    /// 10^6 bytes from S3 in a second, over the whole duration.
+    /// Throughput of S3 over the whole duration, in 10^6 bytes per second.
     pub megabytes_per_second: f64,
-    /// Digests of the versions that left the file system.
+    /// Digests of the versions that were removed.
     pub pruned: Vec<String>,
-    /// What is still there that should not be, and why; no reason to fail.
+    /// Why files could not be cleaned up. The run still succeeds.
     #[serde(skip)]
     pub leftovers: Vec<SyncError>,
 }
 
-/// What was copied.
+/// The copied files.
 #[derive(Clone, Copy, Debug, Default)]
-struct Copied {
+struct CopyReport {
     files: usize,
     bytes: u64,
     fetched_bytes: u64,
@@ -70,24 +74,24 @@ pub struct Syncer {
 }
 
 impl Syncer {
-    /// Returns a syncer that has copied nothing yet.
+    /// Returns a syncer.
     #[must_use]
     pub fn new(bucket: Bucket, options: SyncOptions) -> Self {
         Self { bucket, options }
     }
 
-    /// Makes sure that a version of a model is on the file system, whole.
+    /// Copies a version of a model to the file system, unless a complete copy exists.
     ///
     /// # Errors
     /// - [`SyncError::ObjectMissing`], [`SyncError::AccessDenied`], [`SyncError::Storage`] if an
     ///   object of the bundle cannot be read.
-    /// - [`SyncError::DigestMismatch`], [`SyncError::SizeMismatch`] if an object is not what event
-    ///   and manifest say.
+    /// - [`SyncError::DigestMismatch`], [`SyncError::SizeMismatch`] if an object differs from the event
+    ///   or the manifest.
     /// - [`SyncError::InvalidManifest`], [`SyncError::WrongModel`],
-    ///   [`SyncError::ManifestTooLarge`] if the manifest is not one of this model.
+    ///   [`SyncError::ManifestTooLarge`] if the manifest is invalid or is for another model.
     /// - [`SyncError::DiskFull`], [`SyncError::NoSpace`], [`SyncError::PermissionDenied`],
-    ///   [`SyncError::Io`] if the file system refuses.
-    /// - [`SyncError::TimeUp`] if the deadline comes first.
+    ///   [`SyncError::Io`] if the file system fails.
+    /// - [`SyncError::TimeUp`] if the deadline passes.
     pub async fn sync(
         &self,
         version: &ModelVersion,
@@ -99,9 +103,9 @@ impl Syncer {
             true => None,
             false => self.copy_and_publish(version, deadline).await?,
         };
-        let (pruned, leftovers) = self.tidy(version);
+        let (pruned, leftovers) = self.clean_up(version);
         let seconds = started.elapsed().as_secs_f64();
-        let Copied { files, bytes, fetched_bytes } = copied.unwrap_or_default();
+        let CopyReport { files, bytes, fetched_bytes } = copied.unwrap_or_default();
         Ok(SyncReport {
             path: version.folder(root).display().to_string(),
             copied: copied.is_some(),
@@ -115,13 +119,13 @@ impl Syncer {
         })
     }
 
-    /// Puts the version in its place; none if another run was first.
+    /// Copies and publishes the version. Returns `None` if another run has published it.
     async fn copy_and_publish(
         &self,
         version: &ModelVersion,
         deadline: Deadline,
-    ) -> Result<Option<Copied>, SyncError> {
-        let slot = Slot::take(&self.options.root)?;
+    ) -> Result<Option<CopyReport>, SyncError> {
+        let slot = Slot::acquire(&self.options.root)?;
         slot.clear(Some(version))?;
         let staged = slot.version_folder(version)?;
         let result = self.stage(version, &staged, deadline).await.and_then(|copied| {
@@ -129,27 +133,28 @@ impl Syncer {
             Ok(is_first.then_some(copied))
         });
         if result.as_ref().is_err_and(|error| !error.is_resumable()) {
-            // The first error is the one to tell; the next run clears what is left.
+            // Report the first error. The next run removes remaining files.
             let _ = slot.clear(None);
         }
         result
     }
 
-    /// Brings every file of the version to the disk, as the manifest says.
+    /// Copies every file of the version to the staging folder.
     async fn stage(
         &self,
         version: &ModelVersion,
         staged: &Path,
         deadline: Deadline,
-    ) -> Result<Copied, SyncError> {
+    ) -> Result<CopyReport, SyncError> {
         let key_of = |file: &str| version.key(self.bucket.prefix(), file);
         let manifest_key = key_of(MANIFEST_FILE);
         let time_up = || SyncError::TimeUp { key: manifest_key.clone() };
-        let looking_up = self.look_up(version, &manifest_key);
-        let (bytes, manifest) = deadline.bound(looking_up).await.ok_or_else(time_up)??;
+        let lookup = self.look_up(version, &manifest_key);
+        let (bytes, manifest) = deadline.bound(lookup).await.ok_or_else(time_up)??;
         write_manifest(staged.join(MANIFEST_FILE), &bytes)?;
         let manifest_bytes = bytes.len() as u64;
-        let mut copied = Copied { files: 1, bytes: manifest_bytes, fetched_bytes: manifest_bytes };
+        let mut copied =
+            CopyReport { files: 1, bytes: manifest_bytes, fetched_bytes: manifest_bytes };
         for file in manifest.files.iter() {
             let (key, path) = (key_of(&file.path), staged.join(&file.path));
             copied.fetched_bytes += copy::copy(&self.bucket, &key, file, path, deadline).await?;
@@ -159,7 +164,7 @@ impl Syncer {
         Ok(copied)
     }
 
-    /// Returns the manifest, every file of which is in the bucket with the right size.
+    /// Fetches the manifest, and checks that every file exists in the bucket with the declared size.
     async fn look_up(
         &self,
         version: &ModelVersion,
@@ -182,11 +187,11 @@ impl Syncer {
         Err(SyncError::SizeMismatch { key, found_bytes, expected_bytes })
     }
 
-    /// Removes old versions and what dead runs left; returns the versions, and what went wrong.
-    fn tidy(&self, version: &ModelVersion) -> (Vec<String>, Vec<SyncError>) {
+    /// Removes old versions and files of crashed runs. Returns the removed versions and the failures.
+    fn clean_up(&self, version: &ModelVersion) -> (Vec<String>, Vec<SyncError>) {
         let SyncOptions { root, keep_versions } = &self.options;
         let mut leftovers: Vec<_> = publish::touch(root, version).err().into_iter().collect();
-        let slot = match Slot::take(root) {
+        let slot = match Slot::acquire(root) {
             Ok(slot) => slot,
             Err(error) => {
                 leftovers.push(error);
@@ -201,7 +206,7 @@ impl Syncer {
     }
 }
 
-/// Returns what the manifest says, if it is the one that the event means.
+/// Parses a manifest, and checks its digest and model name against the event.
 fn parse(bytes: &[u8], version: &ModelVersion, key: &str) -> Result<Manifest, SyncError> {
     let key = || key.to_owned();
     let found = sha256_hex(bytes);
@@ -219,12 +224,12 @@ fn parse(bytes: &[u8], version: &ModelVersion, key: &str) -> Result<Manifest, Sy
 }
 
 fn write_manifest(path: PathBuf, bytes: &[u8]) -> Result<(), SyncError> {
-    let mut file = Partial::open(path, bytes.len() as u64)?.start_over()?;
+    let mut file = PartialFile::open(path, bytes.len() as u64)?.truncate()?;
     file.append(bytes)?;
     file.finish().map(drop)
 }
 
-/// Three decimals.
+/// Rounds to three decimals.
 fn round(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_with_another_digest_is_refused() {
+    fn rejects_a_manifest_with_another_digest() {
         let manifest = tiny_manifest().to_string();
         let version = version("tiny", &manifest);
         let error = parse(format!("{manifest}\n").as_bytes(), &version, "k").unwrap_err();
@@ -251,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_is_not_understood_is_refused() {
+    fn rejects_an_invalid_manifest() {
         let error = parse(b"{}", &version("tiny", "{}"), "k").unwrap_err();
         assert!(matches!(error, SyncError::InvalidManifest { .. }), "{error}");
     }
 
     #[test]
-    fn the_manifest_of_another_model_is_refused() {
+    fn rejects_the_manifest_of_another_model() {
         let manifest = tiny_manifest().to_string();
         let error = parse(manifest.as_bytes(), &version("huge", &manifest), "k").unwrap_err();
         assert!(matches!(error, SyncError::WrongModel { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! The version of a model that an event asks for, and where it lies.
+//! The version of a model that an event requests, with its paths.
 
 use std::path::{Path, PathBuf};
 
@@ -6,41 +6,41 @@ use serde::Deserialize;
 
 use semblance::internals::bundle::{NAME_RULE, SHA256_RULE, is_name, is_sha256};
 
-/// Most characters of a refused value that a message repeats.
+/// Maximum number of characters of an invalid value in an error message.
 const SHOWN_CHARACTERS: usize = 80;
 
-/// One version of one model: the name of a bundle, in S3 and on the file system.
+/// A version of a model. It determines the keys in S3 and the folder on the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelVersion {
     model_name: String,
     digest: String,
 }
 
-/// Why an event is refused.
+/// Why an event is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// It is not JSON, or not of the form.
+    /// It is not JSON, or does not match the schema.
     #[error("field {field}: {source}")]
     Malformed {
-        /// Where, as a path; `.` is the event.
+        /// Path of the field; `.` is the event.
         field: String,
-        /// What is wrong there.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// A value breaks a rule.
+    /// A value violates a rule.
     #[error("field {field}: must be {rule}, found {found:?}")]
     Invalid {
         /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The rule.
         rule: &'static str,
-        /// The beginning of what it is.
+        /// The value, shortened.
         found: String,
     },
 }
 
-/// What is read of an event; other fields, such as Terraform's `tf`, are ignored.
+/// The fields of an event. Other fields, such as Terraform's `tf`, are ignored.
 #[derive(Deserialize)]
 struct Fields {
     model_name: String,
@@ -48,11 +48,11 @@ struct Fields {
 }
 
 impl ModelVersion {
-    /// Parses and checks an event.
+    /// Parses and validates an event.
     ///
     /// # Errors
-    /// - [`EventError::Malformed`] if it is not JSON, or a field is missing or no string.
-    /// - [`EventError::Invalid`] if a value cannot be a model's name or a digest.
+    /// - [`EventError::Malformed`] if it is not JSON, or a field is missing or not a string.
+    /// - [`EventError::Invalid`] if a value is not a model name or a digest.
     ///
     /// # Examples
     /// ```
@@ -100,12 +100,12 @@ impl ModelVersion {
         self.model_folder(root).join(&self.digest)
     }
 
-    /// Name of the folder in which this version is put together.
+    /// Name of the folder in which this version is assembled.
     pub(crate) fn staging_name(&self) -> String {
         format!("{}-{}", self.model_name, self.digest)
     }
 
-    /// Key of a file of the bundle.
+    /// Key of a file of the bundle in S3.
     pub(crate) fn key(&self, prefix: &str, file: &str) -> String {
         format!("{prefix}/{}/{}/{file}", self.model_name, self.digest)
     }
@@ -129,7 +129,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// The version of the model `tiny` whose digest is that digit 64 times.
+    /// The version of the model `tiny` whose digest consists of 64 times this digit.
     pub(crate) fn version(digit: char) -> ModelVersion {
         ModelVersion { model_name: "tiny".to_owned(), digest: digit.to_string().repeat(64) }
     }
@@ -139,7 +139,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn fields_that_nobody_asked_for_are_ignored() {
+    fn ignores_unknown_fields() {
         let digest = "0a".repeat(32);
         let tf = json!({"action": "create", "prev_input": null});
         let version = decode(&json!({"model_name": "m.1", "digest": digest, "tf": tf})).unwrap();
@@ -148,7 +148,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_form_is_refused_with_its_field() {
+    fn an_error_of_the_parser_names_the_field() {
         let digest = "0".repeat(64);
         let cases = [
             (json!([]), "."),
@@ -165,7 +165,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn rejects_bytes_that_are_not_json() {
         for event in [b"".as_slice(), b"{", b"\xff"] {
             let error = ModelVersion::decode(event).unwrap_err();
             assert!(matches!(error, EventError::Malformed { .. }), "{error}");
@@ -177,7 +177,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_name_or_a_digest_is_refused_and_shown_in_part() {
+    fn rejects_invalid_names_and_digests_with_their_field() {
         let good = "0".repeat(64);
         let long = "x".repeat(1_000);
         let cases = [

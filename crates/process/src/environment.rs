@@ -1,4 +1,4 @@
-//! Environment variables, read with their rules. The only file that names `std::env`.
+//! Environment variables and their validation. This is the only file that uses `std::env`.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -7,31 +7,31 @@ use std::str::FromStr;
 use semblance::{Code, Fault};
 use tracing::level_filters::LevelFilter;
 
-/// The environment of a process, as a lookup. An empty variable counts as unset.
+/// The environment variables of a process. An empty variable counts as unset.
 pub struct Environment {
     lookup: Box<dyn Fn(&str) -> Option<String>>,
 }
 
-/// An environment variable that cannot be used.
+/// Why an environment variable or an argument is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// It must be set.
+    /// A required variable is not set.
     #[error("the environment variable {variable} is not set: {hint}")]
     Missing {
-        /// Its name.
+        /// Name of the variable.
         variable: &'static str,
-        /// What to set it to.
+        /// How to set it.
         hint: &'static str,
     },
-    /// Its value does not follow the rule.
+    /// A value violates its rule.
     #[error("{variable} is {value:?}; expected {rule}")]
     Invalid {
         /// Name of the variable, or of the argument.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What it must be.
+        /// The rule.
         rule: String,
     },
 }
@@ -45,38 +45,38 @@ semblance::codes!(ConfigError {
     Self::Invalid { .. } => Code::new(
         "config.invalid",
         Fault::Start,
-        "An environment variable or an argument has a value outside its rule. The message has \
-         the name, the value and the rule.",
+        "The value of an environment variable or an argument is invalid. The message has the name, \
+         the value and the rule.",
     ),
 });
 
 impl Environment {
     /// Returns the environment of this process.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         Self::from_lookup(|name| {
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })
     }
 
-    /// Returns the environment that a function describes.
+    /// Returns an environment that looks up variables with a function.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         Self { lookup: Box::new(lookup) }
     }
 
-    /// Returns a variable that is set and not empty.
+    /// Returns the value of a variable; `None` if it is unset or empty.
     #[must_use]
     pub fn get(&self, variable: &str) -> Option<String> {
         (self.lookup)(variable).filter(|value| !value.is_empty())
     }
 
-    /// Returns a path.
+    /// Returns the value of a variable as a path.
     #[must_use]
     pub fn path(&self, variable: &str) -> Option<PathBuf> {
         self.get(variable).map(PathBuf::from)
     }
 
-    /// Returns a variable that must be set; `hint` says what to set it to.
+    /// Returns the value of a required variable. `hint` is part of the error message.
     ///
     /// # Errors
     /// - [`ConfigError::Missing`] if it is not set.
@@ -88,10 +88,10 @@ impl Environment {
         self.get(variable).ok_or(ConfigError::Missing { variable, hint })
     }
 
-    /// Returns a number from `minimum` to `maximum`, if the variable is set.
+    /// Returns the value of a variable as a number from `minimum` to `maximum`; `None` if it is unset.
     ///
     /// # Errors
-    /// - [`ConfigError::Invalid`] if it is not such a number.
+    /// - [`ConfigError::Invalid`] if it is not a number in this range.
     pub fn number<T: FromStr + PartialOrd + Display>(
         &self,
         variable: &'static str,
@@ -108,10 +108,10 @@ impl Environment {
         }
     }
 
-    /// Returns the log level in `AWS_LAMBDA_LOG_LEVEL`; INFO if it is not set.
+    /// Returns the log level from `AWS_LAMBDA_LOG_LEVEL`; the default is INFO.
     ///
     /// # Errors
-    /// - [`ConfigError::Invalid`] if it is not a level.
+    /// - [`ConfigError::Invalid`] if it is not a log level.
     pub fn log_level(&self) -> Result<LevelFilter, ConfigError> {
         let variable = "AWS_LAMBDA_LOG_LEVEL";
         let Some(value) = self.get(variable) else { return Ok(LevelFilter::INFO) };

@@ -1,4 +1,4 @@
-//! What every binary does at its edge: environment variables, log lines, payloads.
+//! Shared code of the binaries: environment variables, logging, Lambda payloads.
 
 mod environment;
 #[cfg(feature = "lambda")]
@@ -16,5 +16,5 @@ use semblance::{Code, Fault};
 pub const RUNTIME_UNREACHABLE: Code = Code::new(
     "runtime.unreachable",
     Fault::Start,
-    "The Runtime API of AWS Lambda cannot be reached. The process ends.",
+    "The Runtime API of AWS Lambda cannot be reached. The process exits.",
 );

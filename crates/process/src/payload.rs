@@ -1,8 +1,8 @@
-//! The payload of an invocation, byte for byte.
+//! The payload of an invocation, as its original bytes.
 //!
-//! The Lambda runtime decodes a payload before the handler sees it. If that fails, it reports an
-//! error type of its own, a Rust type name. So the body is wrapped first: JSON stays JSON, and
-//! anything else becomes bytes that the handler refuses with its own code.
+//! The Lambda runtime decodes a payload before it calls the handler. If decoding fails, the runtime
+//! reports a Rust type name as the error type. [`WrapBody`] therefore wraps each payload in JSON that
+//! always decodes, so that the handler can report its own error code.
 
 use std::task::{Context, Poll};
 
@@ -14,9 +14,9 @@ use tower::{Layer, Service};
 /// A payload as the handler receives it.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Event {
-    /// Syntactically JSON.
+    /// Syntactically valid JSON, unchanged.
     Json(Box<RawValue>),
-    /// Anything else, byte for byte.
+    /// Any other bytes, unchanged.
     NotJson(Vec<u8>),
 }
 
@@ -25,7 +25,7 @@ impl Event {
         serde_json::from_slice(body).map_or_else(|_| Self::NotJson(body.to_vec()), Self::Json)
     }
 
-    /// The payload as it came.
+    /// The original bytes of the payload.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -35,7 +35,7 @@ impl Event {
     }
 }
 
-/// Wraps each invocation's body as an [`Event`].
+/// A layer that wraps the body of each invocation in an [`Event`].
 #[derive(Clone, Copy, Debug)]
 pub struct WrapBody;
 
@@ -47,7 +47,7 @@ impl<S> Layer<S> for WrapBody {
     }
 }
 
-/// The service that [`WrapBody`] makes.
+/// The service of the layer [`WrapBody`].
 #[derive(Clone, Debug)]
 pub struct WrapBodyService<S> {
     inner: S,
@@ -74,14 +74,14 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for WrapBodyService
 mod tests {
     use super::*;
 
-    fn through_the_runtime(body: &[u8]) -> Event {
+    fn decoded(body: &[u8]) -> Event {
         serde_json::from_slice(&serde_json::to_vec(&Event::new(body)).unwrap()).unwrap()
     }
 
     #[test]
     fn json_arrives_unchanged() {
         let body = br#"{"a": 1.50, "b": "\ud800", "a": 1e999}"#;
-        let event = through_the_runtime(body);
+        let event = decoded(body);
         assert!(matches!(&event, Event::Json(_)));
         assert_eq!(event.as_bytes(), body);
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn other_bytes_arrive_unchanged() {
         for body in [b"".as_slice(), b"{", b"hello", b"\xff\xfe", b"{\"a\": \"\xff\"}", b"{} {}"] {
-            let event = through_the_runtime(body);
+            let event = decoded(body);
             assert!(matches!(&event, Event::NotJson(_)));
             assert_eq!(event.as_bytes(), body);
         }

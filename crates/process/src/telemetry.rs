@@ -1,4 +1,4 @@
-//! JSON log lines, one an event, and how errors and times look in them.
+//! Logging as JSON lines, and the format of errors and times in them.
 
 use std::error::Error;
 use std::panic;
@@ -11,29 +11,29 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Sends log lines as JSON to standard output, where Lambda collects them, and panics with them.
+/// Initializes logging: JSON lines on standard output, which Lambda collects. Panics are logged too.
 ///
-/// `timestamp` and `level` are the names that Lambda's JSON logging reads.
+/// The fields `timestamp` and `level` have the names that Lambda's JSON logging reads.
 pub fn init(level: LevelFilter) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_filter(filter_fn(is_ours_or_serious))
+        .with_filter(filter_fn(is_logged))
         .with_filter(level);
-    // A second call, as in tests that share a process, keeps the first subscriber.
+    // In tests that share a process, a second call fails and keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(lines).try_init();
     panic::set_hook(Box::new(|panic| {
-        // Not the message: it may quote a text.
+        // The message is not logged, because it can contain a text of a user.
         let location = panic.location().map(ToString::to_string);
         tracing::error!(code = "internal.panic", location, "panic");
     }));
 }
 
-/// Whether a line is this crate's, or a library's warning. The runtime's own line for a failed
-/// event is left out: the handler has logged it with request id and code.
-fn is_ours_or_serious(metadata: &tracing::Metadata<'_>) -> bool {
+/// Whether to log a line: every line of this project, and warnings of libraries. The line of the
+/// Lambda runtime for a failed event is dropped, because the handler logs its request id and code.
+fn is_logged(metadata: &tracing::Metadata<'_>) -> bool {
     let target = metadata.target();
     if target.starts_with("lambda_runtime::layers::panic") {
         return false;
@@ -43,14 +43,14 @@ fn is_ours_or_serious(metadata: &tracing::Metadata<'_>) -> bool {
         || target.starts_with("lambda_runtime") && *metadata.level() == Level::TRACE
 }
 
-/// Returns an error and its causes, outermost first, joined by `: `.
+/// Returns the messages of an error and its causes, outermost first, joined with `: `.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
-        // A transparent wrapper repeats its source.
+        // A transparent error has the message of its source.
         if !text.ends_with(&inner_text) {
             text = format!("{text}: {inner_text}");
         }
@@ -59,7 +59,8 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Returns milliseconds to the microsecond, as log fields and reports give them.
+/// Returns a duration in milliseconds with a resolution of one microsecond, for log fields and
+/// reports.
 #[must_use]
 pub fn ms(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
@@ -82,7 +83,7 @@ mod tests {
     struct Wrapper(Outer);
 
     #[test]
-    fn a_chain_names_every_cause_once() {
+    fn a_chain_contains_every_cause_once() {
         assert_eq!(chain(&Wrapper(Outer(Inner(7)))), "outer: inner 7");
     }
 

@@ -1,4 +1,4 @@
-//! One event to one response, with its log line.
+//! Handles an event: runs it, writes its log line and returns its response.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,21 +15,21 @@ use semblance_process::{Event, WrapBody, chain};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::door::Door;
-use crate::http::{HttpDoor, HttpReply};
+use crate::http::{HttpEvents, HttpReply};
 use crate::queue::{BatchFailures, Records};
 use crate::reply_limit::ReplyLimit;
+use crate::source::EventSource;
 
-/// Answers events with a service. It remembers whether the first event, that of the cold start, has
-/// come.
+/// Handles events with a service. It records whether an event is the first one, that of the cold
+/// start.
 pub struct Handler {
     admission: Admission,
-    http: HttpDoor,
+    http: HttpEvents,
     reply_limit: ReplyLimit,
     is_cold: AtomicBool,
 }
 
-/// Why an event has no response.
+/// Why an event failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct HandlerError(#[from] pub ApiError);
@@ -40,7 +40,7 @@ impl From<HandlerError> for Diagnostic {
     }
 }
 
-/// A response, and what the log says of it.
+/// A response, with the data for its log line.
 struct Response {
     body: Box<RawValue>,
     report: Report,
@@ -53,21 +53,20 @@ impl Handler {
     /// Returns a handler.
     #[must_use]
     pub fn new(admission: Admission, http: HttpOptions) -> Self {
-        let http = HttpDoor::new(admission.clone(), http);
+        let http = HttpEvents::new(admission.clone(), http);
         let (reply_limit, is_cold) = (ReplyLimit::default(), AtomicBool::new(true));
         Self { admission, http, reply_limit, is_cold }
     }
 
-    /// The same handler with another limit on responses.
+    /// Returns this handler with another limit on responses.
     #[must_use]
     pub fn with_reply_limit(self, reply_limit: ReplyLimit) -> Self {
         Self { reply_limit, ..self }
     }
 
-    /// Answers one event, given as the bytes of a JSON document, and logs one line about it.
+    /// Handles one event, given as the bytes of a JSON document, and writes one log line.
     ///
-    /// An HTTP event always gets an HTTP response. Records of a queue get the list of those that
-    /// failed.
+    /// An HTTP event always returns an HTTP response. An SQS event returns the list of failed records.
     ///
     /// # Errors
     /// - [`HandlerError`] if the event is refused, the model or the code fails, or the response is
@@ -80,16 +79,16 @@ impl Handler {
         let started = Instant::now();
         let request_id = context.request_id.clone();
         let mut operation = None;
-        let (door, response) = match parse_json(event) {
+        let (source, response) = match parse_json(event) {
             Ok(json) => {
-                let door = Door::from_event(&json);
-                (door, self.respond(door, json, event, context, &mut operation).await)
+                let source = EventSource::from_event(&json);
+                (source, self.respond(source, json, event, context, &mut operation).await)
             }
-            Err(error) => (Door::Direct, Err(error.into())),
+            Err(error) => (EventSource::Direct, Err(error.into())),
         };
         let line = Line {
             request_id: Some(&request_id),
-            door: door.name(),
+            source: source.name(),
             operation,
             total: started.elapsed(),
             cold_start: Some(self.is_cold.swap(false, Ordering::Relaxed)),
@@ -121,21 +120,21 @@ impl Handler {
 
     async fn respond(
         &self,
-        door: Door,
+        source: EventSource,
         json: Value,
         event: &[u8],
         context: Context,
         operation: &mut Option<&'static str>,
     ) -> Result<Response, ApiError> {
-        match door {
-            Door::Direct => {
+        match source {
+            EventSource::Direct => {
                 let call = decode_event(json, self.limits())?;
                 *operation = Some(call.name());
                 self.direct(call).await
             }
-            Door::EventBridge => self.direct(warm_up_call()).await,
-            Door::Queue => self.queue(json, &context.request_id).await,
-            Door::Http(payload) => {
+            EventSource::EventBridge => self.direct(warm_up_call()).await,
+            EventSource::Queue => self.queue(json, &context.request_id).await,
+            EventSource::Http(payload) => {
                 self.http.respond(payload, event, context, self.reply_limit).await.map(|reply| {
                     let http = reply.reply;
                     Response {
@@ -159,7 +158,7 @@ impl Handler {
         Ok(Response { body, report, operation, http: None, failed_records: None })
     }
 
-    /// Runs the operation of each record. A queue takes no replies, so they are discarded.
+    /// Runs the operation of each record. The results are discarded, because SQS accepts no response.
     async fn queue(&self, json: Value, request_id: &str) -> Result<Response, ApiError> {
         let (mut failures, mut cost) = (BatchFailures::default(), Cost::default());
         for record in Records::from_event(json)?.records {
@@ -216,8 +215,8 @@ fn log_record(
     }
 }
 
-/// Answers events from the Lambda Runtime API until the process is stopped; as many at a time as
-/// `AWS_LAMBDA_MAX_CONCURRENCY` says, else one.
+/// Handles events from the Lambda Runtime API until the process is stopped. Up to
+/// `AWS_LAMBDA_MAX_CONCURRENCY` events run concurrently; the default is one.
 ///
 /// # Errors
 /// If the Runtime API cannot be reached.

@@ -21,11 +21,11 @@ use semblance_api::{Admission, ApiError, Failure, RequestError};
 use serde_json::value::{RawValue, to_raw_value};
 use tower::{Service as _, ServiceExt as _, service_fn};
 
-use crate::door::Payload;
 use crate::reply_limit::ReplyLimit;
+use crate::source::Payload;
 
 impl Payload {
-    /// The limit on responses of this form.
+    /// The limit on responses to this payload format.
     fn reply_limit(self, limit: ReplyLimit) -> ReplyLimit {
         match self {
             Self::V1 | Self::V2 => limit,
@@ -33,8 +33,8 @@ impl Payload {
         }
     }
 
-    /// Reads the request in an event. Its path is without the stage, which `lambda_http` or an
-    /// HTTP API puts before it.
+    /// Decodes the request in an event. The stage, which `lambda_http` or an HTTP API puts before the
+    /// path, is removed.
     fn request(self, event: &[u8]) -> serde_json::Result<LambdaRequest> {
         Ok(match self {
             Self::V1 => {
@@ -56,7 +56,7 @@ impl Payload {
     }
 }
 
-/// Returns a path without the stage before it.
+/// Returns a path without its leading stage.
 fn without_stage(path: &str, stage: &str) -> String {
     let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
     match rest {
@@ -66,20 +66,21 @@ fn without_stage(path: &str, stage: &str) -> String {
     }
 }
 
-/// The router, for events. It is made at the first HTTP event, since most functions never get one.
-pub(super) struct HttpDoor {
+/// Handles HTTP events with the router. The router is built for the first HTTP event, because most
+/// functions never receive one.
+pub(super) struct HttpEvents {
     admission: Admission,
     options: HttpOptions,
     router: OnceLock<Router>,
 }
 
-/// An HTTP response in the form of an event's sender.
+/// An HTTP response in the payload format of its event.
 pub(super) struct HttpResponse {
     pub(super) body: Box<RawValue>,
     pub(super) reply: HttpReply,
 }
 
-/// What the log says of an HTTP response.
+/// The data of an HTTP response for its log line.
 #[derive(Default)]
 pub(super) struct HttpReply {
     pub(super) method: String,
@@ -88,7 +89,7 @@ pub(super) struct HttpReply {
     pub(super) info: ReplyInfo,
     pub(super) failure: Option<Failure>,
     path: String,
-    /// The headers of any reply to the request: its id, and the pages that may read it.
+    /// The headers of every response to the request, errors included: request id and CORS.
     headers: HeaderMap,
 }
 
@@ -100,24 +101,24 @@ impl HttpReply {
             status: response.status().as_u16(),
             info: extensions.get::<ReplyInfo>().cloned().unwrap_or_default(),
             failure: extensions.get::<Failure>().cloned(),
-            headers: of_any_reply(response.headers()),
+            headers: common_headers(response.headers()),
             ..self
         }
     }
 
-    /// The path of the route, as a pattern; `other` if there is none.
+    /// The path of the route, as a pattern; `other` if the request has no route.
     pub(super) fn route(&self) -> &'static str {
         self.destination.map_or("other", |destination| destination.route)
     }
 }
 
-impl HttpDoor {
-    /// Returns a door to the operations of a service.
+impl HttpEvents {
+    /// Returns a handler of HTTP events for a service.
     pub(super) fn new(admission: Admission, options: HttpOptions) -> Self {
         Self { admission, options, router: OnceLock::new() }
     }
 
-    /// Answers an event. A response beyond the limit is replaced by an error.
+    /// Handles an event. A response that exceeds the limit is replaced with an error.
     pub(super) async fn respond(
         &self,
         payload: Payload,
@@ -125,20 +126,20 @@ impl HttpDoor {
         context: Context,
         limit: ReplyLimit,
     ) -> Result<HttpResponse, ApiError> {
-        // `lambda_http` hides the response of the router, so the router leaves a copy of its data.
+        // `lambda_http` does not expose the response of the router, so the closure copies its data.
         let shared = Arc::new(Mutex::new(HttpReply::default()));
         let request_id = HeaderValue::from_str(&context.request_id).ok();
         let router =
             self.router.get_or_init(|| router(self.admission.clone(), self.options.clone()));
         let route = |mut request: Request| {
             let (router, shared) = (router.clone(), Arc::clone(&shared));
-            // The log knows this id, so the caller gets it too.
+            // The client gets the id that is in the log.
             if let (None, Some(id)) = (request.headers().get(REQUEST_ID), request_id.clone()) {
                 request.headers_mut().insert(REQUEST_ID, id);
             }
             let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
             async move {
-                // A router has no error of its own.
+                // The error type of a router is `Infallible`.
                 let Ok(response) = router.oneshot(request.map(Body::new)).await;
                 let reply = HttpReply { method, path, ..HttpReply::default() };
                 let reply = reply.with_response(&response);
@@ -168,16 +169,17 @@ impl HttpDoor {
     }
 }
 
-fn of_any_reply(headers: &HeaderMap) -> HeaderMap {
-    let is_of_any = |name: &HeaderName| {
+/// Returns the headers that every response to a request has, errors included.
+fn common_headers(headers: &HeaderMap) -> HeaderMap {
+    let is_common = |name: &HeaderName| {
         *name == REQUEST_ID || *name == VARY || name.as_str().starts_with("access-control-")
     };
-    let headers = headers.iter().filter(|(name, _)| is_of_any(name));
+    let headers = headers.iter().filter(|(name, _)| is_common(name));
     headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Gives an event to `route` as a request, and returns its response in the form of the event's
-/// sender.
+/// Calls `route` with the request in an event, and returns its response in the payload format of the
+/// event.
 async fn respond<F>(
     payload: Payload,
     event: &[u8],
@@ -190,10 +192,10 @@ where
     let expected = "an HTTP event of a function URL, an API gateway or a load balancer";
     let unrecognized = |_| RequestError::Unrecognized { expected };
     let payload = payload.request(event).map_err(unrecognized)?;
-    // The adapter must be called right after it is made. It panics if the URL is invalid.
+    // The adapter panics if the URL is invalid.
     let event = LambdaEvent::new(payload, context);
     let call = || Adapter::from(service_fn(route)).call(event);
-    let answering = catch_unwind(AssertUnwindSafe(call)).map_err(|_| ApiError::Panic)?;
-    let Ok(response) = answering.await;
+    let future = catch_unwind(AssertUnwindSafe(call)).map_err(|_| ApiError::Panic)?;
+    let Ok(response) = future.await;
     to_raw_value(&response).map_err(ApiError::Write)
 }

@@ -1,10 +1,11 @@
-//! The Lambda function: events in, responses and errors with stable types out.
+//! The Lambda function `similarity`: handles events and returns responses, or errors with stable
+//! codes.
 
-mod door;
 mod handler;
 mod http;
 mod queue;
 mod reply_limit;
+mod source;
 
 pub use handler::{Handler, HandlerError, run};
 pub use reply_limit::ReplyLimit;

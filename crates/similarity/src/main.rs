@@ -1,4 +1,4 @@
-//! The Lambda function `similarity`: loads the model, answers events.
+//! The Lambda function `similarity`: loads the model and handles events.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    /// The environment is at fault.
+    /// The environment is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The model cannot be loaded.
@@ -34,7 +34,7 @@ impl StartError {
 }
 
 fn main() -> ExitCode {
-    let config = Config::from_environment(&Environment::of_process());
+    let config = Config::from_environment(&Environment::from_process());
     process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
     let handler = match config.map_err(StartError::from).and_then(start) {
         Ok(handler) => handler,
@@ -80,13 +80,13 @@ fn start(config: Config) -> Result<Handler, StartError> {
     Ok(Handler::new(admission, http))
 }
 
-/// As many events as Lambda sends at a time. Lambda ends what exceeds the timeout of the function,
-/// which is at most 15 minutes.
+/// Returns limits that admit as many events as Lambda sends concurrently. The timeout is the maximum
+/// of a function, 15 minutes; Lambda enforces the timeout of this function.
 fn concurrent(events: NonZeroUsize) -> AdmissionLimits {
     AdmissionLimits { running: events, admitted: events, timeout: Duration::from_secs(900) }
 }
 
-/// One thread reads and writes. With several events at a time, operations have threads of their own.
+/// Runs the event loop on this thread. With several concurrent events, operations run on other threads.
 fn serve(handler: Handler) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(handler))

@@ -1,4 +1,4 @@
-//! SQS records: each message is a direct event; the reply lists the records that failed.
+//! SQS records. Each message is a direct event; the response lists the records that failed.
 
 use semblance_api::{Call, Limits, RequestError, decode_event, parse_json};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub(super) struct Record {
     body: String,
 }
 
-/// The records that the queue delivers again, in the form of `ReportBatchItemFailures`.
+/// The failed records, which SQS delivers again, in the format of `ReportBatchItemFailures`.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BatchFailures {
@@ -35,7 +35,7 @@ pub(super) struct ItemFailure {
 }
 
 impl Records {
-    /// Reads the records of an event.
+    /// Decodes the records of an event.
     pub(super) fn from_event(event: Value) -> Result<Self, RequestError> {
         let expected = "SQS records, each with \"messageId\" and \"body\"";
         serde_json::from_value(event).map_err(|_| RequestError::Unrecognized { expected })
@@ -43,7 +43,7 @@ impl Records {
 }
 
 impl Record {
-    /// Reads the request in the message.
+    /// Decodes the request in the message.
     pub(super) fn call(&self, limits: &Limits) -> Result<Call, RequestError> {
         decode_event(parse_json(self.body.as_bytes())?, limits)
     }

@@ -126,7 +126,7 @@ def settle(page: Page) -> None:
 def score(page: Page, query: str, candidates: list[str]) -> None:
     """Types both fields and asks for the scores at once."""
     page.get_by_label("Query", exact=True).fill(query)
-    page.get_by_label("Candidates, one a line").fill("\n".join(candidates))
+    page.get_by_label("Candidates, one per line").fill("\n".join(candidates))
     page.keyboard.press("Control+Enter")
     settle(page)
 
@@ -324,7 +324,7 @@ def test_tokens_are_the_servers(server: Opened, visit: Visit) -> None:
         assert row.locator(".chip").all_text_contents() == [token["text"] for token in split]
         expect(row.locator(".counted")).to_contain_text(f"{len(split)} tokens")
     expect(page.locator(".gone")).to_have_count(0)
-    expect(page.locator("#cut")).to_be_empty()
+    expect(page.locator("#truncation")).to_be_empty()
 
 
 def test_what_the_model_does_not_read_is_shown_as_cut(
@@ -334,10 +334,10 @@ def test_what_the_model_does_not_read_is_shown_as_cut(
     limit = httpx.get(f"{door.url}/info", timeout=60).json()["max_input_length"]
     long = "river " * (limit + 30) + "end"
     score(page, LONDON, ["short", long])
-    notice = page.locator("#cut")
+    notice = page.locator("#truncation")
     expect(notice).to_contain_text("candidate 2.")
     expect(notice).to_contain_text(f"the first {limit} tokens")
-    expect(page.locator("#bars > li[data-index='1'] .tag")).to_have_text("cut")
+    expect(page.locator("#bars > li[data-index='1'] .tag")).to_have_text("truncated")
     expect(page.locator("#bars > li[data-index='0'] .tag")).to_have_count(0)
     page.screenshot(path=pictures / f"cut-{'/' in door.url[8:]}.png", full_page=True)
 
@@ -351,7 +351,7 @@ def test_what_the_model_does_not_read_is_shown_as_cut(
     expect(gone.last).to_have_text("end")
     expect(row.locator(".chip").last).to_have_text("[SEP]")
     expect(row.locator(".chip").last).not_to_have_class(re.compile("gone"))
-    expect(row.locator(".counted")).to_contain_text(f"{len(split) - limit} of them cut")
+    expect(row.locator(".counted")).to_contain_text(f"{len(split) - limit} of them truncated")
 
     score(page, long, ["short"])
     expect(notice).to_contain_text("the query.")
@@ -496,8 +496,8 @@ REFUSALS: dict[str, tuple[dict[str, Any] | None, list[str]]] = {
     ),
     "nothing": ({"status": 503, "body": ""}, ["HTTP 503", "an empty body"]),
     "not JSON": ({"status": 200, "body": "hello"}, ["HTTP 200", "is not JSON: hello"]),
-    "another shape": ({"status": 200, "body": "[0.5]"}, ["Unexpected answer"]),
-    "not numbers": ({"status": 200, "body": "[1,2,null,4]"}, ["Unexpected answer"]),
+    "another shape": ({"status": 200, "body": "[0.5]"}, ["Unexpected response"]),
+    "not numbers": ({"status": 200, "body": "[1,2,null,4]"}, ["Unexpected response"]),
     "no connection": (None, ["No connection", "cannot be reached"]),
 }
 
@@ -533,9 +533,9 @@ def test_an_error_is_said_and_gone_with_the_next_answer(
 @pytest.mark.parametrize(
     ("route", "old"),
     [
-        ("info", ["Tokens", "Every text with every other"]),
-        ("tokenize", ["Tokens", "Every text with every other"]),
-        ("embed", ["Every text with every other"]),
+        ("info", ["Tokens", "Similarity of all pairs"]),
+        ("tokenize", ["Tokens", "Similarity of all pairs"]),
+        ("embed", ["Similarity of all pairs"]),
     ],
 )
 def test_an_error_behind_the_scores_leaves_the_scores(
@@ -592,7 +592,7 @@ def test_nothing_is_asked_while_a_field_is_empty(server: Opened, visit: Visit) -
     asked = len(visit.requests)
     for field, empty, hint in (
         ("Query", " ", "Type a query"),
-        ("Candidates, one a line", "\n  \n\t\n", "Type at least one candidate"),
+        ("Candidates, one per line", "\n  \n\t\n", "Type at least one candidate"),
     ):
         label = page.get_by_label(field, exact=True)
         typed = label.input_value()

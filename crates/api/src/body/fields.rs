@@ -1,10 +1,11 @@
-//! The fields of a JSON object, taken one by one.
+//! The fields of a JSON object of a request.
 
 use serde_json::{Map, Value};
 
 use crate::request::{Field, Kind, RequestError};
 
-/// The fields of an object of a request, taken one by one. Fields that nobody takes are ignored.
+/// The fields of a JSON object of a request. Each getter removes the field that it reads; remaining
+/// fields are ignored.
 pub(crate) struct Fields {
     parent: Option<&'static str>,
     fields: Map<String, Value>,
@@ -22,7 +23,7 @@ impl Fields {
         }
     }
 
-    /// Returns the only field of a request without a body: a parameter of its path.
+    /// Returns the fields of a request without a body: the parameter of its path, if it has one.
     pub(crate) fn from_path(parameter: Option<(&'static str, String)>) -> Self {
         let fields = parameter.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
         Self { parent: None, fields: fields.collect() }
@@ -34,7 +35,7 @@ impl Fields {
         Self::below(name, field, self.required(name)?)
     }
 
-    /// Returns the fields of the object in an optional field; none if it is absent.
+    /// Returns the fields of the object in an optional field. Absent counts as an empty object.
     pub(crate) fn optional_object(&mut self, name: &'static str) -> Result<Self, RequestError> {
         let field = self.field(name);
         Self::below(name, field, self.optional(name).unwrap_or_else(|| Map::new().into()))
@@ -52,23 +53,23 @@ impl Fields {
         Field { parent: self.parent, ..Field::new(name) }
     }
 
-    /// Whether a field is there and its value passes a test.
+    /// Whether a field exists and its value passes a test.
     pub(crate) fn has(&self, name: &str, test: impl Fn(&Value) -> bool) -> bool {
         self.fields.get(name).is_some_and(test)
     }
 
-    /// Takes a required field.
+    /// Removes and returns a required field.
     pub(crate) fn required(&mut self, name: &'static str) -> Result<Value, RequestError> {
         let field = self.field(name);
         self.fields.remove(name).ok_or(RequestError::MissingField { field })
     }
 
-    /// Takes an optional field; null counts as absent.
+    /// Removes and returns an optional field. Null counts as absent.
     pub(crate) fn optional(&mut self, name: &'static str) -> Option<Value> {
         self.fields.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes an optional string.
+    /// Removes and returns an optional string.
     pub(crate) fn name(&mut self, name: &'static str) -> Result<Option<String>, RequestError> {
         self.optional_as(name, "a string", |value| value.as_str().map(str::to_owned))
     }

@@ -1,5 +1,5 @@
-//! Bodies of requests. [`body!`](crate::body) declares a body once; the declaration yields its
-//! decoder and its schema.
+//! Bodies of requests. [`body!`](crate::body) declares a body and generates its decoder and its
+//! schema.
 
 mod fields;
 mod json;
@@ -19,15 +19,15 @@ pub(crate) use value::{
     Input, Object, OptionalObject, Pairs, PromptName, Text, TextList, Unread, truncation,
 };
 
-/// A body: what a decoder reads and a schema describes.
+/// A body of a request, with its decoder and its schema.
 pub(crate) trait Body: Sized {
-    /// Its name among the schemas.
+    /// Name of its schema.
     const NAME: &'static str;
 
-    /// Takes and checks the fields of the body. Fields that it does not declare are ignored.
+    /// Reads and validates the fields of the body. Undeclared fields are ignored.
     fn decode(fields: &mut Fields, limits: &Limits) -> Result<Self, RequestError>;
 
-    /// Returns its schema; schemas that it refers to are added.
+    /// Returns its schema, and adds the schemas that it refers to.
     fn schema(schemas: &mut Schemas) -> RefOr<Schema>;
 }
 

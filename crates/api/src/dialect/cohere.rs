@@ -15,7 +15,7 @@ use crate::operation::{Call, Reply, RerankRequest, scorer_name};
 use crate::request::RequestError;
 use crate::service::Service;
 
-/// Documents of one search unit.
+/// Number of documents in one search unit.
 ///
 /// Source: Cohere's pricing, "a single search unit is a query with up to 100 documents".
 const DOCUMENTS_PER_SEARCH_UNIT: usize = 100;
@@ -28,7 +28,7 @@ const fn rerank_route(path: &'static str) -> Route {
         path,
         summary: "Rank texts by their relevance to a query",
         decode: rerank,
-        // Clients of Cohere read the status alone.
+        // Cohere's clients read only the status.
         errors: &openai::ERRORS,
         schema: |schemas| {
             let reply = schemas.reply::<RerankResponse>();
@@ -46,11 +46,11 @@ body! {
     } {
         query: Text,
         documents: Documents,
-        /// Keep the best only; all if absent.
+        /// Number of texts to return, best first; all if absent.
         top_n: Count,
-        /// Whether the reply contains the texts.
+        /// Whether the response contains the texts.
         return_documents: Flag,
-        /// Ignored: there is one model.
+        /// Ignored; the service has one model.
         model: Unread,
     }
 }
@@ -70,9 +70,9 @@ fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
 /// The texts that are most relevant to a query.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 struct RerankResponse {
-    /// Best first.
+    /// The ranked texts, best first.
     results: Vec<RerankResult>,
-    /// What it cost.
+    /// The cost of the request.
     meta: RerankMeta,
 }
 
@@ -91,16 +91,16 @@ struct RerankResult {
 /// A text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Document {
-    /// As it came.
+    /// The text of the request, unchanged.
     text: String,
 }
 
-/// What a reply cost.
+/// The cost of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct RerankMeta {
     /// The version of the dialect.
     api_version: ApiVersion,
-    /// What Cohere would charge.
+    /// The units that Cohere would bill.
     billed_units: BilledUnits,
     /// The kind of model that scored the texts.
     scored_by: &'static str,
@@ -113,10 +113,10 @@ struct ApiVersion {
     version: &'static str,
 }
 
-/// What a request counts for.
+/// Billed units of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct BilledUnits {
-    /// One for each 100 texts begun.
+    /// Number of texts divided by 100, rounded up.
     search_units: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How a dialect writes an error: its status and its body.
+//! The error format of a dialect: HTTP status and body.
 
 use axum::http::StatusCode;
 use semblance::Fault;
@@ -9,21 +9,21 @@ use utoipa::openapi::schema::Schema;
 use crate::error::ApiError;
 use crate::openapi::Schemas;
 
-/// How a dialect writes errors.
+/// The error format of a dialect.
 #[derive(Debug)]
 pub(crate) struct ErrorForm {
-    /// The status of a wrong value in a request.
+    /// The status for an invalid value in a request.
     pub(crate) field_status: StatusCode,
-    /// The status of a text, or a list of texts, beyond a limit.
+    /// The status for a text, or a list of texts, beyond a limit.
     pub(crate) too_large_status: StatusCode,
-    /// Returns the body: of the error, its message with causes, and its status.
+    /// Returns the body for an error, its message with causes, and its status.
     pub(crate) body: fn(&ApiError, String, StatusCode) -> Value,
-    /// Describes the body.
+    /// Returns the schema of the body.
     pub(crate) schema: fn(&mut Schemas) -> RefOr<Schema>,
 }
 
 impl ErrorForm {
-    /// Returns the status of a fault.
+    /// Returns the status for a fault.
     pub(crate) fn status(&self, fault: Fault) -> StatusCode {
         match fault {
             Fault::Field => self.field_status,

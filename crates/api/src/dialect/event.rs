@@ -1,5 +1,5 @@
-//! The event of the function: `{"query_from_app", "actual_queries"}`, or an object that names its
-//! `operation`; and the routes at the root.
+//! The event of the function, and the routes at the root. An event is `{"query_from_app",
+//! "actual_queries"}`, or an object with the field `operation`.
 
 use axum::http::Method;
 use semblance::{Scores, TextOptions, rank};
@@ -21,10 +21,10 @@ use crate::request::RequestError;
 use crate::service::Service;
 use crate::{About, Limits};
 
-/// The shapes of a request to the function itself.
+/// The accepted shapes of a direct event.
 pub const DIRECT_SHAPES: &str = "{\"query_from_app\", \"actual_queries\"} or {\"operation\", …}";
 
-/// The shapes of a request over HTTP.
+/// The accepted shapes of an HTTP request.
 pub(super) const EVENT_SHAPES: &str =
     "{\"query_from_app\", \"actual_queries\"}, {\"inputs\"} or {\"operation\", …}";
 
@@ -32,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "/",
-        summary: "Answer an event of the function, or a body of text-embeddings-inference",
+        summary: "Process an event of the function, or a body of text-embeddings-inference",
         decode: invocation,
         errors: &tei::ERRORS,
         schema: event_schema,
@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/",
-        summary: "Describe models and limits, or show the page to a browser",
+        summary: "Describe models and limits; browsers get the page",
         decode: tei::info,
         errors: &tei::ERRORS,
         schema: |schemas| RouteSchema::get(schemas.reply::<About>()),
@@ -58,66 +58,69 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// An operation by name.
-struct Named {
+/// An operation that an event can name.
+struct NamedOperation {
     name: &'static str,
     decode: fn(&mut Fields, &Limits) -> Result<Call, RequestError>,
-    /// The bodies that it reads; none for an operation without texts.
+    /// The bodies that it accepts; empty for an operation without texts.
     bodies: &'static [NamedBody],
 }
 
 /// A body of an operation.
 struct NamedBody {
     schema: fn(&mut Schemas) -> RefOr<Schema>,
-    /// Whether the body alone says which operation it is for.
-    is_enough: bool,
+    /// Whether the body identifies the operation without the field `operation`.
+    is_unambiguous: bool,
 }
 
-/// What the field `operation` may be.
-const OPERATIONS: [Named; 8] = [
-    Named {
+/// The operations that the field `operation` can name.
+const OPERATIONS: [NamedOperation; 8] = [
+    NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
         bodies: &[
-            NamedBody { schema: |schemas| schemas.body::<EventBody>(), is_enough: true },
-            NamedBody { schema: |schemas| schemas.body::<tei::SimilarityBody>(), is_enough: true },
+            NamedBody { schema: |schemas| schemas.body::<EventBody>(), is_unambiguous: true },
+            NamedBody {
+                schema: |schemas| schemas.body::<tei::SimilarityBody>(),
+                is_unambiguous: true,
+            },
         ],
     },
-    Named {
+    NamedOperation {
         name: "embed",
         decode: tei::embed,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::EmbedBody>(),
-            is_enough: true,
+            is_unambiguous: true,
         }],
     },
-    Named {
+    NamedOperation {
         name: "rerank",
         decode: tei::rerank,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::RerankBody>(),
-            is_enough: false,
+            is_unambiguous: false,
         }],
     },
-    Named {
+    NamedOperation {
         name: "predict",
         decode: tei::predict,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::PredictBody>(),
-            is_enough: false,
+            is_unambiguous: false,
         }],
     },
-    Named {
+    NamedOperation {
         name: "tokenize",
         decode: tei::tokenize,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::TokenizeBody>(),
-            is_enough: false,
+            is_unambiguous: false,
         }],
     },
-    Named { name: "info", decode: tei::info, bodies: &[] },
-    Named { name: "health", decode: tei::health, bodies: &[] },
-    Named { name: "warmup", decode: warm_up, bodies: &[] },
+    NamedOperation { name: "info", decode: tei::info, bodies: &[] },
+    NamedOperation { name: "health", decode: tei::health, bodies: &[] },
+    NamedOperation { name: "warmup", decode: warm_up, bodies: &[] },
 ];
 
 body! {
@@ -128,29 +131,29 @@ body! {
     } {
         /// The query.
         query_from_app: Text,
-        /// The texts to compare with it; repetitions are kept.
+        /// The texts to compare with the query. Repetitions are kept.
         actual_queries: Candidates,
-        /// Keep the best only; all if absent.
+        /// Number of texts to return, best first; all if absent.
         top_k: Count,
-        /// Whether to truncate a text beyond the model's limit (default); otherwise it is an error.
+        /// Whether to truncate a text beyond the model's limit (default). Otherwise it is an error.
         truncate: Flag,
-        /// The end of a text where tokens are removed.
+        /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Must be absent: its texts would be read instead.
+        /// Must be absent. With `inputs`, the request is a body of text-embeddings-inference.
         inputs: Absent,
     }
 }
 
-/// Reads a direct event: the request is the event itself.
+/// Decodes a direct event.
 ///
 /// # Errors
-/// - [`RequestError`], which names the field at fault.
+/// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
     operation(&mut Fields::new(event)?, limits, DIRECT_SHAPES)
 }
 
-/// Reads a request that names its operation, or the event of the function. `shapes` lists what is
-/// accepted where the request came from.
+/// Decodes a request with the field `operation`, or an event of the function. `shapes` lists the
+/// shapes that the source of the request accepts, for an error message.
 pub(super) fn operation(
     fields: &mut Fields,
     limits: &Limits,
@@ -194,35 +197,36 @@ fn warm_up(_: &mut Fields, _: &Limits) -> Result<Call, RequestError> {
     Ok(warm_up_call())
 }
 
-/// Returns the call that a scheduled event makes.
+/// Returns the call for a scheduled event.
 #[must_use]
 pub fn warm_up_call() -> Call {
     Call::new(WarmUpRequest, |_, status, _| Reply::new(&status, 1))
 }
 
-/// The reply: `{"Scores": [[text, score], …]}`, best first.
+/// The response to an event: `{"Scores": [[text, score], …]}`, best first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SimilarityResponse {
-    /// Each text as it came, with its cosine similarity to the query in [-1, 1]; highest first,
-    /// ties in input order.
+    /// Each text, unchanged, with its cosine similarity to the query in [-1, 1]. Highest first, ties in
+    /// input order.
     scores: Vec<(String, f32)>,
-    /// Which texts were truncated; absent if none was.
+    /// The truncated texts; absent if no text was truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<Truncated>,
 }
 
-/// Which texts were truncated to the model's limit.
+/// The texts that were truncated to the model's limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct Truncated {
-    /// Whether the query was.
+    /// Whether the query was truncated.
     query: bool,
     /// Indices of the truncated texts, in input order.
     actual_queries: Vec<usize>,
 }
 
 impl Truncated {
-    /// Returns what `indices` say, where 0 is the query and texts start at 1.
+    /// Returns the truncated texts from their indices. Index 0 is the query; texts start at 1. `None`
+    /// if no text was truncated.
     fn new(indices: &[usize]) -> Option<Self> {
         let (query, texts): (Vec<usize>, Vec<usize>) =
             indices.iter().partition(|&&index| index == 0);
@@ -243,13 +247,13 @@ fn response(request: &SimilarityRequest, scores: Scores, _: &Service) -> Result<
     Reply::new(&response, response.scores.len())
 }
 
-/// The schema of a route that takes events of the function and bodies of
+/// Returns the schema of a route that accepts events of the function and bodies of
 /// text-embeddings-inference.
 pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
     let mut bodies = Vec::new();
     for operation in &OPERATIONS {
         for body in operation.bodies {
-            let name = name_schema([operation.name], !body.is_enough);
+            let name = name_schema([operation.name], !body.is_unambiguous);
             let all = AllOfBuilder::new().item((body.schema)(schemas)).item(name);
             bodies.push(Schema::AllOf(all.build()).into());
         }

@@ -1,6 +1,6 @@
-//! Dialects: the public APIs whose clients can talk to a service. A dialect is one file here and one
-//! line in [`DIALECTS`]. The router, the OpenAPI document, the help of the command line and
-//! docs/http.md are made from its routes.
+//! Dialects: the public APIs that the service implements. A dialect is one file in this module and
+//! one line in [`DIALECTS`]. The router, the OpenAPI document, the help of the command line and
+//! docs/http.md are generated from its routes.
 
 mod cohere;
 mod error_form;
@@ -28,27 +28,27 @@ pub use event::{DIRECT_SHAPES, decode as decode_event, warm_up_call};
 const DIALECTS: [&[Route]; 5] =
     [event::ROUTES, sagemaker::ROUTES, tei::ROUTES, openai::ROUTES, cohere::ROUTES];
 
-/// What a path does with one of its methods.
+/// A route: a path with a method.
 pub struct Route {
-    /// POST, or GET, which includes HEAD.
+    /// POST or GET. GET includes HEAD.
     pub method: Method,
-    /// The path, as OpenAPI writes it.
+    /// The path, in the notation of OpenAPI.
     pub path: &'static str,
-    /// What it does, in one sentence without a period.
+    /// The purpose of the route, one sentence without a period.
     pub summary: &'static str,
-    /// Reads the request from the fields of its body, or of its path.
+    /// Decodes a request from the fields of its body or path.
     pub(crate) decode: fn(&mut Fields, &Limits) -> Result<Call, RequestError>,
-    /// The form of its errors.
+    /// Its error format.
     pub(crate) errors: &'static ErrorForm,
-    /// Describes body and reply.
+    /// Returns the schema of the body and the response.
     pub(crate) schema: fn(&mut Schemas) -> RouteSchema,
 }
 
 impl Route {
-    /// Reads a request.
+    /// Decodes a request.
     ///
     /// # Errors
-    /// - [`RequestError`], which names the field at fault.
+    /// - [`RequestError`], which names the invalid field.
     pub fn call(&self, request: Value, limits: &Limits) -> Result<Call, RequestError> {
         (self.decode)(&mut Fields::new(request)?, limits)
     }
@@ -58,11 +58,11 @@ impl Route {
 pub(crate) struct RouteSchema {
     /// The body of the request, if it has one.
     pub(crate) body: Option<RefOr<Schema>>,
-    /// The reply.
+    /// The response.
     pub(crate) reply: RefOr<Schema>,
-    /// Whether replies have the header that names the scorer.
+    /// Whether responses have the header that names the scorer.
     pub(crate) has_scorer: bool,
-    /// Whether it can ask for what does not exist: a model, a cross-encoder.
+    /// Whether a request can refer to a missing model or cross-encoder.
     pub(crate) can_be_missing: bool,
 }
 
@@ -77,12 +77,12 @@ impl RouteSchema {
         Self { body: Some(body), ..Self::get(reply) }
     }
 
-    /// The same schema, with the header that names the scorer.
+    /// Returns this schema with the header that names the scorer.
     pub(crate) fn with_scorer(self) -> Self {
         Self { has_scorer: true, ..self }
     }
 
-    /// The same schema of a route that can ask for what does not exist.
+    /// Returns this schema for requests that can refer to a missing model or cross-encoder.
     pub(crate) fn with_missing(self) -> Self {
         Self { can_be_missing: true, ..self }
     }
@@ -93,8 +93,8 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     DIALECTS.into_iter().flatten()
 }
 
-/// Returns the form of errors at a path: that of its route, else that of the routes below the same
-/// first segment, else that of text-embeddings-inference.
+/// Returns the error format for a path: that of the routes with the same first segment, otherwise
+/// that of text-embeddings-inference.
 pub(crate) fn error_form(path: &str) -> &'static ErrorForm {
     let segment = |path: &str| path.split('/').nth(1).unwrap_or_default().to_owned();
     let first = segment(path);

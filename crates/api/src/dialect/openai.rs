@@ -5,7 +5,7 @@
 use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use semblance::{EmbedOptions, Embedded, Truncation};
+use semblance::{EmbedOptions, EmbedOutput, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
@@ -75,25 +75,25 @@ fn error_type(status: StatusCode) -> &'static str {
     }
 }
 
-/// An error as OpenAI writes it.
+/// An error in OpenAI's format.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read for its schema alone")]
+#[expect(dead_code, reason = "used only for its schema")]
 struct OpenAiError {
     /// The error.
     error: OpenAiErrorObject,
 }
 
-/// What is wrong.
+/// The error.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read for its schema alone")]
+#[expect(dead_code, reason = "used only for its schema")]
 struct OpenAiErrorObject {
-    /// What is wrong; never contains a text of the request.
+    /// The message. It never contains a text of the request.
     message: String,
     /// `invalid_request_error`, `rate_limit_error` or `server_error`.
     r#type: String,
     /// Stable code, for programs.
     code: String,
-    /// The field at fault, if it is one.
+    /// The invalid field, if the error is about a field.
     #[schema(required)]
     param: Option<String>,
 }
@@ -102,24 +102,24 @@ body! {
     /// Texts to embed. A text beyond the model's limit is truncated.
     EmbeddingsBody = {"model": "any", "input": ["Around 9 million", "It has a river"]} {
         input: Input,
-        /// How an embedding is written: as an array of numbers (default), or as base64 of its f32
-        /// in little-endian order.
+        /// Encoding of an embedding: an array of numbers (default), or base64 of its little-endian
+        /// f32 values.
         encoding_format: Choice<EncodingFormat>,
-        /// Keep this many leading dimensions.
+        /// Number of leading dimensions to keep.
         dimensions: Dimensions,
-        /// Ignored: there is one model.
+        /// Ignored; the service has one model.
         model: Unread,
         /// Ignored.
         user: Unread,
     }
 }
 
-/// How an embedding is written.
+/// Encoding of an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EncodingFormat {
-    /// As an array of numbers.
+    /// An array of numbers.
     Float,
-    /// As base64 of its f32 in little-endian order.
+    /// Base64 of the little-endian f32 values.
     Base64,
 }
 
@@ -135,8 +135,8 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
         _ => false,
     };
     if fields.has("input", is_tokens) {
-        let expected = "a string or an array of strings: token ids belong to the vocabulary of \
-                        another model (with langchain, set check_embedding_ctx_length=False)";
+        let expected = "a string or an array of strings; token ids are not supported (with \
+                        langchain, set check_embedding_ctx_length=False)";
         let field = fields.field("input");
         return Err(RequestError::UnknownValue { field, expected: expected.into() });
     }
@@ -159,9 +159,9 @@ struct EmbeddingList {
     object: &'static str,
     /// One embedding for each text, in input order.
     data: Vec<EmbeddingItem>,
-    /// Name of the model that computed them, whichever was requested.
+    /// Name of the model that computed them. The requested name is ignored.
     model: String,
-    /// What was read.
+    /// Token counts.
     usage: TokenUsage,
 }
 
@@ -180,23 +180,23 @@ struct EmbeddingItem {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 enum EmbeddingValue {
-    /// Its numbers.
+    /// The values.
     Float(Vec<f32>),
-    /// Its numbers in little-endian order, in base64.
+    /// The little-endian values, in base64.
     Base64(String),
 }
 
-/// Tokens that were read.
+/// Token counts of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 struct TokenUsage {
-    /// Tokens of all texts as far as the model reads them, special tokens included.
+    /// Number of tokens of all texts after truncation, special tokens included.
     prompt_tokens: usize,
-    /// The same: nothing is generated.
+    /// Equal to `prompt_tokens`, because no tokens are generated.
     total_tokens: usize,
 }
 
 fn embeddings(
-    embedded: &Embedded,
+    embedded: &EmbedOutput,
     format: EncodingFormat,
     service: &Service,
 ) -> Result<Reply, Error> {
@@ -238,7 +238,7 @@ struct ModelItem {
     id: String,
     /// `model`.
     object: &'static str,
-    /// Always 0: a bundle has a digest and no date.
+    /// Always 0, because a bundle has no creation date.
     created: u64,
     /// `semblance`.
     owned_by: &'static str,

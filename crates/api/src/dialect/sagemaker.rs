@@ -16,7 +16,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "/invocations",
-        summary: "Answer an event of the function, or a body of text-embeddings-inference",
+        summary: "Process an event of the function, or a body of text-embeddings-inference",
         decode: invocation,
         errors: &tei::ERRORS,
         schema: event_schema,
@@ -24,14 +24,14 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/ping",
-        summary: "Report that the service answers",
+        summary: "Check that the service responds",
         decode: tei::health,
         errors: &tei::ERRORS,
         schema: |schemas| RouteSchema::get(schemas.reply::<Status>()),
     },
 ];
 
-/// Reads an event, or a body of text-embeddings-inference with `inputs`.
+/// Decodes an event, or a body of text-embeddings-inference with `inputs`.
 pub(super) fn invocation(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     if fields.has("operation", |value| !value.is_null()) {
         event::operation(fields, limits, EVENT_SHAPES)

@@ -5,8 +5,8 @@
 
 use axum::http::{Method, StatusCode};
 use semblance::{
-    EmbedOptions, Embedded, PairOptions, Predicted, Scorer, Scores, TextOptions, Token,
-    TokenizeOptions, Tokenized, rank,
+    EmbedOptions, EmbedOutput, PairOptions, PredictOutput, Scorer, Scores, TextOptions, Token,
+    TokenizeOptions, TokenizeOutput, rank,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
@@ -92,7 +92,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/health",
-        summary: "Report that the service answers",
+        summary: "Check that the service responds",
         decode: health,
         errors: &ERRORS,
         schema: |schemas| RouteSchema::get(schemas.reply::<Status>()),
@@ -107,11 +107,11 @@ pub(super) static ERRORS: ErrorForm = ErrorForm {
     schema: |schemas| schemas.reply::<TeiError>(),
 };
 
-/// An error as text-embeddings-inference writes it.
+/// An error in the format of text-embeddings-inference.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read for its schema alone")]
+#[expect(dead_code, reason = "used only for its schema")]
 struct TeiError {
-    /// What is wrong; never contains a text of the request.
+    /// The message. It never contains a text of the request.
     error: String,
     /// Stable code, for programs.
     error_type: String,
@@ -133,7 +133,7 @@ body! {
     SimilarityInputs = null {
         /// The query.
         source_sentence: Text,
-        /// The texts; repetitions are kept.
+        /// The texts. Repetitions are kept.
         sentences: TextList,
     }
 }
@@ -141,11 +141,11 @@ body! {
 body! {
     /// Options of the comparison.
     SimilarityParameters = null {
-        /// Whether to truncate a text beyond the model's limit; otherwise it is an error (default).
+        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error (default).
         truncate: Flag,
-        /// The end of a text where tokens are removed.
+        /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of a prompt of the model, which is put before each text.
+        /// Name of the model's prompt to put before each text.
         prompt_name: PromptName,
     }
 }
@@ -154,15 +154,15 @@ body! {
     /// Texts to embed.
     pub(super) EmbedBody = {"inputs": ["Around 9 million", "It has a river"]} {
         inputs: Input,
-        /// Whether to truncate a text beyond the model's limit; otherwise it is an error (default).
+        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error (default).
         truncate: Flag,
-        /// The end of a text where tokens are removed.
+        /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of a prompt of the model, which is put before each text.
+        /// Name of the model's prompt to put before each text.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default).
         normalize: Flag,
-        /// Keep this many leading dimensions.
+        /// Number of leading dimensions to keep.
         dimensions: Dimensions,
     }
 }
@@ -174,13 +174,13 @@ body! {
     } {
         query: Text,
         texts: TextList,
-        /// Whether to truncate a pair beyond the model's limit; otherwise it is an error (default).
+        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error (default).
         truncate: Flag,
-        /// The end of a text where tokens are removed.
+        /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Whether to return logits in place of scores.
+        /// Whether to return logits instead of scores.
         raw_scores: Flag,
-        /// Whether the reply contains the texts.
+        /// Whether the response contains the texts.
         return_text: Flag,
     }
 }
@@ -189,11 +189,11 @@ body! {
     /// Pairs to score.
     pub(super) PredictBody = {"inputs": [["How many people live in London?", "Around 9 million"]]} {
         inputs: Pairs,
-        /// Whether to truncate a pair beyond the model's limit; otherwise it is an error (default).
+        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error (default).
         truncate: Flag,
-        /// The end of a text where tokens are removed.
+        /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Whether to return logits in place of scores.
+        /// Whether to return logits instead of scores.
         raw_scores: Flag,
     }
 }
@@ -202,9 +202,9 @@ body! {
     /// Texts to tokenize.
     pub(super) TokenizeBody = {"inputs": "How many people live in London?"} {
         inputs: Input,
-        /// Whether to include the special tokens that the model reads around a text (default).
+        /// Whether to include the special tokens that the tokenizer adds around a text (default).
         add_special_tokens: Flag,
-        /// Name of a prompt of the model, which is put before each text.
+        /// Name of the model's prompt to put before each text.
         prompt_name: PromptName,
     }
 }
@@ -235,17 +235,17 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     Ok(Call::new(EmbedRequest { texts: body.inputs.0, options }, rows))
 }
 
-fn rows(_: &EmbedRequest, embedded: Embedded, _: &Service) -> Result<Reply, Error> {
+fn rows(_: &EmbedRequest, embedded: EmbedOutput, _: &Service) -> Result<Reply, Error> {
     let items = embedded.vectors.nrows();
     Reply::new(&Rows(embedded), items)
 }
 
 /// Embeddings as rows of numbers.
-struct Rows(Embedded);
+struct Rows(EmbedOutput);
 
 impl Serialize for Rows {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Rows are contiguous, so none is copied.
+        // Rows are contiguous, so `to_slice` never fails.
         let rows = self.0.vectors.rows().into_iter();
         serializer.collect_seq(rows.map(|row| row.to_slice().unwrap_or_default()))
     }
@@ -267,7 +267,7 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
     Ok(Call::new(request, ranks))
 }
 
-/// A text in order of relevance.
+/// A text in a ranking.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct Rank {
     /// Index of the text in the request.
@@ -277,7 +277,7 @@ pub(super) struct Rank {
     /// The text, if it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// The kind of model that scored it: `bi-encoder`, if there is no cross-encoder.
+    /// `bi-encoder` if the embedding model scored the text; absent if the cross-encoder did.
     #[serde(skip_serializing_if = "Option::is_none")]
     scored_by: Option<&'static str>,
 }
@@ -310,14 +310,14 @@ pub(super) fn predict(fields: &mut Fields, limits: &Limits) -> Result<Call, Requ
 pub(super) struct Prediction {
     /// The score.
     score: f32,
-    /// `LABEL_` and its index, as `transformers` names a label without a name.
+    /// `LABEL_` and the index of the label: the default names of `transformers`.
     label: String,
 }
 
-/// Labels of each pair, best first, ties in the order of the labels.
+/// Returns the labels of each pair, highest score first, ties in label order.
 fn predictions(
     request: &PredictRequest,
-    predicted: Predicted,
+    predicted: PredictOutput,
     _: &Service,
 ) -> Result<Reply, Error> {
     let labels = |scores: Vec<f32>| {
@@ -346,7 +346,7 @@ pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, Req
 pub(super) struct TokenOfText {
     /// Its id in the vocabulary.
     id: u32,
-    /// The characters of the text that it stands for, or the name of a special token.
+    /// The characters of the text that the token covers, or the name of a special token.
     text: String,
     /// Whether it is a special token.
     special: bool,
@@ -364,7 +364,7 @@ impl From<Token> for TokenOfText {
     }
 }
 
-fn tokens(_: &TokenizeRequest, tokenized: Tokenized, _: &Service) -> Result<Reply, Error> {
+fn tokens(_: &TokenizeRequest, tokenized: TokenizeOutput, _: &Service) -> Result<Reply, Error> {
     let texts = tokenized.tokens.into_iter();
     let texts: Vec<Vec<TokenOfText>> =
         texts.map(|tokens| tokens.into_iter().map(TokenOfText::from).collect()).collect();

@@ -17,11 +17,12 @@ use crate::error::ApiError;
 /// Returns the JSON value in the body of a request.
 ///
 /// # Errors
-/// - [`ApiError::UnsupportedMediaType`] if it is said not to be JSON in UTF-8, or to be
-///   compressed otherwise than by gzip or zstd.
+/// - [`ApiError::UnsupportedMediaType`] if its media type is not JSON in UTF-8, or its content
+///   encoding is not gzip, zstd or identity.
 /// - [`ApiError::BodyTooLarge`] if it has too many bytes, as sent or after decompression.
-/// - [`ApiError::InvalidEncoding`], [`ApiError::IncompleteBody`] if it cannot be read.
-/// - As [`parse_json`], if it is not JSON after all.
+/// - [`ApiError::InvalidEncoding`] if it cannot be decompressed.
+/// - [`ApiError::IncompleteBody`] if it ends early.
+/// - As [`parse_json`] if it is not JSON.
 pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<Value, ApiError> {
     check_content_type(request.headers())?;
     let encoding = content_encoding(request.headers())?;
@@ -30,7 +31,7 @@ pub(super) async fn json(request: Request<Body>, limit_bytes: usize) -> Result<V
     Ok(parse_json(&body)?)
 }
 
-/// Checks that a body is declared as JSON in UTF-8, or not declared.
+/// Checks that the media type of a body is JSON in UTF-8 or not declared.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let header = "content-type";
     let expected = "application/json in UTF-8";
@@ -50,7 +51,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if is_json && !parts.any(is_other_charset) { Ok(()) } else { Err(refused()) }
 }
 
-/// Returns how a body is compressed, if it is.
+/// Returns the compression of a body, if it is compressed.
 fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, ApiError> {
     let header = "content-encoding";
     let refused = || ApiError::UnsupportedMediaType { header, expected: "gzip, zstd or identity" };
@@ -67,7 +68,7 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<&'static str>, ApiErro
     }
 }
 
-/// Refuses a body by its declared length, before a byte of it is read.
+/// Checks the declared length of a body, before the body is read.
 fn check_length(headers: &HeaderMap, limit_bytes: usize) -> Result<(), ApiError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     match length.and_then(|length| length.parse().ok()) {
@@ -78,7 +79,7 @@ fn check_length(headers: &HeaderMap, limit_bytes: usize) -> Result<(), ApiError>
     }
 }
 
-/// Returns the bytes of a body, decompressed, bounded before and after.
+/// Returns the decompressed bytes of a body. The limit applies before and after decompression.
 async fn read(
     request: Request<Body>,
     encoding: Option<&'static str>,
@@ -90,20 +91,20 @@ async fn read(
         let failed = |error| fault(error, ApiError::IncompleteBody, limit_bytes, false);
         return Ok(body.collect().await.map_err(failed)?.to_bytes());
     };
-    // The name as the layer spells it; it decompresses the body of a request on the way to a service,
-    // and this service returns it.
+    // The layer accepts only this spelling. It decompresses the body of a request to an inner service,
+    // and this inner service returns the body.
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    let give_back = service_fn(|request: Request<_>| {
+    let echo = service_fn(|request: Request<_>| {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
     });
-    let decompress = RequestDecompression::new(give_back);
+    let decompress = RequestDecompression::new(echo);
     let Ok(decompressed) = decompress.oneshot(Request::from_parts(parts, body)).await;
     let invalid = ApiError::InvalidEncoding { encoding };
     let body = limited(Body::new(decompressed.into_body()));
     Ok(body.collect().await.map_err(|error| fault(error, invalid, limit_bytes, true))?.to_bytes())
 }
 
-/// Returns why a body could not be read: too long, or else as said.
+/// Returns why a body could not be read: `BodyTooLarge` if it exceeds the limit, else `otherwise`.
 fn fault(
     error: axum::Error,
     otherwise: ApiError,

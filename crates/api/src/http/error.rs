@@ -8,17 +8,16 @@ use crate::dialect::{ErrorForm, error_form};
 use crate::error::ApiError;
 use crate::log::Failure;
 
-/// Seconds after which a request that was refused for load can be retried.
+/// Seconds after which the client can retry a request that was refused because of load.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Returns the response of an error in the dialect of a path, with a [`Failure`] among its
-/// extensions.
+/// Returns the response for an error in the dialect of a path. A [`Failure`] is in its extensions.
 #[must_use]
 pub fn error_response(error: &ApiError, path: &str) -> Response {
     response(error, error_form(path))
 }
 
-/// Returns the response of an error in a form.
+/// Returns the response for an error in a format.
 pub(super) fn response(error: &ApiError, form: &ErrorForm) -> Response {
     let failure = Failure::new(error);
     let status = form.status(error.code().fault);

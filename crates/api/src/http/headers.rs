@@ -1,4 +1,4 @@
-//! The cost of a reply as headers: those of text-embeddings-inference, and two more.
+//! The cost of a request as response headers: those of text-embeddings-inference, and two more.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::operation::{Report, scorer_name};
 
-/// The id of a request: the caller's, or a new one.
+/// The id of a request: the id from the client, or a generated one.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Indices of the truncated texts.
 pub(crate) const TRUNCATED: HeaderName = HeaderName::from_static("x-semblance-truncated");
@@ -26,7 +26,7 @@ const TOKENIZATION_TIME: HeaderName = HeaderName::from_static("x-tokenization-ti
 const QUEUE_TIME: HeaderName = HeaderName::from_static("x-queue-time");
 const INFERENCE_TIME: HeaderName = HeaderName::from_static("x-inference-time");
 
-/// Every header that a page of another origin may read.
+/// The headers that pages of other origins can read.
 pub(crate) const EXPOSED: [HeaderName; 11] = [
     REQUEST_ID,
     COMPUTE_TYPE,
@@ -44,19 +44,19 @@ pub(crate) const EXPOSED: [HeaderName; 11] = [
 /// The headers that are numbers, with their descriptions.
 pub(crate) const NUMBERS: [(HeaderName, &str); 7] = [
     (COMPUTE_TIME, "Milliseconds in the tokenizer and the model."),
-    (COMPUTE_CHARACTERS, "Characters of the texts."),
-    (COMPUTE_TOKENS, "Tokens of the texts as far as the model reads them."),
-    (TOTAL_TIME, "Milliseconds from the arrival of the request to its reply."),
+    (COMPUTE_CHARACTERS, "Number of characters of the texts."),
+    (COMPUTE_TOKENS, "Number of tokens of the texts after truncation."),
+    (TOTAL_TIME, "Milliseconds from the request to the response."),
     (TOKENIZATION_TIME, "Milliseconds in the tokenizer."),
-    (QUEUE_TIME, "Milliseconds until the model was free."),
+    (QUEUE_TIME, "Milliseconds waiting for the model."),
     (INFERENCE_TIME, "Milliseconds in the model."),
 ];
 
-/// The most indices that are written out. The others are counted, since proxies limit the length of
-/// a header.
+/// Maximum number of indices in a header. The others are only counted, because proxies limit the
+/// length of a header.
 const MAX_INDICES: usize = 100;
 
-/// Returns the headers of a reply, from its report and the total time.
+/// Returns the headers of a response, from its report and the total time.
 pub(super) fn report_headers(report: &Report, total: Duration) -> HeaderMap {
     let cost = &report.cost;
     let mut headers = HeaderMap::new();
@@ -72,7 +72,7 @@ pub(super) fn report_headers(report: &Report, total: Duration) -> HeaderMap {
         (INFERENCE_TIME, cost.infer_time.as_millis()),
     ];
     let insert = |headers: &mut HeaderMap, name, value: &str| {
-        // Digits, commas and a sign are a header's value.
+        // Digits, commas and `+` are valid in a header, so this never fails.
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -89,7 +89,7 @@ pub(super) fn report_headers(report: &Report, total: Duration) -> HeaderMap {
     headers
 }
 
-/// Returns indices separated by commas, and how many more there are.
+/// Returns the indices separated by commas, and the number of omitted ones as `+N`.
 fn indices(indices: &[usize]) -> String {
     let (written, counted) = indices.split_at(indices.len().min(MAX_INDICES));
     let mut parts: Vec<String> = written.iter().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! The page for trying the service in a browser.
+//! The demo page for browsers.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// One document that contains its script and its style.
+/// The page, with its script and style inline.
 const PAGE: &str = concat!(
     include_str!("page/head.html"),
     "<style>",
@@ -23,7 +23,7 @@ const PAGE: &str = concat!(
     "</script>\n</body>\n</html>\n",
 );
 
-/// What the page may do: run its own script and style, and call the server that it came from.
+/// The content security policy: the page can run its own script and style, and call its own server.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; img-src data:; \
@@ -45,15 +45,15 @@ pub(super) fn response() -> Response {
     response
 }
 
-/// Whether a request wants HTML, named as such, rather than JSON.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+/// Whether a request prefers HTML over JSON and names HTML explicitly.
+pub(super) fn is_preferred(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<&str> = accept.flat_map(|value| value.split(',')).collect();
     let html = quality(&ranges, "text/html");
     html > 0.0 && html >= quality(&ranges, "application/json")
 }
 
-/// Returns the quality of a media type that is named among media ranges; 0 if it is not.
+/// Returns the quality of a media type in a list of media ranges; 0 if it is not named.
 fn quality(ranges: &[&str], media_type: &str) -> f32 {
     let named = ranges.iter().filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -73,24 +73,24 @@ fn source(content: &str) -> String {
 mod tests {
     use super::*;
 
-    fn is_wanted_by(accept: &'static str) -> bool {
-        is_wanted(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]))
+    fn prefers_page(accept: &'static str) -> bool {
+        is_preferred(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]))
     }
 
     #[test]
-    fn a_browser_wants_the_page() {
-        assert!(is_wanted_by("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(is_wanted_by("application/json;q=0.5, text/HTML; q=0.9"));
+    fn a_browser_gets_the_page() {
+        assert!(prefers_page("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(prefers_page("application/json;q=0.5, text/HTML; q=0.9"));
     }
 
     #[test]
-    fn a_client_does_not() {
-        assert!(!is_wanted(&HeaderMap::new()));
-        assert!(!is_wanted_by("*/*"));
-        assert!(!is_wanted_by("application/json"));
-        assert!(!is_wanted_by("application/json, text/html;q=0.5"));
-        assert!(!is_wanted_by("text/html;q=0"));
-        assert!(!is_wanted_by("text/html;q=what"));
+    fn other_clients_do_not_get_the_page() {
+        assert!(!is_preferred(&HeaderMap::new()));
+        assert!(!prefers_page("*/*"));
+        assert!(!prefers_page("application/json"));
+        assert!(!prefers_page("application/json, text/html;q=0.5"));
+        assert!(!prefers_page("text/html;q=0"));
+        assert!(!prefers_page("text/html;q=what"));
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
         // `printf 'alert(1)' | openssl dgst -sha256 -binary | base64`
         assert_eq!(source("alert(1)"), "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='");
         for (element, content) in [("script", SCRIPT), ("style", STYLE)] {
-            // A browser hashes what stands between the tags.
+            // A browser hashes the content between the tags.
             assert!(PAGE.contains(&format!("<{element}>{content}</{element}>")), "{element}");
             assert_eq!(PAGE.matches(&format!("<{element}")).count(), 1, "{element}");
         }

@@ -1,4 +1,4 @@
-//! The routes, and what lies around all of them.
+//! The router: the routes and their middleware.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,57 +25,57 @@ use crate::error::ApiError;
 use crate::openapi::path_parameters;
 use crate::operation::{Answer, Report};
 
-/// A body below this is not worth compressing: it goes out in one packet as it is.
+/// Minimum size of a compressed body. A smaller body fits into one packet anyway.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
 
-/// How long a browser may remember what another origin may do.
+/// How long a browser can cache the result of a CORS preflight request.
 const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 
-/// What the router does for all routes.
+/// Options of the router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Origins whose pages may call: `*` alone, or each `scheme://host[:port]`; none for pages of
-    /// this origin alone.
+    /// Origins that CORS allows: `*`, or each `scheme://host[:port]`. If empty, CORS is disabled.
     pub cors_origins: Vec<String>,
-    /// Most bytes of a body, as it comes and unpacked.
+    /// Maximum size of a body in bytes, as sent and after decompression.
     pub max_body_bytes: usize,
 }
 
 impl Default for HttpOptions {
-    /// Pages of this origin alone, and bodies of what a function may be sent.
+    /// CORS is disabled, and the body limit is that of AWS Lambda.
     fn default() -> Self {
         Self { cors_origins: Vec::new(), max_body_bytes: 6 * 1024 * 1024 }
     }
 }
 
-/// Where a request went; an extension of every response of a route.
+/// The route and operation of a request. Every response of a route has it in its extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Destination {
     /// The path of the route, as a pattern.
     pub route: &'static str,
-    /// The operation, if the request was understood.
+    /// The operation, if the request was decoded.
     pub operation: Option<&'static str>,
 }
 
-/// The contents and the cost of a reply; an extension of the response of an operation.
+/// The number of items and the cost of a response. Responses of operations have it in their
+/// extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyInfo {
-    /// Vectors, scores or texts in the reply: a shorter request has fewer of them.
+    /// Number of vectors, scores or texts in the response.
     pub items: usize,
-    /// What it cost.
+    /// The cost of the request.
     pub report: Report,
 }
 
-/// Returns every route over a service.
+/// Returns a router with every route of a service.
 ///
-/// The response of an operation has a [`ReplyInfo`] among its extensions, that of an error a
+/// The response of an operation has a [`ReplyInfo`] in its extensions. The response for an error has a
 /// [`Failure`](crate::Failure).
 pub fn router(admission: Admission, options: HttpOptions) -> Router {
     let shared = Arc::new(Shared { admission, max_body_bytes: options.max_body_bytes });
     let mut router = Router::new().fallback(not_found);
     let mut paths: Vec<&str> = Vec::new();
     for route in routes() {
-        // A path is one entry of the router, whatever its methods.
+        // The router has one entry per path, with all methods of the path.
         if !paths.contains(&route.path) {
             paths.push(route.path);
             router = router.route(&pattern(route.path), methods(route.path, &shared));
@@ -92,12 +92,13 @@ pub fn router(admission: Admission, options: HttpOptions) -> Router {
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }
 
-/// Returns a path as the router matches it: the name of a model may contain slashes.
+/// Returns the pattern of a path. A parameter matches the rest of the path, because the name of a
+/// model can contain slashes.
 fn pattern(path: &str) -> String {
     path.replace('{', "{*")
 }
 
-/// Returns the methods of a path, as the header `Allow` lists them.
+/// Returns the value of the header `Allow` for a path.
 fn allow(path: &str) -> &'static str {
     let has = |method| routes().any(|route| route.path == path && route.method == method);
     match (has(Method::GET), has(Method::POST)) {
@@ -107,7 +108,7 @@ fn allow(path: &str) -> &'static str {
     }
 }
 
-/// Returns the methods of a path, and the reply to the others.
+/// Returns the handlers of a path, including the response to unsupported methods.
 fn methods(path: &'static str, shared: &Arc<Shared>) -> MethodRouter {
     let allow = allow(path);
     let refuse = move |method: Method, uri: Uri| async move {
@@ -131,7 +132,7 @@ fn methods(path: &'static str, shared: &Arc<Shared>) -> MethodRouter {
     })
 }
 
-/// What the routes share.
+/// State that the routes share.
 struct Shared {
     admission: Admission,
     max_body_bytes: usize,
@@ -145,7 +146,7 @@ impl Shared {
         request: Request,
     ) -> Response {
         if route.path == "/" && route.method == Method::GET {
-            let mut response = match page::is_wanted(request.headers()) {
+            let mut response = match page::is_preferred(request.headers()) {
                 true => page::response(),
                 false => self.run(route, None, request).await,
             };
@@ -155,7 +156,7 @@ impl Shared {
         self.run(route, parameter, request).await
     }
 
-    /// Runs an operation, or says in its dialect why not.
+    /// Runs an operation, and returns the response or the error in the dialect of the route.
     async fn run(
         &self,
         route: &Route,
@@ -176,7 +177,7 @@ impl Shared {
             let service = self.admission.service();
             let call = (route.decode)(&mut fields, service.limits())?;
             destination.operation = Some(call.name());
-            // What needs no model is answered even if all places are taken.
+            // GET routes do not use the model, so they are not subject to admission control.
             match has_body {
                 true => self.admission.answer(call).await,
                 false => call.run(service),
@@ -204,19 +205,19 @@ async fn not_found(uri: Uri) -> Response {
     error_response(&ApiError::NotFound, uri.path())
 }
 
-/// Forbids a browser to take an answer for something else than it says it is.
+/// Prevents browsers from guessing the media type of a response.
 async fn finish(mut response: Response) -> Response {
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     response
 }
 
-/// Returns what lets pages of other origins call, if any may.
+/// Returns the CORS layer, if CORS is enabled.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     let origin = match origins {
         [] => return None,
         [any] if any == "*" => AllowOrigin::any(),
-        // What is no header value is the origin of no request.
+        // An origin that is not a valid header value cannot match a request.
         origins => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
     };
     let layer = CorsLayer::new()

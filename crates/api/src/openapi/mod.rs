@@ -1,4 +1,4 @@
-//! The routes as an OpenAPI document.
+//! The OpenAPI document of the routes.
 
 mod schemas;
 
@@ -39,8 +39,8 @@ pub(crate) fn document(service: &Service) -> Result<Box<RawValue>, serde_json::E
         .title("semblance")
         .version(service.about().version)
         .description(Some(
-            "Sentence similarity: the routes of text-embeddings-inference, OpenAI's embeddings and \
-             Cohere's rerank, over one model.",
+            "Sentence similarity, embeddings and reranking, with the routes of \
+             text-embeddings-inference, OpenAI (embeddings) and Cohere (rerank).",
         ))
         .license(Some(
             LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
@@ -77,8 +77,9 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Operation {
             operation.parameter(parameter.build())
         }),
     };
-    let reply =
-        ResponseBuilder::new().description("The reply.").content(JSON, Content::new(Some(reply)));
+    let reply = ResponseBuilder::new()
+        .description("The response.")
+        .content(JSON, Content::new(Some(reply)));
     let reply = match is_root && !has_body {
         true => reply.content("text/html", Content::new(Some(String::schema()))),
         false => reply,
@@ -103,7 +104,7 @@ pub(crate) fn path_parameters(path: &str) -> Vec<&str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
-/// The headers of a reply.
+/// Returns the headers of a response.
 fn headers(has_scorer: bool) -> Vec<(String, Header)> {
     let header = |schema: RefOr<Schema>, description: &str| {
         HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
@@ -112,14 +113,16 @@ fn headers(has_scorer: bool) -> Vec<(String, Header)> {
         (name.to_string(), header(u64::schema(), description))
     };
     let mut headers: Vec<_> = NUMBERS.iter().map(number).collect();
-    let texts = "Indices of the truncated texts, if there are any. In a request with a query, 0 is \
-                 the query and texts start at 1. After 100 indices, the number of the others \
-                 follows.";
+    let texts = "Indices of the truncated texts, if any. In a request with a query, 0 is the query \
+                 and texts start at 1. Beyond 100 indices, the number of the omitted ones follows.";
     headers.extend([
         (COMPUTE_TYPE.to_string(), header(String::schema(), "`cpu`.")),
         (
             REQUEST_ID.to_string(),
-            header(String::schema(), "The id of the request: the caller's, or a new one."),
+            header(
+                String::schema(),
+                "The id of the request: the id from the client, or a generated one.",
+            ),
         ),
         (TRUNCATED.to_string(), header(String::schema(), texts)),
     ]);
@@ -130,7 +133,7 @@ fn headers(has_scorer: bool) -> Vec<(String, Header)> {
     headers
 }
 
-/// The statuses of errors.
+/// Returns the statuses of the errors of a route.
 fn statuses(form: &ErrorForm, has_body: bool, can_be_missing: bool) -> Vec<StatusCode> {
     let mut statuses = Vec::new();
     if has_body {
@@ -156,22 +159,24 @@ fn error(status: StatusCode, form: &ErrorForm, schemas: &mut Schemas) -> Respons
     let texts_too_large = form.too_large_status == StatusCode::PAYLOAD_TOO_LARGE;
     let description = match status {
         StatusCode::BAD_REQUEST if form.field_status == status => {
-            "A field is wrong, or the body is not JSON."
+            "A field is invalid, or the body is not JSON."
         }
         StatusCode::BAD_REQUEST => "The body is not JSON, or does not match its encoding.",
-        StatusCode::NOT_FOUND => "There is no such model, or no cross-encoder.",
+        StatusCode::NOT_FOUND => "The model does not exist, or no cross-encoder is configured.",
         StatusCode::PAYLOAD_TOO_LARGE if texts_too_large => {
-            "There are too many texts, a text is too long, or the body or the reply has too many \
+            "There are too many texts, a text is too long, or the body or the response has too many \
              bytes."
         }
-        StatusCode::PAYLOAD_TOO_LARGE => "The body or the reply has too many bytes.",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The body is not JSON in UTF-8, plain, gzip or zstd.",
-        StatusCode::TOO_MANY_REQUESTS => {
-            "Too many requests are in progress; Retry-After says when to retry."
+        StatusCode::PAYLOAD_TOO_LARGE => "The body or the response has too many bytes.",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "The body is not JSON in UTF-8, or its content encoding is not gzip, zstd or identity."
         }
-        StatusCode::SERVICE_UNAVAILABLE => "The reply took too long.",
-        status if status == form.field_status => "A field is wrong.",
-        _ => "The model failed.",
+        StatusCode::TOO_MANY_REQUESTS => {
+            "Too many requests are in progress. Retry after the time in Retry-After."
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "The request took too long.",
+        status if status == form.field_status => "A field is invalid.",
+        _ => "The model or the code failed.",
     };
     let response = ResponseBuilder::new().description(description);
     response.content(JSON, Content::new(Some((form.schema)(schemas)))).build()

@@ -9,7 +9,7 @@ use utoipa::openapi::{Ref, RefOr};
 use crate::body::{Body, FieldValue};
 use crate::{About, Limits};
 
-/// The named schemas, and what they depend on: the limits and the model of a service.
+/// The named schemas, with the limits and model properties that they depend on.
 pub(crate) struct Schemas {
     named: BTreeMap<String, RefOr<Schema>>,
     limits: Limits,
@@ -18,7 +18,7 @@ pub(crate) struct Schemas {
 }
 
 impl Schemas {
-    /// Returns no schemas yet, for a service.
+    /// Returns an empty collection for a service.
     pub(crate) fn new(limits: Limits, about: &About) -> Self {
         let (dimensions, prompts) = (about.dimensions, about.prompts.clone());
         Self { named: BTreeMap::new(), limits, dimensions, prompts }
@@ -36,7 +36,7 @@ impl Schemas {
         &self.prompts
     }
 
-    /// Returns a reference to the schema `name`, which is made at its first use.
+    /// Returns a reference to the schema `name`, which `make` creates on first use.
     pub(crate) fn add(
         &mut self,
         name: &str,
@@ -54,14 +54,14 @@ impl Schemas {
         self.add(T::NAME, |schemas| T::schema(schemas))
     }
 
-    /// Returns a reference to the schema of a reply type.
+    /// Returns a reference to the schema of a response type.
     pub(crate) fn reply<T: ToSchema>(&mut self) -> RefOr<Schema> {
         self.add_parts::<T>();
         self.named.insert(T::name().into_owned(), T::schema());
         Ref::from_schema_name(T::name()).into()
     }
 
-    /// Returns the schema of a reply type that has no name of its own, such as a list.
+    /// Returns the schema of a response type without a name, such as a list.
     pub(crate) fn inline<T: ToSchema>(&mut self) -> RefOr<Schema> {
         self.add_parts::<T>();
         T::schema()
@@ -85,7 +85,7 @@ impl Schemas {
     }
 }
 
-/// Returns a schema for any of several.
+/// Returns a schema that accepts any of these schemas.
 pub(crate) fn any_of(schemas: impl IntoIterator<Item = RefOr<Schema>>) -> RefOr<Schema> {
     let any = schemas.into_iter().fold(AnyOfBuilder::new(), AnyOfBuilder::item);
     Schema::AnyOf(any.build()).into()
@@ -95,7 +95,7 @@ pub(crate) fn any_of(schemas: impl IntoIterator<Item = RefOr<Schema>>) -> RefOr<
 pub(crate) struct ObjectSchema(ObjectBuilder);
 
 impl ObjectSchema {
-    /// Returns the schema of an object without fields yet.
+    /// Returns the schema of an object without fields.
     pub(crate) fn new(about: &str) -> Self {
         let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
         Self(object.description(Some(about.trim())))

@@ -1,26 +1,26 @@
-//! The embed operation: texts in, their embeddings out.
+//! The operation `embed`: returns the embedding of each text.
 
-use semblance::{EmbedOptions, Embedded};
+use semblance::{EmbedOptions, EmbedOutput};
 
 use super::{Report, Request, in_fields};
 use crate::error::ApiError;
 use crate::request::Texts;
 use crate::service::Service;
 
-/// Embed each text.
+/// A request to embed texts.
 pub(crate) struct EmbedRequest {
-    /// The texts; at least one.
+    /// The texts, at least one.
     pub(crate) texts: Texts,
-    /// Truncation, prompt, unit length and dimensions.
+    /// Truncation, prompt, normalization and dimensions.
     pub(crate) options: EmbedOptions,
 }
 
 impl Request for EmbedRequest {
-    type Outcome = Embedded;
+    type Outcome = EmbedOutput;
 
     const NAME: &'static str = "embed";
 
-    fn run(&self, service: &Service) -> Result<(Embedded, Report), ApiError> {
+    fn run(&self, service: &Service) -> Result<(EmbedOutput, Report), ApiError> {
         let embedded = service.model().embed_with(self.texts.as_slice(), &self.options);
         let embedded =
             embedded.map_err(|error| in_fields(error, |index| self.texts.field_of(index)))?;

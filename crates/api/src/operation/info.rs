@@ -1,4 +1,4 @@
-//! Operations without texts: models, limits, health, the OpenAPI document.
+//! Operations without texts: models and limits, health, warm-up, the OpenAPI document.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,25 +9,25 @@ use crate::error::ApiError;
 use crate::openapi;
 use crate::service::Service;
 
-/// Describe the models and the limits.
+/// A request for the models and limits.
 pub(crate) struct InfoRequest;
 
-/// List the names of the models.
+/// A request for the names of the models.
 pub(crate) struct ModelsRequest;
 
-/// Look up a model by name.
+/// A request for one model.
 pub(crate) struct ModelRequest {
     /// The name.
     pub(crate) name: String,
 }
 
-/// Report that the service answers.
+/// A health check.
 pub(crate) struct HealthRequest;
 
-/// Start the environment, and nothing else.
+/// A warm-up: starts the execution environment and does nothing else.
 pub(crate) struct WarmUpRequest;
 
-/// Describe the routes.
+/// A request for the OpenAPI document.
 pub(crate) struct DocumentRequest;
 
 /// The status of a service.

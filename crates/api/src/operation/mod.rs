@@ -1,5 +1,5 @@
-//! Operations: what a service can do, whichever door and dialect a request comes through. An
-//! operation is one file here.
+//! Operations of a service, independent of the source and dialect of a request. An operation is one
+//! file in this module.
 
 mod embed;
 mod info;
@@ -24,9 +24,9 @@ pub(crate) use rerank::{RerankRequest, scorer_name};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 
-/// A checked request for an operation.
+/// A validated request for an operation.
 pub(crate) trait Request: Send + 'static {
-    /// What the operation returns, in no dialect yet.
+    /// The result of the operation, before a dialect serializes it.
     type Outcome;
 
     /// Name of the operation, in logs and direct events.
@@ -35,19 +35,19 @@ pub(crate) trait Request: Send + 'static {
     /// Runs the operation.
     ///
     /// # Errors
-    /// - [`ApiError::Request`] if the model cannot do what the request asks for.
+    /// - [`ApiError::Request`] if the model does not support the request.
     /// - [`ApiError::Model`] if the model fails.
     fn run(&self, service: &Service) -> Result<(Self::Outcome, Report), ApiError>;
 }
 
-/// An operation ready to run, with the dialect of its reply.
+/// A decoded request, with the function that serializes its response.
 pub struct Call {
     name: &'static str,
     run: Box<dyn FnOnce(&Service) -> Result<Answer, ApiError> + Send>,
 }
 
 impl Call {
-    /// Returns the call of a request whose outcome `encode` puts into a dialect.
+    /// Returns the call for a request. `encode` serializes its outcome in a dialect.
     pub(crate) fn new<R: Request>(
         request: R,
         encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, serde_json::Error>
@@ -71,24 +71,24 @@ impl Call {
     /// Runs the operation on the calling thread.
     ///
     /// # Errors
-    /// - [`ApiError::Request`] if the model cannot do what the request asks for.
+    /// - [`ApiError::Request`] if the model does not support the request.
     /// - [`ApiError::Model`] if the model fails.
     pub fn run(self, service: &Service) -> Result<Answer, ApiError> {
         (self.run)(service)
     }
 }
 
-/// A reply, as JSON in the dialect of its request.
+/// A response as JSON, in the dialect of its request.
 #[derive(Debug)]
 pub struct Reply {
     /// The JSON.
     pub body: Box<RawValue>,
-    /// Vectors, scores or texts in it: a shorter request has fewer of them.
+    /// Number of vectors, scores or texts in it.
     pub items: usize,
 }
 
 impl Reply {
-    /// Returns a reply with this many items.
+    /// Serializes a response with this number of items.
     pub(crate) fn new(
         body: &impl serde::Serialize,
         items: usize,
@@ -97,7 +97,7 @@ impl Reply {
     }
 }
 
-/// What an operation cost, for headers, logs and metrics.
+/// The cost of an operation, for headers, logs and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Texts, tokens and time.
@@ -112,16 +112,16 @@ impl From<Cost> for Report {
     }
 }
 
-/// A reply and what it cost.
+/// The response and the cost of a call.
 #[derive(Debug)]
 pub struct Answer {
-    /// The reply.
+    /// The response.
     pub reply: Reply,
-    /// What it cost.
+    /// The cost.
     pub report: Report,
 }
 
-/// Returns the error of a model in the terms of a request: an index becomes a field.
+/// Converts an error of a model into an error of a request: indices become fields.
 pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) -> ApiError {
     let error = match error {
         ModelError::TooManyTokens { index, tokens, limit_tokens } => {

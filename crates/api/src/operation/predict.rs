@@ -1,6 +1,6 @@
-//! The predict operation: pairs of texts in, the cross-encoder's score of each label out.
+//! The operation `predict`: returns the cross-encoder's score of each label for each pair.
 
-use semblance::{PairOptions, Predicted};
+use semblance::{PairOptions, PredictOutput};
 
 use super::{Report, Request, in_fields};
 use crate::body::Pairs;
@@ -8,11 +8,11 @@ use crate::error::ApiError;
 use crate::request::Field;
 use crate::service::Service;
 
-/// Score each pair.
+/// A request to score pairs.
 pub(crate) struct PredictRequest {
-    /// The pairs; at least one.
+    /// The pairs, at least one.
     pub(crate) pairs: Pairs,
-    /// Truncation, and logits in place of scores.
+    /// Truncation, and whether to return logits.
     pub(crate) options: PairOptions,
 }
 
@@ -24,11 +24,11 @@ impl PredictRequest {
 }
 
 impl Request for PredictRequest {
-    type Outcome = Predicted;
+    type Outcome = PredictOutput;
 
     const NAME: &'static str = "predict";
 
-    fn run(&self, service: &Service) -> Result<(Predicted, Report), ApiError> {
+    fn run(&self, service: &Service) -> Result<(PredictOutput, Report), ApiError> {
         let pairs = self.pairs.pairs.iter();
         let pairs: Vec<_> =
             pairs.map(|[first, second]| (first.as_str(), second.as_str())).collect();

@@ -1,4 +1,4 @@
-//! The similarity operation: a query and texts in, the score of each text out.
+//! The operation `similarity`: returns the cosine similarity of each text to a query.
 
 use semblance::{Scores, TextOptions};
 
@@ -7,13 +7,13 @@ use crate::error::ApiError;
 use crate::request::{Field, Texts};
 use crate::service::Service;
 
-/// Score each text against the query.
+/// A request to score texts against a query.
 pub(crate) struct SimilarityRequest {
-    /// The query; one text.
+    /// The query, one text.
     pub(crate) query: Texts,
     /// The texts.
     pub(crate) texts: Texts,
-    /// Keep the best only; all if absent.
+    /// Number of texts to return, best first; all if absent.
     pub(crate) top_k: Option<usize>,
     /// Truncation and prompt.
     pub(crate) options: TextOptions,
@@ -28,15 +28,16 @@ impl Request for SimilarityRequest {
     fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
         let texts = self.texts.as_slice();
         let scores = service.model().similarity_with(self.query.first(), texts, &self.options);
-        let scores =
-            scores.map_err(|error| in_fields(error, |i| after(&self.query, &self.texts, i)))?;
+        let scores = scores.map_err(|error| {
+            in_fields(error, |i| field_after_query(&self.query, &self.texts, i))
+        })?;
         let report = scores.cost.clone().into();
         Ok((scores, report))
     }
 }
 
-/// Returns the field of text `index`, where 0 is the query and texts start at 1.
-pub(super) fn after(query: &Texts, texts: &Texts, index: usize) -> Field {
+/// Returns the field of text `index`. Index 0 is the query; texts start at 1.
+pub(super) fn field_after_query(query: &Texts, texts: &Texts, index: usize) -> Field {
     match index.checked_sub(1) {
         None => query.field_of(0),
         Some(text) => texts.field_of(text),

@@ -1,4 +1,4 @@
-//! What is wrong with a request: stable codes, and messages that never contain the user's text.
+//! Errors of a request, with stable codes. Their messages never contain a text of the user.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -46,14 +46,14 @@ impl From<&Value> for Kind {
     }
 }
 
-/// Why a request is refused.
+/// Why a request is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The request is not JSON.
     #[error("invalid JSON: {reason} at line {line} column {column}")]
     InvalidJson {
-        /// What the parser reports.
+        /// The error of the parser.
         reason: String,
         /// Line, from 1.
         line: usize,
@@ -63,7 +63,7 @@ pub enum RequestError {
     /// The request is JSON, but not an object.
     #[error("expected a JSON object, found {found}")]
     NotAnObject {
-        /// What it is.
+        /// The type found.
         found: Kind,
     },
     /// A required field is missing.
@@ -72,14 +72,14 @@ pub enum RequestError {
         /// The field.
         field: Field,
     },
-    /// A field has another type.
+    /// A field has the wrong type.
     #[error("the field {field} must be {expected}, found {found}")]
     WrongType {
         /// The field.
         field: Field,
-        /// What it must be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The type found.
         found: Kind,
     },
     /// A number is outside its range.
@@ -99,7 +99,7 @@ pub enum RequestError {
     UnknownValue {
         /// The field.
         field: Field,
-        /// What it may be.
+        /// The allowed values.
         expected: Cow<'static, str>,
     },
     /// The model has no prompts.
@@ -108,13 +108,13 @@ pub enum RequestError {
         /// The field.
         field: Field,
     },
-    /// The request has none of the known shapes.
+    /// The shape of the request is not recognized.
     #[error("unrecognized request: expected {expected}")]
     Unrecognized {
-        /// The shapes that this door accepts.
+        /// The shapes that the source of the request accepts.
         expected: &'static str,
     },
-    /// A list that needs a text is empty.
+    /// A list that requires at least one text is empty.
     #[error("the field {field} is empty; at least 1 text is required")]
     NoTexts {
         /// The list.
@@ -128,12 +128,12 @@ pub enum RequestError {
         /// Its length.
         count: usize,
     },
-    /// A text is not acceptable.
+    /// A text is invalid.
     #[error("the text {field} {fault}")]
     Text {
         /// The text.
         field: Field,
-        /// What is wrong with it.
+        /// The reason.
         fault: TextFault,
     },
     /// There are too many texts.
@@ -146,14 +146,14 @@ pub enum RequestError {
         /// The limit.
         limit: usize,
     },
-    /// A text has more tokens than the model reads, and truncation is off.
+    /// A text has more tokens than the model's limit, and truncation is disabled.
     #[error(
         "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
     )]
     TooManyTokens {
         /// The text.
         field: Field,
-        /// Its tokens, special tokens included.
+        /// Its number of tokens, special tokens included.
         tokens: usize,
         /// The model's limit.
         limit_tokens: usize,
@@ -180,7 +180,7 @@ semblance::codes!(RequestError {
     Self::WrongType { .. } => Code::new(
         "request.wrong_type",
         Fault::Field,
-        "A field has another JSON type than expected.",
+        "A field has the wrong JSON type.",
     ),
     Self::OutOfRange { .. } => Code::new(
         "request.out_of_range",
@@ -195,13 +195,12 @@ semblance::codes!(RequestError {
     Self::Unrecognized { .. } => Code::new(
         "request.unknown_event",
         Fault::Field,
-        "The request has none of the shapes that are accepted where it was sent. The message \
-         lists them.",
+        "The shape of the request is not recognized. The message lists the accepted shapes.",
     ),
     Self::NoTexts { .. } => Code::new(
         "request.no_texts",
         Fault::Field,
-        "A list that needs at least one text is empty.",
+        "A list that requires at least one text is empty.",
     ),
     Self::NotAPair { .. } => Code::new(
         "request.not_a_pair",
@@ -216,15 +215,15 @@ semblance::codes!(RequestError {
     Self::TooManyTokens { .. } => Code::new(
         "request.too_many_tokens",
         Fault::TooLarge,
-        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
-         text or allow truncation.",
+        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
+         the text or allow truncation.",
     ),
 } else {
     Self::Text { fault, .. } => fault.code(),
 });
 
 impl RequestError {
-    /// The field at fault, if it is one.
+    /// The invalid field, if the error is about a field.
     #[must_use]
     pub fn field(&self) -> Option<Field> {
         match *self {
@@ -243,7 +242,7 @@ impl RequestError {
     }
 }
 
-/// A range of integers, in words.
+/// Describes a range of integers.
 fn range(minimum: u64, maximum: Option<u64>) -> String {
     match maximum {
         None => format!("of {minimum} or more"),

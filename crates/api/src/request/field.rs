@@ -1,22 +1,22 @@
-//! Where a value stands in a request.
+//! The location of a value in a request.
 
 use std::fmt;
 
-/// A field of a request, with the index if it is an item of a list.
+/// A field of a request, or an item of a list in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Name of the object that holds it, if that is not the request itself.
+    /// Name of the enclosing object; `None` for the request itself.
     pub parent: Option<&'static str>,
-    /// Its name in the request.
+    /// Name of the field.
     pub name: &'static str,
     /// Index in the list, from 0.
     pub index: Option<usize>,
-    /// Where in the item, as a path; empty for the item itself.
+    /// Path inside the item; empty for the item itself.
     pub part: &'static str,
 }
 
 impl Field {
-    /// Returns the field of this name, which is not an item of a list.
+    /// Returns the field of this name.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { parent: None, name, index: None, part: "" }
@@ -28,7 +28,7 @@ impl Field {
         Self { index: Some(index), ..self }
     }
 
-    /// Returns a part of this item, as a path: `.text`, `[1]`.
+    /// Returns a part of this item, given as a path such as `.text` or `[1]`.
     #[must_use]
     pub fn part(self, part: &'static str) -> Self {
         Self { part, ..self }

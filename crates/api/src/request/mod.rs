@@ -1,4 +1,4 @@
-//! The parts of a request that every dialect shares: fields, texts, and what can be wrong with them.
+//! The parts of a request that every dialect shares: fields, texts and errors.
 
 mod error;
 mod field;

@@ -1,28 +1,28 @@
-//! What a text may be.
+//! Validation of a text.
 
 use semblance::{Code, Fault};
 
 use crate::Limits;
 
-/// Why a text is refused. It does not say where the text stands: an HTTP reply names a field, the
-/// command line an argument or a line.
+/// Why a text is invalid. It does not include the location of the text: an HTTP response names a
+/// field, the command line an argument or a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextFault {
     /// It is empty or only white space.
     #[error("is empty or only white space ({bytes} bytes)")]
     Empty {
-        /// Its length.
+        /// Its size.
         bytes: usize,
     },
     /// It contains U+0000.
     #[error("contains a NUL character at byte {offset_bytes}")]
     Nul {
-        /// Offset of the first one.
+        /// Offset of the first U+0000.
         offset_bytes: usize,
     },
-    /// It is not UTF-8. Only a text from a file can have this fault.
-    #[error("is not UTF-8 from byte {offset_bytes} on")]
+    /// It is not UTF-8. This applies only to a text from a file.
+    #[error("is not UTF-8 at byte {offset_bytes}")]
     NotUtf8 {
         /// Offset of the first invalid byte.
         offset_bytes: usize,
@@ -30,7 +30,7 @@ pub enum TextFault {
     /// It has too many bytes.
     #[error("has {bytes} bytes; the limit is {limit_bytes}")]
     TooLong {
-        /// Its length.
+        /// Its size.
         bytes: usize,
         /// The limit.
         limit_bytes: usize,

@@ -1,8 +1,8 @@
-//! Checked texts of a request, with the field they came in.
+//! Validated texts of a request, with their field.
 
 use super::Field;
 
-/// Texts of a request, each within the limits, with the field they came in.
+/// Validated texts of a request, with their field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Texts {
     field: Field,
@@ -11,23 +11,23 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Returns the text of a field.
+    /// Returns the single text of a field.
     pub(crate) fn one(field: Field, text: String) -> Self {
         Self { field, texts: vec![text], is_list: false }
     }
 
-    /// Returns the items of a field.
+    /// Returns the texts of a field that is a list.
     pub(crate) fn list(field: Field, texts: Vec<String>) -> Self {
         Self { field, texts, is_list: true }
     }
 
-    /// The texts, in input order, repetitions kept.
+    /// The texts in input order, including repetitions.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.texts
     }
 
-    /// The first text. A field that holds one text has exactly this.
+    /// The first text. It is the only text of a field that is not a list.
     #[must_use]
     pub fn first(&self) -> &str {
         self.texts.first().map_or("", String::as_str)

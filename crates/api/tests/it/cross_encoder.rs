@@ -1,4 +1,4 @@
-//! The cross-encoder: pairs are tokenised, cut and scored as `transformers` does it.
+//! The cross-encoder: tokenization, truncation and scores are those of `transformers`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::run;
 
-/// Largest difference of a logit; of a score it is less.
+/// Maximum difference of a logit. The difference of a score is smaller.
 const LOGIT_TOLERANCE: f32 = 2e-5;
 
 #[derive(Deserialize)]
@@ -45,14 +45,14 @@ fn folder(name: &str) -> PathBuf {
     cross_encoder_bundle(name)
 }
 
-/// A service with the cross-encoder of one label.
-fn reranking() -> &'static Service {
+/// A service with a cross-encoder of one label.
+fn one_label_service() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();
     SERVICE.get_or_init(|| service_of(load(&bundle(), Some(&folder("cross")), NonZeroUsize::MIN)))
 }
 
-/// A service with the cross-encoder of three labels.
-fn labelling() -> &'static Service {
+/// A service with a cross-encoder of three labels.
+fn three_label_service() -> &'static Service {
     static SERVICE: OnceLock<Service> = OnceLock::new();
     SERVICE.get_or_init(|| {
         service_of(load(&bundle(), Some(&folder("cross-labels")), NonZeroUsize::MIN))
@@ -64,13 +64,13 @@ fn answer(service: &Service, form: &str, request: Value) -> Result<Value, ApiErr
 }
 
 #[test]
-fn pairs_are_packed_and_cut_as_transformers_does_it() {
+fn pairs_are_tokenized_as_by_transformers() {
     for name in ["cross", "cross-labels"] {
         let golden = golden(name);
         let files = folder(name);
         let limits = TokenizerLimits { max_tokens: golden.max_tokens, vocabulary_size: 30_522 };
-        let (rules, words) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
-        let tokenizer = Tokenizer::from_files(&rules, &words, limits).unwrap();
+        let (rules, vocabulary) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
+        let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
         for (index, expected) in golden.pairs.iter().enumerate() {
             let [first, second] = &expected.pair;
             let found = tokenizer.encode_pair(first, second, Side::Right).unwrap();
@@ -83,11 +83,11 @@ fn pairs_are_packed_and_cut_as_transformers_does_it() {
 }
 
 #[test]
-fn a_pair_cut_on_the_left_keeps_its_ends() {
+fn truncation_on_the_left_keeps_the_ends_of_a_pair() {
     let files = folder("cross");
     let limits = TokenizerLimits { max_tokens: 8, vocabulary_size: 30_522 };
-    let (rules, words) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
-    let tokenizer = Tokenizer::from_files(&rules, &words, limits).unwrap();
+    let (rules, vocabulary) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
+    let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
     let id = |word: &str| tokenizer.encode(word, Side::Right).unwrap().input_ids[1];
     let found = tokenizer.encode_pair("one two three four", "five six seven", Side::Left).unwrap();
     let kept = [id("two"), id("three"), id("four"), 102, id("six"), id("seven"), 102];
@@ -96,18 +96,19 @@ fn a_pair_cut_on_the_left_keeps_its_ends() {
 }
 
 #[test]
-fn a_limit_without_room_for_a_pair_is_refused_at_the_start() {
+fn rejects_a_limit_that_is_too_small_for_a_pair() {
     let files = folder("cross");
     let limits = TokenizerLimits { max_tokens: 3, vocabulary_size: 30_522 };
-    let (rules, words) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
-    let tokenizer = Tokenizer::from_files(&rules, &words, limits).unwrap();
+    let (rules, vocabulary) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
+    let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
     let error = tokenizer.for_pairs().err().unwrap();
-    assert_eq!(error.to_string(), "max_tokens is 3, but the tokenizer adds 3 special tokens");
+    assert_eq!(error.to_string(), "max_tokens is 3; the tokenizer adds 3 special tokens");
 }
 
 #[test]
-fn logits_and_scores_are_those_of_transformers() {
-    for (name, service) in [("cross", reranking()), ("cross-labels", labelling())] {
+fn logits_and_scores_match_transformers() {
+    for (name, service) in [("cross", one_label_service()), ("cross-labels", three_label_service())]
+    {
         let golden = golden(name);
         let pairs: Vec<&[String; 2]> = golden.pairs.iter().map(|pair| &pair.pair).collect();
         for raw_scores in [true, false] {
@@ -131,24 +132,24 @@ fn logits_and_scores_are_those_of_transformers() {
 }
 
 #[test]
-fn labels_stand_best_first_and_one_pair_has_one_list() {
+fn labels_are_sorted_and_one_pair_returns_one_list() {
     let request = json!({"inputs": ["How many people live in London?", "Around 9 Million"]});
-    let one = answer(labelling(), "/predict", request.clone()).unwrap();
+    let one = answer(three_label_service(), "/predict", request.clone()).unwrap();
     let scores: Vec<f64> =
         one.as_array().unwrap().iter().map(|label| label["score"].as_f64().unwrap()).collect();
     assert_eq!(scores.len(), 3);
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     let many = json!({"inputs": [request["inputs"]]});
-    assert_close(&answer(labelling(), "/predict", many).unwrap(), &json!([one]));
+    assert_close(&answer(three_label_service(), "/predict", many).unwrap(), &json!([one]));
 }
 
 #[test]
-fn texts_are_ranked_by_the_cross_encoder_where_there_is_one() {
+fn rerank_uses_the_cross_encoder_if_it_has_one_label() {
     let (query, texts) = ("How many people live in London?", ["9 million", "a river", "9 million"]);
     let request = json!({"query": query, "texts": texts, "return_text": true});
-    let ranks = answer(reranking(), "/rerank", request.clone()).unwrap();
+    let ranks = answer(one_label_service(), "/rerank", request.clone()).unwrap();
     let pairs: Vec<[&str; 2]> = texts.iter().map(|text| [query, text]).collect();
-    let scores = answer(reranking(), "/predict", json!({"inputs": pairs})).unwrap();
+    let scores = answer(one_label_service(), "/predict", json!({"inputs": pairs})).unwrap();
     for rank in ranks.as_array().unwrap() {
         let index = usize::try_from(rank["index"].as_u64().unwrap()).unwrap();
         assert_close(&rank["score"], &scores[index][0]["score"]);
@@ -159,13 +160,13 @@ fn texts_are_ranked_by_the_cross_encoder_where_there_is_one() {
         ranks.as_array().unwrap().iter().map(|rank| rank["score"].as_f64().unwrap()).collect();
     assert!(order.is_sorted_by(|a, b| a >= b) && order.len() == 3, "{order:?}");
     let cohere = json!({"query": query, "documents": texts, "top_n": 1});
-    let cohere = answer(reranking(), "/v1/rerank", cohere).unwrap();
+    let cohere = answer(one_label_service(), "/v1/rerank", cohere).unwrap();
     assert_eq!(cohere["meta"]["scored_by"], "cross-encoder");
     assert_close(&cohere["results"][0]["relevance_score"], &ranks[0]["score"]);
 
-    for service in [service(), labelling()] {
+    for service in [service(), three_label_service()] {
         let ranks = answer(service, "/rerank", request.clone()).unwrap();
-        assert_eq!(ranks[0]["scored_by"], "bi-encoder", "one score a pair is needed to rank");
+        assert_eq!(ranks[0]["scored_by"], "bi-encoder", "ranking requires one score per pair");
         let event = json!({"query_from_app": query, "actual_queries": texts});
         let scores = answer(service, "event", event).unwrap();
         assert_close(&ranks[0]["score"], &scores["Scores"][0][1]);
@@ -173,15 +174,15 @@ fn texts_are_ranked_by_the_cross_encoder_where_there_is_one() {
 }
 
 #[test]
-fn a_pair_does_not_depend_on_its_company_or_on_repetition() {
+fn the_score_of_a_pair_does_not_depend_on_other_pairs() {
     let golden = golden("cross");
     let pairs: Vec<&[String; 2]> = golden.pairs.iter().map(|pair| &pair.pair).collect();
     let twice: Vec<_> = pairs.iter().chain(&pairs).collect();
     let request = json!({"inputs": twice, "raw_scores": true, "truncate": true});
-    let among = answer(reranking(), "/predict", request).unwrap();
+    let among = answer(one_label_service(), "/predict", request).unwrap();
     for (index, pair) in pairs.iter().enumerate().step_by(9) {
         let request = json!({"inputs": [pair], "raw_scores": true, "truncate": true});
-        let alone = answer(reranking(), "/predict", request).unwrap();
+        let alone = answer(one_label_service(), "/predict", request).unwrap();
         let of = |value: &Value| value[0]["score"].as_f64().unwrap();
         assert!((of(&alone[0]) - of(&among[index])).abs() <= 1e-5, "{index}");
         assert_eq!(among[index], among[index + pairs.len()], "{index}");
@@ -189,7 +190,7 @@ fn a_pair_does_not_depend_on_its_company_or_on_repetition() {
 }
 
 #[test]
-fn a_pair_that_may_not_be_cut_is_refused_with_its_field() {
+fn a_pair_that_is_too_long_is_an_error_with_its_field() {
     let long = "cat ".repeat(200);
     let cases = [
         ("/predict", json!({"inputs": [["a", "b"], ["a", long]]}), "inputs[1]"),
@@ -197,33 +198,33 @@ fn a_pair_that_may_not_be_cut_is_refused_with_its_field() {
         ("/rerank", json!({"query": "a", "texts": ["b", long]}), "texts[1]"),
     ];
     for (form, request, field) in cases {
-        let error = answer(reranking(), form, request.clone()).unwrap_err();
+        let error = answer(one_label_service(), form, request.clone()).unwrap_err();
         let ApiError::Request(RequestError::TooManyTokens { field: found, tokens, .. }) = error
         else {
             panic!("{error}");
         };
         assert_eq!((found.to_string().as_str(), tokens), (field, 204));
-        let mut cut = request;
-        cut["truncate"] = json!(true);
-        let (_, report) = run(reranking(), form, cut).unwrap();
+        let mut truncated = request;
+        truncated["truncate"] = json!(true);
+        let (_, report) = run(one_label_service(), form, truncated).unwrap();
         assert_eq!(report.cost.truncated.len(), 1, "truncation is reported");
     }
 }
 
 #[test]
-fn without_a_cross_encoder_pairs_are_not_predicted() {
+fn predict_requires_a_cross_encoder() {
     let error = answer(service(), "/predict", json!({"inputs": ["a", "b"]})).unwrap_err();
     assert_eq!(error.code().name, "request.no_cross_encoder");
 }
 
 #[test]
-fn both_models_are_told_and_touched() {
-    let about = reranking().about();
+fn about_and_warm_up_include_both_models() {
+    let about = one_label_service().about();
     let cross_encoder = about.cross_encoder.as_ref().unwrap();
     assert_eq!(
         (cross_encoder.labels, cross_encoder.max_input_length),
         (1, golden("cross").max_tokens)
     );
     assert_eq!(about.model_id, "all-minilm-l6-v2");
-    reranking().model().warm_up().unwrap();
+    one_label_service().model().warm_up().unwrap();
 }

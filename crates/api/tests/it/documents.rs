@@ -1,6 +1,6 @@
-//! Documents that are generated from the routes: docs/openapi.json and docs/http.md.
+//! The documents that are generated from the routes: docs/openapi.json and docs/http.md.
 //!
-//! `UPDATE_DOCS=1 cargo test -p semblance-api documents` writes them.
+//! `UPDATE_DOCS=1 cargo test -p semblance-api documents` updates them.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::call;
 
-/// The document of a service on the default bundle.
+/// The OpenAPI document of a service with the default bundle.
 fn openapi() -> Value {
     let route = routes().find(|route| route.path == "/openapi.json").unwrap();
     let answer = route.call(json!({}), service().limits()).unwrap().run(service()).unwrap();
@@ -34,8 +34,8 @@ const INTRODUCTION: &str = "# HTTP
 generated from their declarations. `GET /openapi.json` describes a running service, with its limits;
 [openapi.json](openapi.json) is that document for the default model.
 
-A request body is JSON in UTF-8. It may be compressed with gzip or zstd (`Content-Encoding`). A reply
-is compressed if `Accept-Encoding` allows it and it has at least 1 KiB. Unknown fields are ignored;
+A request body is JSON in UTF-8. It can be compressed with gzip or zstd (`Content-Encoding`). A
+response is compressed if `Accept-Encoding` allows it and it has at least 1 KiB. Unknown fields are ignored;
 `null` counts as absent. [errors.md](errors.md) lists the error codes.
 
 ";
@@ -44,23 +44,23 @@ const ERRORS: &str = "## Errors
 
 | routes | body |
 |---|---|
-| below `/v1/`, `/v2/`, and `/embeddings` | `{\"error\": {\"message\", \"type\", \"code\", \"param\"}}`, as OpenAI |
-| all others | `{\"error\", \"error_type\"}`, as text-embeddings-inference; `error_type` is the code |
+| `/v1/…`, `/v2/…` and `/embeddings` | `{\"error\": {\"message\", \"type\", \"code\", \"param\"}}`, as in OpenAI's API |
+| all others | `{\"error\", \"error_type\"}`, as in text-embeddings-inference; `error_type` is the code |
 
-A message contains the value and the limit, the field and its index, and never a text of the request.
-`Retry-After` comes with 429 and 503.
+A message contains the field with its index, the value and the limit. It never contains a text of the
+request. Responses with status 429 or 503 have the header `Retry-After`.
 
 ";
 
-/// Returns the page: routes, headers, errors, and the fields of each body.
+/// Returns docs/http.md: routes, headers, errors and the fields of each body.
 fn http_md(document: &Value) -> String {
     let mut page = INTRODUCTION.to_owned();
-    page.push_str("## Routes\n\n| method | path | what it does |\n|---|---|---|\n");
+    page.push_str("## Routes\n\n| method | path | purpose |\n|---|---|---|\n");
     for route in routes() {
         let _ = writeln!(page, "| {} | `{}` | {} |", route.method, route.path, route.summary);
     }
     page.push_str("\n`semblance serve` also has `GET /metrics`, for Prometheus.\n\n");
-    page.push_str("## Headers of a reply\n\n| header | value |\n|---|---|\n");
+    page.push_str("## Response headers\n\n| header | value |\n|---|---|\n");
     let headers = &document["paths"]["/rerank"]["post"]["responses"]["200"]["headers"];
     for (name, header) in headers.as_object().unwrap() {
         let _ = writeln!(page, "| `{name}` | {} |", header["description"].as_str().unwrap());
@@ -89,12 +89,12 @@ fn http_md(document: &Value) -> String {
     }
     page.push_str(
         "\n### `/`, `/invocations`\n\nThe [event of the function](events.md), or a body of \
-         `/similarity` or `/embed`, or any body with the field `operation`.\n",
+         `/similarity` or `/embed`, or another body with the field `operation`.\n",
     );
     page
 }
 
-/// Writes the fields of a body, those of nested objects with their path.
+/// Writes the fields of a body. The name of a nested field is its path.
 fn fields(page: &mut String, document: &Value, reference: &str, prefix: &str) {
     let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
     if prefix.is_empty() {
@@ -119,7 +119,7 @@ fn fields(page: &mut String, document: &Value, reference: &str, prefix: &str) {
     }
 }
 
-/// Returns the type of a field, in words.
+/// Describes the type of a field.
 fn kind(field: &Value) -> String {
     let name = |field: &Value| field["$ref"].as_str()?.rsplit('/').next().map(str::to_owned);
     if let Some(name) = name(field).or_else(|| name(&field["anyOf"][1])) {
@@ -148,7 +148,7 @@ fn kind(field: &Value) -> String {
 }
 
 #[test]
-fn every_route_reads_its_example() {
+fn every_route_decodes_its_example() {
     let document = openapi();
     let mut failures = Vec::new();
     for route in routes().filter(|route| route.method == "POST") {

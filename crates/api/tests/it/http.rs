@@ -1,4 +1,4 @@
-//! The router's contract: a request in, a status, headers and a body out, in each dialect.
+//! The router: status, headers and body of the response to a request, in each dialect.
 
 mod bodies;
 mod browsers;
@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-/// The two forms of errors.
+/// The two error formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
     Tei,
@@ -40,7 +40,7 @@ enum Dialect {
 }
 
 impl Dialect {
-    fn of(path: &str) -> Self {
+    fn from_path(path: &str) -> Self {
         let is_open_ai = ["/v1/", "/v2/"].iter().any(|prefix| path.starts_with(prefix));
         if is_open_ai || path == "/embeddings" { Self::OpenAi } else { Self::Tei }
     }
@@ -48,7 +48,7 @@ impl Dialect {
 
 const MAX_BODY_BYTES: usize = 100_000;
 
-/// A service on the real model and a cross-encoder.
+/// A service with the real model and a cross-encoder.
 fn service() -> &'static Arc<Service> {
     static SERVICE: OnceLock<Arc<Service>> = OnceLock::new();
     SERVICE.get_or_init(|| {
@@ -61,12 +61,12 @@ fn options() -> HttpOptions {
     HttpOptions { cors_origins: Vec::new(), max_body_bytes: MAX_BODY_BYTES }
 }
 
-/// The routes over the real model.
+/// A router with the real model.
 fn real() -> Router {
     router(Admission::inline(Arc::clone(service())), options())
 }
 
-/// The routes over a fake model, which is as quick as none.
+/// A router with a fake model, which is fast.
 fn fake() -> Router {
     let service = fake_service(OneHot::default(), 16, Limits { texts: 40, text_bytes: 2_000 });
     router(Admission::inline(Arc::new(service)), options())
@@ -76,7 +76,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A response, its body read to the end.
+/// A response with its complete body.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -95,7 +95,7 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The code and message of an error, whose body is asserted whole.
+    /// Returns the code and the message of an error. Asserts the complete body.
     #[track_caller]
     fn error(&self, dialect: Dialect) -> (String, String) {
         let body = self.json();

@@ -1,4 +1,4 @@
-//! The API through its doors: operations, and the routes over HTTP.
+//! Tests of the API: operations, and routes over HTTP.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
@@ -10,8 +10,8 @@ mod operations;
 use semblance_api::{ApiError, Call, Limits, Report, RequestError, Service, decode_event, routes};
 use serde_json::Value;
 
-/// Reads a request: of a direct event if `form` is `event`, else of the route that takes bodies at
-/// that path.
+/// Decodes a request: a direct event if `form` is `event`, otherwise the body of a POST request to the
+/// path `form`.
 fn call(form: &str, request: Value, limits: &Limits) -> Result<Call, RequestError> {
     if form == "event" {
         return decode_event(request, limits);
@@ -20,7 +20,7 @@ fn call(form: &str, request: Value, limits: &Limits) -> Result<Call, RequestErro
     route.call(request, limits)
 }
 
-/// Runs a request; returns its reply and what it cost.
+/// Runs a request. Returns its response and its cost.
 fn run(service: &Service, form: &str, request: Value) -> Result<(Value, Report), ApiError> {
     let answer = call(form, request, service.limits())?.run(service)?;
     Ok((serde_json::from_str(answer.reply.body.get()).unwrap(), answer.report))

@@ -1,4 +1,4 @@
-//! What each operation takes and gives, as a direct event, on the real model.
+//! Requests and results of each operation, with the real model.
 
 use semblance_api::{ApiError, Limits, Report, RequestError};
 use semblance_test_support::{OneHot, assert_close, fake_service, service};
@@ -28,7 +28,7 @@ fn norm(vector: &[f32]) -> f32 {
 }
 
 #[test]
-fn an_operation_of_an_event_is_that_of_its_route() {
+fn an_event_returns_the_result_of_its_route() {
     let cases = [
         ("embed", "/embed", json!({"inputs": ["a", "b"]})),
         ("rerank", "/rerank", json!({"query": "a", "texts": ["b", "a"]})),
@@ -54,7 +54,7 @@ fn an_operation_of_an_event_is_that_of_its_route() {
 }
 
 #[test]
-fn an_invocation_is_read_by_its_shape() {
+fn the_shape_of_an_invocation_selects_the_operation() {
     let pair = json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": {}});
     assert_close(&answer("/invocations", pair.clone()), &answer("/similarity", pair));
     let texts = json!({"inputs": "a", "normalize": true});
@@ -62,7 +62,7 @@ fn an_invocation_is_read_by_its_shape() {
 }
 
 #[test]
-fn similarity_in_input_order_is_the_events_scores() {
+fn similarity_and_the_event_return_the_same_scores() {
     let (query, texts) = ("How many people live in London?", ["a river", "9 million", "a river"]);
     let request = json!({"inputs": {"source_sentence": query, "sentences": texts}});
     let scores = answer("/similarity", request);
@@ -76,7 +76,7 @@ fn similarity_in_input_order_is_the_events_scores() {
 }
 
 #[test]
-fn embeddings_are_of_unit_length_unless_asked_otherwise() {
+fn embeddings_have_unit_length_by_default() {
     let rows = answer("/embed", json!({"inputs": "London"}));
     let unit = vector(&rows[0]);
     assert_eq!(unit.len(), 384);
@@ -88,12 +88,13 @@ fn embeddings_are_of_unit_length_unless_asked_otherwise() {
 }
 
 #[test]
-fn fewer_dimensions_are_the_leading_ones_of_unit_length() {
+fn dimensions_truncates_and_normalizes() {
     let whole = vector(&answer("/embed", json!({"inputs": "London"}))[0]);
-    let cut = vector(&answer("/embed", json!({"inputs": "London", "dimensions": 64}))[0]);
+    let truncated = vector(&answer("/embed", json!({"inputs": "London", "dimensions": 64}))[0]);
     let length = norm(&whole[..64]);
-    assert_eq!(cut.len(), 64);
-    assert!(cut.iter().zip(&whole).all(|(cut, whole)| (cut - whole / length).abs() < 1e-6));
+    assert_eq!(truncated.len(), 64);
+    let is_close = |(found, whole): (&f32, &f32)| (found - whole / length).abs() < 1e-6;
+    assert!(truncated.iter().zip(&whole).all(is_close));
     let (code, message) = error("/embed", json!({"inputs": "a", "dimensions": 385}));
     assert_eq!(code, "request.out_of_range");
     assert_eq!(message, "the field dimensions must be an integer from 1 to 384, found 385");
@@ -101,7 +102,7 @@ fn fewer_dimensions_are_the_leading_ones_of_unit_length() {
 }
 
 #[test]
-fn a_text_cut_on_the_left_keeps_its_end() {
+fn truncation_on_the_left_keeps_the_end() {
     let long = format!("start {}end", "cat ".repeat(300));
     let embed = |side: &str| {
         let request = json!({"inputs": long, "truncate": true, "truncation_direction": side});
@@ -113,14 +114,14 @@ fn a_text_cut_on_the_left_keeps_its_end() {
     let kept = |text: String| answer("/embed", json!({"inputs": text}))[0].clone();
     assert_close(&right[0], &kept(format!("start {}", "cat ".repeat(253))));
     assert_close(&left[0], &kept(format!("{}end", "cat ".repeat(253))));
-    assert_ne!(left[0], right[0], "what is remembered of one side is not the other's");
+    assert_ne!(left[0], right[0], "the cache distinguishes the sides");
     assert_eq!(error("/embed", json!({"inputs": long})).0, "request.too_many_tokens");
     let wrong = json!({"inputs": "a", "truncation_direction": "up"});
     assert_eq!(error("/embed", wrong).0, "request.unknown_value");
 }
 
 #[test]
-fn a_prompt_stands_before_each_text() {
+fn a_prompt_is_a_prefix_of_each_text() {
     let service = fake_service(OneHot::default(), 16, Limits::default());
     let embed = |request: Value| run(&service, "/embed", request).map(|(reply, _)| reply);
     let prompted = embed(json!({"inputs": ["cat", "dog"], "prompt_name": "query"})).unwrap();
@@ -130,7 +131,7 @@ fn a_prompt_stands_before_each_text() {
 }
 
 #[test]
-fn tokens_have_ids_characters_and_places() {
+fn tokens_have_ids_characters_and_positions() {
     let tokens = answer("/tokenize", json!({"inputs": ["Über unaffable", "日本"]}));
     let of = |id: u64, text: &str, place: Option<(u64, u64)>| {
         json!({"id": id, "text": text, "special": place.is_none(),
@@ -150,11 +151,11 @@ fn tokens_have_ids_characters_and_places() {
     let bare = answer("/tokenize", json!({"inputs": "a", "add_special_tokens": false}));
     assert_eq!(bare.as_array().unwrap()[0].as_array().unwrap().len(), 1);
     let long = answer("/tokenize", json!({"inputs": "cat ".repeat(300)}));
-    assert_eq!(long[0].as_array().unwrap().len(), 302, "the whole text, not cut");
+    assert_eq!(long[0].as_array().unwrap().len(), 302, "tokenize does not truncate");
 }
 
 #[test]
-fn tokens_are_counted_for_repeated_and_remembered_texts_too() {
+fn usage_counts_repeated_and_cached_texts() {
     let request = json!({"input": ["Hello, world", "Hello, world"]});
     let answer = answer("/v1/embeddings", request);
     let (one, _) = answer_and_report("/tokenize", json!({"inputs": "Hello, world"})).unwrap();
@@ -165,7 +166,7 @@ fn tokens_are_counted_for_repeated_and_remembered_texts_too() {
 }
 
 #[test]
-fn a_wrong_request_is_refused_by_field_in_every_dialect() {
+fn an_error_names_the_field_in_every_dialect() {
     let cases = [
         ("/embed", json!({}), "request.missing_field", "inputs"),
         ("/embed", json!({"inputs": []}), "request.no_texts", "inputs"),
@@ -230,7 +231,7 @@ fn a_wrong_request_is_refused_by_field_in_every_dialect() {
 }
 
 #[test]
-fn lists_are_bounded_in_every_dialect() {
+fn list_limits_apply_in_every_dialect() {
     let limits = Limits { texts: 2, text_bytes: 8 };
     let cases = [
         ("/embed", json!({"inputs": ["a", "b", "c"]})),

@@ -1,4 +1,4 @@
-//! `semblance embed`.
+//! The command `embed`.
 
 use std::io::Write;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::input::Input;
 use super::progress;
 use crate::arguments::EmbedArguments;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::settings::Settings;
 
-/// Texts embedded at a time: enough to fill passes, few enough to show progress.
+/// Number of texts per call: large enough to fill forward passes, small enough to show progress.
 const CHUNK_TEXTS: usize = 512;
 
 /// One line of output.
@@ -23,7 +23,7 @@ struct Line<'a> {
     truncated: bool,
 }
 
-pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let mut input = Input::open(&arguments.file, arguments.jsonl)?;
     let model = settings.load()?;

@@ -1,4 +1,4 @@
-//! Lines of text or JSON, in chunks.
+//! The input of the command `embed`: lines of text or JSON, read in chunks.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -7,12 +7,12 @@ use std::path::Path;
 use semblance_api::{Field, Kind, Limits, RequestError, TextFault, check_text, parse_json};
 use serde_json::Value;
 
-use crate::failure::{Failure, Place};
+use crate::error::{CommandError, Location};
 
-/// Name of the text in a JSON line.
+/// Name of the field with the text, in a JSON line.
 const TEXT: &str = "text";
 
-/// Texts of a file or of standard input, one a line.
+/// Texts from a file or standard input, one per line.
 pub(super) struct Input {
     path: String,
     reader: Box<dyn BufRead>,
@@ -23,12 +23,12 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn open(file: &Path, jsonl: bool) -> Result<Self, Failure> {
+    pub(super) fn open(file: &Path, jsonl: bool) -> Result<Self, CommandError> {
         let path = file.display().to_string();
         let (reader, total_bytes): (Box<dyn BufRead>, _) = if file == Path::new("-") {
             (Box::new(BufReader::new(io::stdin())), None)
         } else {
-            let read = |source| Failure::Read { path: path.clone(), source };
+            let read = |source| CommandError::Read { path: path.clone(), source };
             let opened = File::open(file).map_err(read)?;
             let metadata = opened.metadata().map_err(read)?;
             (Box::new(BufReader::new(opened)), metadata.is_file().then_some(metadata.len()))
@@ -46,13 +46,18 @@ impl Input {
         self.read_bytes
     }
 
-    /// Returns the next at most `count` texts, none at the end.
-    pub(super) fn chunk(&mut self, count: usize, limits: &Limits) -> Result<Vec<String>, Failure> {
+    /// Returns up to `count` texts; an empty list at the end of the input.
+    pub(super) fn chunk(
+        &mut self,
+        count: usize,
+        limits: &Limits,
+    ) -> Result<Vec<String>, CommandError> {
         let mut texts = Vec::new();
         while texts.len() < count {
             let mut bytes = Vec::new();
             let read = self.reader.read_until(b'\n', &mut bytes);
-            let read = read.map_err(|source| Failure::Read { path: self.path.clone(), source })?;
+            let read =
+                read.map_err(|source| CommandError::Read { path: self.path.clone(), source })?;
             if read == 0 {
                 break;
             }
@@ -63,24 +68,26 @@ impl Input {
         Ok(texts)
     }
 
-    /// Returns the text of the line that was read last.
-    fn text(&self, line: Vec<u8>, limits: &Limits) -> Result<String, Failure> {
+    /// Returns the text in a line, which is the last one read.
+    fn text(&self, line: Vec<u8>, limits: &Limits) -> Result<String, CommandError> {
         let number = self.lines;
-        let bad_text = |fault| Failure::Text { place: Place::Line(number), fault };
+        let invalid = |fault| CommandError::Text { location: Location::Line(number), fault };
         let line = String::from_utf8(line).map_err(|error| {
-            bad_text(TextFault::NotUtf8 { offset_bytes: error.utf8_error().valid_up_to() })
+            invalid(TextFault::NotUtf8 { offset_bytes: error.utf8_error().valid_up_to() })
         })?;
         let line = line.trim_end_matches(['\n', '\r']);
         let text = match self.is_jsonl {
-            true => json_text(line).map_err(|source| Failure::Line { line: number, source })?,
+            true => {
+                json_text(line).map_err(|source| CommandError::Line { line: number, source })?
+            }
             false => line.to_owned(),
         };
-        check_text(&text, limits).map_err(bad_text)?;
+        check_text(&text, limits).map_err(invalid)?;
         Ok(text)
     }
 }
 
-/// Returns the text of a JSON line: an object with a field "text".
+/// Returns the text in a JSON line: an object with the field "text".
 fn json_text(line: &str) -> Result<String, RequestError> {
     let field = Field::new(TEXT);
     let value = parse_json(line.as_bytes())?;

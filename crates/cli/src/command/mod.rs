@@ -1,4 +1,4 @@
-//! The commands: one file each.
+//! The commands, one file each.
 
 mod embed;
 mod input;
@@ -10,13 +10,13 @@ mod verify;
 use std::io::Write;
 
 use crate::arguments::{Arguments, Command};
-use crate::failure::Failure;
+use crate::error::CommandError;
 
-/// Runs a command; data goes to `out`, notes to standard error.
+/// Runs a command. It writes its result to `out` and its progress to standard error.
 ///
 /// # Errors
-/// - [`Failure`], which names its cause.
-pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+/// - [`CommandError`] if the command fails.
+pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), CommandError> {
     match arguments.command {
         Command::Score(score) => score::run(&score, out),
         Command::Embed(embed) => embed::run(&embed, out),

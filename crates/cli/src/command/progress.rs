@@ -1,10 +1,10 @@
-//! Progress of long work: a bar on a terminal, nothing elsewhere.
+//! Progress bars. They are hidden if standard error is not a terminal.
 
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Returns a bar of bytes on standard error; a spinner if the total is not known.
+/// Returns a progress bar in bytes on standard error, or a spinner if the total is unknown.
 pub(super) fn bytes(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (

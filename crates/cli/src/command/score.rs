@@ -1,4 +1,4 @@
-//! `semblance score`.
+//! The command `score`.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use semblance_api::check_text;
 use serde::Serialize;
 
 use crate::arguments::ScoreArguments;
-use crate::failure::{Failure, Place};
+use crate::error::{CommandError, Location};
 use crate::settings::Settings;
 
-/// The reply of the function to its event.
+/// The response of the function to its event.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Reply<'a> {
@@ -19,20 +19,21 @@ struct Reply<'a> {
     truncated: Option<Truncated>,
 }
 
-/// Which texts were truncated to the model's limit.
+/// The texts that were truncated to the model's limit.
 #[derive(Serialize)]
 struct Truncated {
     query: bool,
     actual_queries: Vec<usize>,
 }
 
-pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
     let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
     for (index, text) in all.enumerate() {
-        let place = Place::from_index(index);
-        check_text(text, settings.limits()).map_err(|fault| Failure::Text { place, fault })?;
+        let location = Location::from_index(index);
+        check_text(text, settings.limits())
+            .map_err(|fault| CommandError::Text { location, fault })?;
     }
     let truncation = match arguments.no_truncate {
         true => Truncation::Refuse,
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
     };
     let options = TextOptions { truncation, prompt_name: None };
     let scored = settings.load()?.similarity_with(query, texts, &options);
-    let scored = scored.map_err(Failure::from_arguments)?;
+    let scored = scored.map_err(CommandError::from_arguments)?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
     let best = rank(&scored.scores, top_k).into_iter();
     let scores = best.map(|index| (texts[index].as_str(), scored.scores[index])).collect();
@@ -65,9 +66,9 @@ fn table(scores: &[(&str, f32)], truncated: &[usize], out: &mut dyn Write) -> st
         writeln!(out, "{score:8.5}  {text}")?;
     }
     if !truncated.is_empty() {
-        let places = truncated.iter().map(|&index| Place::from_index(index).to_string());
-        let places: Vec<String> = places.collect();
-        writeln!(out, "truncated to the model's limit: {}", places.join(", "))?;
+        let locations = truncated.iter().map(|&index| Location::from_index(index).to_string());
+        let locations: Vec<String> = locations.collect();
+        writeln!(out, "truncated to the model's limit: {}", locations.join(", "))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `semblance serve`.
+//! The command `serve`.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -9,15 +9,16 @@ use semblance_api::{AdmissionLimits, Service};
 use semblance_process::{self as process, ms};
 
 use crate::arguments::ServeArguments;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::server::{self, ServerOptions};
 use crate::settings::Settings;
 
-/// Operations that run at a time for each lane. While one is in the model, others are read,
-/// tokenized and written, and waiting ones share a forward pass; ADR 0007 has the measurement.
-const RUNNING_PER_LANE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+/// Number of concurrent operations per thread of the model. While one operation runs the model,
+/// others are decoded, tokenized and serialized, and waiting ones share a forward pass. The measurement
+/// is in ADR 0007.
+const RUNNING_PER_THREAD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
-pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
     let settings = Settings::for_server(arguments)?;
     process::init(settings.log_level());
     let model = settings.load()?;
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         total_ms = ms(timings.total),
         "started"
     );
-    let running = options.threads.saturating_mul(RUNNING_PER_LANE);
+    let running = options.threads.saturating_mul(RUNNING_PER_THREAD);
     let concurrency = settings.concurrency();
     let server = ServerOptions {
         address: SocketAddr::new(arguments.host, arguments.port),

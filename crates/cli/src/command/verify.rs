@@ -1,4 +1,4 @@
-//! `semblance verify`.
+//! The command `verify`.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use semblance_process::Environment;
 
 use super::progress;
 use crate::arguments::VerifyArguments;
-use crate::failure::Failure;
+use crate::error::CommandError;
 use crate::settings::bundle_folder;
 
-pub(super) fn run(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let config = Config::from_environment(&Environment::of_process())?;
+pub(super) fn run(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<(), CommandError> {
+    let config = Config::from_environment(&Environment::from_process())?;
     let folder = bundle_folder(arguments.bundle.as_ref(), &config);
     let bundle = Bundle::open(&folder)?;
     let total = bundle.manifest().files.iter().map(|file| file.size_bytes).sum();

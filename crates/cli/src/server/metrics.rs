@@ -1,4 +1,4 @@
-//! Counters of a server, for Prometheus.
+//! Metrics of a server, for Prometheus.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use semblance_api::{Admission, Report};
 
-/// Upper bounds of the buckets, in seconds: a cached answer takes one millisecond, an event of 1,000
-/// texts ten seconds.
+/// Upper bounds of the histogram buckets, in seconds. A cached request takes about one millisecond, a
+/// request with 1,000 texts about ten seconds.
 const BUCKETS_SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
@@ -26,7 +26,7 @@ const BUCKETS_SECONDS: [f64; 14] =
 /// Source: <https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure>.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Counters of a server.
+/// Metrics of a server.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
@@ -63,20 +63,21 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let texts = counter("texts", "Texts of answered requests");
+        let texts = counter("texts", "Texts of successful requests");
         let cache_hits = counter("cache_hits", "Texts whose embeddings were in the cache");
         let truncated = counter("truncated_texts", "Texts truncated to the limit of a model");
         let tokens = counter("tokens", "Tokens that went through a model");
-        let padded_tokens = counter("padded_tokens", "Tokens with the padding of their passes");
+        let padded_tokens =
+            counter("padded_tokens", "Tokens that went through a model, padding included");
         let requests = Family::default();
-        registry.register("requests", "Requests answered", requests.clone());
+        registry.register("requests", "Requests by route and status", requests.clone());
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
-        let help = "Time from the head of a request to that of its response";
+        let help = "Time from the headers of a request to those of its response";
         registry.register_with_unit("request", help, Unit::Seconds, seconds.clone());
         let (infer_seconds, queue_seconds) = (histogram(), histogram());
         let help = "Time of a request in the models";
         registry.register_with_unit("infer", help, Unit::Seconds, infer_seconds.clone());
-        let help = "Time of a request until a model was free";
+        let help = "Time of a request waiting for a model";
         registry.register_with_unit("queue", help, Unit::Seconds, queue_seconds.clone());
         registry.register_collector(Box::new(InFlight(admission)));
         Self {
@@ -119,7 +120,7 @@ impl Metrics {
     }
 }
 
-/// Operations that run or wait, counted at each request of `/metrics`.
+/// The number of operations that run or wait, collected on each request to `/metrics`.
 struct InFlight(Admission);
 
 impl fmt::Debug for InFlight {

@@ -87,13 +87,13 @@ fn a_wrong_task_is_named() {
 #[test]
 fn an_invalid_tokenizer_is_named_with_its_cause() {
     let bundle = Breakable::new().replace("tokenizer.json", |bytes| vec![b'{'; bytes.len()]);
-    fails(with_bundle(&bundle), "bundle.invalid_tokenizer", "tokenizer.json is not understood");
+    fails(with_bundle(&bundle), "bundle.invalid_tokenizer", "tokenizer.json is invalid");
 }
 
 #[test]
 fn an_invalid_vocabulary_is_named_with_its_line() {
     let bundle = Breakable::new().replace("vocabulary.txt", |bytes| vec![b'\n'; bytes.len()]);
-    let names = "vocabulary.txt is not understood: line 1: empty";
+    let names = "vocabulary.txt is invalid: line 1: empty";
     fails(with_bundle(&bundle), "bundle.invalid_tokenizer", names);
 }
 

@@ -1,4 +1,4 @@
-//! Types of fields: each takes its value from a request, checks it, and describes it as a schema.
+//! Types of fields. Each type reads and validates its value, and describes it as a schema.
 
 mod number;
 mod option;
@@ -18,21 +18,21 @@ pub(crate) use text::{Candidates, Documents, Input, Pairs, Text, TextList};
 
 /// The value of a field.
 pub(crate) trait FieldValue: Sized {
-    /// Whether the field must be there.
+    /// Whether the field is required.
     const REQUIRED: bool;
 
-    /// Takes the value from the field `name` and checks it.
+    /// Reads the value of the field `name` and validates it.
     fn take(fields: &mut Fields, name: &'static str, limits: &Limits)
     -> Result<Self, RequestError>;
 
-    /// Returns the schema of the value; schemas that it refers to are added.
+    /// Returns the schema of the value, and adds the schemas that it refers to.
     fn schema(schemas: &mut Schemas) -> RefOr<Schema>;
 }
 
-/// A required object with a body of its own.
+/// A required object with its own body.
 pub(crate) struct Object<T>(pub(crate) T);
 
-/// An optional object with a body of its own, whose fields are all optional.
+/// An optional object with its own body, whose fields are all optional.
 pub(crate) struct OptionalObject<T>(pub(crate) T);
 
 impl<T: Body> FieldValue for Object<T> {

@@ -11,7 +11,7 @@ use crate::body::fields::wrong_type;
 use crate::openapi::Schemas;
 use crate::request::RequestError;
 
-/// An optional count of at least 1. A larger count than `usize` holds counts as its maximum.
+/// An optional count, at least 1. A count beyond the range of `usize` becomes its maximum.
 pub(crate) struct Count(pub(crate) Option<usize>);
 
 /// An optional number of dimensions, at least 1. The model checks the maximum.
@@ -62,7 +62,8 @@ fn count(fields: &mut Fields, name: &'static str) -> Result<Option<usize>, Reque
     }
 }
 
-/// Returns a whole, non-negative number in any notation. A number beyond u64 counts as its maximum.
+/// Returns a non-negative integer in any notation. A number beyond the range of u64 becomes its
+/// maximum.
 fn whole(number: &Number) -> Option<u64> {
     let from_float =
         |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);

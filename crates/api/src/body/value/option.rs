@@ -20,7 +20,7 @@ pub(crate) struct PromptName(pub(crate) Option<String>);
 /// A field that is accepted and has no effect.
 pub(crate) struct Unread;
 
-/// A field that must be absent or null, since another reading of the request takes it.
+/// A field that must be absent or null, because it would select another kind of request.
 pub(crate) struct Absent;
 
 /// An optional choice.
@@ -28,13 +28,13 @@ pub(crate) struct Choice<T>(pub(crate) Option<T>);
 
 /// The values of a choice.
 pub(crate) trait Choices: Copy + 'static {
-    /// Each value as it is written.
+    /// The values with their spellings.
     const VALUES: &'static [(&'static str, Self)];
-    /// The values, for an error.
+    /// The values, for an error message.
     const EXPECTED: &'static str;
 }
 
-/// The end of a text where tokens are removed.
+/// The side of a text from which tokens are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Left,
@@ -51,7 +51,7 @@ impl Choices for Direction {
     const EXPECTED: &'static str = "\"Right\" or \"Left\"";
 }
 
-/// Returns what happens to a text beyond the model's limit, from the fields `truncate` and
+/// Returns how to handle a text beyond the model's limit, from the fields `truncate` and
 /// `truncation_direction`.
 pub(crate) fn truncation(
     truncate: &Flag,
@@ -96,7 +96,7 @@ impl<T: Choices> FieldValue for Choice<T> {
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
         let field = fields.field(name);
         let Some(written) = fields.name(name)? else { return Ok(Self(None)) };
-        // Any case is accepted; the schema lists the common ones.
+        // The case is ignored; the schema lists the common spellings.
         let chosen = T::VALUES.iter().find(|(value, _)| written.eq_ignore_ascii_case(value));
         match chosen {
             Some(&(_, value)) => Ok(Self(Some(value))),

@@ -1,4 +1,4 @@
-//! Texts, lists and pairs of them, each within the limits.
+//! Texts, lists of texts and pairs of texts, within the limits.
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -25,19 +25,19 @@ pub(crate) struct TextList(pub(crate) Texts);
 /// A required text, or list of at least one text.
 pub(crate) struct Input(pub(crate) Texts);
 
-/// A required list of at least one document: each a text, or an object with a text.
+/// A required list of at least one document. A document is a text, or an object with a text.
 pub(crate) struct Documents(pub(crate) Texts);
 
 /// A required pair of texts, or list of at least one pair.
 pub(crate) struct Pairs {
     pub(crate) field: Field,
     pub(crate) pairs: Vec<[String; 2]>,
-    /// Whether they came as a list of pairs, and not as one pair.
+    /// Whether the request has a list of pairs, not a single pair.
     pub(crate) is_list: bool,
 }
 
 /// The pattern of a text: at least one character that is neither white space (Unicode property
-/// `White_Space`) nor U+0000, and no U+0000 around it.
+/// `White_Space`) nor U+0000, and no U+0000 elsewhere.
 const PATTERN: &str = concat!(
     r"^[^\u0000]*",
     r"[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
@@ -62,8 +62,8 @@ impl FieldValue for Text {
             let text = ObjectBuilder::new()
                 .schema_type(SchemaType::Type(Type::String))
                 .description(Some(
-                    "A text: not blank, without U+0000, and within the service's limit of bytes in \
-                     UTF-8.",
+                    "A text. It must not be blank or contain U+0000. Its size in UTF-8 must not exceed \
+                     the limit of the service.",
                 ))
                 .min_length(Some(1))
                 .max_length(Some(max_bytes))
@@ -89,7 +89,9 @@ impl FieldValue for Candidates {
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
-        schemas.add("Candidates", |schemas| list::<Text>(schemas, 0, "Texts, or none."))
+        schemas.add("Candidates", |schemas| {
+            list::<Text>(schemas, 0, "A list of texts. It can be empty.")
+        })
     }
 }
 
@@ -107,7 +109,7 @@ impl FieldValue for TextList {
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
-        schemas.add("Texts", |schemas| list::<Text>(schemas, 1, "Texts, at least one."))
+        schemas.add("Texts", |schemas| list::<Text>(schemas, 1, "A list of at least one text."))
     }
 }
 
@@ -132,7 +134,7 @@ impl FieldValue for Input {
             let any = AnyOfBuilder::new()
                 .item(Text::schema(schemas))
                 .item(TextList::schema(schemas))
-                .description(Some("A text or several."));
+                .description(Some("A text, or a list of at least one text."));
             Schema::AnyOf(any.build()).into()
         })
     }
@@ -178,7 +180,7 @@ impl FieldValue for Documents {
                 .item(RefOr::T(Schema::Object(object.build())))
                 .description(Some("A text, or an object that contains it."));
             let item = Schema::AnyOf(item.build());
-            array(schemas, item.into(), 1, "Texts to rank, at least one.")
+            array(schemas, item.into(), 1, "A list of at least one text to rank.")
         })
     }
 }
@@ -233,11 +235,11 @@ impl FieldValue for Pairs {
                     .max_items(Some(2));
                 Schema::Array(pair.build()).into()
             });
-            let pairs = array(schemas, pair.clone(), 1, "Pairs of texts, at least one.");
+            let pairs = array(schemas, pair.clone(), 1, "A list of at least one pair of texts.");
             let any = AnyOfBuilder::new()
                 .item(pair)
                 .item(pairs)
-                .description(Some("A pair of texts or several."));
+                .description(Some("A pair of texts, or a list of at least one pair."));
             Schema::AnyOf(any.build()).into()
         })
     }
@@ -257,7 +259,7 @@ fn array(schemas: &Schemas, item: RefOr<Schema>, minimum: usize, about: &str) ->
     Schema::Array(array.build()).into()
 }
 
-/// Returns the items of a list as texts within the limits.
+/// Returns the items of a list as validated texts.
 fn texts(items: Vec<Value>, field: Field, limits: &Limits) -> Result<Texts, RequestError> {
     check_count(items.len(), field, limits)?;
     let item = |(index, value)| text(value, field.at(index), limits);

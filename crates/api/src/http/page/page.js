@@ -1,14 +1,14 @@
 "use strict";
-// Below a prefix the page may be asked for without the slash at its end: routes hang below it all the same.
+// The path of the page can lack its trailing slash, for example behind a prefix.
 const base = location.origin + location.pathname.replace(/\/?$/, "/");
 const DEBOUNCE_MS = 250;
 const TIMEOUT_MS = 30000;
-const DETAILED = 32; // texts whose matrix and tokens are shown: its 1,024 cells can still be read
-const HEAD = 32, TAIL = 8; // tokens shown at the ends of a long run
+const DETAILED = 32; // maximum number of texts in the matrix and the token list; 1,024 cells are still readable
+const HEAD = 32, TAIL = 8; // tokens shown at the start and end of a long text
 
 const $ = (id) => document.getElementById(id);
 
-/** An element with classes and children; texts go in as text nodes, never as markup. */
+/** Returns an element with classes and children. Strings become text nodes, never markup. */
 function make(name, classes, ...children) {
   const element = document.createElement(name);
   if (classes) element.className = classes;
@@ -16,7 +16,7 @@ function make(name, classes, ...children) {
   return element;
 }
 
-// What the server says
+// Requests to the server
 
 class Failure extends Error {
   constructor(title, message) {
@@ -41,9 +41,9 @@ async function ask(run, route, body) {
     });
     text = await response.text();
   } catch (cause) {
-    if (late) throw new Failure("Timed out", `/${route} gave no answer within ${TIMEOUT_MS / 1000} s.`);
+    if (late) throw new Failure("Timed out", `/${route} did not respond within ${TIMEOUT_MS / 1000} s.`);
     if (run.signal.aborted) throw cause;
-    throw new Failure("No connection", `/${route} cannot be reached. Is the server running, and the network up?`);
+    throw new Failure("No connection", `/${route} cannot be reached. Check that the server is running and the network is available.`);
   } finally {
     clearTimeout(timer);
   }
@@ -51,7 +51,7 @@ async function ask(run, route, body) {
   let value;
   try { value = JSON.parse(text); } catch { /* not JSON: said below */ }
   if (!response.ok) throw refusal(route, response, value, text);
-  if (value === undefined) throw new Failure(`HTTP ${response.status}`, `The answer of /${route} is not JSON: ${excerpt(text)}`);
+  if (value === undefined) throw new Failure(`HTTP ${response.status}`, `The response of /${route} is not JSON: ${excerpt(text)}`);
   return { value, headers: response.headers, elapsed };
 }
 
@@ -61,7 +61,7 @@ function refusal(route, response, value, text) {
   const wait = response.headers.get("retry-after");
   return new Failure(
     `HTTP ${response.status}` + (typeof code === "string" ? ` ${code}` : ""),
-    (typeof said === "string" ? said : `/${route} answered: ${excerpt(text)}`) + (wait ? ` (retry after ${wait} s)` : ""),
+    (typeof said === "string" ? said : `/${route} returned: ${excerpt(text)}`) + (wait ? ` (retry after ${wait} s)` : ""),
   );
 }
 
@@ -71,10 +71,10 @@ function excerpt(text) {
 }
 
 function expect(holds, route) {
-  if (!holds) throw new Failure("Unexpected answer", `The answer of /${route} does not have the shape that was asked for.`);
+  if (!holds) throw new Failure("Unexpected response", `The response of /${route} does not have the expected shape.`);
 }
 
-// What was typed
+// The input
 
 function read() {
   const query = $("query").value;
@@ -87,13 +87,13 @@ const spoken = (index) => index === 0 ? "query" : `candidate ${index}`;
 const fixed = (value, digits) => value.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
 const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
-// One run: scores first, for they are what is waited for, then what explains them. The requests follow
-// each other, so that a function that was asleep is woken once and the texts are embedded once.
+// One run: the scores first, then the tokens and the matrix. The requests are sequential, so that a
+// function has one cold start and embeds each text once.
 
-let current = null; // the run under way
+let current = null; // the run in progress
 let pending = 0; // the timer of the debounce
-let info = null; // what GET /info said
-let shown = null; // texts, scores and cut indices on the screen
+let info = null; // the response of GET /info
+let shown = null; // the texts, scores and indices of truncated texts on the screen
 
 async function score() {
   clearTimeout(pending);
@@ -111,7 +111,7 @@ async function score() {
     if (run !== current) return;
     expect(Array.isArray(scored.value) && scored.value.length === candidates.length && scored.value.every(Number.isFinite), "similarity");
     const header = (scored.headers.get("x-semblance-truncated") ?? "").split(",").filter((part) => part.trim() !== "").map(Number);
-    shown = { texts, scores: scored.value, cut: new Set(header.filter((index) => index in texts)) };
+    shown = { texts, scores: scored.value, truncated: new Set(header.filter((index) => index in texts)) };
     drawScores();
     drawTimings(scored);
     fresh("scores", done);
@@ -139,7 +139,7 @@ async function score() {
     fresh("matrix", done);
     $("alert").replaceChildren();
   } catch (cause) {
-    if (run !== current) return; // superseded: its errors concern nobody
+    if (run !== current) return; // superseded by another run: ignore its errors
     const failure = cause instanceof Failure ? cause : new Failure("Error in this page", String(cause));
     fail(failure, done);
   } finally {
@@ -149,7 +149,7 @@ async function score() {
 
 function schedule() {
   clearTimeout(pending);
-  // What is under way answers a question that nobody asks any more.
+  // The run in progress is for an outdated input.
   current?.abort();
   if (current) { current = null; busy(false); $("status").textContent = ""; }
   drawRequests();
@@ -175,7 +175,7 @@ function fresh(panel, done) {
 function fail(failure, done) {
   const behind = PANELS.filter((panel) => !done.has(panel));
   for (const panel of behind) stale(panel, shown !== null);
-  const rest = shown === null || behind.length === 0 ? "" : "What is marked “not updated” is from before. ";
+  const rest = shown === null || behind.length === 0 ? "" : "Panels marked “not updated” show the previous results. ";
   $("alert").replaceChildren(make("p", "", make("strong", "", failure.title), ` ${failure.message}`), make("p", "soft", `${rest}Press Score to try again.`));
   if (!done.has("scores")) $("status").textContent = "";
 }
@@ -185,7 +185,7 @@ function clear(why) {
   shown = null;
   busy(false);
   for (const panel of PANELS) stale(panel, false);
-  for (const id of ["alert", "axis", "cut", "timings", "matrix", "matrix-hint", "tokens", "tokens-hint", "readout", "status"]) $(id).replaceChildren();
+  for (const id of ["alert", "axis", "truncation", "timings", "matrix", "matrix-hint", "tokens", "tokens-hint", "readout", "status"]) $(id).replaceChildren();
   $("legend").hidden = true;
   $("bars").replaceChildren(make("li", "empty", why));
   $("bars").firstChild.style.display = "block";
@@ -194,11 +194,11 @@ function clear(why) {
 // Scores
 
 function drawScores() {
-  const { texts, scores, cut } = shown;
+  const { texts, scores, truncated } = shown;
   const order = scores.map((_, index) => index);
   if (!$("keep").checked) order.sort((a, b) => scores[b] - scores[a] || a - b);
   const least = Math.min(...scores);
-  // The axis begins at 0, or at the step below the lowest score, so that it does not jump at every key.
+  // The axis starts at 0, or at the step below the lowest score, so that it rarely changes.
   const low = least >= 0 ? 0 : [-0.1, -0.25, -0.5, -1].find((step) => step <= least) ?? -1;
   const at = (value) => `${(Math.min(1, Math.max(low, value)) - low) / (1 - low) * 100}%`;
   $("bars").replaceChildren(...order.map((index) => {
@@ -217,7 +217,7 @@ function drawScores() {
     text.title = texts[index + 1];
     const number = make("span", "score number", fixed(value, 4));
     const row = make("li", "", make("span", "place number", label(index + 1)), text, number, track);
-    if (cut.has(index + 1)) text.prepend(make("span", "tag", "cut"), " ");
+    if (truncated.has(index + 1)) text.prepend(make("span", "tag", "truncated"), " ");
     row.dataset.index = index;
     return row;
   }));
@@ -227,10 +227,10 @@ function drawScores() {
     tick.style.left = at(value);
     return tick;
   })));
-  const names = [...cut].sort((a, b) => a - b);
+  const names = [...truncated].sort((a, b) => a - b);
   const numbers = names.filter((index) => index > 0);
-  const whose = [...(cut.has(0) ? ["the query"] : []), ...(numbers.length ? [`candidate${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`] : [])].join(" and ");
-  $("cut").textContent = names.length === 0 ? "" : `Cut on the right: ${whose}. The model reads ${Number.isFinite(info?.max_input_length) ? `the first ${info.max_input_length} tokens` : "only the first tokens"} of a text; what stands after them does not count.`;
+  const whose = [...(truncated.has(0) ? ["the query"] : []), ...(numbers.length ? [`candidate${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`] : [])].join(" and ");
+  $("truncation").textContent = names.length === 0 ? "" : `Truncated on the right: ${whose}. The model reads only the first ${Number.isFinite(info?.max_input_length) ? `${info.max_input_length} ` : ""}tokens of a text.`;
 }
 
 function drawTimings({ headers, elapsed }) {
@@ -277,7 +277,7 @@ function drawMatrix(texts, rows) {
   $("matrix").replaceChildren(head, body);
   if (focused) cellAt(Math.min(size - 1, focused.dataset.row), Math.min(size - 1, focused.dataset.column)).focus();
   $("legend").hidden = false;
-  $("readout").textContent = "Point at a cell, or move with the arrow keys, to read its two texts.";
+  $("readout").textContent = "Point at a cell, or use the arrow keys, to see its two texts.";
   $("matrix-hint").textContent = "Q is the query, the numbers are the candidates in input order."
     + (texts.length > size ? ` The first ${size} of ${texts.length} texts are shown.` : "");
 }
@@ -314,24 +314,24 @@ function moveCell(event) {
 function drawTokens(texts, split) {
   const limit = info?.max_input_length;
   $("tokens").replaceChildren(...split.map((tokens, index) => {
-    // The special token at the end is kept: the model reads it after what was left of the text.
+    // The special token at the end is kept: truncation does not remove it.
     let tail = 0;
     while (tail < tokens.length && tokens[tokens.length - 1 - tail].special) tail++;
     const over = Number.isFinite(limit) ? Math.min(tokens.length - tail, Math.max(0, tokens.length - limit)) : 0;
     const from = tokens.length - tail - over;
     const chips = make("div", "chips", ...runOf(tokens, 0, from, false));
-    if (over > 0) chips.append(make("span", "tag", `cut here, ${limit} tokens are read`), ...runOf(tokens, from, from + over, true));
+    if (over > 0) chips.append(make("span", "tag", `truncated here, after ${limit} tokens`), ...runOf(tokens, from, from + over, true));
     chips.append(...runOf(tokens, from + over, tokens.length, false));
     const row = make("li", "", make("p", "counted", make("strong", "letter number", label(index)),
-      make("span", "number", count(tokens.length, "token") + (over > 0 ? `, ${over.toLocaleString("en")} of them cut` : ""))), chips);
+      make("span", "number", count(tokens.length, "token") + (over > 0 ? `, ${over.toLocaleString("en")} of them truncated` : ""))), chips);
     row.dataset.index = index;
     return row;
   }));
-  $("tokens-hint").textContent = "What the model reads of each text. A dashed edge joins the pieces of one word."
+  $("tokens-hint").textContent = "The tokens of each text. A dashed edge joins the pieces of one word."
     + (texts.length > split.length ? ` The first ${split.length} of ${texts.length} texts are shown.` : "");
 }
 
-/** Chips of tokens[from..to]; the middle of a long run waits behind a button. */
+/** Returns chips of tokens[from..to]. A button expands the middle of a long run. */
 function runOf(tokens, from, to, gone) {
   const draw = (first, end) => {
     const drawn = [];
@@ -339,7 +339,7 @@ function runOf(tokens, from, to, gone) {
       const { id, text, special, start } = tokens[index];
       const joined = index > from && !special && start !== null && start === tokens[index - 1].stop;
       const chip = make(gone ? "del" : "span", `chip${special ? " special" : ""}${gone ? " gone" : ""}${joined ? " joined" : ""}`, text);
-      chip.title = `token ${index + 1}, id ${id}${gone ? ", cut" : ""}`;
+      chip.title = `token ${index + 1}, id ${id}${gone ? ", truncated" : ""}`;
       drawn.push(chip);
     }
     return drawn;
@@ -356,7 +356,7 @@ function runOf(tokens, from, to, gone) {
   return [...draw(from, from + HEAD), more, ...draw(to - TAIL, to)];
 }
 
-// The same from elsewhere
+// The same request with other tools
 
 function drawRequests() {
   const { query, candidates, missing } = read();
@@ -365,17 +365,17 @@ function drawRequests() {
   $("curl").textContent = missing || `curl -sS ${quoted(base + "similarity")} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(JSON.stringify(body, null, 2))}`;
   $("event").textContent = missing || JSON.stringify({ query_from_app: query, actual_queries: candidates }, null, 2);
   $("copy-curl").disabled = $("copy-event").disabled = missing !== "";
-  $("counted").textContent = count(candidates.length, "candidate") + "; empty lines are left out";
+  $("counted").textContent = count(candidates.length, "candidate") + "; empty lines are ignored";
 }
 
 async function copy(button, source) {
   try {
     await navigator.clipboard.writeText(source.textContent);
   } catch {
-    // Plain HTTP from another host has no clipboard: select it, and let the browser's own command copy.
+    // Over plain HTTP from another host, the clipboard API is unavailable. Select the text instead.
     getSelection().selectAllChildren(source);
     if (!document.execCommand("copy")) {
-      $("copied").textContent = "Selected: copy it with Ctrl C.";
+      $("copied").textContent = "Selected; press Ctrl C to copy.";
       return;
     }
   }
@@ -390,8 +390,8 @@ function drawFacts() {
   const rows = [
     ["Model", info.model_id],
     ["dimensions", number(info.dimensions)],
-    ["tokens of a text, at most", number(info.max_input_length)],
-    ["texts of a request, at most", number(info.max_client_batch_size)],
+    ["max. tokens of a text", number(info.max_input_length)],
+    ["max. texts of a request", number(info.max_client_batch_size)],
     ["weights", info.model_dtype],
     ["pooling", info.model_type?.embedding?.pooling],
     ["semblance", info.version],

@@ -1,9 +1,9 @@
-//! Bodies: of which kind, how packed, how long.
+//! Bodies: media type, compression and size.
 
 use super::*;
 
 #[test]
-fn a_body_that_is_not_json_in_utf8_is_refused() {
+fn rejects_other_media_types_and_encodings() {
     let router = fake();
     let body = r#"{"inputs": "a"}"#;
     let status = |headers: &[(&str, &str)]| {
@@ -13,7 +13,7 @@ fn a_body_that_is_not_json_in_utf8_is_refused() {
         }
         reply.status
     };
-    let taken = [
+    let accepted = [
         "application/json",
         "Application/JSON",
         "application/json; charset=utf-8",
@@ -21,10 +21,10 @@ fn a_body_that_is_not_json_in_utf8_is_refused() {
         "application/json; charset=us-ascii; profile=x",
         "application/vnd.api+json",
     ];
-    for media_type in taken {
+    for media_type in accepted {
         assert_eq!(status(&[("content-type", media_type)]), 200, "{media_type}");
     }
-    assert_eq!(status(&[]), 200, "JSON where nothing is said");
+    assert_eq!(status(&[]), 200, "JSON is the default");
     let refused = [
         "application/x-www-form-urlencoded",
         "text/plain",
@@ -58,35 +58,36 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
-/// A way to pack bytes, by the name it has in a header.
-type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
+/// A compression function, with its name in a header.
+type Compression = (&'static str, fn(&[u8]) -> Vec<u8>);
 
-const PACKINGS: [Packing; 2] = [("gzip", gzip), ("zstd", zstd)];
+const COMPRESSIONS: [Compression; 2] = [("gzip", gzip), ("zstd", zstd)];
 
 #[test]
-fn a_packed_body_is_read() {
+fn decompresses_a_body() {
     let router = fake();
     let body = r#"{"inputs": ["a", "b"]}"#;
     let plain = call(&router, post("/embed", body));
-    let spellings = [("gzip", PACKINGS[0]), ("GZIP", PACKINGS[0]), ("x-gzip", PACKINGS[0])];
-    for (spelling, (_, pack)) in spellings.into_iter().chain([("zstd", PACKINGS[1])]) {
+    let spellings =
+        [("gzip", COMPRESSIONS[0]), ("GZIP", COMPRESSIONS[0]), ("x-gzip", COMPRESSIONS[0])];
+    for (spelling, (_, compress)) in spellings.into_iter().chain([("zstd", COMPRESSIONS[1])]) {
         let request =
-            with_headers("/embed", &[("content-encoding", spelling)], pack(body.as_bytes()));
+            with_headers("/embed", &[("content-encoding", spelling)], compress(body.as_bytes()));
         let reply = call(&router, request);
         assert_eq!((reply.status, &reply.body), (200, &plain.body), "{spelling}");
     }
 }
 
 #[test]
-fn a_body_that_is_not_packed_as_it_says_is_refused() {
+fn rejects_a_body_that_does_not_match_its_encoding() {
     let router = fake();
-    for (encoding, pack) in PACKINGS {
-        let mut flipped = pack(br#"{"inputs": ["a", "b"]}"#);
-        let whole = flipped.clone();
+    for (encoding, compress) in COMPRESSIONS {
+        let mut flipped = compress(br#"{"inputs": ["a", "b"]}"#);
+        let complete = flipped.clone();
         flipped[0] ^= 0xff;
-        let cut = &whole[..whole.len() - 4];
+        let truncated = &complete[..complete.len() - 4];
         for (what, bytes) in
-            [("flipped", &flipped[..]), ("cut", cut), ("plain", b"{\"inputs\": 1}")]
+            [("flipped", &flipped[..]), ("truncated", truncated), ("plain", b"{\"inputs\": 1}")]
         {
             let request = with_headers("/embed", &[("content-encoding", encoding)], bytes.to_vec());
             let reply = call(&router, request);
@@ -98,20 +99,22 @@ fn a_body_that_is_not_packed_as_it_says_is_refused() {
 }
 
 #[test]
-fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
+fn the_body_limit_is_inclusive() {
     let router = fake();
-    // White space around a value is no part of it.
+    // White space after the JSON value pads the body.
     let value = r#"{"inputs": "a"}"#;
     let body = |bytes: usize| value.to_owned() + &" ".repeat(bytes - value.len());
     for (bytes, expected) in [(MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)] {
         let body = body(bytes);
         assert_eq!(body.len(), bytes);
         assert_eq!(call(&router, post("/embed", body.clone())).status, expected, "{bytes}");
-        for (encoding, pack) in PACKINGS {
-            let packed = pack(body.as_bytes());
-            assert!(packed.len() < 1_000);
-            let reply =
-                call(&router, with_headers("/embed", &[("content-encoding", encoding)], packed));
+        for (encoding, compress) in COMPRESSIONS {
+            let compressed = compress(body.as_bytes());
+            assert!(compressed.len() < 1_000);
+            let reply = call(
+                &router,
+                with_headers("/embed", &[("content-encoding", encoding)], compressed),
+            );
             assert_eq!(reply.status, expected, "{bytes} in {encoding}");
             if expected != 200 {
                 let (code, message) = reply.error(Dialect::Tei);
@@ -124,17 +127,20 @@ fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
     let reply = call(&router, declared.body(Body::empty()).unwrap());
     let (code, message) = reply.error(Dialect::OpenAi);
     assert_eq!((reply.status, code.as_str()), (413, "http.body_too_large"));
-    assert_eq!(message, "the body has 100001 bytes; the limit is 100000", "not a byte was read");
+    assert_eq!(
+        message, "the body has 100001 bytes; the limit is 100000",
+        "refused by the declared length"
+    );
 }
 
 #[test]
-fn a_bomb_does_no_harm() {
+fn rejects_decompression_bombs() {
     let router = fake();
-    let zeros = vec![b' '; 256 << 20];
-    // Members that hold nothing: more and more bytes that unpack to none.
-    let nothing = gzip(b"").repeat(MAX_BODY_BYTES / 20 + 1);
-    let packed = PACKINGS.map(|(encoding, pack)| (encoding, pack(&zeros)));
-    for (encoding, bomb) in packed.into_iter().chain([("gzip", nothing)]) {
+    let spaces = vec![b' '; 256 << 20];
+    // Empty gzip members: the compressed body exceeds the limit, the decompressed body is empty.
+    let empty_members = gzip(b"").repeat(MAX_BODY_BYTES / 20 + 1);
+    let bombs = COMPRESSIONS.map(|(encoding, compress)| (encoding, compress(&spaces)));
+    for (encoding, bomb) in bombs.into_iter().chain([("gzip", empty_members)]) {
         let reply = call(&router, with_headers("/embed", &[("content-encoding", encoding)], bomb));
         assert_eq!(
             (reply.status, reply.error(Dialect::Tei).0.as_str()),
@@ -144,7 +150,7 @@ fn a_bomb_does_no_harm() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_an_error_of_its_own() {
+fn an_incomplete_body_is_an_error() {
     let reset = axum::Error::new(std::io::Error::other("the connection was reset"));
     let body = Body::from(r#"{"inputs""#).with_trailers(std::future::ready(Some(Err(reset))));
     let reply = call(&fake(), post("/embed", Body::new(body)));
@@ -152,32 +158,32 @@ fn a_body_that_breaks_off_is_an_error_of_its_own() {
 }
 
 #[test]
-fn an_answer_is_packed_as_the_client_accepts() {
+fn responses_honor_accept_encoding() {
     let router = fake();
     let body = json!({"inputs": (0..40).map(|i| format!("text {i}")).collect::<Vec<_>>()});
     let plain = call(&router, post("/embed", body.to_string()));
     assert!(plain.body.len() > 1_024, "{}", plain.body.len());
     assert_eq!(plain.header("content-encoding"), None);
-    let packed = |accept: &str| {
+    let compressed = |accept: &str| {
         let headers = [("content-type", "application/json"), ("accept-encoding", accept)];
         call(&router, with_headers("/embed", &headers, body.to_string()))
     };
-    let gzipped = packed("gzip, deflate");
+    let gzipped = compressed("gzip, deflate");
     assert_eq!(gzipped.header("content-encoding"), Some("gzip"));
     assert_eq!(gzipped.header("vary"), Some("accept-encoding"));
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&gzipped.body[..]).read_to_end(&mut unpacked).unwrap();
-    assert_eq!(unpacked, plain.body);
-    assert_eq!(gzipped.info.unwrap().items, 40, "what the answer holds is known all the same");
-    let zstandard = packed("zstd");
+    let mut decompressed = Vec::new();
+    flate2::read::GzDecoder::new(&gzipped.body[..]).read_to_end(&mut decompressed).unwrap();
+    assert_eq!(decompressed, plain.body);
+    assert_eq!(gzipped.info.unwrap().items, 40, "compression keeps the extensions");
+    let zstandard = compressed("zstd");
     assert_eq!(zstandard.header("content-encoding"), Some("zstd"));
     assert_eq!(zstd::decode_all(&zstandard.body[..]).unwrap(), plain.body);
     for accept in ["identity", "br", "gzip;q=0", ""] {
-        let reply = packed(accept);
+        let reply = compressed(accept);
         assert_eq!((reply.status, &reply.body), (200, &plain.body), "{accept}");
         assert_eq!(reply.header("content-encoding"), None, "{accept}");
     }
     let headers = [("accept-encoding", "gzip"), ("content-type", "application/json")];
     let small = call(&router, with_headers("/embed", &headers, r#"{"inputs": "a"}"#));
-    assert_eq!(small.header("content-encoding"), None, "not worth it");
+    assert_eq!(small.header("content-encoding"), None, "small bodies are not compressed");
 }

@@ -1,9 +1,9 @@
-//! What a browser may do: the page, and pages of other origins.
+//! Browsers: the demo page and CORS.
 
 use super::*;
 
 #[test]
-fn pages_of_other_origins_may_call_only_if_they_are_named() {
+fn cors_allows_only_configured_origins() {
     let with = |origins: &[&str]| {
         let service = fake_service(OneHot::default(), 16, Limits::default());
         let cors_origins = origins.iter().map(ToString::to_string).collect();
@@ -13,7 +13,7 @@ fn pages_of_other_origins_may_call_only_if_they_are_named() {
         let request = Request::post("/embed").header("origin", origin);
         call(router, request.body(Body::from(r#"{"inputs": "a"}"#)).unwrap())
     };
-    let ask_before = |router: &Router, origin: &str| {
+    let preflight = |router: &Router, origin: &str| {
         let request = Request::options("/v1/embeddings")
             .header("origin", origin)
             .header("access-control-request-method", "POST")
@@ -23,7 +23,7 @@ fn pages_of_other_origins_may_call_only_if_they_are_named() {
     const ALLOWED: &str = "access-control-allow-origin";
     let none = with(&[]);
     assert_eq!(ask(&none, "https://a.example").header(ALLOWED), None);
-    assert_eq!(ask_before(&none, "https://a.example").header(ALLOWED), None);
+    assert_eq!(preflight(&none, "https://a.example").header(ALLOWED), None);
     let any = with(&["*"]);
     assert_eq!(ask(&any, "https://a.example").header(ALLOWED), Some("*"));
     let two = with(&["https://a.example", "http://localhost:3000"]);
@@ -36,7 +36,7 @@ fn pages_of_other_origins_may_call_only_if_they_are_named() {
             assert!(!is_ours || exposed.split(',').any(|exposed| exposed == name), "{name}");
         }
         assert!(exposed.contains("x-semblance-truncated"));
-        let reply = ask_before(&two, origin);
+        let reply = preflight(&two, origin);
         assert_eq!((reply.status, reply.header(ALLOWED)), (200, Some(origin)));
         let methods = reply.header("access-control-allow-methods").unwrap();
         assert!(methods.contains("POST") && methods.contains("GET"), "{methods}");
@@ -46,12 +46,12 @@ fn pages_of_other_origins_may_call_only_if_they_are_named() {
     }
     for other in ["https://a.example.evil.example", "http://a.example", "null"] {
         assert_eq!(ask(&two, other).header(ALLOWED), None, "{other}");
-        assert_eq!(ask_before(&two, other).header(ALLOWED), None, "{other}");
+        assert_eq!(preflight(&two, other).header(ALLOWED), None, "{other}");
     }
 }
 
 #[test]
-fn a_browser_gets_the_page_and_may_run_nothing_else() {
+fn a_browser_gets_the_page_with_a_strict_policy() {
     let router = fake();
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let request = Request::get("/").header("accept", browser).body(Body::empty()).unwrap();
@@ -71,6 +71,6 @@ fn a_browser_gets_the_page_and_may_run_nothing_else() {
             .fold(Request::get("/"), |request, accept| request.header("accept", *accept));
         let reply = call(&router, request.body(Body::empty()).unwrap());
         assert_eq!(reply.json()["model_id"], "fake");
-        assert_eq!(reply.header("vary"), Some("accept"), "a cache must not mix them up");
+        assert_eq!(reply.header("vary"), Some("accept"), "caches must keep the variants apart");
     }
 }

@@ -1,8 +1,8 @@
-//! The OpenAPI document: what it describes is what there is.
+//! The OpenAPI document describes the actual routes.
 
 use super::*;
 
-/// Every value of a key, wherever it stands.
+/// Collects the values of a key at any depth.
 fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| {
@@ -17,7 +17,7 @@ fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
 }
 
 #[test]
-fn the_document_describes_every_route_and_nothing_else() {
+fn the_document_describes_exactly_the_routes() {
     let document = call(&fake(), get("/openapi.json")).json();
     assert_eq!(document["openapi"], "3.1.0");
     let described: BTreeSet<(String, String)> = document["paths"]
@@ -50,14 +50,17 @@ fn the_document_describes_every_route_and_nothing_else() {
 }
 
 #[test]
-fn the_document_names_the_fields_that_each_route_reads() {
+fn the_document_has_the_fields_of_each_route() {
     let document = call(&fake(), get("/openapi.json")).json();
-    let cuts = ["truncate", "truncation_direction"];
+    let truncation = ["truncate", "truncation_direction"];
     let cases: [(&str, &[&str]); 7] = [
         ("/similarity", &["inputs", "parameters"]),
-        ("/embed", &["inputs", "prompt_name", "normalize", "dimensions", cuts[0], cuts[1]]),
-        ("/rerank", &["query", "texts", "raw_scores", "return_text", cuts[0], cuts[1]]),
-        ("/predict", &["inputs", "raw_scores", cuts[0], cuts[1]]),
+        (
+            "/embed",
+            &["inputs", "prompt_name", "normalize", "dimensions", truncation[0], truncation[1]],
+        ),
+        ("/rerank", &["query", "texts", "raw_scores", "return_text", truncation[0], truncation[1]]),
+        ("/predict", &["inputs", "raw_scores", truncation[0], truncation[1]]),
         ("/tokenize", &["inputs", "add_special_tokens", "prompt_name"]),
         ("/v1/embeddings", &["input", "encoding_format", "dimensions", "model", "user"]),
         ("/v1/rerank", &["query", "documents", "top_n", "return_documents", "model"]),
@@ -73,7 +76,7 @@ fn the_document_names_the_fields_that_each_route_reads() {
 }
 
 #[test]
-fn the_examples_of_the_document_are_answered_with_documented_statuses_and_headers() {
+fn examples_get_documented_statuses_and_headers() {
     let router = real();
     let document = call(&router, get("/openapi.json")).json();
     let mut tried = 0;
@@ -100,8 +103,8 @@ fn the_examples_of_the_document_are_answered_with_documented_statuses_and_header
             assert_eq!(reply.status, 200, "{} {example}", route.path);
             let headers = operation["responses"]["200"]["headers"].as_object().unwrap();
             for name in reply.headers.keys().filter(|name| name.as_str().starts_with("x-")) {
-                let is_said = headers.contains_key(name.as_str());
-                assert!(is_said || name == "x-content-type-options", "{name}");
+                let is_documented = headers.contains_key(name.as_str());
+                assert!(is_documented || name == "x-content-type-options", "{name}");
             }
             tried += 1;
         }

@@ -1,12 +1,12 @@
-//! Every error has its status and code, in the words of the route.
+//! Every error has its status and code, in the format of the route.
 
 use super::*;
 
 #[test]
-fn a_bad_request_has_its_status_in_each_dialect() {
+fn an_invalid_request_has_its_status_in_each_dialect() {
     let long = "a".repeat(2_001);
     let (many, tokens) = (vec!["a"; 41], "a ".repeat(300));
-    // A fault of `inputs`, the status on text-embeddings-inference's routes, and the code.
+    // An invalid value of `inputs`, the status on routes of text-embeddings-inference, and the code.
     let cases = [
         (json!(1), 422, "request.wrong_type"),
         (json!([]), 422, "request.no_texts"),
@@ -34,7 +34,7 @@ fn a_bad_request_has_its_status_in_each_dialect() {
     for path in ["/embed", "/", "/v1/embeddings", "/v2/rerank"] {
         for body in ["", "{", "{\"inputs\": \"\\ud800\"}", "\u{feff}{}"] {
             let reply = call(&router, post(path, body));
-            let (code, _) = reply.error(Dialect::of(path));
+            let (code, _) = reply.error(Dialect::from_path(path));
             assert_eq!((reply.status, code.as_str()), (400, "request.invalid_json"), "{path}");
         }
     }
@@ -49,7 +49,7 @@ fn a_bad_request_has_its_status_in_each_dialect() {
 }
 
 #[test]
-fn an_unknown_path_is_not_found_in_the_words_of_its_prefix() {
+fn an_unknown_path_has_the_error_format_of_its_prefix() {
     let router = fake();
     let cases = [
         ("/nothing", Dialect::Tei),
@@ -70,7 +70,7 @@ fn an_unknown_path_is_not_found_in_the_words_of_its_prefix() {
 }
 
 #[test]
-fn a_path_names_the_methods_it_is_for() {
+fn an_unsupported_method_gets_the_allowed_ones() {
     let router = fake();
     let mut methods: BTreeMap<&str, Vec<Method>> = BTreeMap::new();
     for route in routes() {
@@ -83,8 +83,8 @@ fn a_path_names_the_methods_it_is_for() {
             _ => "OPTIONS, POST",
         };
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
-            let as_if = if method == "HEAD" { "GET" } else { method };
-            if methods.iter().any(|method| method == as_if) {
+            let equivalent = if method == "HEAD" { "GET" } else { method };
+            if methods.iter().any(|method| method == equivalent) {
                 continue;
             }
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -92,7 +92,7 @@ fn a_path_names_the_methods_it_is_for() {
             assert_eq!(reply.status, 405, "{method} {path}");
             assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
             if method != "HEAD" {
-                let (code, message) = reply.error(Dialect::of(path));
+                let (code, message) = reply.error(Dialect::from_path(path));
                 assert_eq!(code, "http.method_not_allowed");
                 assert!(message.contains(allow), "{message}");
             }
@@ -104,10 +104,10 @@ fn a_path_names_the_methods_it_is_for() {
 }
 
 #[test]
-fn a_fault_of_the_model_is_500_and_the_next_request_is_answered() {
+fn a_failed_model_is_500_and_the_service_keeps_running() {
     let zero = fake_service(Constant(0.0), 4, Limits::default());
-    let no_number = fake_service(Constant(f32::NAN), 4, Limits::default());
-    for service in [zero, no_number] {
+    let nan = fake_service(Constant(f32::NAN), 4, Limits::default());
+    for service in [zero, nan] {
         let router = router(Admission::inline(Arc::new(service)), options());
         let reply = call(&router, post("/embed", r#"{"inputs": "a"}"#));
         let code = reply.error(Dialect::Tei).0;
@@ -134,12 +134,12 @@ fn a_fault_of_the_model_is_500_and_the_next_request_is_answered() {
 }
 
 #[test]
-fn a_reply_that_is_too_large_says_how_much_would_fit() {
+fn a_response_that_is_too_large_reports_what_fits() {
     let error = ApiError::ReplyTooLarge { bytes: 7_000, limit_bytes: 6_000, items: 10, fit: 8 };
     assert_eq!(error.code().name, "response.too_large");
     for path in ["/embed", "/v1/embeddings"] {
         assert_eq!(error_response(&error, path).status().as_u16(), 413);
     }
-    let message = "the reply has 7000 bytes; the limit is 6000, and 8 of its 10 items fit";
+    let message = "the response has 7000 bytes; the limit is 6000, and 8 of its 10 items fit";
     assert_eq!(error.to_string(), message);
 }

@@ -1,30 +1,30 @@
-//! More requests than there is room or time for.
+//! Admission control over HTTP: overload and timeouts.
 
 use super::*;
 
-/// A model that waits for leave before each batch.
-struct Held(Receiver<()>);
+/// A model that waits for a message before each batch.
+struct BlockedModel(Receiver<()>);
 
-impl Infer for Held {
+impl Infer for BlockedModel {
     type Output = Array3<f32>;
 
     fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
-        // Without anyone to give leave it goes on.
+        // If the sender is dropped, it continues.
         let _ = self.0.recv();
         OneHot::default().infer(inputs)
     }
 }
 
-fn held(limits: AdmissionLimits) -> (Admission, Router, Sender<()>) {
-    let (leave, wait) = channel();
-    let service = Arc::new(fake_service(Held(wait), 16, Limits::default()));
+fn blocked(limits: AdmissionLimits) -> (Admission, Router, Sender<()>) {
+    let (unblock, wait) = channel();
+    let service = Arc::new(fake_service(BlockedModel(wait), 16, Limits::default()));
     let admission = Admission::queued(service, limits);
-    (admission.clone(), router(admission, options()), leave)
+    (admission.clone(), router(admission, options()), unblock)
 }
 
 #[test]
-fn one_request_too_many_is_told_to_come_again_and_the_others_are_answered() {
-    let (admission, router, leave) = held(limits(2, Duration::from_secs(60)));
+fn a_request_beyond_the_limit_gets_429() {
+    let (admission, router, unblock) = blocked(limits(2, Duration::from_secs(60)));
     runtime().block_on(async {
         let ask =
             |text: &str| send(router.clone(), post("/embed", json!({"inputs": text}).to_string()));
@@ -44,19 +44,23 @@ fn one_request_too_many_is_told_to_come_again_and_the_others_are_answered() {
             (429, "http.overloaded")
         );
         for path in ["/health", "/ping", "/info", "/v1/models", "/openapi.json", "/"] {
-            assert_eq!(send(router.clone(), get(path)).await.status, 200, "{path} is always told");
+            assert_eq!(
+                send(router.clone(), get(path)).await.status,
+                200,
+                "{path} does not use the model"
+            );
         }
-        drop(leave);
+        drop(unblock);
         for waiting in waiting {
             assert_eq!(waiting.await.unwrap().status, 200);
         }
-        assert_eq!(ask("c").await.status, 200, "there is room again");
+        assert_eq!(ask("c").await.status, 200, "the limit applies to requests in progress");
     });
 }
 
 #[test]
-fn an_answer_that_takes_too_long_is_given_up() {
-    let (admission, router, leave) = held(limits(2, Duration::from_secs(1)));
+fn a_request_that_takes_too_long_gets_503() {
+    let (admission, router, unblock) = blocked(limits(2, Duration::from_secs(1)));
     runtime().block_on(async {
         let body = json!({"inputs": "a"}).to_string();
         let tei = tokio::spawn(send(router.clone(), post("/embed", body)));
@@ -66,10 +70,10 @@ fn an_answer_that_takes_too_long_is_given_up() {
             let reply = reply.await.unwrap();
             let (code, message) = reply.error(dialect);
             assert_eq!((reply.status, code.as_str()), (503, "http.timed_out"));
-            assert_eq!(message, "the reply took longer than 1 seconds");
+            assert_eq!(message, "the request took longer than 1 seconds");
             assert_eq!(reply.header("retry-after"), Some("1"));
         }
-        drop(leave);
+        drop(unblock);
         while admission.admitted() > 0 {
             tokio::task::yield_now().await;
         }

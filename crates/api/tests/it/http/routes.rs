@@ -1,9 +1,9 @@
-//! Every route answers what the service answers, with what it took.
+//! Responses of every route, and their headers.
 
 use super::*;
 use crate::call as read;
 
-/// Each route with POST, how its body is read, and a body.
+/// Each POST route, the route whose decoder reads its body, and a body.
 fn operations() -> Vec<(&'static str, &'static str, Value)> {
     let (query, texts) = ("How many people live in London?", ["It has a river", "9 million", "It"]);
     let event = json!({"query_from_app": query, "actual_queries": texts, "top_k": 2});
@@ -32,7 +32,7 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 #[test]
-fn every_operation_is_answered_as_the_service_answers_it() {
+fn every_route_returns_the_result_of_its_operation() {
     let router = real();
     let mut paths = BTreeSet::new();
     for (path, form, body) in operations() {
@@ -49,11 +49,11 @@ fn every_operation_is_answered_as_the_service_answers_it() {
         paths.insert(path);
     }
     let routes = routes().filter(|route| route.method == Method::POST);
-    assert_eq!(paths, routes.map(|route| route.path).collect(), "none is left out");
+    assert_eq!(paths, routes.map(|route| route.path).collect(), "every POST route is tested");
 }
 
 #[test]
-fn what_asks_nothing_of_the_model_is_told() {
+fn get_routes_return_models_and_health() {
     let router = real();
     let about = serde_json::to_value(service().about()).unwrap();
     let models = call(&router, get("/v1/models")).json();
@@ -73,7 +73,7 @@ fn what_asks_nothing_of_the_model_is_told() {
 }
 
 #[test]
-fn a_model_is_found_by_a_name_with_a_slash_however_it_is_written() {
+fn the_name_of_a_model_can_contain_a_slash() {
     let service = named_fake_service("maker/model", OneHot::default(), 16, Limits::default());
     let router = router(Admission::inline(Arc::new(service)), options());
     for path in ["/v1/models/maker%2Fmodel", "/v1/models/maker/model"] {
@@ -88,7 +88,7 @@ fn a_model_is_found_by_a_name_with_a_slash_however_it_is_written() {
 }
 
 #[test]
-fn numbers_in_base64_are_the_same_numbers() {
+fn base64_embeddings_have_the_same_numbers() {
     let router = real();
     let embed = |format: &str| {
         let body = json!({"input": ["London", "It has a river"], "encoding_format": format});
@@ -98,20 +98,20 @@ fn numbers_in_base64_are_the_same_numbers() {
         (rows, reply)
     };
     let (numbers, rest) = embed("float");
-    let (packed, rest_packed) = embed("base64");
-    assert_eq!(rest, rest_packed);
-    for (numbers, packed) in numbers.iter().zip(packed) {
-        let bytes = STANDARD.decode(packed.as_str().unwrap()).unwrap();
-        let unpacked: Vec<f32> =
+    let (encoded, rest_encoded) = embed("base64");
+    assert_eq!(rest, rest_encoded);
+    for (numbers, encoded) in numbers.iter().zip(encoded) {
+        let bytes = STANDARD.decode(encoded.as_str().unwrap()).unwrap();
+        let decoded: Vec<f32> =
             bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
         let numbers: Vec<f32> = serde_json::from_value(numbers.clone()).unwrap();
-        assert_eq!(unpacked.len(), 384);
-        assert_eq!(numbers, unpacked, "bit for bit: the numbers are written to read back");
+        assert_eq!(decoded.len(), 384);
+        assert_eq!(numbers, decoded, "JSON numbers round-trip exactly");
     }
 }
 
 #[test]
-fn head_is_get_without_the_body() {
+fn head_returns_the_headers_of_get() {
     let router = fake();
     for path in ["/", "/info", "/health", "/ping", "/v1/models", "/openapi.json"] {
         let head = call(&router, Request::head(path).body(Body::empty()).unwrap());
@@ -125,7 +125,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn an_answer_says_what_it_took() {
+fn response_headers_report_the_cost() {
     let router = real();
     let long = "river ".repeat(400);
     let body = json!({"inputs": ["Zürich", long], "truncate": true});
@@ -154,7 +154,7 @@ fn an_answer_says_what_it_took() {
 }
 
 #[test]
-fn a_request_keeps_its_id_or_gets_one() {
+fn a_request_keeps_its_id_or_gets_a_new_one() {
     let router = fake();
     for path in ["/health", "/nothing"] {
         let named =

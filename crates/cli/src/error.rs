@@ -1,4 +1,4 @@
-//! Why a command failed, in the words of the command line.
+//! Errors of a command, in the terms of the command line.
 
 use std::fmt;
 use std::io;
@@ -10,11 +10,11 @@ use semblance_process::ConfigError;
 
 use crate::server::ServerError;
 
-/// Why a command failed; printed with its causes, exit status 1.
+/// Why a command failed. `main` prints it with its causes and exits with status 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Failure {
-    /// The environment or an argument is at fault.
+pub enum CommandError {
+    /// An environment variable or an argument is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The model cannot be loaded.
@@ -29,30 +29,30 @@ pub enum Failure {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A text is not acceptable.
-    #[error("{place} {fault}")]
+    /// A text is invalid.
+    #[error("{location} {fault}")]
     Text {
-        /// Where it stands.
-        place: Place,
-        /// What is wrong with it.
+        /// Location of the text.
+        location: Location,
+        /// The reason.
         fault: TextFault,
     },
-    /// A text has more tokens than the model reads, and truncation is off.
-    #[error("{place} has {tokens} tokens; the limit is {limit_tokens} and --no-truncate is set")]
+    /// A text has more tokens than the model's limit, and truncation is disabled.
+    #[error("{location} has {tokens} tokens; the limit is {limit_tokens} and --no-truncate is set")]
     TooManyTokens {
-        /// Where it stands.
-        place: Place,
-        /// Its tokens, special tokens included.
+        /// Location of the text.
+        location: Location,
+        /// Its number of tokens, special tokens included.
         tokens: usize,
         /// The model's limit.
         limit_tokens: usize,
     },
-    /// A line is not JSON with a text.
+    /// A line is not a JSON object with a text.
     #[error("line {line}")]
     Line {
         /// Line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The reason.
         source: RequestError,
     },
     /// A file cannot be read.
@@ -60,7 +60,7 @@ pub enum Failure {
     Read {
         /// The file.
         path: String,
-        /// What the system reports.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The server cannot listen, or failed.
@@ -71,9 +71,9 @@ pub enum Failure {
     Write(#[from] io::Error),
 }
 
-/// Where a text stands on the command line or in a file.
+/// The location of a text on the command line or in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// The argument QUERY.
     Query,
     /// An argument TEXT, from 1.
@@ -82,15 +82,15 @@ pub enum Place {
     Line(usize),
 }
 
-impl Place {
-    /// Returns the place of text `index` of a comparison, where 0 is the query.
+impl Location {
+    /// Returns the location of text `index` of a comparison. Index 0 is the query.
     #[must_use]
     pub fn from_index(index: usize) -> Self {
         if index == 0 { Self::Query } else { Self::Text(index) }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Query => f.write_str("QUERY"),
@@ -100,7 +100,7 @@ impl fmt::Display for Place {
     }
 }
 
-semblance::codes!(Failure {
+semblance::codes!(CommandError {
     Self::Read { .. } => Code::new(
         "input.unreadable",
         Fault::Command,
@@ -114,8 +114,8 @@ semblance::codes!(Failure {
     Self::TooManyTokens { .. } => Code::new(
         "request.too_many_tokens",
         Fault::TooLarge,
-        "A text or pair has more tokens than the model reads, and truncation is off. Shorten the \
-         text or allow truncation.",
+        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
+         the text or allow truncation.",
     ),
 } else {
     Self::Config(error) => error.code(),
@@ -128,19 +128,19 @@ semblance::codes!(Failure {
     Self::Server(error) => error.code(),
 });
 
-impl Failure {
-    /// Returns the failure of a comparison, whose texts are arguments.
+impl CommandError {
+    /// Returns the error of a comparison of texts that are arguments.
     #[must_use]
     pub fn from_arguments(error: ModelError) -> Self {
         match error {
             ModelError::TooManyTokens { index, tokens, limit_tokens } => {
-                Self::TooManyTokens { place: Place::from_index(index), tokens, limit_tokens }
+                Self::TooManyTokens { location: Location::from_index(index), tokens, limit_tokens }
             }
             other => Self::Model(other),
         }
     }
 
-    /// Whether the reader of the output has gone, which is no failure (`semblance embed | head`).
+    /// Whether the reader of the output closed it. This is not an error (`semblance embed | head`).
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
