@@ -219,7 +219,7 @@ test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real mod
 test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
-	cargo build --quiet --bin semblance --bin similarity
+	cargo build --quiet --bin semblance --bin similarity --bin semblance-test-support
 	cd tests/clients && pytest -q
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
@@ -235,7 +235,8 @@ bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
 bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARGS='--seconds 10'
 	$(call debian,wrk)
 	cargo build --quiet --release --bin semblance
-	$(BIN)/python benches/load/load.py $(ARGS)
+	cargo build --quiet --bin semblance-test-support
+	PYTHONPATH=scripts $(BIN)/python benches/load/load.py $(ARGS)
 
 # The peers have separate environments and a separate target folder.
 PEERS_DONE := $(PEERS)/.venv/.done $(PEERS)/onnx_backend/.venv/.done
@@ -250,7 +251,8 @@ $(PEERS_DONE): %/.venv/.done: pyproject.toml requirements.txt $(PEERS)/onnx_back
 
 bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
 	cargo build --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
-	PYTHONPATH=$(PEERS) $(PEERS)/.venv/bin/python -m harness $(ARGS)
+	cargo build --quiet --release --bin semblance-test-support
+	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads
 	rm -rf target build/model build/checkpoints build/lib build/bench build/logs

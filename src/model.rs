@@ -153,6 +153,10 @@ impl Model {
         texts: &[T],
         options: &TextOptions,
     ) -> Result<Scores, ModelError> {
+        if texts.is_empty() {
+            let (scores, cost) = (Vec::new(), Cost::default());
+            return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
+        }
         let texts = std::iter::once(query).chain(texts.iter().map(AsRef::as_ref));
         let texts = self.prompted(texts, options.prompt_name.as_deref())?;
         let (encoded, unique, _) = self.encode(&texts, options.truncation)?;

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use semblance_test_support::{Answer, Kind, Pending};
+
 use crate::args::Args;
 use crate::cpus::Cpus;
 use crate::error::Result;
 use crate::log::Log;
 use crate::memory::Memory;
-use crate::runtime_api::{Answer, Kind, Pending};
 
 /// The function's process; killed when dropped.
 pub(crate) struct Function {

@@ -19,8 +19,6 @@ mod mount;
 mod page_cache;
 mod report;
 mod run;
-#[path = "../../tests/support/runtime_api.rs"]
-mod runtime_api;
 mod start;
 mod subject;
 mod tool;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use semblance_test_support::{Answer, RuntimeApi};
+
 use crate::args::Args;
 use crate::case::{Case, Storage};
 use crate::error::Result;
@@ -12,7 +14,6 @@ use crate::mount::SlowMount;
 use crate::page_cache;
 use crate::report::median;
 use crate::run::Run;
-use crate::runtime_api::{Answer, RuntimeApi};
 use crate::subject::Subject;
 
 const TO_FIRST: &str = "spawn -> first response";

@@ -8,19 +8,17 @@ import argparse
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from launcher import ROOT, Launched
+
 SCRIPT = Path(__file__).with_name("requests.lua")
 
 CASES = {
@@ -36,12 +34,14 @@ TEXTS_A_RUN = 200_000
 _REQUEST_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that listens."""
+class Server(Launched):
+    """The release server for the block; it must exit with status 0."""
 
-    pid: int
-    url: str
+    def __init__(self, arguments: Sequence[str]):
+        program = str(ROOT / "target/release/semblance")
+        # A line for each request: more than fits in memory.
+        log = Path(os.devnull)
+        super().__init__("server", "--program", program, "--", *arguments, log=log)
 
     def memory_mb(self) -> tuple[float, float]:
         """Resident memory, and its anonymous part."""
@@ -95,46 +95,6 @@ HEADER = (
     "| request | connections | answers | a second | p50 ms | p99 ms | max ms | errors "
     "| RSS / anonymous MB before | after |\n|---|" + "---:|" * 6 + "---|---:|---:|"
 )
-
-
-@contextmanager
-def serving(arguments: Sequence[str]) -> Iterator[Server]:
-    """The release server for the block; it must exit with status 0."""
-    command = [str(ROOT / "target/release/semblance"), "serve", "--port", "0", *arguments]
-    variables = {
-        "SEMBLANCE_BUNDLE": str(ROOT / "build/model/default"),
-        "SEMBLANCE_ORT_LIBRARY": str(ROOT / "build/lib/libonnxruntime.so"),
-        **os.environ,
-        # The level of the line with the address.
-        "AWS_LAMBDA_LOG_LEVEL": "INFO",
-    }
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        url = listening(process.stdout)
-        # It writes a line per request; a full pipe would block it.
-        reader = threading.Thread(target=discard, args=[process.stdout], daemon=True)
-        reader.start()
-        yield Server(process.pid, url)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-    if process.returncode != 0:
-        raise RuntimeError(f"the server ended with status {process.returncode}")
-
-
-def discard(log: IO[bytes]) -> None:
-    """Reads to the end."""
-    while log.read(1 << 16):
-        pass
-
-
-def listening(log: IO[bytes]) -> str:
-    """The URL that the server's log names."""
-    for line in log:
-        if json.loads(line).get("message") == "listening":
-            return str(json.loads(line)["url"])
-    raise RuntimeError("the server ended before it listened")
 
 
 def wrk(server: Server, case: str, connections: int, seconds: int, first_text: int) -> Run:
@@ -203,7 +163,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     runs: list[Run] = []
-    with serving(arguments.server) as server:
+    with Server(arguments.server) as server:
         print(machine(server), end=f"\n- a run: {arguments.seconds} s\n\n{HEADER}\n", flush=True)
         # Memory before the first run includes the first requests.
         for case in arguments.cases:

@@ -1,57 +1,44 @@
-//! An event: any bytes are refused in few words, or hold texts within the limits.
+//! A request in any dialect: any bytes are refused in few words, or name an operation.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use semblance::api::{Form, Limits, Operation, RequestError, SimilarityRequest, parse_json};
+use semblance_api::{
+    Limits, RequestError, TextFault, check_text, decode_event, parse_json, routes,
+};
 
-/// More than any refusal has to say; a message that quotes the event grows past it.
+/// More than any refusal has to say. A message that quotes the request is longer.
 const MOST_MESSAGE_BYTES: usize = 300;
 
-/// Small, so that short inputs pass them.
+/// Small, so that short inputs exceed them.
 const LIMITS: Limits = Limits { texts: 5, text_bytes: 40 };
 
-/// Every way to read a request.
-const FORMS: [Form; 9] = [
-    Form::Event,
-    Form::Invocation,
-    Form::Similarity,
-    Form::Embed,
-    Form::Rerank,
-    Form::Predict,
-    Form::Tokenize,
-    Form::OpenAiEmbeddings,
-    Form::CohereRerank,
-];
+/// The operations of requests with a body.
+const OPERATIONS: [&str; 8] =
+    ["similarity", "embed", "rerank", "predict", "tokenize", "info", "health", "warmup"];
 
-fuzz_target!(|event: &[u8]| {
-    for form in FORMS {
-        match parse_json(event).and_then(|event| Operation::decode(event, form, &LIMITS)) {
-            Ok(Operation::Similarity(request, _)) => check(&request),
-            Ok(Operation::Embed(request, _)) => request.texts.as_slice().iter().for_each(check_text),
-            Ok(Operation::Rerank(request, _)) => {
-                request.texts.as_slice().iter().for_each(check_text);
-            }
-            Ok(Operation::Predict(request)) => request.pairs.iter().flatten().for_each(check_text),
-            Ok(_) => {}
-            Err(error) => {
-                assert!(RequestError::CODES.contains(&error.code()));
-                assert!(error.to_string().len() <= MOST_MESSAGE_BYTES);
-            }
-        }
+fuzz_target!(|request: &[u8]| {
+    let direct = parse_json(request).and_then(|request| decode_event(request, &LIMITS));
+    check(direct.map(|call| call.name()));
+    for route in routes().filter(|route| route.method == "POST") {
+        let call = parse_json(request).and_then(|request| route.call(request, &LIMITS));
+        check(call.map(|call| call.name()));
+    }
+    if let Ok(text) = str::from_utf8(request)
+        && check_text(text, &LIMITS).is_ok()
+    {
+        assert!(text.len() <= LIMITS.text_bytes);
+        assert!(!text.trim().is_empty());
+        assert!(!text.contains('\0'));
     }
 });
 
-fn check_text(text: &String) {
-    assert!(text.len() <= LIMITS.text_bytes);
-    assert!(!text.trim().is_empty());
-    assert!(!text.contains('\0'));
-}
-
-fn check(request: &SimilarityRequest) {
-    assert!(request.candidates().len() <= LIMITS.texts);
-    check_text(&request.query().to_owned());
-    request.candidates().iter().for_each(check_text);
-    // What did not come as JSON passes the same checks.
-    let (query, candidates) = (request.query().to_owned(), request.candidates().to_vec());
-    assert!(SimilarityRequest::new(query, candidates, &LIMITS).is_ok());
+fn check(operation: Result<&'static str, RequestError>) {
+    match operation {
+        Ok(operation) => assert!(OPERATIONS.contains(&operation)),
+        Err(error) => {
+            let mut codes = RequestError::CODES.iter().chain(TextFault::CODES);
+            assert!(codes.any(|code| *code == error.code()));
+            assert!(error.to_string().len() <= MOST_MESSAGE_BYTES);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use semblance::bundle::{Manifest, Task};
+use semblance::internals::bundle::{Manifest, Task};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(manifest) = Manifest::parse(bytes) else { return };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use semblance::text::Vocabulary;
+use semblance::internals::tokenizer::Vocabulary;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(vocabulary) = Vocabulary::parse(bytes.to_vec()) else { return };

@@ -27,6 +27,14 @@ class Memory:
     anonymous_mb: float
 
 
+def memory(pid: int) -> Memory:
+    """Peak and anonymous memory of a process now; source: proc_pid_status(5)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    mb = {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssAnon")}
+    return Memory(peak_mb=mb["VmHWM"], anonymous_mb=mb["RssAnon"])
+
+
 class Running(Protocol):
     """A running peer, with any protocol."""
 
@@ -38,30 +46,24 @@ class Running(Protocol):
 
 
 class Process:
-    """A child process, its standard error in a file."""
+    """A child process that reads and writes lines, its standard error in a file."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, *, lines: bool
-    ):
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path):
         self.log = log
-        pipe = subprocess.PIPE if lines else subprocess.DEVNULL
         with log.open("wb") as errors:
             self.started = time.perf_counter()
             self.child = subprocess.Popen(
                 command,
                 env=dict(environment),
-                stdin=pipe,
-                stdout=pipe if lines else errors,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
             )
 
     def memory(self) -> Memory:
-        """Peak and anonymous memory now; source: proc_pid_status(5)."""
-        status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="ascii")
-        fields = dict(line.split(":", 1) for line in status.splitlines())
-        mb = {name: int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "RssAnon")}
-        return Memory(peak_mb=mb["VmHWM"], anonymous_mb=mb["RssAnon"])
+        """Its memory now."""
+        return memory(self.child.pid)
 
     def failure(self, what: str) -> RuntimeError:
         """An error with the end of the log."""
@@ -79,7 +81,7 @@ class LineProcess:
     """A peer that reads events from its standard input and answers on its standard output."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path):
-        self._process = Process(command, environment, log, lines=True)
+        self._process = Process(command, environment, log)
 
     def first(self, event: bytes) -> Answer:
         """The response to the first event, timed from the start of the process."""

@@ -10,7 +10,7 @@ use semblance_api::routes;
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.
 #[derive(Debug, Parser)]
-#[command(name = "semblance", version, about, max_term_width = 100)]
+#[command(name = "semblance", version, max_term_width = 100)]
 pub struct Arguments {
     /// The command.
     #[command(subcommand)]

@@ -89,7 +89,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use semblance::internals::bundle::{embedding, sha256_hex};
+    use semblance::internals::bundle::sha256_hex;
+    use semblance_test_support::tiny_manifest;
 
     struct Place {
         root: TempDir,
@@ -101,7 +102,7 @@ mod tests {
         fn new() -> Self {
             let root = TempDir::new().unwrap();
             let slot = Slot::acquire(root.path()).unwrap();
-            let digest = sha256_hex(embedding().to_string().as_bytes());
+            let digest = sha256_hex(tiny_manifest().to_string().as_bytes());
             let event = serde_json::json!({"model_name": "tiny", "digest": digest});
             let version = ModelVersion::decode(event.to_string().as_bytes()).unwrap();
             Self { root, version, slot }
@@ -125,7 +126,7 @@ mod tests {
     /// Writes a bundle whose files have the sizes of its manifest.
     fn fill(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
-        let manifest = embedding();
+        let manifest = tiny_manifest();
         fs::write(folder.join("bundle.json"), manifest.to_string()).unwrap();
         for file in manifest["files"].as_object().unwrap().values() {
             let bytes = file["size_bytes"].as_u64().unwrap();

@@ -138,7 +138,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::sync::version::tests::version;
+    use crate::version::tests::version;
 
     #[test]
     fn a_slot_is_used_by_one_run_at_a_time() {
@@ -192,7 +192,7 @@ mod tests {
     fn a_missing_root_is_not_created() {
         let root = TempDir::new().unwrap();
         let missing = root.path().join("mnt");
-        assert_eq!(Slot::acquire(&missing).unwrap_err().code(), "sync.io");
+        assert_eq!(Slot::acquire(&missing).unwrap_err().code().name, "sync.io");
         assert!(!missing.exists());
     }
 }

@@ -236,8 +236,9 @@ fn round(number: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use semblance_test_support::tiny_manifest;
+
     use super::*;
-    use semblance::internals::bundle::embedding;
 
     fn version(model_name: &str, manifest: &str) -> ModelVersion {
         let digest = sha256_hex(manifest.as_bytes());
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn rejects_a_manifest_with_another_digest() {
-        let manifest = embedding().to_string();
+        let manifest = tiny_manifest().to_string();
         let version = version("tiny", &manifest);
         let error = parse(format!("{manifest}\n").as_bytes(), &version, "k").unwrap_err();
         assert!(matches!(error, SyncError::DigestMismatch { .. }), "{error}");
@@ -262,9 +263,9 @@ mod tests {
 
     #[test]
     fn rejects_the_manifest_of_another_model() {
-        let manifest = embedding().to_string();
+        let manifest = tiny_manifest().to_string();
         let error = parse(manifest.as_bytes(), &version("huge", &manifest), "k").unwrap_err();
         assert!(matches!(error, SyncError::WrongModel { .. }), "{error}");
-        assert_eq!(error.code(), "sync.invalid_manifest");
+        assert_eq!(error.code().name, "sync.invalid_manifest");
     }
 }

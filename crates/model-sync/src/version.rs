@@ -130,7 +130,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// The version of the model `tiny` whose digest consists of 64 times this digit.
-    pub(in crate::sync) fn version(digit: char) -> ModelVersion {
+    pub(crate) fn version(digit: char) -> ModelVersion {
         ModelVersion { model_name: "tiny".to_owned(), digest: digit.to_string().repeat(64) }
     }
 

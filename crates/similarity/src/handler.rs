@@ -8,7 +8,7 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use semblance::Cost;
 use semblance_api::http::HttpOptions;
 use semblance_api::{
-    Admission, ApiError, Call, Failure, Limits, Line, Report, decode_event, parse_json,
+    Admission, ApiError, Call, Failure, Limits, Line, Report, Verdict, decode_event, parse_json,
     warm_up_call,
 };
 use semblance_process::{Event, WrapBody, chain};
@@ -162,16 +162,18 @@ impl Handler {
     async fn queue(&self, json: Value, request_id: &str) -> Result<Response, ApiError> {
         let (mut failures, mut cost) = (BatchFailures::default(), Cost::default());
         for record in Records::from_event(json)?.records {
+            let mut operation = None;
             let answer = match record.call(self.limits()) {
-                Ok(call) => self.admission.answer(call).await,
+                Ok(call) => {
+                    operation = Some(call.name());
+                    self.admission.answer(call).await
+                }
                 Err(error) => Err(error.into()),
             };
             match answer {
                 Ok(answer) => cost.add(&answer.report.cost),
                 Err(error) => {
-                    let message_id = record.message_id.as_str();
-                    let (code, error) = (error.code().name, chain(&error));
-                    tracing::warn!(request_id, message_id, code, error, "record failed");
+                    log_record(request_id, &record.message_id, operation, &Failure::new(&error));
                     failures.add(record);
                 }
             }
@@ -183,6 +185,33 @@ impl Handler {
 
     fn limits(&self) -> &Limits {
         self.admission.service().limits()
+    }
+}
+
+/// Logs a record that failed: WARN if it was refused, ERROR if the service failed.
+fn log_record(
+    request_id: &str,
+    message_id: &str,
+    operation: Option<&'static str>,
+    failure: &Failure,
+) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "semblance",
+                request_id,
+                message_id,
+                operation,
+                outcome = failure.verdict.name(),
+                code = failure.code,
+                error = failure.error,
+                "record failed"
+            )
+        };
+    }
+    match failure.verdict {
+        Verdict::Fault => line!(error),
+        Verdict::Ok | Verdict::Refused => line!(warn),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use ndarray::{Array2, ArrayView2};
 use semblance::internals::cache::CacheLimit;
@@ -97,5 +99,17 @@ impl Infer for PanicsOn {
     ) -> Result<R, InferError> {
         assert!(!inputs.input_ids().contains(&self.0), "a bug");
         OneHot::default().infer(inputs, read)
+    }
+}
+
+/// A slow model: every pass takes this long.
+pub struct Slow(pub Duration);
+
+impl Infer for Slow {
+    type Output = Array3<f32>;
+
+    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+        thread::sleep(self.0);
+        OneHot::default().infer(inputs)
     }
 }

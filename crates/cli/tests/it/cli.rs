@@ -3,18 +3,16 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use semblance_test_support::{Breakable, bundle, flip, library};
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::bundle::{Breakable, flip};
-use crate::support;
 
 fn semblance(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_semblance"));
     command
         .args(arguments)
-        .env("SEMBLANCE_BUNDLE", support::bundle())
-        .env("SEMBLANCE_ORT_LIBRARY", support::library());
+        .env("SEMBLANCE_BUNDLE", bundle())
+        .env("SEMBLANCE_ORT_LIBRARY", library());
     command
 }
 
@@ -37,6 +35,13 @@ fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap()
 }
 
+/// Runs a command that fails; returns its error.
+fn error(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    text(&output.stderr).to_owned()
+}
+
 fn lines(output: &Output) -> Vec<Value> {
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -51,24 +56,53 @@ fn score_prints_the_best_first() {
 }
 
 #[test]
-fn score_as_json_answers_as_the_function_does() {
+fn score_prints_the_reply_of_the_function_as_json() {
     let answer = &lines(&output(&["score", "--json", "--top-k", "1", "cat", "cat", "dog"]))[0];
     assert_eq!(answer["Scores"].as_array().unwrap().len(), 1);
     assert_eq!(answer["Scores"][0][0], "cat");
 }
 
 #[test]
-fn score_refuses_a_text_that_is_too_long_only_if_told_to() {
+fn score_truncates_unless_told_otherwise() {
     let long = "cat ".repeat(400);
-    let told = output(&["score", "--no-truncate", "cat", &long]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("request.too_many_tokens"));
-    let cut = output(&["score", "cat", &long]);
-    assert!(text(&cut.stdout).contains("cut to the model's limit: texts [0]"));
+    let truncated = output(&["score", "cat", "dog", &long]);
+    let text = text(&truncated.stdout);
+    assert!(text.ends_with("\ntruncated to the model's limit: TEXT 2\n"), "{text}");
+    let refused = error(&["score", "--no-truncate", "cat", "dog", &long]);
+    let expected = "error: request.too_many_tokens: TEXT 2 has 402 tokens; the limit is 256 and \
+                    --no-truncate is set\n";
+    assert_eq!(refused, expected);
 }
 
 #[test]
-fn embed_reads_lines_and_writes_one_json_line_each() {
+fn an_error_of_score_names_the_argument() {
+    let long = "x".repeat(65_537);
+    let token = "cat ".repeat(300);
+    let cases: [(&[&str], &str); 5] = [
+        (&["score", " ", "a"], "request.empty_text: QUERY is empty or only white space (1 bytes)"),
+        (
+            &["score", "a", "b", ""],
+            "request.empty_text: TEXT 2 is empty or only white space (0 bytes)",
+        ),
+        (
+            &["score", "a", &long],
+            "request.text_too_long: TEXT 1 has 65537 bytes; the limit is 65536",
+        ),
+        (
+            &["score", "--no-truncate", &token, "a"],
+            "request.too_many_tokens: QUERY has 302 tokens; the limit is 256 and --no-truncate is set",
+        ),
+        (
+            &["score", "--no-truncate", "a", "b", &token],
+            "request.too_many_tokens: TEXT 2 has 302 tokens; the limit is 256 and --no-truncate is set",
+        ),
+    ];
+    let found = cases.map(|(arguments, _)| error(arguments));
+    assert_eq!(found, cases.map(|(_, message)| format!("error: {message}\n")));
+}
+
+#[test]
+fn embed_writes_one_json_line_for_each_line() {
     let output = with_input(&["embed"], "hello\nGrüße aus Köln\nhello\n".as_bytes());
     let lines = lines(&output);
     assert_eq!(lines.len(), 3);
@@ -76,7 +110,7 @@ fn embed_reads_lines_and_writes_one_json_line_each() {
     assert_eq!(lines[0]["embedding"].as_array().unwrap().len(), 384);
     assert_eq!(lines[0]["embedding"], lines[2]["embedding"]);
     assert_eq!((&lines[0]["tokens"], &lines[0]["truncated"]), (&3.into(), &false.into()));
-    assert!(output.stderr.is_empty(), "nothing but data where there is no terminal");
+    assert!(output.stderr.is_empty(), "no progress bar without a terminal");
 }
 
 #[test]
@@ -89,7 +123,7 @@ fn embed_reads_jsonl_by_name_and_by_flag() {
 }
 
 #[test]
-fn embed_embeds_more_texts_than_a_chunk_in_order() {
+fn embed_keeps_the_order_over_several_chunks() {
     let input: String = (0..1_100).map(|i| format!("text {}\n", i % 7)).collect();
     let lines = lines(&with_input(&["embed"], input.as_bytes()));
     assert_eq!(lines.len(), 1_100);
@@ -98,25 +132,49 @@ fn embed_embeds_more_texts_than_a_chunk_in_order() {
 }
 
 #[test]
-fn a_bad_line_is_named_and_what_came_before_is_kept_whole() {
-    let cases: [(&[&str], &[u8], &str); 6] = [
-        (&["embed"], b"hello\n\nworld\n", "request.empty_text: line 2"),
-        (&["embed"], b"hello\nbad \xff byte\n", "request.not_utf8: line 2"),
-        (&["embed"], b"a\0b\n", "request.nul_character: line 1"),
-        (&["embed", "--jsonl"], b"{\"text\": 7}\n", "request.wrong_type: line 1"),
-        (&["embed", "--jsonl"], b"{}\n", "request.missing_field: line 1"),
-        (&["embed", "--jsonl"], b"hello\n", "request.invalid_json: line 1"),
+fn an_error_of_embed_names_the_line() {
+    let cases: [(&[&str], &[u8], &str); 7] = [
+        (
+            &["embed"],
+            b"hello\n\nworld\n",
+            "request.empty_text: line 2 is empty or only white space (0 bytes)",
+        ),
+        (
+            &["embed"],
+            b"hello\nbad \xff byte\n",
+            "request.not_utf8: line 2 is not UTF-8 from byte 4 on",
+        ),
+        (&["embed"], b"a\0b\n", "request.nul_character: line 1 contains a NUL character at byte 1"),
+        (
+            &["embed", "--jsonl"],
+            b"{\"text\": 7}\n",
+            "request.wrong_type: line 1: the field text must be a string, found a number",
+        ),
+        (
+            &["embed", "--jsonl"],
+            b"{}\n",
+            "request.missing_field: line 1: the field text is missing",
+        ),
+        (
+            &["embed", "--jsonl"],
+            b"[]\n",
+            "request.not_an_object: line 1: expected a JSON object, found an array",
+        ),
+        (
+            &["embed", "--jsonl"],
+            b"hello\n",
+            "request.invalid_json: line 1: invalid JSON: expected value at line 1 column 1",
+        ),
     ];
-    for (arguments, input, message) in cases {
-        let output = with_input(arguments, input);
-        assert_eq!(output.status.code(), Some(1));
-        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
-        assert!(output.stdout.is_empty() || output.stdout.ends_with(b"\n"));
-    }
+    let outputs = cases.map(|(arguments, input, _)| with_input(arguments, input));
+    let found = outputs.each_ref().map(|output| text(&output.stderr).to_owned());
+    assert_eq!(found, cases.map(|(.., message)| format!("error: {message}\n")));
+    let is_whole = |output: &Output| output.stdout.is_empty() || output.stdout.ends_with(b"\n");
+    assert!(outputs.iter().all(is_whole), "the output before the error is whole");
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     let mut child = semblance(&["embed"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -132,13 +190,12 @@ fn a_reader_that_has_gone_is_no_failure() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let output = output(&["embed", "/nowhere.txt"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("input.unreadable: /nowhere.txt"));
+    let error = error(&["embed", "/nowhere.txt"]);
+    assert!(error.starts_with("error: input.unreadable: /nowhere.txt cannot be read: "), "{error}");
 }
 
 #[test]
-fn verify_accepts_the_bundle_and_finds_a_changed_byte() {
+fn verify_finds_a_changed_byte() {
     let whole = output(&["verify"]);
     assert!(text(&whole.stdout).contains("ok      5 files"), "{}", text(&whole.stderr));
     let broken = Breakable::new().replace("model.weights", flip);
@@ -149,16 +206,7 @@ fn verify_accepts_the_bundle_and_finds_a_changed_byte() {
 }
 
 #[test]
-fn a_start_that_fails_is_told_with_its_cause() {
-    let output = output(&["score", "--bundle", "/nowhere", "a", "b"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).starts_with("error: bundle.folder_missing: "));
-}
-
-#[test]
-fn every_command_has_help_with_examples() {
-    for command in ["score", "embed", "verify"] {
-        let help = output(&[command, "--help"]);
-        assert!(text(&help.stdout).contains("Examples:\n"), "{command}");
-    }
+fn a_missing_bundle_is_named() {
+    let error = error(&["score", "--bundle", "/nowhere", "a", "b"]);
+    assert!(error.starts_with("error: bundle.folder_missing: "), "{error}");
 }

@@ -1,63 +1,108 @@
-//! The README's tables hold what the code does.
+//! The documentation lists what the code has.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
-use semblance::api::RequestError;
-use semblance::http::HttpError;
-use semblance::init::InitError;
-use semblance::lambda::HandlerError;
-use semblance::service::ServiceError;
+use clap::CommandFactory as _;
+use semblance_api::{Config, Limits, Line, decode_event};
+use semblance_cli::Arguments;
+use semblance_process::Environment;
+use semblance_test_support::table_names;
+use serde_json::json;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use crate::support::repository;
+use crate::client::Client;
+use crate::serve;
 
-/// The first cells, in backquotes, of the table rows between a heading and the next.
-fn first_cells(heading: &str) -> Vec<String> {
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
-    let section = readme.split(&format!("\n{heading}\n")).nth(1).expect(heading);
-    let section = section.split("\n#").next().unwrap();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| `"));
-    cells.map(|line| line.split('`').next().unwrap().to_owned()).collect()
+fn names<T: Into<String>>(names: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    names.into_iter().map(Into::into).collect()
 }
 
 #[test]
-fn the_table_of_request_errors_holds_every_code() {
-    let codes: BTreeSet<String> = RequestError::CODES
-        .into_iter()
-        .filter(|code| *code != "request.not_utf8") // files only, see the next test
-        .chain(ServiceError::CODES)
-        .chain(HttpError::CODES)
-        .chain([HandlerError::PANIC_CODE, HandlerError::TOO_LARGE_CODE])
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(first_cells("### Errors of a request").into_iter().collect::<BTreeSet<_>>(), codes);
+fn the_documentation_lists_every_variable() {
+    let read = Rc::<RefCell<BTreeSet<String>>>::default();
+    let environment = Environment::from_lookup({
+        let read = Rc::clone(&read);
+        move |name| {
+            read.borrow_mut().insert(name.to_owned());
+            None
+        }
+    });
+    Config::from_environment(&environment).unwrap();
+    let listed = table_names("docs/configuration.md", "## Environment variables");
+    assert_eq!(listed, *read.borrow());
 }
 
 #[test]
-fn the_table_of_start_errors_holds_every_code() {
-    let codes: BTreeSet<String> = InitError::CODES.into_iter().map(str::to_owned).collect();
-    assert_eq!(first_cells("### Errors at the start").into_iter().collect::<BTreeSet<_>>(), codes);
-}
-
-#[test]
-#[cfg(feature = "sync")]
-fn the_table_of_model_syncs_errors_holds_every_code() {
-    let codes = semblance::sync::SyncError::CODES.into_iter().chain([HandlerError::PANIC_CODE]);
-    let codes: BTreeSet<String> = codes.map(str::to_owned).collect();
-    assert_eq!(first_cells("### Errors of model-sync").into_iter().collect::<BTreeSet<_>>(), codes);
-}
-
-#[test]
-fn the_table_of_variables_holds_what_the_configuration_reads() {
-    let source = fs::read_to_string(repository("src/config.rs")).unwrap();
-    let code = source.split("#[cfg(test)]").next().unwrap();
-    let read: BTreeSet<String> = code
-        .split('"')
-        .filter(|literal| {
-            ["SEMBLANCE_", "AWS_LAMBDA_", "LAMBDA_"].iter().any(|p| literal.starts_with(p))
+fn the_documentation_lists_every_flag() {
+    let table = |heading: &str| table_names("docs/configuration.md", heading);
+    let common = table("### Flags of every command that runs a model");
+    let listed = ["score", "embed", "serve"].map(|command| {
+        let own = table(&format!("### Flags of {command}"));
+        (command.to_owned(), &own | &common)
+    });
+    let mut listed = Vec::from(listed);
+    listed.push(("verify".to_owned(), names(["--bundle"])));
+    listed.sort();
+    let program = Arguments::command();
+    let mut found: Vec<_> = program
+        .get_subcommands()
+        .map(|command| {
+            let flags = command.get_arguments().filter_map(|argument| argument.get_long());
+            (command.get_name().to_owned(), names(flags.map(|flag| format!("--{flag}"))))
         })
-        .map(str::to_owned)
         .collect();
-    assert!(read.len() >= 9, "{read:?}");
-    assert_eq!(first_cells("### Environment variables").into_iter().collect::<BTreeSet<_>>(), read);
+    found.sort();
+    assert_eq!(listed, found);
+}
+
+/// The fields of the events of a subscriber, absent ones included.
+#[derive(Clone, Default)]
+struct Fields(Arc<Mutex<BTreeSet<String>>>);
+
+impl<S: Subscriber> Layer<S> for Fields {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let fields = event.metadata().fields();
+        self.0.lock().unwrap().extend(fields.iter().map(|field| field.name().to_owned()));
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_log_field() {
+    let fields = Fields::default();
+    let subscriber = tracing_subscriber::registry().with(fields.clone());
+    tracing::subscriber::with_default(subscriber, || Line::default().write());
+    let mut found = fields.0.lock().unwrap().clone();
+    // Every line of the JSON format has these.
+    found.extend(names(["timestamp", "level", "target"]));
+    assert_eq!(table_names("docs/operations.md", "## Logs"), found);
+}
+
+#[test]
+fn the_documentation_lists_every_metric() {
+    let server = serve(&[]);
+    let client = Client::new(&server);
+    // A metric with labels appears with its first request.
+    client.get("/health");
+    let metrics = client.get("/metrics");
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let found = types.map(|line| match line.split_once(' ') {
+        Some((name, "counter")) => format!("{name}_total"),
+        Some((name, _)) => name.to_owned(),
+        None => panic!("{line}"),
+    });
+    assert_eq!(table_names("docs/operations.md", "## Metrics"), names(found));
+}
+
+#[test]
+fn the_documentation_lists_every_operation() {
+    let unknown = decode_event(json!({"operation": "?"}), &Limits::default());
+    let Err(error) = unknown else { panic!("no operation has this name") };
+    let message = error.to_string();
+    let found = message.split('"').skip(1).step_by(2);
+    assert_eq!(table_names("docs/events.md", "### Operations"), names(found));
 }

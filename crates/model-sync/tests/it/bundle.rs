@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use semblance_test_support::tiny_manifest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -30,20 +31,12 @@ impl Bundle {
             ("tokenizer.json".to_owned(), noise(5_000, seed + 2)),
             ("vocabulary.txt".to_owned(), noise(50_000, seed + 4)),
         ]);
-        let entry = |path: &str| {
-            let content = &files[path];
-            json!({"path": path, "size_bytes": content.len(), "sha256": sha256(content)})
-        };
-        let manifest = json!({
-            "schema_version": 3, "model_name": MODEL, "source": "folder:tiny",
-            "revision": "sha256:0", "licence": "Apache-2.0", "task": "embedding",
-            "hidden_size": 8, "vocabulary_size": 20, "max_tokens": 16, "pooling": "mean",
-            "normalize": true, "prompts": {}, "labels": null, "activation": null,
-            "precision": "fp32", "onnxruntime": "1.32.0", "isa": "any",
-            "files": {"graph": entry("model.onnx"), "weights": entry("model.weights"),
-                      "words": entry("model.words"), "tokenizer": entry("tokenizer.json"),
-                      "vocabulary": entry("vocabulary.txt")}
-        });
+        let mut manifest = tiny_manifest();
+        for file in manifest["files"].as_object_mut().unwrap().values_mut() {
+            let content = &files[file["path"].as_str().unwrap()];
+            file["size_bytes"] = json!(content.len());
+            file["sha256"] = json!(sha256(content));
+        }
         let manifest = manifest.to_string().into_bytes();
         let digest = sha256(&manifest);
         files.insert("bundle.json".to_owned(), manifest);

@@ -68,7 +68,7 @@ fn a_second_run_copies_nothing_and_needs_no_s3() {
 }
 
 #[test]
-fn a_folder_that_is_not_whole_is_replaced() {
+fn an_incomplete_folder_is_replaced() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let bundle = Bundle::new(MIB, 40);
     bucket.upload(&bundle);
@@ -81,7 +81,7 @@ fn a_folder_that_is_not_whole_is_replaced() {
 }
 
 #[test]
-fn a_file_without_a_byte_is_copied() {
+fn an_empty_file_is_copied() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let bundle = Bundle::new(0, 50);
     bucket.upload(&bundle);
@@ -91,7 +91,7 @@ fn a_file_without_a_byte_is_copied() {
 }
 
 #[test]
-fn old_versions_leave_and_the_one_rolled_back_to_counts_as_new() {
+fn old_versions_are_removed_oldest_use_first() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let versions: Vec<_> = (0..4).map(|n| Bundle::new(1_000, 60 + 10 * n)).collect();
     let setting = Setting { keep_versions: 2, ..Setting::new(root.path(), &bucket) };

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use semblance_test_support::Kind;
 use tempfile::TempDir;
 
 use crate::bundle::{Bundle, MIB, MODEL, staged};
 use crate::function::{Setting, answer, until};
 use crate::gate::Gate;
 use crate::moto::{Moto, TestBucket};
-use crate::runtime_api::Kind;
 
 /// Bytes of a range.
 const RANGE: usize = 4 * MIB;
@@ -71,7 +71,7 @@ fn leave(root: &Path, bundle: &Bundle, weights: &[u8]) {
 }
 
 #[test]
-fn a_run_that_is_killed_is_finished_by_the_next_one() {
+fn the_next_run_resumes_a_killed_one() {
     let place = Place::new(100);
     place.kill_half_way();
     assert_eq!(place.staged_weights(0), 2 * RANGE);
@@ -89,7 +89,7 @@ fn a_run_that_is_killed_is_finished_by_the_next_one() {
 }
 
 #[test]
-fn a_run_that_is_killed_leaves_nothing_once_another_version_is_copied() {
+fn another_version_removes_what_a_killed_run_left() {
     let place = Place::new(200);
     place.kill_half_way();
     // The same of a run that had been killed beside it, in the next slot.
@@ -105,7 +105,7 @@ fn a_run_that_is_killed_leaves_nothing_once_another_version_is_copied() {
 }
 
 #[test]
-fn a_crash_at_any_byte_is_recovered_from() {
+fn a_crash_at_any_byte_is_resumed() {
     let place = Place::new(400);
     let weights = &place.bundle.files["model.weights"];
     let whole = weights.len();
@@ -124,7 +124,7 @@ fn a_crash_at_any_byte_is_recovered_from() {
 }
 
 #[test]
-fn what_a_crash_left_broken_is_fetched_again() {
+fn broken_remains_of_a_crash_are_fetched_again() {
     let place = Place::new(500);
     // A file system that crashed may have the length of a file and not its bytes.
     leave(place.root.path(), &place.bundle, &vec![0; 2 * RANGE]);
@@ -134,7 +134,7 @@ fn what_a_crash_left_broken_is_fetched_again() {
 }
 
 #[test]
-fn two_runs_at_once_both_succeed_and_one_of_them_publishes() {
+fn two_runs_at_once_succeed_and_one_publishes() {
     let place = Place::new(600);
     place.gate.hold_from(RANGE as u64);
     let functions = [place.setting().start(), place.setting().start()];
@@ -153,7 +153,7 @@ fn two_runs_at_once_both_succeed_and_one_of_them_publishes() {
 }
 
 #[test]
-fn a_run_leaves_the_staging_of_a_run_beside_it_alone() {
+fn a_run_keeps_the_staging_of_another_run() {
     let place = Place::new(700);
     place.gate.hold_from(RANGE as u64);
     let slow = place.setting().start();
@@ -170,7 +170,7 @@ fn a_run_leaves_the_staging_of_a_run_beside_it_alone() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_asked_for_again() {
+fn an_interrupted_response_is_requested_again() {
     let place = Place::new(900);
     place.gate.cut(RANGE as u64, 2);
     let report = place.setting().start().report(&place.bundle.event());
@@ -179,7 +179,7 @@ fn an_answer_that_breaks_off_is_asked_for_again() {
 }
 
 #[test]
-fn answers_that_always_break_off_fail_the_run_and_the_next_goes_on() {
+fn the_next_run_resumes_after_failed_responses() {
     let place = Place::new(1_000);
     place.gate.cut(RANGE as u64, 3);
     let function = place.setting().start();
@@ -193,7 +193,7 @@ fn answers_that_always_break_off_fail_the_run_and_the_next_goes_on() {
 }
 
 #[test]
-fn a_run_whose_time_is_up_says_so_before_it_is_stopped_and_the_next_goes_on() {
+fn the_next_run_resumes_after_the_time_is_up() {
     let place = Place::new(1_100);
     place.gate.hold_from(2 * RANGE as u64);
     let timeout = Duration::from_secs(8);

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use semblance_test_support::Kind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bundle::{Bundle, MIB, names, staged};
 use crate::function::{Function, Setting};
 use crate::moto::{Moto, TestBucket};
-use crate::runtime_api::Kind;
 
 /// A function that has a version on the file system, and is asked for another.
 struct Place {
@@ -50,7 +50,7 @@ fn assert_untouched(root: &Path, old: &Bundle, new: &Bundle) {
 }
 
 #[test]
-fn an_object_that_is_missing_is_named() {
+fn a_missing_object_is_named() {
     for file in ["bundle.json", "model.weights"] {
         let place = Place::new();
         let key = place.new.key(file);
@@ -60,7 +60,7 @@ fn an_object_that_is_missing_is_named() {
 }
 
 #[test]
-fn an_object_with_a_changed_byte_is_named_with_both_hashes() {
+fn a_changed_byte_is_reported_with_both_hashes() {
     let place = Place::new();
     let key = place.new.key("model.weights");
     let mut weights = place.new.files["model.weights"].clone();
@@ -72,7 +72,7 @@ fn an_object_with_a_changed_byte_is_named_with_both_hashes() {
 }
 
 #[test]
-fn an_object_of_another_size_is_named_with_both_sizes() {
+fn another_size_is_reported_with_both_sizes() {
     for (bytes, found) in [(5 * MIB - 1, "5242879"), (5 * MIB + 1, "5242881")] {
         let place = Place::new();
         place.bucket.put(&place.new.key("model.weights"), &vec![0; bytes]);
@@ -92,14 +92,14 @@ fn a_manifest_with_another_digest_is_refused() {
 }
 
 #[test]
-fn a_manifest_that_is_far_too_large_is_not_read() {
+fn a_manifest_that_is_too_large_is_not_read() {
     let place = Place::new();
     place.bucket.put(&place.new.key("bundle.json"), &vec![b' '; 2 * MIB]);
     assert!(place.fails_with("sync.invalid_manifest").contains("2097152"));
 }
 
 #[test]
-fn an_event_that_is_not_of_the_form_is_refused_and_the_next_one_answered() {
+fn an_invalid_event_is_refused() {
     let place = Place::new();
     let digest = place.new.digest.clone();
     let cases: [(Value, &str); 4] = [
@@ -120,7 +120,7 @@ fn an_event_that_is_not_of_the_form_is_refused_and_the_next_one_answered() {
 }
 
 #[test]
-fn a_full_file_system_fails_the_copy_and_has_its_room_again() {
+fn a_full_file_system_fails_and_is_freed() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let (old, new) = (Bundle::new(MIB, 3_000), Bundle::new(16 * MIB, 4_000));
     bucket.upload(&old);
@@ -141,7 +141,7 @@ fn a_full_file_system_fails_the_copy_and_has_its_room_again() {
 }
 
 #[test]
-fn a_file_system_that_may_not_be_written_is_told() {
+fn a_read_only_file_system_is_reported() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let bundle = Bundle::new(1_000, 6_000);
     bucket.upload(&bundle);
@@ -152,7 +152,7 @@ fn a_file_system_that_may_not_be_written_is_told() {
 }
 
 #[test]
-fn an_object_that_may_not_be_read_is_told() {
+fn an_object_without_permission_is_reported() {
     let (root, moto) = (TempDir::new().unwrap(), Moto::start());
     let bucket = moto.bucket();
     let bundle = Bundle::new(1_000, 7_000);
@@ -167,7 +167,7 @@ fn an_object_that_may_not_be_read_is_told() {
 }
 
 #[test]
-fn an_s3_that_is_not_there_is_told() {
+fn an_unreachable_s3_is_reported() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let bundle = Bundle::new(1_000, 8_000);
     // Port 9, "discard": nothing listens there.
@@ -178,7 +178,7 @@ fn an_s3_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_bucket_that_is_not_there_is_told() {
+fn a_missing_bucket_is_reported() {
     let root = TempDir::new().unwrap();
     let bucket = TestBucket { name: "no-such-bucket".to_owned(), port: Moto::shared().port };
     let bundle = Bundle::new(1_000, 9_000);
@@ -188,7 +188,7 @@ fn a_bucket_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_file_system_that_is_not_mounted_is_told_and_not_made() {
+fn a_missing_mount_is_reported_and_not_created() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let missing = root.path().join("models");
     let bundle = Bundle::new(1_000, 9_100);
@@ -199,7 +199,7 @@ fn a_file_system_that_is_not_mounted_is_told_and_not_made() {
 }
 
 #[test]
-fn a_function_without_its_environment_ends_with_one_line() {
+fn a_missing_variable_is_reported_in_one_line() {
     let root = TempDir::new().unwrap();
     let bucket = TestBucket { name: String::new(), port: 9 };
     let (status, log) = Setting::new(root.path(), &bucket).start().end();

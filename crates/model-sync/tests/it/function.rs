@@ -8,10 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use semblance_test_support::{Answer, Kind, Pending, RuntimeApi, TIMEOUT};
 use serde_json::Value;
 
 use crate::moto::TestBucket;
-use crate::runtime_api::{Answer, Kind, Pending, RuntimeApi, TIMEOUT};
 
 /// The function's environment and file system, before it is started.
 pub(crate) struct Setting<'a> {

@@ -1,7 +1,6 @@
 //! The real `model-sync` under a Runtime API, against an S3 emulator.
 //!
-//! The emulator is moto's server: `SEMBLANCE_MOTO_SERVER`, by default what `make terraform-test`
-//! installs.
+//! The emulator is moto's server: `SEMBLANCE_MOTO_SERVER`, by default the one that `make` installs.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
 
 mod bundle;
@@ -11,5 +10,4 @@ mod failures;
 mod function;
 mod gate;
 mod moto;
-#[path = "../support/runtime_api.rs"]
-mod runtime_api;
+mod reference;

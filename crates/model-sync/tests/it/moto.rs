@@ -2,12 +2,14 @@
 
 use std::env;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use semblance_test_support::repository;
 
 use crate::bundle::Bundle;
 
@@ -18,6 +20,12 @@ const WATCH: &str = r#""$0" -H 127.0.0.1 -p "$1" & server=$!; cat >/dev/null; ki
 /// write an object twice.
 fn somebody(service: &str) -> String {
     format!("AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/{service}/aws4_request")
+}
+
+/// Returns the program: `SEMBLANCE_MOTO_SERVER`, else the one that `make` installs.
+fn server() -> PathBuf {
+    env::var_os("SEMBLANCE_MOTO_SERVER")
+        .map_or_else(|| repository(".venv/bin/moto_server"), PathBuf::from)
 }
 
 /// A running server.
@@ -44,11 +52,9 @@ impl Moto {
 
     /// Starts a server.
     pub(crate) fn start() -> Self {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let command = env::var_os("SEMBLANCE_MOTO_SERVER")
-            .unwrap_or_else(|| repository.join("tests/cloud/.venv/bin/moto_server").into());
+        let command = server();
         assert!(
-            Path::new(&command).exists(),
+            command.exists(),
             "the S3 emulator {} is missing: run `make test-rust`, or set SEMBLANCE_MOTO_SERVER",
             command.display()
         );

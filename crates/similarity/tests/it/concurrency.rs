@@ -1,77 +1,60 @@
 //! Several events at a time, as Lambda Managed Instances send them.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
+use semblance_test_support::{Function, Kind, RuntimeApi, bundle, library};
 use serde_json::{Value, json};
 
-use crate::runtime_api::{Kind, RuntimeApi};
-use crate::support;
-
-/// Events that the function is to work on at a time.
+/// Events that the function is to process at a time.
 const CONCURRENCY: usize = 4;
 
-struct Function(Child);
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(api: &RuntimeApi, concurrency: Option<usize>) -> Function {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_similarity"));
+fn start(concurrency: Option<usize>) -> Function {
+    let mut command = Function::command("similarity", env!("CARGO_BIN_EXE_similarity"));
     command
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", api.url())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "similarity")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538")
-        .env("SEMBLANCE_BUNDLE", support::bundle())
-        .env("SEMBLANCE_ORT_LIBRARY", support::library())
+        .env("SEMBLANCE_BUNDLE", bundle())
+        .env("SEMBLANCE_ORT_LIBRARY", library())
+        .env("SEMBLANCE_THREADS", "2")
         .stdout(Stdio::null());
     if let Some(concurrency) = concurrency {
         command.env("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string());
     }
-    Function(command.spawn().unwrap())
+    Function::start(RuntimeApi::start().unwrap(), command).unwrap()
 }
 
 /// Sends 16 events at once, one of them bad, and asserts that each has its own answer.
-fn sixteen_events(api: &RuntimeApi) {
+fn send_sixteen_events(api: &RuntimeApi) {
     let event = |number: usize| match number {
         7 => json!({"operation": "dance"}),
         _ => json!({"query_from_app": "cat", "actual_queries": [format!("{number} dogs"), "cat"]}),
     };
     let pending: Vec<_> =
         (0..16).map(|number| api.queue(event(number).to_string().as_bytes())).collect();
-    for (number, pending) in pending.iter().enumerate() {
+    let answers = pending.iter().map(|pending| {
         let answer = pending.wait(Duration::from_secs(60)).expect("an answer in time");
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        if number == 7 {
-            assert_eq!(
-                (answer.kind, &body["errorType"]),
-                (Kind::Error, &"request.unknown_value".into())
-            );
-        } else {
-            assert_eq!(answer.kind, Kind::Response, "{body}");
-            assert_eq!(body["Scores"][1][0], format!("{number} dogs"), "{number}");
+        match answer.kind {
+            Kind::Error => body["errorType"].clone(),
+            _ => body["Scores"][1][0].clone(),
         }
-    }
+    });
+    let expected = (0..16).map(|number| match number {
+        7 => json!("request.unknown_value"),
+        _ => json!(format!("{number} dogs")),
+    });
+    assert_eq!(answers.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[test]
-fn as_many_events_as_the_variable_says_run_at_a_time() {
-    let api = RuntimeApi::start().unwrap();
-    let _function = start(&api, Some(CONCURRENCY));
-    sixteen_events(&api);
-    assert_eq!(api.most_running(), CONCURRENCY);
+fn the_variable_sets_how_many_events_run_at_a_time() {
+    let function = start(Some(CONCURRENCY));
+    send_sixteen_events(function.api());
+    assert_eq!(function.api().most_running(), CONCURRENCY);
 }
 
 #[test]
 fn without_the_variable_events_run_one_by_one() {
-    let api = RuntimeApi::start().unwrap();
-    let _function = start(&api, None);
-    sixteen_events(&api);
-    assert_eq!(api.most_running(), 1);
+    let function = start(None);
+    send_sixteen_events(function.api());
+    assert_eq!(function.api().most_running(), 1);
 }

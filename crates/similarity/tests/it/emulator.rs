@@ -1,93 +1,24 @@
-//! The real function under the real Lambda emulator, `cargo lambda watch`: every kind of bad event
-//! has its code, and a good one is answered after each.
+//! The function under the Lambda emulator, `cargo lambda watch`: every invalid event has its code,
+//! and the next valid event is answered.
 
-use std::io::Read as _;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use semblance_test_support::{Emulator, repository};
 use serde_json::{Value, json};
 
-use crate::support::{self, repository};
+/// How long an invocation may take. The first one starts the function, and may compile it.
+const INVOCATION: Duration = Duration::from_secs(300);
 
-/// How long the emulator and the first invocation, which may compile, have.
-const START: Duration = Duration::from_secs(300);
-
-/// A running emulator; stopped with the function when dropped.
-struct Emulator {
-    process: Child,
-    port: u16,
-    agent: ureq::Agent,
-}
-
-impl Emulator {
-    fn start() -> Self {
-        let tools = repository(".venv/bin");
-        assert!(tools.join("cargo-lambda").exists(), "cargo-lambda is missing: run `make setup`");
-        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("cargo")
-            .args(["lambda", "watch", "--quiet", "--ignore-changes", "--invoke-address"])
-            .args(["127.0.0.1", "--invoke-port", &port.to_string()])
-            .current_dir(repository(""))
-            .env("PATH", path)
-            .env("SEMBLANCE_BUNDLE", support::bundle())
-            .env("SEMBLANCE_ORT_LIBRARY", support::library())
-            .env("SEMBLANCE_MAX_TEXTS", "1000")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(START))
-            .build();
-        let mut emulator = Self { process, port, agent: config.into() };
-        emulator.wait();
-        emulator
-    }
-
-    fn wait(&mut self) {
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(started.elapsed() < START, "the emulator listens");
-            assert!(self.process.try_wait().unwrap().is_none(), "the emulator runs");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Invokes the function; returns the status and the answer.
-    fn invoke(&self, event: &[u8]) -> (u16, Value) {
-        let path = "2015-03-31/functions/similarity/invocations";
-        let url = format!("http://127.0.0.1:{}/{path}", self.port);
-        let mut response = self.agent.post(url).send(event).unwrap();
-        let body = response.body_mut().read_to_string().unwrap();
-        let json = serde_json::from_str(&body).unwrap_or_else(|_| panic!("not JSON: {body}"));
-        (response.status().as_u16(), json)
-    }
-
-    /// Stops the emulator and the function; returns what they logged.
-    fn stop(mut self) -> String {
-        self.kill();
-        let mut log = String::new();
-        self.process.stdout.take().unwrap().read_to_string(&mut log).unwrap();
-        log
-    }
-
-    fn kill(&mut self) {
-        let group = format!("-{}", self.process.id());
-        let _ = Command::new("kill").args(["-TERM", "--", &group]).status();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        self.kill();
-    }
+/// Invokes the function; returns the status and the answer.
+fn invoke(emulator: &Emulator, event: &[u8]) -> (u16, Value) {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(INVOCATION))
+        .build();
+    let mut response = ureq::Agent::from(config).post(emulator.invoke_url()).send(event).unwrap();
+    let body = response.body_mut().read_to_string().unwrap();
+    let json = serde_json::from_str(&body).unwrap_or_else(|_| panic!("not JSON: {body}"));
+    (response.status().as_u16(), json)
 }
 
 /// Name, event and code of every bad event tried.
@@ -100,7 +31,7 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         event
     };
     let too_long = "x".repeat(65_537);
-    let cut = "cat ".repeat(300);
+    let long = "cat ".repeat(300);
     let mut deep = "[".repeat(200);
     deep.push_str(&"]".repeat(200));
     let json_events = [
@@ -151,13 +82,13 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("truncate is a number", with("truncate", json!(0)), "request.wrong_type"),
         ("truncate is a string", with("truncate", json!("false")), "request.wrong_type"),
         (
-            "query may not be cut",
-            json!({"query_from_app": cut, "actual_queries": ["b"], "truncate": false}),
+            "query must not be truncated",
+            json!({"query_from_app": long, "actual_queries": ["b"], "truncate": false}),
             "request.too_many_tokens",
         ),
         (
-            "a candidate may not be cut",
-            json!({"query_from_app": "a", "actual_queries": ["b", cut], "truncate": false}),
+            "a candidate must not be truncated",
+            json!({"query_from_app": "a", "actual_queries": ["b", long], "truncate": false}),
             "request.too_many_tokens",
         ),
     ];
@@ -165,7 +96,7 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("empty body", b"".to_vec(), "request.invalid_json"),
         ("white space body", b" \n".to_vec(), "request.invalid_json"),
         ("plain text", b"hello".to_vec(), "request.invalid_json"),
-        ("cut off", b"{\"query_from_app\": \"a".to_vec(), "request.invalid_json"),
+        ("truncated", b"{\"query_from_app\": \"a".to_vec(), "request.invalid_json"),
         ("trailing comma", b"{\"query_from_app\": \"a\",}".to_vec(), "request.invalid_json"),
         ("single quotes", b"{'query_from_app': 'a'}".to_vec(), "request.invalid_json"),
         ("two documents", b"{} {}".to_vec(), "request.invalid_json"),
@@ -190,10 +121,10 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn every_bad_event_has_its_code_and_the_next_good_one_is_answered() {
-    let emulator = Emulator::start();
+fn every_bad_event_has_its_code_and_breaks_nothing() {
+    let emulator = Emulator::start(&[("SEMBLANCE_MAX_TEXTS", "1000")]).unwrap();
     let good = std::fs::read(repository("tests/events/london.json")).unwrap();
-    let (status, expected) = emulator.invoke(&good);
+    let (status, expected) = invoke(&emulator, &good);
     assert_eq!(status, 200, "{expected}");
     assert_eq!(expected["Scores"][0][0], "Around 9 Million people live in London");
     let score = expected["Scores"][0][1].as_f64().unwrap();
@@ -201,35 +132,26 @@ fn every_bad_event_has_its_code_and_the_next_good_one_is_answered() {
 
     let bad_events = bad_events();
     assert!(bad_events.len() >= 40);
-    for (name, event, code) in bad_events {
-        let (status, answer) = emulator.invoke(&event);
-        println!("{name:28} {} {}", answer["errorType"], answer["errorMessage"]);
-        assert_eq!((status, &answer["errorType"]), (500, &json!(code)), "{name}: {answer}");
-        assert_eq!(emulator.invoke(&good), (200, expected.clone()), "after: {name}");
+    let mut wrong = Vec::new();
+    for (name, event, code) in &bad_events {
+        let (status, answer) = invoke(&emulator, event);
+        println!("{name:34} {} {}", answer["errorType"], answer["errorMessage"]);
+        if (status, &answer["errorType"]) != (500, &json!(code)) {
+            wrong.push(format!("{name}: expected {code}, found {status} {answer}"));
+        }
+        let next = invoke(&emulator, &good);
+        if next != (200, expected.clone()) {
+            wrong.push(format!("the next valid event after {name}: {next:?}"));
+        }
     }
-    println!("a good event after each: {expected}");
+    assert_eq!(wrong, [""; 0]);
 
     let log = emulator.stop();
-    let lines: Vec<Value> = log
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let of = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
-    assert_eq!(of("started"), 1, "the function started once and survived every event");
-    assert_eq!(of("event refused"), bad_events_len());
-    assert_eq!(of("event answered"), bad_events_len() + 1);
-    let first = lines.iter().find(|line| line["message"] == "event answered").unwrap();
-    assert_eq!(first["cold_start"], true);
-    for field in ["request_id", "texts", "unique_texts", "tokens", "padded_tokens", "truncated"] {
-        assert!(first.get(field).is_some(), "{field}: {first}");
-    }
-    for field in ["tokenise_ms", "infer_ms", "total_ms"] {
-        assert!(first[field].as_f64().unwrap() >= 0.0, "{field}: {first}");
-    }
-    assert!(!log.contains("London"), "no text of a user at this level");
-}
-
-fn bad_events_len() -> usize {
-    bad_events().len()
+    assert_eq!(log.with_message("started").len(), 1, "the function survived every event");
+    assert_eq!(log.with_message("event refused").len(), bad_events.len());
+    let answered = log.with_message("event answered");
+    assert_eq!(answered.len(), bad_events.len() + 1);
+    assert_eq!(answered[0]["cold_start"], true);
+    assert!(answered[1..].iter().all(|line| line["cold_start"] == false));
+    assert!(!log.text().contains("London"), "the log contains no text of a user");
 }

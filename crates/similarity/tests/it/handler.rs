@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use lambda_runtime::Context;
-use semblance::api::{Limits, SimilarityRequest};
-use semblance::http::{Gate, HttpOptions};
-use semblance::lambda::{Handler, HandlerError};
-use semblance::service::Service;
+use semblance_api::http::HttpOptions;
+use semblance_api::{Admission, ApiError, Limits, Service, decode_event};
+use semblance_similarity::{Handler, HandlerError, ReplyLimit};
+use semblance_test_support::{Constant, OneHot, PanicsOn, Seen, fake_service, repository, service};
 use serde_json::{Value, json};
-
-use crate::support::{Constant, OneHot, PanicsOn, Seen, service, service_on};
 
 fn handle(handler: &Handler, event: &[u8]) -> Result<Value, HandlerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -18,21 +16,21 @@ fn handle(handler: &Handler, event: &[u8]) -> Result<Value, HandlerError> {
 }
 
 fn answer(handler: &Handler, event: &Value) -> Result<Value, String> {
-    handle(handler, event.to_string().as_bytes()).map_err(|error| error.code().to_owned())
+    handle(handler, event.to_string().as_bytes()).map_err(|error| error.0.code().name.to_owned())
 }
 
 fn handler(service: Service) -> Handler {
-    Handler::new(Gate::inline(Arc::new(service)), HttpOptions::default())
+    Handler::new(Admission::inline(Arc::new(service)), HttpOptions::default())
 }
 
 fn one_hot() -> (Handler, Seen) {
     let model = OneHot::default();
     let seen = model.seen.clone();
-    (handler(service_on(model, 16, Limits::default())), seen)
+    (handler(fake_service(model, 16, Limits::default())), seen)
 }
 
 #[test]
-fn the_best_candidate_comes_first_and_texts_are_echoed_exactly() {
+fn the_best_text_is_first_and_texts_are_unchanged() {
     let (handler, _) = one_hot();
     let event = json!({"query_from_app": "cat", "actual_queries": ["  Dog\t", "CAT", "dog"]});
     let response = answer(&handler, &event).unwrap();
@@ -44,7 +42,7 @@ fn the_best_candidate_comes_first_and_texts_are_echoed_exactly() {
 }
 
 #[test]
-fn duplicates_are_kept_and_ties_stay_in_input_order() {
+fn duplicates_stay_and_ties_keep_input_order() {
     let (handler, seen) = one_hot();
     let event = json!({"query_from_app": "cat", "actual_queries": ["dog", "cat", "dog", "cat"]});
     let response = answer(&handler, &event).unwrap();
@@ -55,27 +53,28 @@ fn duplicates_are_kept_and_ties_stay_in_input_order() {
 }
 
 #[test]
-fn a_text_seen_in_an_earlier_event_is_not_embedded_again() {
+fn a_cached_text_is_not_embedded_again() {
     let model = OneHot::default();
     let seen = model.seen.clone();
-    let service = service_on(model, 16, Limits::default());
+    let service = fake_service(model, 16, Limits::default());
     let similarity = |event: Value| {
-        let request = SimilarityRequest::decode(event, service.limits()).unwrap();
-        service.similarity(&request).unwrap()
+        let call = decode_event(event, service.limits()).unwrap();
+        let answer = call.run(&service).unwrap();
+        (answer.reply.body.get().to_owned(), answer.report.cost)
     };
     let first = json!({"query_from_app": "cat", "actual_queries": ["dog", "red cat"]});
     let (cold, _) = similarity(first.clone());
-    let (warm, usage) = similarity(first);
+    let (warm, cost) = similarity(first);
     assert_eq!(warm, cold, "the same from memory");
-    assert_eq!((usage.cache_hits, usage.tokens, usage.prompt_tokens), (3, 0, 10));
+    assert_eq!((cost.cache_hits, cost.tokens, cost.prompt_tokens), (3, 0, 10));
     let second = json!({"query_from_app": "bird", "actual_queries": ["dog", "red cat", "cat"]});
-    let (_, usage) = similarity(second);
-    assert_eq!((usage.unique_texts, usage.cache_hits, usage.tokens), (4, 3, 3));
+    let (_, cost) = similarity(second);
+    assert_eq!((cost.unique_texts, cost.cache_hits, cost.tokens), (4, 3, 3));
     assert_eq!(*seen.lock().unwrap(), [(3, 4), (1, 3)]);
 }
 
 #[test]
-fn what_is_known_of_a_cut_text_is_still_said() {
+fn truncation_is_reported_from_the_cache_too() {
     let long = "cat ".repeat(300);
     let (handler, _) = one_hot();
     let event = json!({"query_from_app": "dog", "actual_queries": [long]});
@@ -86,7 +85,7 @@ fn what_is_known_of_a_cut_text_is_still_said() {
 }
 
 #[test]
-fn no_candidate_gives_no_score_and_asks_nothing_of_the_model() {
+fn an_empty_list_runs_no_model() {
     let (handler, seen) = one_hot();
     let event = json!({"query_from_app": "cat", "actual_queries": []});
     assert_eq!(answer(&handler, &event), Ok(json!({"Scores": []})));
@@ -94,7 +93,7 @@ fn no_candidate_gives_no_score_and_asks_nothing_of_the_model() {
 }
 
 #[test]
-fn top_k_gives_the_best() {
+fn top_k_keeps_the_best() {
     let (handler, _) = one_hot();
     let event = json!({"query_from_app": "cat", "actual_queries": ["dog", "cat"], "top_k": 1});
     let scores = answer(&handler, &event).unwrap()["Scores"].clone();
@@ -113,7 +112,7 @@ fn a_pass_has_no_more_tokens_than_its_limit() {
 }
 
 #[test]
-fn a_text_that_is_cut_is_said_so() {
+fn truncated_texts_are_reported() {
     let long = "cat ".repeat(300);
     let (handler, _) = one_hot();
     let event = json!({"query_from_app": "dog", "actual_queries": ["cat", long, "dog", long]});
@@ -125,33 +124,33 @@ fn a_text_that_is_cut_is_said_so() {
 }
 
 #[test]
-fn a_text_that_may_not_be_cut_is_an_error_with_index_tokens_and_limit() {
+fn a_text_that_must_not_be_truncated_is_an_error() {
     let long = "cat ".repeat(300);
     let (handler, _) = one_hot();
     let event = json!({"query_from_app": "dog", "actual_queries": ["cat", long],
                        "truncate": false});
     let error = handle(&handler, event.to_string().as_bytes()).unwrap_err();
-    assert_eq!(error.code(), "request.too_many_tokens");
+    assert_eq!(error.0.code().name, "request.too_many_tokens");
     assert_eq!(
         error.to_string(),
-        "the text actual_queries[1] has 302 tokens, the limit is 256 and truncate is false"
+        "the text actual_queries[1] has 302 tokens; the limit is 256 and truncate is false"
     );
     let event = json!({"query_from_app": "dog", "actual_queries": ["cat"], "truncate": false});
     assert!(answer(&handler, &event).is_ok());
 }
 
 #[test]
-fn a_vector_without_direction_is_an_error() {
-    for constant in [0.0, f32::NAN, f32::INFINITY] {
-        let handler = handler(service_on(Constant(constant), 4, Limits::default()));
-        let event = json!({"query_from_app": "a", "actual_queries": ["b"]});
-        assert_eq!(answer(&handler, &event), Err("model.degenerate_embedding".to_owned()));
-    }
+fn a_zero_or_infinite_vector_is_an_error() {
+    let answers = [0.0, f32::NAN, f32::INFINITY].map(|constant| {
+        let handler = handler(fake_service(Constant(constant), 4, Limits::default()));
+        answer(&handler, &json!({"query_from_app": "a", "actual_queries": ["b"]}))
+    });
+    assert_eq!(answers, [(); 3].map(|()| Err("model.degenerate_embedding".to_owned())));
 }
 
 #[test]
-fn a_bug_fails_one_event_and_the_next_is_answered() {
-    let handler = handler(service_on(PanicsOn(4937), 16, Limits::default()));
+fn a_panic_fails_one_event_only() {
+    let handler = handler(fake_service(PanicsOn(4937), 16, Limits::default()));
     let bad = json!({"query_from_app": "cat", "actual_queries": ["b"]});
     let good = json!({"query_from_app": "dog", "actual_queries": ["dog"]});
     assert_eq!(answer(&handler, &bad), Err("internal.panic".to_owned()));
@@ -159,9 +158,9 @@ fn a_bug_fails_one_event_and_the_next_is_answered() {
 }
 
 #[test]
-fn an_error_message_never_holds_the_text() {
+fn no_error_message_contains_the_text() {
     let secret = "sehr-geheim";
-    let handler = handler(service_on(OneHot::default(), 16, Limits { texts: 1, text_bytes: 64 }));
+    let handler = handler(fake_service(OneHot::default(), 16, Limits { texts: 1, text_bytes: 64 }));
     let events = [
         format!("{{\"query_from_app\": \"{secret}\""),
         json!({"query_from_app": format!("{secret}\0"), "actual_queries": []}).to_string(),
@@ -170,37 +169,36 @@ fn an_error_message_never_holds_the_text() {
         json!({"query_from_app": "a", "actual_queries": [secret, secret]}).to_string(),
         json!({"query_from_app": "a", "actual_queries": {secret: secret}}).to_string(),
     ];
-    for event in events {
-        let error = handle(&handler, event.as_bytes()).unwrap_err();
-        assert!(!error.to_string().contains(secret), "{error}");
-    }
+    let messages = events.map(|event| handle(&handler, event.as_bytes()).unwrap_err().to_string());
+    let leaks: Vec<&String> = messages.iter().filter(|text| text.contains(secret)).collect();
+    assert_eq!(leaks, [""; 0]);
 }
 
 #[test]
-fn the_seeds_event_is_answered_by_the_real_model() {
-    let event = std::fs::read_to_string(crate::support::repository("tests/events/london.json"));
-    let event: Value = serde_json::from_str(&event.unwrap()).unwrap();
-    let request = SimilarityRequest::decode(event, service().limits()).unwrap();
-    let (scores, usage) = service().similarity(&request).unwrap();
-    assert_eq!((usage.texts, usage.unique_texts, usage.cut.as_slice()), (3, 3, &[][..]));
-    assert_eq!((usage.tokens, usage.prompt_tokens), (9 + 9 + 9, 27));
-    assert!(scores[0] > scores[1]);
+fn the_example_event_has_its_cost() {
+    let event = std::fs::read(repository("tests/events/london.json")).unwrap();
+    let call = decode_event(serde_json::from_slice(&event).unwrap(), service().limits()).unwrap();
+    let answer = call.run(service()).unwrap();
+    let cost = &answer.report.cost;
+    assert_eq!((cost.texts, cost.unique_texts, cost.truncated.as_slice()), (3, 3, &[][..]));
+    assert_eq!((cost.tokens, cost.prompt_tokens), (9 + 9 + 9, 27));
+    let reply: Value = serde_json::from_str(answer.reply.body.get()).unwrap();
+    assert_eq!(reply["Scores"][0][0], "Around 9 Million people live in London");
 }
 
 #[test]
-fn a_warm_up_asks_nothing_of_the_model() {
+fn a_warm_up_runs_no_model() {
     let (handler, seen) = one_hot();
     let schedule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event",
                           "source": "aws.events", "time": "2026-01-01T00:00:00Z", "detail": {}});
-    for event in [schedule, json!({"operation": "warmup"})] {
-        assert_eq!(answer(&handler, &event), Ok(json!({"status": "warm"})), "{event}");
-    }
+    let answers = [schedule, json!({"operation": "warmup"})].map(|event| answer(&handler, &event));
+    assert_eq!(answers, [(); 2].map(|()| Ok(json!({"status": "warm"}))));
     assert!(seen.lock().unwrap().is_empty());
 }
 
 #[test]
-fn only_the_bad_records_of_a_queue_come_back() {
-    let handler = handler(service_on(PanicsOn(4937), 16, Limits::default()));
+fn only_the_failed_records_come_back() {
+    let handler = handler(fake_service(PanicsOn(4937), 16, Limits::default()));
     let record = |id: &str, body: &str| json!({"messageId": id, "eventSource": "aws:sqs", "body": body, "attributes": {}});
     let good = json!({"query_from_app": "dog", "actual_queries": ["dog"]}).to_string();
     let panics = json!({"operation": "embed", "inputs": "cat"}).to_string();
@@ -222,34 +220,43 @@ fn only_the_bad_records_of_a_queue_come_back() {
 }
 
 #[test]
-fn an_event_of_no_known_shape_is_told_what_is_accepted() {
+fn an_unknown_event_is_told_the_shapes_of_its_door() {
     let (handler, _) = one_hot();
-    for event in [json!({}), json!({"Records": [{"eventSource": "aws:s3"}]}), json!({"query": "a"})]
-    {
+    let direct = "unrecognized request: expected {\"query_from_app\", \"actual_queries\"} or \
+                  {\"operation\", …}";
+    let records = "unrecognized request: expected SQS records, each with \"messageId\" and \
+                   \"body\"";
+    let cases = [
+        (json!({}), direct),
+        (json!({"Records": [{"eventSource": "aws:s3"}]}), direct),
+        (json!({"query": "a"}), direct),
+        (json!({"inputs": "a"}), direct),
+        (json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}), records),
+    ];
+    let found = cases.each_ref().map(|(event, _)| {
         let error = handle(&handler, event.to_string().as_bytes()).unwrap_err();
-        assert_eq!(error.code(), "request.unknown_event", "{event}");
-        let message = error.to_string();
-        for accepted in ["query_from_app", "operation", "HTTP", "EventBridge", "SQS"] {
-            assert!(message.contains(accepted), "{message}");
-        }
-    }
+        (event.clone(), error.0.code().name, error.to_string())
+    });
+    let expected =
+        cases.map(|(event, message)| (event, "request.unknown_event", message.to_owned()));
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn a_response_beyond_the_limit_says_how_many_vectors_fit() {
+fn a_large_response_says_how_many_items_fit() {
     let (handler, _) = one_hot();
-    let handler = handler.with_response_bytes(1_000);
+    let handler = handler.with_reply_limit(ReplyLimit::new(1_000));
     let event = |texts: usize| {
         let texts: Vec<String> = (0..texts).map(|i| format!("dog {i}")).collect();
         json!({"operation": "embed", "inputs": texts}).to_string()
     };
     let error = handle(&handler, event(40).as_bytes()).unwrap_err();
-    assert_eq!(error.code(), "response.too_large");
-    let HandlerError::ResponseTooLarge { bytes, limit_bytes, items, fit } = error else {
+    assert_eq!(error.0.code().name, "response.too_large");
+    let HandlerError(ApiError::ReplyTooLarge { bytes, limit_bytes, items, fit }) = error else {
         panic!("{error}");
     };
     assert_eq!((limit_bytes, items), (1_000, 40));
     assert!(bytes > 1_000 && fit > 0 && fit < 40, "{bytes} {fit}");
     let rows = handle(&handler, event(fit).as_bytes()).unwrap();
-    assert_eq!(rows.as_array().unwrap().len(), fit, "as many as it said do fit");
+    assert_eq!(rows.as_array().unwrap().len(), fit, "the number in the message fits");
 }

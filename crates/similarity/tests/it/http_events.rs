@@ -1,72 +1,20 @@
-//! HTTP requests as events, in each form they come in: the answer is that of the operation, in the
-//! form of the sender.
+//! HTTP events in each form: the response is that of the route, in the form of the sender.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lambda_runtime::Context;
-use semblance::http::{Gate, HttpOptions};
-use semblance::lambda::Handler;
+use semblance_api::Admission;
+use semblance_api::http::HttpOptions;
+use semblance_similarity::{Handler, ReplyLimit};
+use semblance_test_support::{assert_close, repository, service};
 use serde_json::{Value, json};
 
-use crate::support::{assert_close, service};
-
-/// The senders' forms.
-const FORMS: [Form; 3] = [Form::V1, Form::V2, Form::LoadBalancer];
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Form {
-    V1,
-    V2,
-    LoadBalancer,
-}
-
-impl Form {
-    /// A request in this form; a body that is no text comes in base64.
-    ///
-    /// Fields as in the AWS Lambda developer guide: "Using AWS Lambda with Amazon API Gateway",
-    /// "Lambda function URLs", and the ELB user guide, "Lambda functions as targets".
-    fn event(self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Value {
-        let headers: serde_json::Map<String, Value> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let (body, is_base64) = match str::from_utf8(body) {
-            Ok(text) => (text.to_owned(), false),
-            Err(_) => (STANDARD.encode(body), true),
-        };
-        match self {
-            Self::V1 => json!({
-                "resource": "/{proxy+}", "path": path, "httpMethod": method,
-                "headers": headers, "multiValueHeaders": {},
-                "queryStringParameters": null, "multiValueQueryStringParameters": null,
-                "pathParameters": {"proxy": path}, "stageVariables": null,
-                "requestContext": {"accountId": "123456789012", "resourceId": "us4z18",
-                    "stage": "test", "requestId": "41b45ea3-70b5-11e6-b7bd-69b5aaebc7d9",
-                    "identity": {"sourceIp": "192.168.100.1"}, "resourcePath": "/{proxy+}",
-                    "httpMethod": method, "apiId": "wt6mne2s9k", "path": path,
-                    "protocol": "HTTP/1.1"},
-                "body": body, "isBase64Encoded": is_base64}),
-            Self::V2 => json!({
-                "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-                "headers": headers,
-                "requestContext": {"accountId": "123456789012", "apiId": "api-id",
-                    "domainName": "id.lambda-url.eu-west-1.on.aws", "domainPrefix": "id",
-                    "http": {"method": method, "path": path, "protocol": "HTTP/1.1",
-                             "sourceIp": "192.168.0.1", "userAgent": "agent"},
-                    "requestId": "id", "routeKey": "$default", "stage": "$default",
-                    "time": "12/Mar/2020:19:03:58 +0000", "timeEpoch": 1_583_348_638_390_u64},
-                "body": body, "isBase64Encoded": is_base64}),
-            Self::LoadBalancer => json!({
-                "requestContext": {"elb": {"targetGroupArn":
-                    "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/t/1"}},
-                "httpMethod": method, "path": path, "queryStringParameters": {},
-                "headers": headers, "body": body, "isBase64Encoded": is_base64}),
-        }
-    }
-}
+use crate::http_event::{FORMS, Form, JSON};
 
 fn handler() -> Handler {
-    Handler::new(Gate::inline(Arc::clone(service())), HttpOptions::default())
+    Handler::new(Admission::inline(Arc::clone(service())), HttpOptions::default())
 }
 
 fn answer(handler: &Handler, event: &Value) -> Value {
@@ -90,10 +38,8 @@ fn header<'a>(form: Form, response: &'a Value, name: &str) -> Option<&'a str> {
     }
 }
 
-const JSON: (&str, &str) = ("content-type", "application/json");
-
 fn london() -> Vec<u8> {
-    std::fs::read(crate::support::repository("tests/events/london.json")).unwrap()
+    std::fs::read(repository("tests/events/london.json")).unwrap()
 }
 
 #[test]
@@ -115,23 +61,47 @@ fn an_event_of_each_form_is_answered_in_that_form() {
 #[test]
 fn an_error_of_each_form_has_its_status_and_code() {
     let handler = handler();
-    let cases: [(&str, &str, &[u8], u64, &str); 5] = [
+    let cases: [(&str, &str, &[u8], u64, &str); 7] = [
         ("POST", "/embed", b"{", 400, "request.invalid_json"),
         ("POST", "/embed", b"{}", 422, "request.missing_field"),
         ("GET", "/embed", b"", 405, "http.method_not_allowed"),
         ("GET", "/nothing", b"", 404, "http.not_found"),
         ("POST", "/predict", br#"{"inputs": ["a", "b"]}"#, 404, "request.no_cross_encoder"),
+        ("POST", "/v1/embeddings", b"{}", 400, "request.missing_field"),
+        ("POST", "/", br#"{"Records": []}"#, 422, "request.unknown_event"),
     ];
-    for form in FORMS {
-        for (method, path, sent, status, code) in cases {
+    let expected: Vec<_> =
+        FORMS.into_iter().flat_map(|form| cases.map(|case| (form, case))).collect();
+    let found: Vec<_> = expected
+        .iter()
+        .map(|&(form, (method, path, sent, ..))| {
             let response = answer(&handler, &form.event(method, path, &[JSON], sent));
-            assert_eq!(response["statusCode"], status, "{form:?} {path} {response}");
-            assert_eq!(body(&response)["error_type"], code, "{form:?} {path}");
-        }
-        let response = answer(&handler, &form.event("POST", "/v1/embeddings", &[JSON], b"{}"));
-        assert_eq!(response["statusCode"], 400);
-        assert_eq!(body(&response)["error"]["code"], "request.missing_field");
-    }
+            let body = body(&response);
+            // The routes below /v1 answer as OpenAI does.
+            let code = body["error_type"].as_str().or(body["error"]["code"].as_str());
+            (form, method, path, response["statusCode"].clone(), code.map(str::to_owned))
+        })
+        .collect();
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(form, (method, path, _, status, code))| {
+            (form, method, path, json!(status), Some(code.to_owned()))
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_unknown_body_is_told_the_shapes_of_http() {
+    let handler = handler();
+    let sent = br#"{"Records": [{"eventSource": "aws:sqs"}]}"#;
+    let errors = FORMS.map(|form| body(&answer(&handler, &form.event("POST", "/", &[JSON], sent))));
+    let expected = json!({
+        "error": "unrecognized request: expected {\"query_from_app\", \"actual_queries\"}, \
+                  {\"inputs\"} or {\"operation\", …}",
+        "error_type": "request.unknown_event",
+    });
+    assert_eq!(errors, FORMS.map(|_| expected.clone()));
 }
 
 #[test]
@@ -162,8 +132,8 @@ fn a_compressed_response_comes_in_base64() {
 }
 
 #[test]
-fn a_response_beyond_the_limit_is_an_error_of_the_dialect() {
-    let handler = handler().with_response_bytes(20_000);
+fn a_large_response_is_an_error_of_the_dialect() {
+    let handler = handler().with_reply_limit(ReplyLimit::new(20_000));
     let texts: Vec<String> = (0..30).map(|i| format!("text {i}")).collect();
     let request = json!({"inputs": texts, "input": texts}).to_string();
     for form in FORMS {
@@ -173,7 +143,7 @@ fn a_response_beyond_the_limit_is_an_error_of_the_dialect() {
         let error = body(&response);
         assert_eq!(error["error_type"], "response.too_large");
         let message = error["error"].as_str().unwrap();
-        assert!(message.contains("limit is 20000") && message.contains("of the 30 items"));
+        assert!(message.contains("limit is 20000") && message.contains("of its 30 items"));
         let event = form.event("POST", "/v1/embeddings", &[JSON], request.as_bytes());
         assert_eq!(body(&answer(&handler, &event))["error"]["code"], "response.too_large");
     }
@@ -184,11 +154,11 @@ fn a_response_beyond_the_limit_is_an_error_of_the_dialect() {
 }
 
 #[test]
-fn a_refusal_for_its_size_can_be_read_by_pages_of_other_origins() {
+fn pages_of_other_origins_can_read_a_size_error() {
     let options =
         HttpOptions { cors_origins: vec!["https://a.example".into()], ..Default::default() };
-    let handler = Handler::new(Gate::inline(Arc::clone(service())), options);
-    let handler = handler.with_response_bytes(2_000);
+    let handler = Handler::new(Admission::inline(Arc::clone(service())), options);
+    let handler = handler.with_reply_limit(ReplyLimit::new(2_000));
     let headers = [JSON, ("origin", "https://a.example")];
     for form in FORMS {
         let event = form.event("POST", "/embed", &headers, br#"{"inputs": "London"}"#);
@@ -202,7 +172,7 @@ fn a_refusal_for_its_size_can_be_read_by_pages_of_other_origins() {
 }
 
 #[test]
-fn a_load_balancer_has_a_limit_of_its_own() {
+fn a_load_balancer_has_its_own_limit() {
     let handler = handler();
     let texts: Vec<String> = (0..300).map(|i| format!("text {i}")).collect();
     let request = json!({"inputs": texts}).to_string();
@@ -214,7 +184,7 @@ fn a_load_balancer_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn the_emulators_own_form_is_read_by_its_version() {
+fn an_emulator_event_is_read_by_its_version() {
     let handler = handler();
     let mut event = Form::V2.event("POST", "/embed", &[JSON], br#"{"inputs": "London"}"#);
     for (name, value) in [("httpMethod", json!("GET")), ("resource", json!(null))] {
@@ -226,7 +196,7 @@ fn the_emulators_own_form_is_read_by_its_version() {
 }
 
 #[test]
-fn a_stage_is_no_part_of_the_path() {
+fn a_stage_is_not_part_of_the_path() {
     let handler = handler();
     for path in ["/prod/health", "/health"] {
         let mut event = Form::V2.event("GET", path, &[], b"");

@@ -1,22 +1,16 @@
-//! The function's start, broken in every way: one JSON line with the cause, and a failing status.
+//! A start that fails: one JSON line with the cause, and a failing status.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
+use semblance_test_support::{Breakable, Function, bundle, flip, library};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::bundle::{Breakable, flip};
-use crate::support;
-
-/// The function as Lambda would start it, without a Runtime API: a start that fails asks for none.
+/// The function as Lambda starts it, without a Runtime API: a start that fails needs none.
 fn function(bundle: &Path, library: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_similarity"));
+    let mut command = Function::command("similarity", env!("CARGO_BIN_EXE_similarity"));
     command
-        .env_clear()
-        .env("AWS_LAMBDA_FUNCTION_NAME", "similarity")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1280")
         .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
         .env("SEMBLANCE_BUNDLE", bundle)
         .env("SEMBLANCE_ORT_LIBRARY", library);
@@ -43,26 +37,26 @@ fn fails(mut command: Command, code: &str, names: &str) {
 }
 
 fn with_bundle(bundle: &Breakable) -> Command {
-    function(bundle.path(), &support::library())
+    function(bundle.path(), &library())
 }
 
 #[test]
-fn without_a_bundle_the_variable_is_named() {
-    let mut command = function(&support::bundle(), &support::library());
+fn a_missing_variable_is_named() {
+    let mut command = function(&bundle(), &library());
     command.env_remove("SEMBLANCE_BUNDLE");
     fails(command, "config.missing", "SEMBLANCE_BUNDLE");
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_named_with_its_value() {
-    let mut command = function(&support::bundle(), &support::library());
+fn an_invalid_variable_is_named_with_its_value() {
+    let mut command = function(&bundle(), &library());
     command.env("SEMBLANCE_MAX_TEXTS", "plenty");
     fails(command, "config.invalid", "SEMBLANCE_MAX_TEXTS is \"plenty\"");
 }
 
 #[test]
 fn a_missing_folder_is_named() {
-    let command = function(Path::new("/mnt/models/none"), &support::library());
+    let command = function(Path::new("/mnt/models/none"), &library());
     fails(command, "bundle.folder_missing", "/mnt/models/none");
 }
 
@@ -73,31 +67,31 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn a_file_of_another_size_is_named_with_both_sizes() {
+fn a_file_of_another_size_is_named() {
     let bundle = Breakable::new().replace("tokenizer.json", |_| b"{}".to_vec());
     fails(with_bundle(&bundle), "bundle.size_mismatch", "tokenizer.json");
 }
 
 #[test]
-fn another_schema_is_named() {
+fn an_unknown_schema_is_named() {
     let bundle = Breakable::new().with_manifest(|manifest| manifest["schema_version"] = json!(9));
     fails(with_bundle(&bundle), "bundle.invalid_manifest", "schema_version: 9");
 }
 
 #[test]
-fn another_task_is_named() {
+fn a_wrong_task_is_named() {
     let bundle = Breakable::new().for_cross_encoder();
     fails(with_bundle(&bundle), "bundle.wrong_task", "cross-encoder");
 }
 
 #[test]
-fn a_tokenizer_that_is_none_is_named_with_its_cause() {
+fn an_invalid_tokenizer_is_named_with_its_cause() {
     let bundle = Breakable::new().replace("tokenizer.json", |bytes| vec![b'{'; bytes.len()]);
     fails(with_bundle(&bundle), "bundle.invalid_tokenizer", "tokenizer.json is invalid");
 }
 
 #[test]
-fn words_that_are_none_are_named_with_their_line() {
+fn an_invalid_vocabulary_is_named_with_its_line() {
     let bundle = Breakable::new().replace("vocabulary.txt", |bytes| vec![b'\n'; bytes.len()]);
     let names = "vocabulary.txt is invalid: line 1: empty";
     fails(with_bundle(&bundle), "bundle.invalid_tokenizer", names);
@@ -110,7 +104,7 @@ fn a_corrupt_graph_is_named_with_its_cause() {
 }
 
 #[test]
-fn a_graph_with_one_bit_flipped_never_starts_in_silence() {
+fn a_flipped_bit_in_the_graph_is_reported() {
     let bundle = Breakable::new().replace("model.onnx", flip);
     let line = line_of(&with_bundle(&bundle).output().unwrap());
     assert!(line["code"].as_str().unwrap().starts_with("bundle.invalid_graph"), "{line}");
@@ -118,24 +112,24 @@ fn a_graph_with_one_bit_flipped_never_starts_in_silence() {
 
 #[test]
 fn a_missing_library_is_named() {
-    let command = function(&support::bundle(), Path::new("/opt/none/libonnxruntime.so"));
+    let command = function(&bundle(), Path::new("/opt/none/libonnxruntime.so"));
     fails(command, "library.not_loaded", "/opt/none/libonnxruntime.so cannot be loaded: ");
 }
 
 #[test]
-fn a_library_that_is_none_is_named() {
+fn an_invalid_library_is_named() {
     let scratch = TempDir::new().unwrap();
     let library = scratch.path().join("libonnxruntime.so");
     std::fs::write(&library, "no library").unwrap();
-    fails(function(&support::bundle(), &library), "library.not_loaded", "libonnxruntime.so");
+    fails(function(&bundle(), &library), "library.not_loaded", "libonnxruntime.so");
 }
 
 #[test]
-fn a_library_that_is_too_old_is_named_with_both_versions() {
+fn an_old_library_is_named_with_both_versions() {
     let scratch = TempDir::new().unwrap();
     let library = old_library(scratch.path());
     let names = "is version 1.20.1, but 1.31 or newer is needed";
-    fails(function(&support::bundle(), &library), "library.too_old", names);
+    fails(function(&bundle(), &library), "library.too_old", names);
 }
 
 /// Builds a library that answers as ONNX Runtime 1.20.1 does when asked for its version.

@@ -1,0 +1,56 @@
+//! The help of the command line.
+
+use std::process::Command;
+
+use insta::assert_snapshot;
+use semblance_api::routes;
+
+fn help(arguments: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_semblance");
+    let output = Command::new(program).args(arguments).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_describes_the_command_line() {
+    assert_snapshot!(help(&[]), @r"
+    Scores, embeds and serves text with a sentence-transformer on the CPU
+
+    Usage: semblance <COMMAND>
+
+    Commands:
+      score   Score texts against a query, best first
+      embed   Embed texts, one on each line, to JSON lines
+      verify  Check every byte of a bundle against its manifest
+      serve   Serve the operations over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+    ");
+}
+
+#[test]
+fn the_help_of_serve_lists_every_route() {
+    let help = help(&["serve"]);
+    let lines: Vec<Vec<&str>> =
+        help.lines().map(|line| line.split_whitespace().collect()).collect();
+    let missing: Vec<String> = routes()
+        .map(|route| format!("{} {} {}", route.method, route.path, route.summary))
+        .chain(["GET /metrics Report counters for Prometheus".to_owned()])
+        .filter(|route| !lines.contains(&route.split_whitespace().collect()))
+        .collect();
+    assert_eq!(missing, [""; 0], "{help}");
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let commands = ["score", "embed", "verify", "serve"];
+    let without: Vec<&str> = commands
+        .into_iter()
+        .filter(|command| !help(&[command]).contains("\nExamples:\n  semblance "))
+        .collect();
+    assert_eq!(without, [""; 0]);
+}

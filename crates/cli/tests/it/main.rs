@@ -1,0 +1,18 @@
+//! The command line `semblance` as a user runs it, and its documentation.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+
+mod cli;
+mod client;
+mod help;
+mod reference;
+mod server;
+mod server_log;
+
+use semblance_test_support::Server;
+
+/// Starts `semblance serve` with these arguments, without a cache.
+fn serve(arguments: &[&str]) -> Server {
+    let mut command = Server::command(env!("CARGO_BIN_EXE_semblance").as_ref(), arguments);
+    command.env("SEMBLANCE_CACHE_BYTES", "0");
+    Server::start(command).unwrap()
+}

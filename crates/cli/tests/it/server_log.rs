@@ -1,0 +1,157 @@
+//! The log of `semblance serve`.
+
+use insta::assert_json_snapshot;
+use semblance_test_support::{Breakable, Server};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::serve;
+use crate::server::long_request;
+
+/// Stops a server; returns its lines about requests, without times and ids.
+fn lines(mut server: Server) -> Vec<Value> {
+    assert!(server.stop().expect("the server ends").success());
+    let mut lines = server.log().objects();
+    lines.retain(|line| line["door"] == "server");
+    for line in &mut lines {
+        for (name, value) in line.as_object_mut().unwrap() {
+            if name == "timestamp" || name == "request_id" || name.ends_with("_ms") {
+                *value = json!(format!("[{name}]"));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn an_answered_request_is_logged_with_its_cost() {
+    let server = serve(&[]);
+    assert_eq!(Client::new(&server).post("/embed", &json!({"inputs": "dog"})).0, 200);
+    assert_json_snapshot!(lines(server), @r#"
+    [
+      {
+        "cache_hits": 0,
+        "door": "server",
+        "infer_ms": "[infer_ms]",
+        "level": "INFO",
+        "message": "event answered",
+        "method": "POST",
+        "operation": "embed",
+        "outcome": "ok",
+        "padded_tokens": 3,
+        "queue_ms": "[queue_ms]",
+        "request_id": "[request_id]",
+        "route": "/embed",
+        "status": 200,
+        "target": "semblance",
+        "texts": 1,
+        "timestamp": "[timestamp]",
+        "tokenise_ms": "[tokenise_ms]",
+        "tokenize_ms": "[tokenize_ms]",
+        "tokens": 3,
+        "total_ms": "[total_ms]",
+        "truncated": 0,
+        "unique_texts": 1
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn a_timeout_is_a_503_logged_at_warn() {
+    let server = serve(&["--timeout-seconds", "1", "--threads", "1"]);
+    let mut request = long_request();
+    let texts = request["inputs"].as_array_mut().unwrap();
+    let more: Vec<Value> =
+        texts.iter().map(|text| json!(format!("{} again", text.as_str().unwrap()))).collect();
+    texts.extend(more);
+    let (status, retry_after, reply) = Client::new(&server).send("/embed", &request);
+    assert_eq!((status, retry_after.as_deref()), (503, Some("1")), "{reply}");
+    assert_json_snapshot!((reply, lines(server)), @r#"
+    [
+      {
+        "error": "the reply took longer than 1 seconds",
+        "error_type": "http.timed_out"
+      },
+      [
+        {
+          "code": "http.timed_out",
+          "door": "server",
+          "error": "the reply took longer than 1 seconds",
+          "level": "WARN",
+          "message": "event refused",
+          "method": "POST",
+          "operation": "embed",
+          "outcome": "refused",
+          "request_id": "[request_id]",
+          "route": "/embed",
+          "status": 503,
+          "target": "semblance",
+          "timestamp": "[timestamp]",
+          "total_ms": "[total_ms]"
+        }
+      ]
+    ]
+    "#);
+}
+
+#[test]
+fn a_fault_of_the_model_is_a_500_logged_at_error() {
+    let bundle = Breakable::new().with_faulty_word("cat");
+    let server = serve(&["--bundle", bundle.path().to_str().unwrap()]);
+    let client = Client::new(&server);
+    let fault = client.post("/embed", &json!({"inputs": "cat"}));
+    assert_eq!(client.post("/embed", &json!({"inputs": "dog"})).0, 200, "the next is answered");
+    assert_json_snapshot!((fault, lines(server).swap_remove(0)), @r#"
+    [
+      [
+        500,
+        {
+          "error": "the vector of row 0 has no direction: its length is NaN",
+          "error_type": "model.degenerate_embedding"
+        }
+      ],
+      {
+        "code": "model.degenerate_embedding",
+        "door": "server",
+        "error": "the vector of row 0 has no direction: its length is NaN",
+        "level": "ERROR",
+        "message": "event failed",
+        "method": "POST",
+        "operation": "embed",
+        "outcome": "fault",
+        "request_id": "[request_id]",
+        "route": "/embed",
+        "status": 500,
+        "target": "semblance",
+        "timestamp": "[timestamp]",
+        "total_ms": "[total_ms]"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn a_request_without_a_route_is_logged_as_other() {
+    let server = serve(&[]);
+    assert_eq!(Client::new(&server).post("/nothing", &json!({})).0, 404);
+    assert_json_snapshot!(lines(server), @r#"
+    [
+      {
+        "code": "http.not_found",
+        "door": "server",
+        "error": "no such path; /openapi.json lists the routes",
+        "level": "WARN",
+        "message": "event refused",
+        "method": "POST",
+        "outcome": "refused",
+        "request_id": "[request_id]",
+        "route": "other",
+        "status": 404,
+        "target": "semblance",
+        "timestamp": "[timestamp]",
+        "total_ms": "[total_ms]"
+      }
+    ]
+    "#);
+}

@@ -1,0 +1,14 @@
+//! The function `similarity` through its doors: in this process, under a Runtime API, under the
+//! emulator, and as the package that is deployed.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "codes and messages are shown with --nocapture")]
+
+mod captured;
+mod concurrency;
+mod emulator;
+mod handler;
+mod http_event;
+mod http_events;
+mod log_lines;
+mod package;
+mod start;
