@@ -106,10 +106,12 @@ impl Infer for PanicsOn {
 pub struct Slow(pub Duration);
 
 impl Infer for Slow {
-    type Output = Array3<f32>;
-
-    fn infer(&mut self, inputs: &Inputs) -> Result<Array3<f32>, InferError> {
+    fn infer<R>(
+        &mut self,
+        inputs: &Inputs,
+        read: impl FnOnce(ArrayView2<'_, f32>) -> R,
+    ) -> Result<R, InferError> {
         thread::sleep(self.0);
-        OneHot::default().infer(inputs)
+        OneHot::default().infer(inputs, read)
     }
 }

@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
-use ndarray::Array3;
+use ndarray::ArrayView2;
 use semblance::internals::runtime::{Infer, InferError, Inputs};
 use semblance_api::http::{HttpOptions, ReplyInfo, error_response, router};
 use semblance_api::{Admission, AdmissionLimits, ApiError, Failure, Limits, Service, routes};
