@@ -154,7 +154,6 @@ $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
 
 # Manifests outside the workspace.
 OUTSIDE := fuzz/Cargo.toml $(PEERS)/fastembed/Cargo.toml
-CRATES := semblance $(patsubst crates/%/Cargo.toml,semblance-%,$(wildcard crates/*/Cargo.toml))
 CLIPPY := cargo clippy --workspace --all-targets --quiet
 
 fmt: $(DEV) ## format, and apply automatic fixes
@@ -177,11 +176,9 @@ lint-rust:
 	cargo fmt --all --check
 	@for manifest in $(OUTSIDE); do cargo fmt --check --manifest-path $$manifest; done
 	$(CLIPPY) --all-features -- -D warnings
-	@# Each crate alone, without the features that other members of the workspace turn on.
-	@for crate in $(CRATES); do \
-		echo "cargo clippy --package $$crate --no-default-features"; \
-		cargo clippy --package $$crate --no-default-features --quiet -- -D warnings; \
-	done
+	$(CLIPPY) --no-default-features -- -D warnings
+	@# The published crate and the crate with a feature: without features that other members turn on.
+	cargo clippy --package semblance --package semblance-process --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --quiet
 
 lint-python: $(DEV)
@@ -217,7 +214,7 @@ test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-l
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --quiet --bin similarity
-	SEMBLANCE_MOTO_SERVER=$(abspath $(BIN))/moto_server cargo test --workspace --quiet $(ARGS)
+	cargo test --workspace --quiet $(ARGS)
 
 test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)

@@ -7,9 +7,12 @@ use std::str::FromStr;
 use semblance::{Code, Fault};
 use tracing::level_filters::LevelFilter;
 
+/// Returns the value of a variable, if it is set.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// The environment variables of a process. An empty variable counts as unset.
 pub struct Environment {
-    lookup: Box<dyn Fn(&str) -> Option<String>>,
+    lookup: Lookup,
 }
 
 /// Why an environment variable or an argument is invalid.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use semblance::internals::bundle::{BundleError, VerifyError};
 use semblance::{Code, Fault, LoadError, ModelError};
 use semblance_api::{ApiError, RequestError, TextFault, Verdict, statuses};
-use semblance_cli::{Failure, ServerError};
+use semblance_cli::{CommandError, ServerError};
 use semblance_model_sync::SyncError;
 use semblance_process::{ConfigError, RUNTIME_UNREACHABLE};
 use semblance_test_support::assert_document;
@@ -19,7 +19,7 @@ Every error has a stable code, for programs. This page is generated from the dec
 codes.
 
 - A direct invocation returns the code as `errorType` and the message as `errorMessage`.
-- Over HTTP, the code stands in the body ([http.md](http.md#errors)). The status depends on the form of
+- Over HTTP, the code is in the body ([http.md](http.md#errors)). The status depends on the form of
   the body: text-embeddings-inference / OpenAI.
 - The command line prints `error: CODE: MESSAGE` and exits with status 1.
 - A log line has `code` and `error`. Refused requests are logged at WARN, faults of the service at
@@ -38,7 +38,7 @@ fn codes() -> BTreeMap<&'static str, Code> {
         BundleError::CODES,
         VerifyError::CODES,
         ConfigError::CODES,
-        Failure::CODES,
+        CommandError::CODES,
         ServerError::CODES,
         SyncError::CODES,
         &[RUNTIME_UNREACHABLE],

@@ -41,7 +41,7 @@ TIMEOUT_MS = 30_000
 
 
 class Opened(Protocol):
-    """A door: the prefix of every route, without a slash at its end."""
+    """A server: the prefix of every route, without a trailing slash."""
 
     @property
     def url(self) -> str:
@@ -74,12 +74,12 @@ class Visit:
         return [request for request in self.requests if request.url.endswith(f"/{route}")]
 
 
-# Colours are painted to read them, for they may be mixed in another colour space.
+# The page converts colors by drawing them, because they can be in another color space.
 RGBA = """
   const context = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = (colour) => {
+  const rgba = (color) => {
     context.clearRect(0, 0, 1, 1);
-    context.fillStyle = colour;
+    context.fillStyle = color;
     context.fillRect(0, 0, 1, 1);
     return [...context.getImageData(0, 0, 1, 1).data];
   };
@@ -283,7 +283,7 @@ def test_an_answer_that_comes_late_is_not_shown(server: Opened, visit: Visit) ->
     with page.expect_request("**/similarity"):
         page.keyboard.press("Control+Enter")
     expect(page.locator("#scores-panel")).to_have_attribute("aria-busy", "true")
-    # Asked again, and then something else: both times the one under way is given up.
+    # A new request, then another one: each cancels the run in progress.
     with page.expect_event("requestfailed"), page.expect_request("**/similarity"):
         page.keyboard.press("Control+Enter")
     with page.expect_event("requestfailed"):
@@ -339,7 +339,7 @@ def test_what_the_model_does_not_read_is_shown_as_cut(
     expect(notice).to_contain_text(f"the first {limit} tokens")
     expect(page.locator("#bars > li[data-index='1'] .tag")).to_have_text("truncated")
     expect(page.locator("#bars > li[data-index='0'] .tag")).to_have_count(0)
-    page.screenshot(path=pictures / f"cut-{'/' in door.url[8:]}.png", full_page=True)
+    page.screenshot(path=pictures / f"truncated-{'/' in door.url[8:]}.png", full_page=True)
 
     row = page.locator("#tokens > li[data-index='2']")
     (split,) = tokens(door.url, [long])
@@ -471,12 +471,12 @@ def test_the_model_is_named(door: Opened, visit: Visit) -> None:
     assert f"{info['max_client_batch_size']:,}" in facts
 
 
-OVERLOADED = json.dumps({"error": "32 requests are under way", "error_type": "http.overloaded"})
+OVERLOADED = json.dumps({"error": "32 requests are in progress", "error_type": "http.overloaded"})
 FAILED = json.dumps({"error": "the forward pass failed", "error_type": "model.inference_failed"})
 REFUSALS: dict[str, tuple[dict[str, Any] | None, list[str]]] = {
     "overloaded": (
         {"status": 429, "body": OVERLOADED, "headers": {"retry-after": "2"}},
-        ["HTTP 429 http.overloaded", "32 requests are under way", "retry after 2 s"],
+        ["HTTP 429 http.overloaded", "32 requests are in progress", "retry after 2 s"],
     ),
     "failed": (
         {"status": 500, "body": FAILED},

@@ -40,10 +40,13 @@ pub(crate) trait Request: Send + 'static {
     fn run(&self, service: &Service) -> Result<(Self::Outcome, Report), ApiError>;
 }
 
+/// Runs an operation and serializes its response.
+type RunCall = dyn FnOnce(&Service) -> Result<Answer, ApiError> + Send;
+
 /// A decoded request, with the function that serializes its response.
 pub struct Call {
     name: &'static str,
-    run: Box<dyn FnOnce(&Service) -> Result<Answer, ApiError> + Send>,
+    run: Box<RunCall>,
 }
 
 impl Call {
