@@ -139,11 +139,7 @@ fn an_error_of_embed_names_the_line() {
             b"hello\n\nworld\n",
             "request.empty_text: line 2 is empty or only white space (0 bytes)",
         ),
-        (
-            &["embed"],
-            b"hello\nbad \xff byte\n",
-            "request.not_utf8: line 2 is not UTF-8 at byte 4",
-        ),
+        (&["embed"], b"hello\nbad \xff byte\n", "request.not_utf8: line 2 is not UTF-8 at byte 4"),
         (&["embed"], b"a\0b\n", "request.nul_character: line 1 contains a NUL character at byte 1"),
         (
             &["embed", "--jsonl"],
