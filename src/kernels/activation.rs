@@ -37,7 +37,7 @@ fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
 #[inline(always)]
 fn gelu_tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // 2 * sqrt(2 / pi)
-    const TWICE: f32 = 1.595_769_1;
+    const TWICE: f32 = 1.595_769;
     let square = s.mul(x, x);
     let inner = s.mul(x, s.mul_add(square, s.splat(-TWICE * 0.044_715), s.splat(-TWICE)));
     s.div(x, s.add(s.splat(1.0), exp(s, inner)))

@@ -193,10 +193,10 @@ impl Tile {
                     s.prefetch(at.wrapping_add(PREFETCH));
                     s.prefetch(at.wrapping_add(PREFETCH + 16));
                 }
-                for row in 0..ROWS {
+                for (row, sums) in sums.iter_mut().enumerate() {
                     let x = s.splat(*self.x.add(row * self.x_stride + input));
-                    sums[row][0] = s.mul_add(low, x, sums[row][0]);
-                    sums[row][1] = s.mul_add(high, x, sums[row][1]);
+                    sums[0] = s.mul_add(low, x, sums[0]);
+                    sums[1] = s.mul_add(high, x, sums[1]);
                 }
             }
             for (row, [low, high]) in sums.into_iter().enumerate() {

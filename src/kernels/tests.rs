@@ -1,4 +1,5 @@
 //! Every instruction set of the machine, by switch, against the definition in double precision.
+#![expect(clippy::print_stdout, reason = "the instruction sets are shown with --nocapture")]
 
 use std::thread;
 

@@ -1,5 +1,5 @@
 //! Tests of the engine with the real models that `make` builds.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
 mod bundle;

@@ -142,7 +142,7 @@ fn an_error_of_embed_names_the_line() {
         (
             &["embed"],
             b"hello\nbad \xff byte\n",
-            "request.not_utf8: line 2 is not UTF-8 from byte 4 on",
+            "request.not_utf8: line 2 is not UTF-8 at byte 4",
         ),
         (&["embed"], b"a\0b\n", "request.nul_character: line 1 contains a NUL character at byte 1"),
         (

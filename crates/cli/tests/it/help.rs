@@ -15,15 +15,15 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn the_help_describes_the_command_line() {
     assert_snapshot!(help(&[]), @r"
-    Scores, embeds and serves text with a sentence-transformer on the CPU
+    Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP
 
     Usage: semblance <COMMAND>
 
     Commands:
       score   Score texts against a query, best first
-      embed   Embed texts, one on each line, to JSON lines
-      verify  Check every byte of a bundle against its manifest
-      serve   Serve the operations over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+      embed   Embed texts, one per line, and print JSON lines
+      verify  Verify the files of a bundle against its manifest
+      serve   Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
       help    Print this message or the help of the given subcommand(s)
 
     Options:

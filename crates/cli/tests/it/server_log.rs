@@ -70,14 +70,14 @@ fn a_timeout_is_a_503_logged_at_warn() {
     assert_json_snapshot!((reply, lines(server)), @r#"
     [
       {
-        "error": "the reply took longer than 1 seconds",
+        "error": "the request took longer than 1 seconds",
         "error_type": "http.timed_out"
       },
       [
         {
           "code": "http.timed_out",
           "door": "server",
-          "error": "the reply took longer than 1 seconds",
+          "error": "the request took longer than 1 seconds",
           "level": "WARN",
           "message": "event refused",
           "method": "POST",
@@ -107,14 +107,14 @@ fn a_fault_of_the_model_is_a_500_logged_at_error() {
       [
         500,
         {
-          "error": "the vector of row 0 has no direction: its length is NaN",
+          "error": "embedding 0 has norm NaN; expected a finite, non-zero norm",
           "error_type": "model.degenerate_embedding"
         }
       ],
       {
         "code": "model.degenerate_embedding",
         "door": "server",
-        "error": "the vector of row 0 has no direction: its length is NaN",
+        "error": "embedding 0 has norm NaN; expected a finite, non-zero norm",
         "level": "ERROR",
         "message": "event failed",
         "method": "POST",

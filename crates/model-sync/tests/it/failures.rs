@@ -67,7 +67,7 @@ fn a_changed_byte_is_reported_with_both_hashes() {
     weights[4 * MIB + 7] ^= 1;
     place.bucket.put(&key, &weights);
     let message = place.fails_with("sync.digest_mismatch");
-    let hashes = message.split([' ', ',']).filter(|word| word.len() == 64).count();
+    let hashes = message.split([' ', ';']).filter(|word| word.len() == 64).count();
     assert!(message.contains(&key) && hashes == 2, "{message}");
 }
 
