@@ -1,9 +1,10 @@
 //! Opening and verifying valid and broken bundles.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use semblance::internals::bundle::{Bundle, BundleError, Task, VerifyError};
+use semblance::internals::bundle::{Bundle, BundleError, MANIFEST_FILE, Task, VerifyError};
 use semblance_test_support::{Breakable, flip};
 use serde_json::json;
 use tempfile::TempDir;
@@ -49,7 +50,7 @@ fn verify_finds_a_folder_named_by_another_digest() {
         "a link has the name of its target"
     );
     fs::remove_file(&named).unwrap();
-    fs::rename(Breakable::new().folder.keep(), &named).unwrap();
+    fs::rename(Breakable::new().keep(), &named).unwrap();
     let error = Bundle::open(&named).unwrap().verify(|_| ()).unwrap_err();
     assert!(matches!(error, VerifyError::NameMismatch { .. }), "{error}");
 }
