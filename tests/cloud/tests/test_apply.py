@@ -487,7 +487,7 @@ def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Rep
         (
             "cross-encoder that embeds",
             {"artifacts": {"cross_encoder": "../build/model/default"}},
-            "artifacts.cross_encoder must be a folder whose bundle.json is of the task",
+            "artifacts.cross_encoder must be a folder whose bundle.json has the task",
         ),
         (
             "origin with a path",
