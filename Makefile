@@ -214,7 +214,7 @@ test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-l
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --quiet --bin similarity
-	cargo test --workspace --quiet $(ARGS)
+	cargo test --workspace --no-fail-fast --quiet $(ARGS)
 
 test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)

@@ -72,7 +72,7 @@ fn a_vector_is_the_same_bits_in_any_company() {
 
 #[test]
 fn a_vector_of_an_int8_model_is_the_same_bits_in_any_company() {
-    assert_invariant(&int8_bundle(), 1_000);
+    assert_invariant(&int8_bundle(), 300);
 }
 
 #[test]
