@@ -128,11 +128,17 @@ impl OnnxSession {
     }
 }
 
+/// Held while a session is created. ONNX Runtime registers the domain of custom operators in a list of
+/// the process; two sessions at the same time would both find it absent and both add it, which is an
+/// error.
+static REGISTRATION: Mutex<()> = Mutex::new(());
+
 fn build(
     runtime: &OnnxRuntime,
     graph: &Path,
     options: SessionOptions,
 ) -> Result<Session, ort::Error> {
+    let _registration = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
     builder
         .with_operators(operators(options.kernels, options.threads)?)?

@@ -7,4 +7,5 @@ mod golden;
 mod imports;
 mod int8;
 mod invariance;
+mod start;
 mod tokenizer;
