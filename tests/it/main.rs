@@ -7,5 +7,4 @@ mod golden;
 mod imports;
 mod int8;
 mod invariance;
-mod start;
 mod tokenizer;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use semblance_test_support::{Server, assert_close, bundle};
+use semblance_test_support::{Server, assert_close, bundle, cross_encoder_bundle};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -32,6 +32,17 @@ fn it_answers_as_the_library_and_counts_it() {
     assert_eq!(client.metric("semblance_texts_total"), 2.0);
     assert!(client.get("/metrics").ends_with("# EOF\n"));
     assert!(client.metric("semblance_request_seconds_count{route=\"/\"}") >= 1.0);
+}
+
+#[test]
+fn it_starts_with_two_models_every_time() {
+    let cross_encoder = cross_encoder_bundle("cross").display().to_string();
+    let pair = json!({"inputs": ["How many people live in London?", "Around 9 million"]});
+    // Both models load at the same time. A race shows in a fresh process only.
+    for _ in 0..8 {
+        let server = serve(&["--cross-encoder", &cross_encoder]);
+        assert_eq!(Client::new(&server).post("/predict", &pair).0, 200);
+    }
 }
 
 #[test]
