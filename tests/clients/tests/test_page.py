@@ -55,7 +55,8 @@ class Visit:
         self.page = page
         self.requests: list[Request] = []
         self.complaints: list[str] = []
-        page.on("request", self.requests.append)
+        # Playwright sets an attribute on a handler, which a builtin function does not allow.
+        page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._complain)
 
@@ -270,7 +271,7 @@ def test_an_answer_that_comes_late_is_not_shown(server: Opened, visit: Visit) ->
     page = visit.open(server.url)
     held: list[Route] = []
     aborted: list[Request] = []
-    page.on("requestfailed", aborted.append)
+    page.on("requestfailed", lambda request: aborted.append(request))  # noqa: PLW0108
 
     def hold(route: Route) -> None:
         if inputs(route.request)["source_sentence"] == "first":
