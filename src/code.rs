@@ -50,6 +50,47 @@ impl Code {
     }
 }
 
+/// The codes that several types of errors share.
+impl Code {
+    /// A text or pair has more tokens than the model reads.
+    pub const TOO_MANY_TOKENS: Self = Self::new(
+        "request.too_many_tokens",
+        Fault::TooLarge,
+        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
+         the text or allow truncation.",
+    );
+    /// A value is not among the allowed ones.
+    pub const UNKNOWN_VALUE: Self = Self::new(
+        "request.unknown_value",
+        Fault::Field,
+        "A value is not among the allowed ones. The message lists them.",
+    );
+    /// A number is outside its range.
+    pub const OUT_OF_RANGE: Self = Self::new(
+        "request.out_of_range",
+        Fault::Field,
+        "A number is outside its range. The message has the range.",
+    );
+    /// A forward pass failed.
+    pub const INFERENCE_FAILED: Self = Self::new(
+        "model.inference_failed",
+        Fault::Internal,
+        "ONNX Runtime failed, or the model returned an unexpected shape.",
+    );
+    /// A file of a bundle cannot be read.
+    pub const BUNDLE_UNREADABLE: Self = Self::new(
+        "bundle.unreadable",
+        Fault::Start,
+        "A file of the bundle cannot be read or mapped.",
+    );
+    /// The code panicked.
+    pub const PANIC: Self = Self::new(
+        "internal.panic",
+        Fault::Internal,
+        "A bug. The log has the location. The service keeps running.",
+    );
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)

@@ -82,22 +82,9 @@ fn unknown_prompt(known: &[String]) -> String {
 }
 
 crate::codes!(ModelError {
-    Self::TooManyTokens { .. } => Code::new(
-        "request.too_many_tokens",
-        Fault::TooLarge,
-        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
-         the text or allow truncation.",
-    ),
-    Self::UnknownPrompt { .. } => Code::new(
-        "request.unknown_value",
-        Fault::Field,
-        "A value is not among the allowed ones. The message lists them.",
-    ),
-    Self::TooManyDimensions { .. } | Self::NoDimensions => Code::new(
-        "request.out_of_range",
-        Fault::Field,
-        "A number is outside its range. The message has the range.",
-    ),
+    Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
+    Self::UnknownPrompt { .. } => Code::UNKNOWN_VALUE,
+    Self::TooManyDimensions { .. } | Self::NoDimensions => Code::OUT_OF_RANGE,
     Self::NoCrossEncoder => Code::new(
         "request.no_cross_encoder",
         Fault::NotFound,
@@ -109,11 +96,7 @@ crate::codes!(ModelError {
         Fault::Internal,
         "The tokenizer failed on a text.",
     ),
-    Self::Inference(_) => Code::new(
-        "model.inference_failed",
-        Fault::Internal,
-        "ONNX Runtime failed, or the model returned an unexpected shape.",
-    ),
+    Self::Inference(_) => Code::INFERENCE_FAILED,
     Self::Degenerate(_) => Code::new(
         "model.degenerate_embedding",
         Fault::Internal,
@@ -177,11 +160,7 @@ crate::codes!(LoadError {
     ),
     Self::Runtime(
         InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
-    ) => Code::new(
-        "model.inference_failed",
-        Fault::Internal,
-        "ONNX Runtime failed, or the model returned an unexpected shape.",
-    ),
+    ) => Code::INFERENCE_FAILED,
     Self::WarmUp(_) => Code::new(
         "model.warm_up_failed",
         Fault::Start,

@@ -36,6 +36,7 @@ mod kernels;
 mod load;
 mod model;
 mod options;
+mod outcome;
 mod runtime;
 mod scheduler;
 mod tokenizer;
@@ -48,8 +49,9 @@ pub use cost::Cost;
 pub use error::{LoadError, ModelError};
 pub use info::{CrossEncoderInfo, ModelInfo};
 pub use load::LoadTimings;
-pub use model::{EmbedOutput, Model, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
+pub use model::Model;
 pub use options::{EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation};
+pub use outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
 pub use tokenizer::Token;
 pub use vector::rank;
 

@@ -126,11 +126,7 @@ crate::codes!(BundleError {
         Fault::Start,
         "An embedding bundle is configured as the cross-encoder, or the other way around.",
     ),
-    Self::Io { .. } => Code::new(
-        "bundle.unreadable",
-        Fault::Start,
-        "A file of the bundle cannot be read or mapped.",
-    ),
+    Self::Io { .. } => Code::BUNDLE_UNREADABLE,
 });
 
 impl Bundle {

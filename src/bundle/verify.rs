@@ -63,11 +63,7 @@ crate::codes!(VerifyError {
         Fault::Start,
         "The name of the folder is the digest of another manifest.",
     ),
-    Self::Io { .. } => Code::new(
-        "bundle.unreadable",
-        Fault::Start,
-        "A file of the bundle cannot be read or mapped.",
-    ),
+    Self::Io { .. } => Code::BUNDLE_UNREADABLE,
 });
 
 impl Bundle {

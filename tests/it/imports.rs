@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
-const MODULES: [(&str, &[&str]); 17] = [
+const MODULES: [(&str, &[&str]); 18] = [
     (
         "load",
         &[
@@ -45,11 +45,13 @@ const MODULES: [(&str, &[&str]); 17] = [
             // `Model::load` calls this module.
             "load",
             "options",
+            "outcome",
             "tokenizer",
             "unique",
             "vector",
         ],
     ),
+    ("outcome", &["cost", "tokenizer"]),
     ("unique", &["error", "options"]),
     ("options", &["cache", "scheduler", "tokenizer"]),
     ("cross_encoder", &["cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),

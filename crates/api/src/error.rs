@@ -90,11 +90,7 @@ pub enum ApiError {
 }
 
 semblance::codes!(ApiError {
-    Self::Panic | Self::Write(_) => Code::new(
-        "internal.panic",
-        Fault::Internal,
-        "A bug. The log has the location. The service keeps running.",
-    ),
+    Self::Panic | Self::Write(_) => Code::PANIC,
     Self::Overloaded { .. } => Code::new(
         "http.overloaded",
         Fault::Overload,

@@ -111,12 +111,7 @@ semblance::codes!(CommandError {
         Fault::Command,
         "The output cannot be written.",
     ),
-    Self::TooManyTokens { .. } => Code::new(
-        "request.too_many_tokens",
-        Fault::TooLarge,
-        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
-         the text or allow truncation.",
-    ),
+    Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
 } else {
     Self::Config(error) => error.code(),
     Self::Load(error) => error.code(),

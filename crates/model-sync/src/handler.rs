@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
-use semblance::{Code, Fault};
+use semblance::Code;
 use semblance_process::{Event, WrapBody, chain, ms};
 
 use crate::deadline::Deadline;
@@ -33,11 +33,7 @@ pub enum HandlerError {
 }
 
 semblance::codes!(HandlerError {
-    Self::Panic => Code::new(
-        "internal.panic",
-        Fault::Internal,
-        "A bug. The log has the location. The service keeps running.",
-    ),
+    Self::Panic => Code::PANIC,
 } else {
     Self::Sync(error) => error.code(),
 });

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::panic;
 use std::time::Duration;
 
+use semblance::Code;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -27,7 +28,7 @@ pub fn init(level: LevelFilter) {
     panic::set_hook(Box::new(|panic| {
         // The message is not logged, because it can contain a text of a user.
         let location = panic.location().map(ToString::to_string);
-        tracing::error!(code = "internal.panic", location, "panic");
+        tracing::error!(code = Code::PANIC.name, location, "panic");
     }));
 }
 

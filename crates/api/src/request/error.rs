@@ -182,16 +182,8 @@ semblance::codes!(RequestError {
         Fault::Field,
         "A field has the wrong JSON type.",
     ),
-    Self::OutOfRange { .. } => Code::new(
-        "request.out_of_range",
-        Fault::Field,
-        "A number is outside its range. The message has the range.",
-    ),
-    Self::UnknownValue { .. } | Self::NoPrompts { .. } => Code::new(
-        "request.unknown_value",
-        Fault::Field,
-        "A value is not among the allowed ones. The message lists them.",
-    ),
+    Self::OutOfRange { .. } => Code::OUT_OF_RANGE,
+    Self::UnknownValue { .. } | Self::NoPrompts { .. } => Code::UNKNOWN_VALUE,
     Self::Unrecognized { .. } => Code::new(
         "request.unknown_event",
         Fault::Field,
@@ -212,12 +204,7 @@ semblance::codes!(RequestError {
         Fault::TooLarge,
         "A list has more texts than SEMBLANCE_MAX_TEXTS.",
     ),
-    Self::TooManyTokens { .. } => Code::new(
-        "request.too_many_tokens",
-        Fault::TooLarge,
-        "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
-         the text or allow truncation.",
-    ),
+    Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
 } else {
     Self::Text { fault, .. } => fault.code(),
 });
