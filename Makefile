@@ -187,7 +187,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd tests/clients && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
-	$(BIN)/python scripts/words.py
+	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
 	cargo deny --workspace --log-level error check licenses bans sources

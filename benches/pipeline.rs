@@ -29,7 +29,7 @@ use semblance::{Model, Options, rank};
 /// Width of a token embedding where no model is asked.
 const HIDDEN: usize = 384;
 
-/// What a catalogue of questions, answers and articles is made of.
+/// Words of a catalog of questions, answers and articles.
 const SENTENCES: [&str; 16] = [
     "How many people live in London?",
     "Around 9 million people live in London, and 14.8 million in its metropolitan area.",

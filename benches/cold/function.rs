@@ -20,7 +20,7 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Starts the function of an unpacked package with the environment of Lambda.
+    /// Starts the function of an extracted package with the environment of Lambda.
     pub(crate) fn spawn(
         args: &Args,
         task_root: &Path,

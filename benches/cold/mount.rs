@@ -1,9 +1,9 @@
 //! A read-only mount of a folder that is as slow as a network file system: bandwidth and a latency
-//! per request, and a page cache of its own that is empty when it is made. It counts what is read.
+//! per request, and its own page cache, which starts empty. It counts the bytes that are read.
 //!
 //! The model is NFS as EFS mounts it. Requests are served at the same time; an answer is there a
 //! latency after the request, or when the connection's bandwidth has let its bytes through,
-//! whichever is later. Attributes and names are asked for once and kept by the kernel; an open asks
+//! the later of the two. Attributes and names are requested once and cached by the kernel; an open asks
 //! each time, as close-to-open consistency wants it, and keeps the pages.
 
 mod link;
@@ -29,10 +29,10 @@ use crate::error::{Result, in_file};
 /// Most bytes of one request: EFS mounts with `rsize=1048576`.
 const REQUEST_BYTES: u32 = 1 << 20;
 
-/// Requests under way at the same time: the slots of an NFS 4.1 session that Linux asks for.
+/// Requests in flight at the same time: the slots of an NFS 4.1 session that Linux asks for.
 const REQUESTS: u16 = 64;
 
-/// Bytes that FUSE reads ahead at most unless its device is told otherwise: the kernel's default,
+/// Bytes that FUSE reads ahead at most unless its device is configured: the kernel's default,
 /// for NFS too.
 const READAHEAD_BYTES: u32 = 128 << 10;
 

@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) bundle: PathBuf,
 }
 
-/// A function's zip and where it is unpacked.
+/// A function's zip and the folder that it is extracted to.
 pub(crate) struct Package {
     zip: PathBuf,
     zip_bytes: u64,
@@ -65,7 +65,7 @@ impl Subject {
 }
 
 impl Package {
-    /// Unpacks a zip beside itself: the usual place for such folders may be in memory, where no
+    /// Extracts a zip into its own folder: the usual place for such folders may be in memory, where no
     /// cache can be cold.
     fn unpack(zip: &Path) -> Result<Self> {
         let path = fs::canonicalize(zip).map_err(in_file(zip))?;

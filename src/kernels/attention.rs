@@ -22,7 +22,7 @@ pub(super) struct HeadTask<'a> {
     pub(super) workspace: &'a mut Workspace,
 }
 
-/// What a thread needs room for beside input and output.
+/// The scratch memory of a thread.
 #[derive(Default)]
 pub(super) struct Workspace {
     /// `[tokens / 32, head_size, 32]`: a key is a column.

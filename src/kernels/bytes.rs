@@ -48,7 +48,7 @@ impl ByteRange {
     }
 }
 
-/// Bytes of a row of so many inputs: padded to whole groups.
+/// Returns the bytes of a row with this number of inputs, padded to whole groups.
 pub(super) const fn row_bytes(inputs: usize) -> usize {
     inputs.next_multiple_of(GROUP)
 }

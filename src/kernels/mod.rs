@@ -1,9 +1,9 @@
-//! The arithmetic of a transformer over weights that lie in a mapped file: products, attention and
+//! The arithmetic of a transformer over weights in a mapped file: products, attention and
 //! normalization, in the instruction set that the processor has.
 //!
 //! Rows of activations are `[tokens of all texts, features]`, without padding. Weights are stored in
 //! the order in which the kernels read them, one order for every instruction set, so that nothing is
-//! packed, copied or transposed. A row's result is the same to the last bit in any company and with
+//! repacked, copied or transposed. A row's result is the same to the last bit in any pass and with
 //! any number of threads.
 //!
 //! A kernel is written once, against the `Simd` and `Dot` traits; the files named after instruction
@@ -47,7 +47,7 @@ const ROWS_A_TASK: usize = 16;
 /// Multiply-adds below which another thread costs more than it saves.
 const SHARED_WORK: usize = 100_000;
 
-/// An instruction set with kernels of its own.
+/// An instruction set that has kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
     /// AVX-512 F, BW, DQ, VL and VNNI.

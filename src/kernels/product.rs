@@ -1,7 +1,7 @@
 //! Products of rows with a weight stored in panels of 32 features, `[features / 32, inputs, 32]`.
 //!
 //! An element of the output is its bias plus one product after the other in the order of inputs,
-//! whatever the tile, the other rows and the number of threads: its bits depend on its row alone.
+//! for any tile, any other rows and any number of threads: its bits depend on its row alone.
 #![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
 
 use super::activation::Activation;
@@ -179,7 +179,7 @@ impl Tile {
     /// As [`new`](Self::new), with `ROWS` as the height.
     #[inline(always)]
     unsafe fn part<S: Simd, const ROWS: usize>(&self, s: S, part: usize) {
-        // SAFETY: by the contract, and a part of two registers lies within a panel's 32 values.
+        // SAFETY: by the contract, and a part of two registers is within the 32 values of a panel.
         // Prefetching past the end is allowed: the address is not read.
         unsafe {
             let weights = self.weights.add(part);

@@ -99,9 +99,9 @@ pub(super) trait Dot: Simd {
     fn zeros(self) -> Self::I32;
 
     /// Adds to each sum the dot product of four stored activations at `x`, the same for every sum,
-    /// with four weights of its own from `w`.
+    /// with its own four weights from `w`.
     ///
-    /// Two neighbouring weights of one sign must not pass 128 together, or 16-bit sums saturate on
+    /// Two adjacent weights of one sign must not pass 128 together, or 16-bit sums saturate on
     /// some processors.
     ///
     /// # Safety

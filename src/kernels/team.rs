@@ -8,7 +8,7 @@ pub trait Team {
     /// How many there are, the caller's counted.
     fn threads(&self) -> usize;
 
-    /// Runs `work` on up to so many threads at once and returns when all have ended. It may run it
+    /// Runs `work` on up to this number of threads at once and returns when all have ended. It may run it
     /// fewer times: a single run does all that is left.
     fn run(&self, work: &(dyn Fn() + Sync));
 }
@@ -28,7 +28,7 @@ impl Team for Alone {
 }
 
 /// Runs `task` once for each index below `tasks`; every thread takes the next that is left, and has
-/// a workspace of its own.
+/// its own workspace.
 pub(super) fn share<W>(
     team: &dyn Team,
     tasks: usize,

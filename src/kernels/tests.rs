@@ -230,7 +230,7 @@ proptest! {
         seed: u64,
         range in prop_oneof![Just(ByteRange::Centered), Just(ByteRange::Activated)],
     ) {
-        // Of any two neighbours no sum passes 128.
+        // No sum of two adjacent weights exceeds 128.
         let weight: Vec<i8> =
             values(features * inputs, seed).iter().map(|x| (x * 64.0) as i8).collect();
         let x = Unaligned::new(&values(rows * inputs, seed ^ 1), offset);

@@ -1,4 +1,4 @@
-//! The table of words: what each token id starts from, read row by row where it lies.
+//! The embedding table: one row per token id, read from the memory map.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ pub struct EmbeddingTable {
     asked_for: Vec<AtomicU64>,
 }
 
-/// A token id has no row in the table of words.
+/// A token id has no row in the embedding table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("token id {id} has no word embedding: the table has {rows} rows")]
 pub struct UnknownToken {
@@ -49,7 +49,7 @@ impl EmbeddingTable {
         Self { map, precision, hidden_size, row_bytes, asked_for }
     }
 
-    /// Number format of the table, and of the weights beside it.
+    /// Number format of the table and of the weights.
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.precision

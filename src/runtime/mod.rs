@@ -131,7 +131,7 @@ pub enum InferError {
         minimum_minor: u32,
     },
     /// The process has loaded another library before, and can have one.
-    #[error("the ONNX Runtime library {path} cannot be loaded beside {loaded}")]
+    #[error("the ONNX Runtime library {path} cannot be loaded: the process has loaded {loaded}")]
     AnotherLibrary {
         /// The library asked for.
         path: String,

@@ -42,7 +42,7 @@ impl OnnxRuntime {
     /// model shares it.
     ///
     /// # Errors
-    /// - [`InferError::LibraryNotLoaded`] if there is no such library or it is none.
+    /// - [`InferError::LibraryNotLoaded`] if the file is missing or not a shared library.
     /// - [`InferError::LibraryTooOld`] if its version is below the API this program is built for.
     /// - [`InferError::AnotherLibrary`] if the process has already loaded another file.
     /// - [`InferError::Environment`] if the environment cannot be made.
@@ -82,7 +82,7 @@ impl OnnxRuntime {
     }
 }
 
-/// A loaded model: a graph over its mapped weights, and the table of words.
+/// A loaded model: a graph over its mapped weights, and the embedding table.
 pub struct OnnxSession {
     session: Session,
     words: Arc<EmbeddingTable>,
@@ -102,7 +102,7 @@ pub struct SessionOptions {
 }
 
 impl OnnxSession {
-    /// Loads a graph whose weights lie in an external file beside it, which ONNX Runtime maps.
+    /// Loads a graph whose weights are in an external file, which ONNX Runtime maps.
     ///
     /// The graph is run as it was built, and its weights are stored as the kernels read them: packing
     /// would copy them into memory of the process.

@@ -13,7 +13,7 @@ use crate::kernels::{Activation, Alone, ByteDense, ByteRange, Dense, Kernels, No
 /// The domain of the operators in a graph.
 const DOMAIN: &str = "semblance";
 
-/// Returns every operator; each runs on up to so many threads of the session's pool.
+/// Returns every operator; each runs on up to this number of threads of the session's pool.
 pub(super) fn operators(kernels: Kernels, threads: usize) -> ort::Result<OperatorDomain> {
     let mut domain = OperatorDomain::new(DOMAIN)?;
     for kind in Kind::ALL {
@@ -239,7 +239,7 @@ impl Team for Pool<'_> {
     }
 
     fn run(&self, work: &(dyn Fn() + Sync)) {
-        // Work that could not be handed out is done by the caller.
+        // The caller does the work that no thread took.
         let _ = self.context.par_for(self.threads, self.threads, |_| work());
     }
 }

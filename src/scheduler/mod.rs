@@ -1,6 +1,6 @@
 //! Forward passes for several callers.
 //!
-//! A pass is any texts one after the other, bounded by their tokens. Whoever finds the model free
+//! A pass is any texts one after the other, bounded by their tokens. A caller that finds the model free
 //! fills a pass with texts of every caller that waits; nobody waits for a pass to fill. ADR 0007 has
 //! the measurement.
 //!
@@ -195,7 +195,7 @@ impl Caller {
 
 impl State {
     /// Takes the texts of the next pass: one of the caller that has waited longest, then, while there
-    /// is room, the next text of whoever has had the fewest tokens.
+    /// is room, the next text of the caller that has had the fewest tokens.
     fn take_texts(&mut self, pass_tokens: usize) -> Vec<Share> {
         // A caller that failed waits no longer.
         self.waiting.retain(|caller| caller.next().is_some());

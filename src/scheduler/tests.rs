@@ -44,7 +44,7 @@ fn firsts(run: &Run) -> Vec<i32> {
     run.rows.iter().map(|row| row[0] as i32).collect()
 }
 
-/// Takes the model away until so many callers wait.
+/// Takes the model away until this number of callers wait.
 fn queued<T>(scheduler: &Scheduler, callers: usize, queue: impl FnOnce() -> T) -> T {
     let model = scheduler.lock().model.take();
     let queued = queue();
@@ -112,7 +112,7 @@ fn callers_take_turns_by_tokens_and_new_ones_first() {
     assert_eq!(taken(&mut state), [(2, 3)], "one for its turn, the rest for who had less");
     assert_eq!(taken(&mut state), [(5, 0)]);
     state.waiting.push_front(caller(&[11]));
-    assert_eq!(taken(&mut state), [(0, 0)], "a text over the bound has a pass of its own");
+    assert_eq!(taken(&mut state), [(0, 0)], "a text over the bound has its own pass");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::Args;
 
-/// A connection that answers after a latency and lets so many bytes a second through.
+/// A connection with a latency and a bandwidth limit.
 pub(super) struct Link {
     latency: Duration,
     bytes_per_s: f64,

@@ -16,7 +16,7 @@ use semblance_api::{Limits, Service, ServiceOptions};
 
 use crate::tokenizer;
 
-/// Most tokens of a pass of a fake model.
+/// Maximum number of tokens in one pass, for fake models.
 const BATCH_TOKENS: usize = 64;
 
 /// Returns a service on a fake model with this many dimensions.

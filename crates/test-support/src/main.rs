@@ -29,7 +29,7 @@ enum Launch {
     Emulator,
     /// `semblance serve` on a free port; prints {"url", "pid"}
     Server {
-        /// The command line `semblance` [default: beside this program]
+        /// The command line `semblance` [default: in the folder of this program]
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
         /// Arguments of `semblance serve`

@@ -31,7 +31,7 @@ pub struct RuntimeApi {
 /// What a function made of an event.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Which door it came through.
+    /// The route that it came through.
     pub kind: Kind,
     /// Its body, byte for byte.
     pub body: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct Answer {
     pub arrived: Instant,
 }
 
-/// The doors of the Runtime API that end an event.
+/// The routes of the Runtime API that end an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `invocation/{id}/response`.
@@ -195,7 +195,7 @@ fn serve(shared: &Mutex<State>, mut request: Request) -> io::Result<()> {
                 );
             };
             let kind = if *door == "response" { Kind::Response } else { Kind::Error };
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = answer.send(Answer { kind, body, handed_over, arrived });
             accepted(request)
         }

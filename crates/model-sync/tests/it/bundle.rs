@@ -22,7 +22,7 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Returns a bundle with so many bytes of weights; another seed gives another bundle.
+    /// Returns a bundle with this number of bytes of weights. Another seed gives another bundle.
     pub(crate) fn new(weights_bytes: usize, seed: u64) -> Self {
         let mut files = BTreeMap::from([
             ("model.onnx".to_owned(), noise(20_000, seed)),
@@ -58,7 +58,7 @@ impl Bundle {
         format!("models/{MODEL}/{}/{file}", self.digest)
     }
 
-    /// Asserts that it lies below `root`, whole and with nothing else.
+    /// Asserts that `root` has the complete bundle and nothing else.
     pub(crate) fn assert_published(&self, root: &Path) {
         let folder = root.join(MODEL).join(&self.digest);
         let read = |name: String| (name.clone(), fs::read(folder.join(name)).unwrap());
@@ -81,7 +81,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What lies in the staging slots below `root`.
+/// Returns the files in the staging slots below `root`.
 pub(crate) fn staged(root: &Path) -> Vec<String> {
     let staging = root.join(".staging");
     let slots = names(&staging).into_iter().filter(|name| !name.ends_with(".lock"));

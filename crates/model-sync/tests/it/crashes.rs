@@ -92,7 +92,7 @@ fn the_next_run_resumes_a_killed_one() {
 fn another_version_removes_what_a_killed_run_left() {
     let place = Place::new(200);
     place.kill_half_way();
-    // The same of a run that had been killed beside it, in the next slot.
+    // The same for another killed run, in the next slot.
     let (beside, left) = (staging(place.root.path(), 1, &place.bundle), place.staging(0));
     fs::create_dir_all(&beside).unwrap();
     fs::copy(left.join("model.weights"), beside.join("model.weights")).unwrap();

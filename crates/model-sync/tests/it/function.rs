@@ -15,7 +15,7 @@ use crate::moto::TestBucket;
 
 /// The function's environment and file system, before it is started.
 pub(crate) struct Setting<'a> {
-    /// The folder that stands for the file system.
+    /// The folder that represents the file system.
     pub(crate) root: &'a Path,
     /// Name of the bucket.
     pub(crate) bucket: &'a str,
@@ -147,7 +147,7 @@ fn read(answer: &Answer) -> (Kind, Value) {
     (answer.kind, serde_json::from_slice(&answer.body).unwrap())
 }
 
-/// The binary, with a restrictive umask, and with a file system of its own if one is to be mounted.
+/// The binary, with a restrictive umask, and optionally with its own mounted file system.
 fn command(mount: Option<&str>, root: &Path) -> Command {
     let binary = env!("CARGO_BIN_EXE_model-sync");
     let Some(options) = mount else {
@@ -160,7 +160,7 @@ fn command(mount: Option<&str>, root: &Path) -> Command {
     let allowed = Command::new("unshare").args(namespaces).arg("true").status();
     assert!(
         allowed.is_ok_and(|status| status.success()),
-        "this test mounts a small file system in a mount namespace of its own, which this system \
+        "this test mounts a small file system in its own mount namespace, which this system \
          does not allow: run it as root, or allow user namespaces"
     );
     let script = r#"mount -t tmpfs -o "$0" tmpfs "$1" && exec "$2""#;

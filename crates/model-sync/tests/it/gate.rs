@@ -1,4 +1,4 @@
-//! A door in front of S3 that holds requests back, and breaks answers off.
+//! A proxy in front of S3 that delays requests and interrupts responses.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -54,7 +54,7 @@ impl Gate {
         self.shared.changed.notify_all();
     }
 
-    /// Breaks off so many answers to requests for the range that begins at this byte.
+    /// Interrupts this number of responses to requests for the range that begins at this byte.
     pub(crate) fn cut(&self, offset: u64, times: usize) {
         self.state().cuts = Some((offset, times));
     }

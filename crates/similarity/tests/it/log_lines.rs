@@ -1,4 +1,4 @@
-//! The log line of an event, for each door and each outcome.
+//! The log line of an event, for each source and each outcome.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn embed(text: &str) -> Value {
     json!({"operation": "embed", "inputs": text})
 }
 
-/// The events that embed a text through each door: direct, SQS, and HTTP in every form on two
+/// The events that embed a text from each source: direct, SQS, and HTTP in every form on two
 /// routes. The texts differ, so that none is in the cache.
 fn embeds_through_every_door(text: &str) -> Vec<Value> {
     let mut numbers = 1..;
@@ -166,7 +166,7 @@ fn a_refused_event_is_logged_at_warn() {
     "#);
 }
 
-/// Embeds a text through every door; returns the main fields of each line.
+/// Embeds a text from every source; returns the main fields of each line.
 fn logged_through_every_door(handler: &Handler, text: &str) -> Vec<String> {
     let events = embeds_through_every_door(text);
     let lines = events.iter().flat_map(|event| lines(handler, event));

@@ -1,4 +1,4 @@
-//! The function `similarity` through its doors: in this process, under a Runtime API, under the
+//! The function `similarity`: in this process, under a Runtime API, under the
 //! emulator, and as the package that is deployed.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "codes and messages are shown with --nocapture")]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use semblance_test_support::{Function, Kind, RuntimeApi, bundle, repository};
 use tempfile::TempDir;
 
-/// The unpacked package; its folder is removed when dropped.
+/// The extracted package; its folder is removed when dropped.
 fn unpack() -> TempDir {
     let zip = repository("target/lambda/similarity/bootstrap.zip");
     assert!(zip.exists(), "the package is missing: run `make package`");
