@@ -1,7 +1,7 @@
 //! Sentence similarity, embeddings and reranking on the CPU. A model is a bundle of a
 //! sentence-transformer; its files are memory-mapped and run by ONNX Runtime.
 //!
-//! ```no_run
+//! ```
 //! use semblance::{Model, Options};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,9 +16,9 @@
 //!
 //! # Data flow
 //! Distinct texts are tokenized and truncated to the model's limit. Truncation is reported.
-//! The scheduler groups them into forward passes. Each pass returns token embeddings
-//! `[batch, tokens, hidden]`, which are pooled and normalized to unit rows `[texts, dim]`. Dot
-//! products of unit rows are the scores. A cross-encoder scores pairs of texts instead.
+//! The scheduler groups them into forward passes without padding. Each pass returns token embeddings
+//! `[tokens of all texts, hidden]`, f32, which are pooled and normalized to unit rows `[texts, dim]`.
+//! Dot products of unit rows are the scores. A cross-encoder scores pairs of texts instead.
 //!
 //! # Rules
 //! `tests/it/imports.rs` lists which modules may import each other, and which may use `ort`,

@@ -22,7 +22,7 @@ pub const PASS_TOKENS: usize = 192;
 
 /// A model, with what makes one row of its output for each text.
 pub trait RowModel: Send {
-    /// Returns one row a text, `[texts, dim]`, f32.
+    /// Returns one row per text, `[texts, dim]`, f32.
     ///
     /// # Errors
     /// - As [`Infer::infer`](crate::runtime::Infer::infer).
@@ -39,7 +39,7 @@ pub struct Scheduler {
 /// The rows of texts, and what they took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// One row a text, `[dim]`, f32, in the order given.
+    /// One row per text, `[dim]`, f32, in input order.
     pub rows: Vec<Array1<f32>>,
     /// Tokens of the texts.
     pub tokens: usize,
@@ -100,7 +100,7 @@ impl Scheduler {
     /// texts, those of other callers included, to the last bit.
     ///
     /// # Errors
-    /// - The first [`InferError`] of a pass; texts that no pass has taken by then are left.
+    /// - The first [`InferError`] of a pass. Later passes of the call do not run.
     ///
     /// # Panics
     /// If the model does.
