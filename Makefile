@@ -224,6 +224,7 @@ test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, 
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
+	cargo build --quiet --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
 # --- Benches -------------------------------------------------------------------------------
