@@ -2,6 +2,7 @@
 
 use crate::bundle::BundleError;
 use crate::code::{Code, Fault};
+use crate::kernels::InstructionSet;
 use crate::runtime::InferError;
 use crate::tokenizer::TokenizerError;
 use crate::vector::DegenerateVector;
@@ -123,6 +124,12 @@ pub enum LoadError {
     /// The ONNX Runtime library or the graph of the bundle is not usable.
     #[error(transparent)]
     Runtime(#[from] InferError),
+    /// The processor does not have the requested instruction set.
+    #[error("this processor does not have the instruction set {set}")]
+    InstructionSet {
+        /// The instruction set.
+        set: InstructionSet,
+    },
     /// The model loads, but the first inference fails.
     #[error("the first inference of the model failed")]
     WarmUp(#[source] ModelError),
@@ -161,6 +168,11 @@ crate::codes!(LoadError {
     Self::Runtime(
         InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
     ) => Code::INFERENCE_FAILED,
+    Self::InstructionSet { .. } => Code::new(
+        "config.unsupported_instruction_set",
+        Fault::Start,
+        "The processor does not have the instruction set that was requested.",
+    ),
     Self::WarmUp(_) => Code::new(
         "model.warm_up_failed",
         Fault::Start,

@@ -48,6 +48,7 @@ pub use code::{Code, Fault};
 pub use cost::Cost;
 pub use error::{LoadError, ModelError};
 pub use info::{CrossEncoderInfo, ModelInfo};
+pub use kernels::InstructionSet;
 pub use load::LoadTimings;
 pub use model::Model;
 pub use options::{EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation};

@@ -11,7 +11,7 @@ use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
 use crate::encoder::{Encoder, PooledModel};
 use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
-use crate::kernels::Kernels;
+use crate::kernels::{InstructionSet, Kernels};
 use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
@@ -136,11 +136,16 @@ fn scheduler(
     let graph = bundle.path_of(&bundle.manifest().files.graph);
     let session = SessionOptions {
         task: bundle.manifest().task,
-        kernels: Kernels::detect(),
+        kernels: kernels(options.instruction_set)?,
         threads: options.threads.get(),
     };
     let (session, session_time) = timed(|| OnnxSession::load(&runtime, &graph, table, session))?;
     Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
+}
+
+fn kernels(set: Option<InstructionSet>) -> Result<Kernels, LoadError> {
+    let Some(set) = set else { return Ok(Kernels::detect()) };
+    Kernels::of(set).ok_or(LoadError::InstructionSet { set })
 }
 
 fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {

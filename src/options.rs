@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cache::CacheLimit;
+use crate::kernels::InstructionSet;
 use crate::scheduler::PASS_TOKENS;
 use crate::tokenizer::Side;
 
@@ -18,6 +19,9 @@ pub struct Options {
     pub cross_encoder: Option<PathBuf>,
     /// Threads of a forward pass. Passes run one at a time. The default is the number of CPUs.
     pub threads: NonZeroUsize,
+    /// The instruction set of the kernels. The default is the fastest that the processor has; another
+    /// one serves to compare them.
+    pub instruction_set: Option<InstructionSet>,
     /// Maximum number of tokens in one forward pass. The default is 192.
     pub batch_tokens: usize,
     /// Maximum size of the embedding cache, in bytes; 0 disables the cache. The default is 16 MiB,
@@ -34,6 +38,7 @@ impl Default for Options {
             library: PathBuf::from("libonnxruntime.so"),
             cross_encoder: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            instruction_set: None,
             batch_tokens: PASS_TOKENS,
             cache_bytes: CacheLimit::default().bytes,
             warm_up: false,

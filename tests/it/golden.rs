@@ -1,7 +1,10 @@
 //! The real model compared with embeddings and scores of sentence-transformers.
 
-use semblance::EmbedOptions;
-use semblance_test_support::{repository, service};
+use std::num::NonZeroUsize;
+
+use semblance::internals::kernels::Kernels;
+use semblance::{EmbedOptions, InstructionSet, LoadError, Model, Options};
+use semblance_test_support::{bundle, library, repository, service};
 use serde::Deserialize;
 
 /// Maximum difference of one element of an embedding.
@@ -57,6 +60,44 @@ fn embeddings_match_sentence_transformers() {
     }
     println!("golden: {} texts, largest difference of an element {largest:e}", texts.len());
     assert!(largest <= ELEMENT_TOLERANCE, "{largest:e}");
+}
+
+#[test]
+fn embeddings_match_with_every_instruction_set_of_the_machine() {
+    let golden = golden();
+    let mut sets = Vec::new();
+    for set in InstructionSet::ALL {
+        let options = Options {
+            library: library(),
+            threads: NonZeroUsize::MIN,
+            instruction_set: Some(set),
+            ..Options::default()
+        };
+        let model = match Model::load(bundle(), options) {
+            Ok(model) => model,
+            Err(LoadError::InstructionSet { set: refused }) => {
+                assert_eq!(refused, set);
+                assert!(Kernels::of(set).is_none(), "{set}");
+                continue;
+            }
+            Err(error) => panic!("{set}: {error}"),
+        };
+        // Without vector instructions a pass takes much longer.
+        let step = if set == InstructionSet::Portable { 100 } else { 1 };
+        let chosen: Vec<&Text> = golden.texts.iter().step_by(step).collect();
+        let texts: Vec<&str> = chosen.iter().map(|text| text.text.as_str()).collect();
+        let vectors = model.embed(&texts).unwrap();
+        let mut largest = 0.0f32;
+        for (row, expected) in chosen.iter().enumerate() {
+            for (found, expected) in vectors.row(row).iter().zip(&expected.embedding) {
+                largest = largest.max((found - expected).abs());
+            }
+        }
+        println!("golden: {set}, {} texts, largest difference {largest:e}", texts.len());
+        assert!(largest <= ELEMENT_TOLERANCE, "{set}: {largest:e}");
+        sets.push(set);
+    }
+    assert!(sets.len() >= 2, "{sets:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use semblance::Options;
+use semblance::{InstructionSet, Options};
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
@@ -24,7 +24,8 @@ pub struct Config {
     /// `SEMBLANCE_BUNDLE`: the folder of the bundle.
     pub bundle: Option<PathBuf>,
     /// Options of the model, from `SEMBLANCE_ORT_LIBRARY`, `SEMBLANCE_CROSS_ENCODER_BUNDLE`,
-    /// `SEMBLANCE_BATCH_TOKENS`, `SEMBLANCE_CACHE_BYTES` and `SEMBLANCE_THREADS`.
+    /// `SEMBLANCE_BATCH_TOKENS`, `SEMBLANCE_CACHE_BYTES`, `SEMBLANCE_INSTRUCTION_SET` and
+    /// `SEMBLANCE_THREADS`.
     ///
     /// The default library is `lib/libonnxruntime.so` in `LAMBDA_TASK_ROOT`, the folder of the
     /// extracted function package. The default number of threads is the number of vCPUs for
@@ -73,6 +74,7 @@ impl Config {
             library,
             cross_encoder: environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"),
             threads: threads(environment)?,
+            instruction_set: instruction_set(environment)?,
             batch_tokens: environment
                 .number("SEMBLANCE_BATCH_TOKENS", 1, 65_536)?
                 .unwrap_or(options.batch_tokens),
@@ -134,6 +136,15 @@ fn threads(environment: &Environment) -> Result<NonZeroUsize, ConfigError> {
         // Below 3,009 MB a function has two CPUs but only a share of their time, so the memory decides.
         Some(memory_mb) => vcpus(memory_mb),
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    })
+}
+
+fn instruction_set(environment: &Environment) -> Result<Option<InstructionSet>, ConfigError> {
+    let variable = "SEMBLANCE_INSTRUCTION_SET";
+    let Some(value) = environment.get(variable) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| {
+        let rule = "avx512, avx2, neon or portable".to_owned();
+        ConfigError::Invalid { variable, value, rule }
     })
 }
 
@@ -238,6 +249,7 @@ mod tests {
             ("SEMBLANCE_CORS_ORIGINS", "https://example.com/"),
             ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
             ("SEMBLANCE_THREADS", "65"),
+            ("SEMBLANCE_INSTRUCTION_SET", "sse2"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),
             ("AWS_LAMBDA_LOG_LEVEL", "loud"),
         ];

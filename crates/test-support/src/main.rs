@@ -5,6 +5,7 @@
 //! of the process. The process is stopped when standard input ends, so it never outlives the
 //! program that asked for it.
 
+mod floor;
 mod function_process;
 
 use std::io::{self, Write as _};
@@ -38,6 +39,18 @@ enum Launch {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// The product kernel, as a floor of the benches
+    ///
+    /// Prints, for each line of standard input, {"gflops", "products_ms": {rows: ms}}.
+    #[command(verbatim_doc_comment)]
+    Floor {
+        /// Threads that share a product
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Rows at which all products of all-MiniLM-L6-v2 are timed
+        #[arg(long, value_delimiter = ',')]
+        rows: Vec<usize>,
+    },
     /// A function under a Runtime API
     ///
     /// Reads events, one a line, as {"event", "id"}. Prints {"kind": "start", "pid"}, then
@@ -63,6 +76,7 @@ fn main() -> ExitCode {
     let launched = match Arguments::parse().launch {
         Launch::Emulator => emulator(),
         Launch::Server { program, arguments } => server(program, &arguments),
+        Launch::Floor { threads, rows } => floor::run(threads, &rows),
         Launch::Runtime { arn, timeout_seconds, command } => {
             function_process::run(&command, &arn, Duration::from_secs(timeout_seconds))
         }
