@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use semblance::{TextOptions, Truncation, rank};
-use semblance_api::check_text;
+use semblance_api::{Limits, check_text};
 use serde::Serialize;
 
 use crate::arguments::ScoreArguments;
@@ -29,16 +29,8 @@ struct Truncated {
 pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
-    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
-    for (index, text) in all.enumerate() {
-        let location = Location::from_index(index);
-        check_text(text, settings.limits())
-            .map_err(|fault| CommandError::Text { location, fault })?;
-    }
-    let truncation = match arguments.no_truncate {
-        true => Truncation::Refuse,
-        false => Truncation::Right,
-    };
+    check_arguments(query, texts, settings.limits())?;
+    let truncation = truncation(arguments.no_truncate);
     let options = TextOptions { truncation, prompt_name: None };
     let scored = settings.load()?.similarity_with(query, texts, &options);
     let scored = scored.map_err(CommandError::from_arguments)?;
@@ -61,7 +53,34 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-fn table(scores: &[(&str, f32)], truncated: &[usize], out: &mut dyn Write) -> std::io::Result<()> {
+/// Checks texts that are arguments.
+pub(super) fn check_arguments(
+    query: &str,
+    texts: &[String],
+    limits: &Limits,
+) -> Result<(), CommandError> {
+    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
+    for (index, text) in all.enumerate() {
+        let location = Location::from_index(index);
+        check_text(text, limits).map_err(|fault| CommandError::Text { location, fault })?;
+    }
+    Ok(())
+}
+
+/// How to handle a text beyond the model's limit.
+pub(super) fn truncation(no_truncate: bool) -> Truncation {
+    match no_truncate {
+        true => Truncation::Refuse,
+        false => Truncation::Right,
+    }
+}
+
+/// Prints scores, and which texts were truncated.
+pub(super) fn table(
+    scores: &[(&str, f32)],
+    truncated: &[usize],
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     for (text, score) in scores {
         writeln!(out, "{score:8.5}  {text}")?;
     }
