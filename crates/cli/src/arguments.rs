@@ -1,12 +1,24 @@
 //! Arguments and their help.
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 use semblance_api::routes;
+
+mod embed;
+mod inspect;
+mod pairs;
+
+use embed::EMBED_HELP;
+pub(crate) use embed::{EmbedArguments, InputFormat, OnError, OutputFormat};
+use inspect::{COMPLETIONS_HELP, MANUAL_HELP, MODELS_HELP, TOKENIZE_HELP};
+pub(crate) use inspect::{
+    CompletionsArguments, ManualArguments, ModelsArguments, TokenizeArguments,
+};
+use pairs::{PREDICT_HELP, RERANK_HELP};
+pub(crate) use pairs::{PairArguments, PredictArguments, RerankArguments};
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.
 #[derive(Debug, Parser)]
@@ -47,15 +59,21 @@ pub enum Command {
   semblance score 'How many people live in London?' 'Around 9 million' 'It has a river'
   semblance score --json --top-k 1 'reset my password' 'I forgot my password' 'Change my plan'")]
     Score(ScoreArguments),
-    /// Embed texts, one per line, and print JSON lines
-    #[command(after_help = "Examples:
-  semblance embed questions.txt > embeddings.jsonl
-  echo 'Hello, world' | semblance embed
-  semblance embed --jsonl corpus.jsonl      each line is an object with the field \"text\"
-
-Each line of output: {\"text_index\": 0, \"embedding\": [0.01, …], \"tokens\": 5, \"truncated\": false}
-  tokens is the number of tokens before truncation, special tokens included.")]
+    /// Rank texts by their relevance to a query, best first
+    #[command(after_help = RERANK_HELP)]
+    Rerank(RerankArguments),
+    /// Score pairs of texts with a cross-encoder, for each of its labels
+    #[command(after_help = PREDICT_HELP)]
+    Predict(PredictArguments),
+    /// Embed the texts of a file, as JSON Lines, CSV, NumPy or Parquet
+    #[command(after_help = EMBED_HELP)]
     Embed(EmbedArguments),
+    /// Print the tokens of texts
+    #[command(after_help = TOKENIZE_HELP)]
+    Tokenize(TokenizeArguments),
+    /// List the model bundles below a folder
+    #[command(after_help = MODELS_HELP)]
+    Models(ModelsArguments),
     /// Verify the files of a bundle against its manifest
     #[command(after_help = "Examples:
   semblance verify
@@ -64,6 +82,12 @@ Each line of output: {\"text_index\": 0, \"embedding\": [0.01, …], \"tokens\":
     /// Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
     #[command(after_help = SERVE_HELP.as_str())]
     Serve(ServeArguments),
+    /// Print a script that completes the command line in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write the manual pages of all commands
+    #[command(after_help = MANUAL_HELP)]
+    Manual(ManualArguments),
 }
 
 /// The model and the library that runs it.
@@ -99,20 +123,6 @@ pub struct ScoreArguments {
     pub model: ModelArguments,
 }
 
-/// Arguments of `embed`.
-#[derive(Debug, Args)]
-pub struct EmbedArguments {
-    /// File to read, or - for standard input
-    #[arg(default_value = "-", value_name = "FILE")]
-    pub file: PathBuf,
-    /// Lines are JSON objects with a field "text" [default: if the file is named .jsonl or .ndjson]
-    #[arg(long)]
-    pub jsonl: bool,
-    /// The model.
-    #[command(flatten)]
-    pub model: ModelArguments,
-}
-
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArguments {
@@ -124,9 +134,9 @@ pub struct VerifyArguments {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArguments {
-    /// Address to listen on
+    /// Address to listen on, or a host name that resolves to it
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
-    pub host: IpAddr,
+    pub host: String,
     /// Port to listen on; 0 selects a free port, which is in the log
     #[arg(long, default_value_t = 8080)]
     pub port: u16,

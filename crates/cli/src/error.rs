@@ -51,9 +51,133 @@ pub enum CommandError {
     #[error("line {line}")]
     Line {
         /// Line, from 1.
-        line: usize,
+        line: u64,
         /// The reason.
         source: RequestError,
+    },
+    /// The model failed on the text of a line.
+    #[error("line {line} cannot be embedded")]
+    Embed {
+        /// Line, from 1.
+        line: u64,
+        /// The reason.
+        source: ModelError,
+    },
+    /// A line is too long.
+    #[error("line {line} has {bytes} bytes; the limit is {limit_bytes}")]
+    LineTooLong {
+        /// Line, from 1.
+        line: u64,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A quoted field of a CSV file does not end.
+    #[error("line {line} has a quoted field without a closing quote")]
+    UnclosedQuote {
+        /// Line on which the record starts, from 1.
+        line: u64,
+    },
+    /// A record of a CSV file has too few fields.
+    #[error("line {line} has {fields} fields; {field} is field {column}")]
+    MissingCsvField {
+        /// Line on which the record starts, from 1.
+        line: u64,
+        /// Name of the column with the texts.
+        field: &'static str,
+        /// Number of that column, from 1.
+        column: usize,
+        /// Number of fields of the record.
+        fields: usize,
+    },
+    /// A CSV file has no column of this name.
+    #[error(
+        "{path} has no column {field:?}; its columns are {columns:?}; set --field or --delimiter"
+    )]
+    MissingColumn {
+        /// The file.
+        path: String,
+        /// Name of the column.
+        field: &'static str,
+        /// Names of the columns of the file.
+        columns: Vec<String>,
+    },
+    /// A file is UTF-16.
+    #[error("{path} is UTF-16; convert it to UTF-8")]
+    Utf16 {
+        /// The file.
+        path: String,
+    },
+    /// The name of the output has no known extension.
+    #[error(
+        "the format of the output {path} is unknown; expected a name that ends in .jsonl, .ndjson, \
+         .npy, .csv or .parquet, or --format"
+    )]
+    UnknownFormat {
+        /// The output.
+        path: String,
+    },
+    /// A format needs a file.
+    #[error("the format {format} requires --output")]
+    OutputRequired {
+        /// Name of the format.
+        format: &'static str,
+    },
+    /// The output is the input.
+    #[error("{path} is both the input and the output")]
+    SameFile {
+        /// The file.
+        path: String,
+    },
+    /// An interrupted run left the output incomplete.
+    #[error(
+        "{path} is from an interrupted run; pass --resume to continue it, or delete {state} to \
+         start again"
+    )]
+    Interrupted {
+        /// The output.
+        path: String,
+        /// The file with the state of the run.
+        state: String,
+    },
+    /// The interrupted run had other options.
+    #[error(
+        "{path} cannot be resumed: the interrupted run had {option} {before}; this one has {now}"
+    )]
+    OptionsChanged {
+        /// The output.
+        path: String,
+        /// The option.
+        option: &'static str,
+        /// Its value in the interrupted run.
+        before: String,
+        /// Its value in this run.
+        now: String,
+    },
+    /// The input changed since the interrupted run.
+    #[error("{path} cannot be resumed: its first {lines} lines changed")]
+    InputChanged {
+        /// The input.
+        path: String,
+        /// Number of lines that the interrupted run read.
+        lines: u64,
+    },
+    /// The state of an interrupted run, or its output, is damaged.
+    #[error("{path} cannot be resumed: {reason}; delete it to start again")]
+    InvalidState {
+        /// The file.
+        path: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The folder of `models` has bundles that cannot be opened.
+    #[error("{invalid} of {total} bundles are invalid")]
+    InvalidBundles {
+        /// Number of invalid bundles.
+        invalid: usize,
+        /// Number of bundles.
+        total: usize,
     },
     /// A file cannot be read.
     #[error("{path} cannot be read")]
@@ -69,6 +193,14 @@ pub enum CommandError {
     /// The output cannot be written.
     #[error("the output cannot be written")]
     Write(#[from] io::Error),
+    /// A file cannot be written.
+    #[error("{path} cannot be written")]
+    WriteFile {
+        /// The file.
+        path: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
 }
 
 /// The location of a text on the command line or in a file.
@@ -78,8 +210,10 @@ pub enum Location {
     Query,
     /// An argument TEXT, from 1.
     Text(usize),
+    /// A pair of FIRST and an argument TEXT, from 1.
+    Pair(usize),
     /// A line, from 1.
-    Line(usize),
+    Line(u64),
 }
 
 impl Location {
@@ -95,6 +229,7 @@ impl fmt::Display for Location {
         match self {
             Self::Query => f.write_str("QUERY"),
             Self::Text(number) => write!(f, "TEXT {number}"),
+            Self::Pair(number) => write!(f, "FIRST with TEXT {number}"),
             Self::Line(number) => write!(f, "line {number}"),
         }
     }
@@ -106,10 +241,59 @@ semblance::codes!(CommandError {
         Fault::Command,
         "The input file cannot be opened or read.",
     ),
-    Self::Write(_) => Code::new(
+    Self::Write(_) | Self::WriteFile { .. } => Code::new(
         "output.unwritable",
         Fault::Command,
         "The output cannot be written.",
+    ),
+    Self::LineTooLong { .. } => Code::new(
+        "input.line_too_long",
+        Fault::Command,
+        "A line of the input exceeds the limit.",
+    ),
+    Self::UnclosedQuote { .. } => Code::new(
+        "input.unclosed_quote",
+        Fault::Command,
+        "A quoted field of a CSV file has no closing quote.",
+    ),
+    Self::MissingCsvField { .. } | Self::MissingColumn { .. } => Code::new(
+        "input.missing_column",
+        Fault::Command,
+        "A CSV file, or one of its records, does not have the column with the texts.",
+    ),
+    Self::Utf16 { .. } => Code::new(
+        "input.not_utf8",
+        Fault::Command,
+        "The input file is UTF-16. Convert it to UTF-8.",
+    ),
+    Self::UnknownFormat { .. } | Self::OutputRequired { .. } => Code::new(
+        "output.unknown_format",
+        Fault::Command,
+        "The format of the output is unknown, or it requires a file. Set --format or --output.",
+    ),
+    Self::SameFile { .. } => Code::new(
+        "output.is_input",
+        Fault::Command,
+        "The output would overwrite the input.",
+    ),
+    Self::Interrupted { .. } => Code::new(
+        "output.interrupted",
+        Fault::Command,
+        "The output is from an interrupted run. Pass --resume, or delete the file with the state of \
+         the run.",
+    ),
+    Self::OptionsChanged { .. } | Self::InputChanged { .. } | Self::InvalidState { .. } => {
+        Code::new(
+            "output.cannot_resume",
+            Fault::Command,
+            "The input, the model or an option differs from the interrupted run, or its files are \
+             damaged. Start again.",
+        )
+    },
+    Self::InvalidBundles { .. } => Code::new(
+        "bundle.invalid",
+        Fault::Command,
+        "Some of the listed bundles cannot be opened. Their reasons are listed.",
     ),
     Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
 } else {
@@ -120,6 +304,7 @@ semblance::codes!(CommandError {
     Self::Model(error) => error.code(),
     Self::Text { fault, .. } => fault.code(),
     Self::Line { source, .. } => source.code(),
+    Self::Embed { source, .. } => source.code(),
     Self::Server(error) => error.code(),
 });
 
@@ -145,6 +330,18 @@ impl CommandError {
             ModelError::EmptyText { index, .. } => {
                 let location = Location::Line(lines + index + 1);
                 Self::Text { location, fault: TextFault::Empty }
+            }
+            other => Self::Model(other),
+        }
+    }
+
+    /// Returns the error of a prediction for pairs that are arguments.
+    #[must_use]
+    pub fn from_pairs(error: ModelError) -> Self {
+        match error {
+            ModelError::TooManyTokens { index, tokens, limit_tokens } => {
+                let location = Location::Pair(index + 1);
+                Self::TooManyTokens { location, tokens, limit_tokens }
             }
             other => Self::Model(other),
         }

@@ -10,7 +10,7 @@ use semblance_api::{Config, Limits, ServiceOptions, origins};
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
-use crate::arguments::{ModelArguments, ServeArguments};
+use crate::arguments::{EmbedArguments, ModelArguments, PairArguments, ServeArguments};
 
 /// The settings of a command.
 #[derive(Debug)]
@@ -33,15 +33,29 @@ impl Settings {
         Ok(Self { config, bundle })
     }
 
+    /// Returns the settings of `embed`.
+    pub(crate) fn for_embed(arguments: &EmbedArguments) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(&arguments.model)?;
+        let model = &mut settings.config.model;
+        model.threads = arguments.threads.unwrap_or(model.threads);
+        Ok(settings)
+    }
+
+    /// Returns the settings of a command that scores pairs.
+    pub(crate) fn for_pairs(
+        model: &ModelArguments,
+        pairs: &PairArguments,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(model)?;
+        settings.config.model.cross_encoder = cross_encoder_folder(pairs.cross_encoder.as_ref());
+        Ok(settings)
+    }
+
     /// Returns the settings of a server.
     pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
         let mut settings = Self::new(&arguments.model)?;
-        let environment = Environment::from_process();
         let config = &mut settings.config;
-        config.model.cross_encoder = arguments
-            .cross_encoder
-            .clone()
-            .or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"));
+        config.model.cross_encoder = cross_encoder_folder(arguments.cross_encoder.as_ref());
         config.model.threads = arguments.threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
         config.concurrency = arguments.max_concurrent_requests;
@@ -100,4 +114,10 @@ pub(crate) fn bundle_folder(argument: Option<&PathBuf>, config: &Config) -> Path
     argument
         .or(config.bundle.as_ref())
         .map_or_else(|| Path::new("build/model/default").to_path_buf(), Clone::clone)
+}
+
+/// Returns the folder of the cross-encoder's bundle: the argument, else the environment variable.
+fn cross_encoder_folder(argument: Option<&PathBuf>) -> Option<PathBuf> {
+    let environment = Environment::from_process();
+    argument.cloned().or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"))
 }

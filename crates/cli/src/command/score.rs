@@ -2,8 +2,13 @@
 
 use std::io::Write;
 
+<<<<<<< HEAD
 use semblance::{Prompts, TextOptions, Truncation, rank};
 use semblance_api::check_text;
+=======
+use semblance::{TextOptions, Truncation, rank};
+use semblance_api::{Limits, check_text};
+>>>>>>> cli13
 use serde::Serialize;
 
 use crate::arguments::ScoreArguments;
@@ -29,6 +34,7 @@ struct Truncated {
 pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
+<<<<<<< HEAD
     let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
     for (index, text) in all.enumerate() {
         let location = Location::from_index(index);
@@ -40,6 +46,11 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
         false => Truncation::Right,
     };
     let options = TextOptions { truncation, prompts: Prompts::ByRole };
+=======
+    check_arguments(query, texts, settings.limits())?;
+    let truncation = truncation(arguments.no_truncate);
+    let options = TextOptions { truncation, prompt_name: None };
+>>>>>>> cli13
     let scored = settings.load()?.similarity_with(query, texts, &options);
     let scored = scored.map_err(CommandError::from_arguments)?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
@@ -61,7 +72,34 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
     Ok(())
 }
 
-fn table(scores: &[(&str, f32)], truncated: &[usize], out: &mut dyn Write) -> std::io::Result<()> {
+/// Checks texts that are arguments.
+pub(super) fn check_arguments(
+    query: &str,
+    texts: &[String],
+    limits: &Limits,
+) -> Result<(), CommandError> {
+    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
+    for (index, text) in all.enumerate() {
+        let location = Location::from_index(index);
+        check_text(text, limits).map_err(|fault| CommandError::Text { location, fault })?;
+    }
+    Ok(())
+}
+
+/// How to handle a text beyond the model's limit.
+pub(super) fn truncation(no_truncate: bool) -> Truncation {
+    match no_truncate {
+        true => Truncation::Refuse,
+        false => Truncation::Right,
+    }
+}
+
+/// Prints scores, and which texts were truncated.
+pub(super) fn table(
+    scores: &[(&str, f32)],
+    truncated: &[usize],
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     for (text, score) in scores {
         writeln!(out, "{score:8.5}  {text}")?;
     }

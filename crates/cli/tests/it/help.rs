@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use clap::CommandFactory as _;
 use insta::assert_snapshot;
 use semblance_api::routes;
+use semblance_cli::Arguments;
 
 fn help(arguments: &[&str]) -> String {
     let program = env!("CARGO_BIN_EXE_semblance");
@@ -20,11 +22,17 @@ fn the_help_describes_the_command_line() {
     Usage: semblance <COMMAND>
 
     Commands:
-      score   Score texts against a query, best first
-      embed   Embed texts, one per line, and print JSON lines
-      verify  Verify the files of a bundle against its manifest
-      serve   Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
-      help    Print this message or the help of the given subcommand(s)
+      score        Score texts against a query, best first
+      rerank       Rank texts by their relevance to a query, best first
+      predict      Score pairs of texts with a cross-encoder, for each of its labels
+      embed        Embed the texts of a file, as JSON Lines, CSV, NumPy or Parquet
+      tokenize     Print the tokens of texts
+      models       List the model bundles below a folder
+      verify       Verify the files of a bundle against its manifest
+      serve        Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+      completions  Print a script that completes the command line in a shell
+      manual       Write the manual pages of all commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -47,10 +55,12 @@ fn the_help_of_serve_lists_every_route() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands = ["score", "embed", "verify", "serve"];
-    let without: Vec<&str> = commands
-        .into_iter()
-        .filter(|command| !help(&[command]).contains("\nExamples:\n  semblance "))
-        .collect();
-    assert_eq!(without, [""; 0]);
+    let program = Arguments::command();
+    let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
+    assert!(commands.len() > 9, "{commands:?}");
+    let without = commands.into_iter().filter(|command| {
+        let help = help(&[command]);
+        !help.contains(&format!("\nExamples:\n  semblance {command}"))
+    });
+    assert_eq!(without.collect::<Vec<_>>(), [""; 0]);
 }

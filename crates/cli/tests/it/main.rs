@@ -3,7 +3,11 @@
 
 mod cli;
 mod client;
+mod embed;
 mod help;
+mod inspect;
+mod pairs;
+mod program;
 mod reference;
 mod server;
 mod server_log;

@@ -41,12 +41,17 @@ fn the_documentation_lists_every_variable() {
 fn the_documentation_lists_every_flag() {
     let table = |heading: &str| table_names("docs/configuration.md", heading);
     let common = table("### Flags of every command that runs a model");
-    let listed = ["score", "embed", "serve"].map(|command| {
-        let own = table(&format!("### Flags of {command}"));
-        (command.to_owned(), &own | &common)
-    });
-    let mut listed = Vec::from(listed);
+    let pairs = &common | &table("### Flags of rerank and predict");
+    let own = |command| table(&format!("### Flags of {command}"));
+    let mut listed: Vec<_> = ["score", "embed", "tokenize", "serve"]
+        .map(|command| (command.to_owned(), &own(command) | &common))
+        .into();
+    listed.push(("rerank".to_owned(), &own("rerank") | &pairs));
+    listed.push(("predict".to_owned(), pairs));
     listed.push(("verify".to_owned(), names(["--bundle"])));
+    listed.push(("models".to_owned(), names(["--json"])));
+    listed.push(("completions".to_owned(), names([""; 0])));
+    listed.push(("manual".to_owned(), names(["--output"])));
     listed.sort();
     let program = Arguments::command();
     let mut found: Vec<_> = program

@@ -1,0 +1,97 @@
+//! The commands `rerank` and `predict`.
+
+use std::io::Write;
+
+use semblance::{PairOptions, Scorer, rank};
+use serde::Serialize;
+
+use super::score::{check_arguments, table, truncation};
+use crate::arguments::{PairArguments, PredictArguments, RerankArguments};
+use crate::error::CommandError;
+use crate::settings::Settings;
+
+/// A text of a ranking.
+#[derive(Serialize)]
+struct Ranked<'a> {
+    index: usize,
+    score: f32,
+    text: &'a str,
+}
+
+/// The score of a label.
+#[derive(Serialize)]
+struct Prediction {
+    score: f32,
+    label: String,
+}
+
+fn options(arguments: &PairArguments) -> PairOptions {
+    PairOptions { truncation: truncation(arguments.no_truncate), raw_scores: arguments.raw_scores }
+}
+
+/// Runs `rerank`.
+pub(super) fn rerank(arguments: &RerankArguments, out: &mut dyn Write) -> Result<(), CommandError> {
+    let RerankArguments { query, texts, pairs, .. } = arguments;
+    let settings = Settings::for_pairs(&arguments.model, pairs)?;
+    check_arguments(query, texts, settings.limits())?;
+    let scored = settings.load()?.rerank_with(query, texts, &options(pairs));
+    let scored = scored.map_err(CommandError::from_arguments)?;
+    let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
+    let best = rank(&scored.scores, top_k);
+    if arguments.json {
+        let ranked = |&index: &usize| {
+            let (score, text) = (scored.scores[index], texts[index].as_str());
+            Ranked { index, score, text }
+        };
+        let ranking: Vec<Ranked<'_>> = best.iter().map(ranked).collect();
+        serde_json::to_writer(&mut *out, &ranking).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        let scores: Vec<_> =
+            best.iter().map(|&index| (texts[index].as_str(), scored.scores[index])).collect();
+        table(&scores, &scored.cost.truncated, out)?;
+        let scorer = match scored.scored_by {
+            Scorer::CrossEncoder => "cross-encoder",
+            Scorer::BiEncoder => "embedding model",
+        };
+        writeln!(out, "scored by the {scorer}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Runs `predict`.
+pub(super) fn predict(
+    arguments: &PredictArguments,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
+    let PredictArguments { first, texts, pairs, .. } = arguments;
+    let settings = Settings::for_pairs(&arguments.model, pairs)?;
+    check_arguments(first, texts, settings.limits())?;
+    let model = settings.load()?;
+    let all: Vec<(&str, &str)> = texts.iter().map(|text| (first.as_str(), text.as_str())).collect();
+    let predicted = model.predict_with(&all, &options(pairs));
+    let predicted = predicted.map_err(CommandError::from_pairs)?;
+    let predictions: Vec<Vec<Prediction>> =
+        predicted.scores.outer_iter().map(|scores| labels(&scores.to_vec())).collect();
+    if arguments.json {
+        serde_json::to_writer(&mut *out, &predictions).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        for (text, labels) in texts.iter().zip(&predictions) {
+            for Prediction { score, label } in labels {
+                writeln!(out, "{score:8.5}  {label}  {text}")?;
+            }
+        }
+        for &pair in &predicted.cost.truncated {
+            writeln!(out, "truncated to the model's limit: FIRST with TEXT {}", pair + 1)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Returns the labels of a pair, highest score first.
+fn labels(scores: &[f32]) -> Vec<Prediction> {
+    let best = rank(scores, usize::MAX).into_iter();
+    // The default names of `transformers`.
+    best.map(|i| Prediction { score: scores[i], label: format!("LABEL_{i}") }).collect()
+}

@@ -1,0 +1,1 @@
+"""Frameworks that use the interfaces, and readers of the files of the command line."""
