@@ -196,7 +196,10 @@ crate::codes!(LoadError {
          bundle.",
     ),
     Self::Runtime(
-        InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
+        InferError::UnknownToken(_)
+        | InferError::Dense(_)
+        | InferError::Run { .. }
+        | InferError::Shape { .. }
     ) => Code::INFERENCE_FAILED,
     Self::InstructionSet { .. } => Code::new(
         "config.unsupported_instruction_set",
