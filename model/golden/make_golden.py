@@ -24,7 +24,8 @@ import tokenizers
 import torch
 import transformers
 
-from semblance_model.source import WEIGHTS_FILE, open_source
+from semblance_model.source import open_source
+from semblance_model.tensors import WEIGHTS_FILE
 from texts import CANDIDATES, LENGTHS_TOKENS, QUERY, golden_texts, of_length
 
 _FOLDER_FILES = (
@@ -54,7 +55,7 @@ def main() -> None:
         header = {
             "model": source.suggested_name,
             "source": source.identity,
-            "revision": source.revision(paths[-1]),
+            "revision": source.revision([paths[-1]]),
             "max_tokens": model.max_seq_length,
             "normalized": True,
             "versions": {

@@ -43,8 +43,9 @@ class Bundle:
 
     def session(self) -> "Session":
         """A session of the plain form of the graph."""
-        hidden_size, precision = (self.manifest[it] for it in ("hidden_size", "precision"))
-        return Session(open_plain(self.folder), read_words(self.folder, hidden_size, precision))
+        width = self.manifest.get("embedding_size", self.manifest["hidden_size"])
+        words = read_words(self.folder, width, self.manifest["precision"])
+        return Session(open_plain(self.folder), words)
 
 
 @dataclass(frozen=True)

@@ -97,18 +97,12 @@ NAN = np.full((8, 8), np.nan, np.float32)
 HUGE = np.full((40, 8), 3e38, np.float32)
 
 REFUSED: dict[str, tuple[str, Change, str]] = {
-    "roberta": (
+    "a class of another family": (
         "model.architecture",
         config(architectures=["RobertaModel"]),
-        'config.json: field architectures is ["RobertaModel"]',
+        'config.json: field architectures is "RobertaModel", expected a class of Bert',
     ),
-    "masked language model": (
-        "model.architecture",
-        config(architectures=["BertForMaskedLM"]),
-        "BertForMaskedLM",
-    ),
-    "no architecture": ("model.architecture", config(architectures=None), "architectures is null"),
-    "another model type": ("model.architecture", config(model_type="mpnet"), 'is "mpnet"'),
+    "another model type": ("model.architecture", config(model_type="t5"), 'is "t5"'),
     "a decoder": ("model.architecture", config(is_decoder=True), "is_decoder is true"),
     "another task": (
         "model.architecture",
@@ -268,22 +262,27 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "more tokens than positions": (
         "model.max_tokens",
         edit("sentence_bert_config.json", max_seq_length=25),
-        "max_seq_length is 25, more than max_position_embeddings 24",
+        "max_seq_length is 25, more than the 24 positions",
     ),
     "no room for a text": (
         "model.max_tokens",
         edit("sentence_bert_config.json", max_seq_length=2),
         "max_seq_length is 2, expected at least 3",
     ),
-    "pickled weights": (
+    "pickled weights that are not": (
         "model.weights_format",
         other_weights("pytorch_model.bin"),
-        "pytorch_model.bin: this weight format is not supported",
+        "pytorch_model.bin: not a checkpoint of torch, or damaged",
     ),
-    "weights in pieces": (
-        "model.weights_format",
+    "an index that is not": (
+        "model.invalid_json",
         other_weights("model.safetensors.index.json"),
-        "model.safetensors.index.json",
+        "model.safetensors.index.json: not valid JSON",
+    ),
+    "weights of another program": (
+        "model.weights_format",
+        other_weights("tf_model.h5"),
+        "tf_model.h5: this weight format is not supported",
     ),
     "weights that are not safetensors": (
         "model.weights_format",

@@ -60,11 +60,11 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         for note in description.notes:
             say(f"note: {note}")
         say(summary(description))
-        with open_weights(description.weights, description) as weights:
+        with open_weights(description) as weights:
             origin = Origin(
                 model_name=name,
                 source=source.identity,
-                revision=source.revision(description.weights),
+                revision=source.revision(tuple(description.checkpoint.paths.values())),
                 precision=order.precision,
                 onnxruntime_version=onnxruntime.__version__,
             )
@@ -94,7 +94,7 @@ def write_model(
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
     """Runs the plain form of the graph once, on two texts of different lengths."""
     tokens = min(8, description.max_tokens)
-    words = read_words(folder, description.shape.hidden_size, precision)
+    words = read_words(folder, description.shape.embedding_size, precision)
     texts = [np.zeros(it, np.int32) for it in (tokens, tokens // 2)]
     inputs = inputs_of(words, [(ids, ids) for ids in texts])
     (output,) = open_plain(folder).run(None, inputs)
@@ -120,6 +120,6 @@ def summary(description: Description) -> str:
     else:
         rest = f"labels: {description.labels}, {description.activation}"
     return (
-        f"{description.task}: {shape.layers} layers, {shape.hidden_size} wide, "
-        f"{shape.heads} heads, {description.max_tokens} tokens, {rest}"
+        f"{description.task}: {description.model_type}, {shape.layers} layers, "
+        f"{shape.hidden_size} wide, {shape.heads} heads, {description.max_tokens} tokens, {rest}"
     )

