@@ -29,7 +29,7 @@ _WORDS = 3_000
 _MAX_TOKENS = 48
 _LABELS = {"bert": 1, "roberta": 2, "xlm-roberta": 1, "camembert": 3}
 
-# What a family needs beside the sizes; the values differ from the defaults where that shows more.
+# What a family needs in addition to the sizes; the values differ from the defaults where that shows more.
 _FIELDS: dict[str, dict[str, Any]] = {
     "bert": {"type_vocab_size": 2},
     "roberta": {"type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},

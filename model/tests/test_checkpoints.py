@@ -1,4 +1,4 @@
-"""Weights in every form: several files, pickles of torch, and what is none of these."""
+"""Weights in every form: several files, pickles of torch, and files that are not weights."""
 
 import contextlib
 import io
@@ -158,7 +158,7 @@ def test_a_pickle_that_calls_something_is_refused_and_not_run(
 
 
 def tensor(offset: Any, shape: Any, strides: Any, length: Any = 4, key: Any = "0") -> bytes:
-    """A pickle of one tensor, written by hand: protocol 2 as torch writes it."""
+    """A pickle of one tensor, written manually: protocol 2 as torch writes it."""
 
     def number(value: Any) -> bytes:
         return b"J" + struct.pack("<i", value) if isinstance(value, int) else b"X\1\0\0\0x"

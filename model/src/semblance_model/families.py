@@ -44,7 +44,7 @@ class Family:
     projects_embeddings: bool = False
     # Whether attention adds a bias by distance, as in T5 and MPNet.
     has_relative_bias: bool = False
-    # Fields that cannot be configured: their value is the family's, whatever the file says.
+    # Fields that cannot be configured: their value is the family's, not the file's.
     fixed: Mapping[str, float] = field(default_factory=dict)
 
     def stored(self, name: str) -> str:

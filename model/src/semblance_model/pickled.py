@@ -1,7 +1,7 @@
 """Tensors that torch pickled (`pytorch_model.bin`), read without torch; nothing in them is run.
 
 A pickle is a program. The reader here knows the few names that a file of tensors needs, each
-replaced by a function of its own that only describes a tensor; any other name is an error.
+replaced by its own function that only describes a tensor; any other name is an error.
 
 Two formats exist: a zip archive with one member for each storage (torch 1.6 and newer), and several
 pickles followed by the storages.

@@ -33,7 +33,7 @@ _DEFAULTS: dict[str, int | float] = {
     "relative_attention_num_buckets": 32,
 }
 
-# MPNet in transformers computes with this number whatever the field says.
+# MPNet in transformers computes with this number and ignores the field.
 _RELATIVE_BUCKETS = 32
 
 
@@ -82,7 +82,7 @@ def read_family(config: Fields) -> tuple[str, Family]:
         )
     family = FAMILIES[kind]
     for name in _class_names(config):
-        # Code of its own often keeps the model_type of the family that it changes.
+        # Custom code often keeps the model_type of the family that it changes.
         if not name.startswith(family.classes):
             raise Refusal(
                 "model.architecture",

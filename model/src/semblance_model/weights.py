@@ -120,7 +120,7 @@ class _Names:
                 "that is wanted alone",
             )
         self._encoder = found[0].removesuffix(_ANCHOR)
-        # A head is beside the encoder, or in the same place where the encoder has no name.
+        # A head is next to the encoder, or in the same place where the encoder has no name.
         self._outer = self._encoder.removesuffix(f"{self._family.base}.")
 
     def stored(self, name: str) -> str:
