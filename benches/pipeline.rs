@@ -101,7 +101,8 @@ impl Parts {
     fn session(&self, kernels: Kernels, threads: usize) -> OnnxSession {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
         let table = EmbeddingTable::open(&self.bundle).expect("the bundle's own");
-        let options = SessionOptions { task: Task::Embedding, kernels, threads };
+        let inputs = self.bundle.manifest().inputs.clone();
+        let options = SessionOptions { task: Task::Embedding, inputs, kernels, threads };
         OnnxSession::load(&self.runtime, &graph, Arc::new(table), options)
             .expect("the bundle's own")
     }
@@ -170,7 +171,7 @@ fn pooled(group: &mut BenchmarkGroup<'_, WallTime>) {
         let id = BenchmarkId::new("16x24", format!("{pooling:?}"));
         group.bench_with_input(id, &pooling, |bencher, &pooling| {
             let texts = || (0..16).map(|text| 24 * text..24 * (text + 1));
-            bencher.iter(|| pool(black_box(tokens.view()), texts(), pooling));
+            bencher.iter(|| pool(black_box(tokens.view()), texts(), &[pooling]));
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use crate::cache::{Cache, CacheLimit, Entry, Key};
 use crate::cost::Cost;
@@ -11,7 +11,7 @@ use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
-use crate::vector::{Pooling, pool};
+use crate::vector::{DenseLayer, Poolings, pool};
 
 /// An encoder for a bundle of the task `embedding`: tokenizer, transformer with pooling, and a cache
 /// of recent vectors.
@@ -22,23 +22,41 @@ pub struct Encoder {
     is_cached: bool,
 }
 
-/// A transformer whose token embeddings are pooled: texts to vectors `[texts, dim]`.
+/// A transformer whose token embeddings become vectors `[texts, dim]`.
 pub struct PooledModel<I> {
     transformer: I,
-    pooling: Pooling,
+    modules: Modules,
+}
+
+/// What follows the transformer of an embedding model.
+#[derive(Clone, Debug)]
+pub struct Modules {
+    /// How token embeddings are pooled.
+    pub poolings: Poolings,
+    /// Dense layers, in their order.
+    pub dense: Vec<DenseLayer>,
+    /// Number of features of the result that are kept, the first ones.
+    pub dimensions: usize,
 }
 
 impl<I> PooledModel<I> {
     /// Returns a model of this transformer.
     #[must_use]
-    pub fn new(transformer: I, pooling: Pooling) -> Self {
-        Self { transformer, pooling }
+    pub fn new(transformer: I, modules: Modules) -> Self {
+        Self { transformer, modules }
     }
 }
 
 impl<I: Infer> RowModel for PooledModel<I> {
     fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
-        self.transformer.infer(inputs, |tokens| pool(tokens, inputs.rows(), self.pooling))
+        let Modules { poolings, dense, dimensions } = &self.modules;
+        let mut rows =
+            self.transformer.infer(inputs, |tokens| pool(tokens, inputs.rows(), poolings))?;
+        for layer in dense {
+            rows = layer.apply(rows.view())?;
+        }
+        let columns = rows.ncols().min(*dimensions);
+        Ok(rows.slice_move(s![.., ..columns]))
     }
 }
 

@@ -159,7 +159,10 @@ crate::codes!(LoadError {
          bundle.",
     ),
     Self::Runtime(
-        InferError::UnknownToken(_) | InferError::Run { .. } | InferError::Shape { .. }
+        InferError::UnknownToken(_)
+        | InferError::Dense(_)
+        | InferError::Run { .. }
+        | InferError::Shape { .. }
     ) => Code::INFERENCE_FAILED,
     Self::WarmUp(_) => Code::new(
         "model.warm_up_failed",

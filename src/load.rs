@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bundle::{Bundle, Manifest, Task};
+use crate::bundle::{Bundle, BundleError, Manifest, Task};
 use crate::cache::CacheLimit;
 use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
-use crate::encoder::{Encoder, PooledModel};
+use crate::encoder::{Encoder, Modules, PooledModel};
 use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::kernels::Kernels;
@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
-use crate::vector::{Activation, Pooling};
+use crate::vector::{Activation, Pooling, Poolings};
 
 /// The duration of each step of [`Model::load`]. Loading the tokenizer and requesting the weights
 /// run in parallel with loading the library and the session.
@@ -46,9 +46,9 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let pairs = options.cross_encoder.as_deref();
     let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
     let pairs = pairs.map(|(bundle, _)| bundle);
-    let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
+    let modules = modules(&bundle)?;
     let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
-        Box::new(PooledModel::new(session, pooling))
+        Box::new(PooledModel::new(session, modules.clone()))
     };
     let logits =
         |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
@@ -59,7 +59,7 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     });
     let (encoder, mut timings) = encoder?;
     let cross_encoder = cross_encoder.transpose()?.map(|(loaded, _)| loaded);
-    let info = model_info(&bundle, pooling);
+    let info = model_info(&bundle, &modules);
     let cross_encoder = cross_encoder.zip(pairs).map(|(loaded, bundle)| {
         let info = cross_encoder_info(&bundle);
         let options = CrossEncoderOptions {
@@ -136,6 +136,7 @@ fn scheduler(
     let graph = bundle.path_of(&bundle.manifest().files.graph);
     let session = SessionOptions {
         task: bundle.manifest().task,
+        inputs: bundle.manifest().inputs.clone(),
         kernels: Kernels::detect(),
         threads: options.threads.get(),
     };
@@ -143,15 +144,26 @@ fn scheduler(
     Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
 }
 
-fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {
+/// Returns what follows the transformer.
+fn modules(bundle: &Bundle) -> Result<Modules, BundleError> {
+    let manifest = bundle.manifest();
+    let poolings = manifest.pooling.clone();
+    Ok(Modules {
+        poolings: poolings.unwrap_or_else(|| Poolings::new(vec![Pooling::Mean])),
+        dense: bundle.dense_layers()?,
+        dimensions: manifest.dimensions(),
+    })
+}
+
+fn model_info(bundle: &Bundle, modules: &Modules) -> ModelInfo {
     let manifest = bundle.manifest();
     ModelInfo {
         name: manifest.model_name.clone(),
         digest: bundle.digest().to_owned(),
         precision: manifest.precision.to_string(),
-        pooling: pooling.to_string(),
+        pooling: modules.poolings.to_string(),
         normalizes: manifest.normalize.unwrap_or(true),
-        dimensions: manifest.hidden_size,
+        dimensions: modules.dimensions,
         prompts: manifest.prompts.clone(),
         max_tokens: manifest.max_tokens,
     }

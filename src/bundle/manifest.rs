@@ -6,7 +6,8 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use crate::vector::{Activation, Pooling};
+use super::{Files, GraphInput};
+use crate::vector::{Activation, DenseShape, Poolings};
 
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 3;
@@ -35,12 +36,24 @@ pub struct Manifest {
     pub task: Task,
     /// Number of dimensions of a token embedding.
     pub hidden_size: usize,
+    /// Number of features of a row of the embedding table; `None` if it is `hidden_size`.
+    #[serde(default)]
+    pub embedding_size: Option<usize>,
     /// Number of rows of the embedding table.
     pub vocabulary_size: usize,
     /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
+    /// Inputs of the graph, in its order. Without this field, those of a BERT graph.
+    #[serde(default = "bert_inputs")]
+    pub inputs: Vec<GraphInput>,
     /// How token embeddings are pooled; `None` for a cross-encoder.
-    pub pooling: Option<Pooling>,
+    pub pooling: Option<Poolings>,
+    /// The dense layers that follow the pooling.
+    #[serde(default)]
+    pub dense: Vec<DenseShape>,
+    /// Number of features of an embedding that are kept, the first ones; `None` if all are.
+    #[serde(default)]
+    pub output_size: Option<usize>,
     /// Whether embeddings are normalized to unit length; `None` for a cross-encoder.
     pub normalize: Option<bool>,
     /// Prompts by name: prefixes that the model was trained with.
@@ -100,48 +113,12 @@ impl fmt::Display for Precision {
 
 impl Precision {
     /// Size in bytes of one row of the embedding table.
-    pub(crate) fn row_bytes(self, hidden_size: usize) -> usize {
+    pub(crate) fn row_bytes(self, embedding_size: usize) -> usize {
         match self {
-            Self::Fp32 => hidden_size.saturating_mul(size_of::<f32>()),
-            Self::Int8 => hidden_size.saturating_add(size_of::<f32>()),
+            Self::Fp32 => embedding_size.saturating_mul(size_of::<f32>()),
+            Self::Int8 => embedding_size.saturating_add(size_of::<f32>()),
         }
     }
-}
-
-/// The files of a bundle, without the manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Files {
-    /// The ONNX graph.
-    pub graph: BundleFile,
-    /// The weights: external data of the graph.
-    pub weights: BundleFile,
-    /// The embedding table, one row per token id, little-endian. A row is f32 `[hidden]`; in int8 it
-    /// is a scale (f32) followed by i8 `[hidden]`.
-    pub words: BundleFile,
-    /// The rules of the tokenizer, in the format of the tokenizers library without the vocabulary.
-    pub tokenizer: BundleFile,
-    /// The vocabulary of the tokenizer, one entry per line.
-    pub vocabulary: BundleFile,
-}
-
-impl Files {
-    /// Every file.
-    pub fn iter(&self) -> impl Iterator<Item = &BundleFile> {
-        [&self.graph, &self.weights, &self.words, &self.tokenizer, &self.vocabulary].into_iter()
-    }
-}
-
-/// One file of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BundleFile {
-    /// File name in the bundle's folder.
-    pub path: String,
-    /// Size in bytes.
-    pub size_bytes: u64,
-    /// sha256 of the content, 64 lowercase hex digits.
-    pub sha256: String,
 }
 
 /// Why a manifest is invalid.
@@ -199,10 +176,35 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Number of features of a row of the embedding table.
+    #[must_use]
+    pub fn embedding_size(&self) -> usize {
+        self.embedding_size.unwrap_or(self.hidden_size)
+    }
+
+    /// Number of dimensions of an embedding: that of the last dense layer or of the pooled row, or
+    /// `output_size` if it is given.
+    #[must_use]
+    pub fn dimensions(&self) -> usize {
+        self.output_size.unwrap_or_else(|| self.module_size())
+    }
+
+    /// Number of features that the last module returns.
+    fn module_size(&self) -> usize {
+        self.dense.last().map_or_else(|| self.pooled_size(), |layer| layer.outputs)
+    }
+
+    /// Number of features of a pooled row.
+    fn pooled_size(&self) -> usize {
+        let poolings = self.pooling.as_ref().map_or(1, |poolings| poolings.len());
+        self.hidden_size.saturating_mul(poolings)
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         let of_task = match self.task {
             Task::Embedding => {
-                check(self.pooling.is_some(), "pooling", "present for the task embedding")?;
+                let poolings = self.pooling.as_ref().is_some_and(|poolings| !poolings.is_empty());
+                check(poolings, "pooling", "one or more for the task embedding")?;
                 check(self.normalize.is_some(), "normalize", "present for the task embedding")?;
                 check(self.labels.is_none(), "labels", "null for the task embedding")?;
                 check(self.activation.is_none(), "activation", "null for the task embedding")
@@ -210,6 +212,9 @@ impl Manifest {
             Task::CrossEncoder => {
                 check(self.pooling.is_none(), "pooling", "null for the task cross-encoder")?;
                 check(self.normalize.is_none(), "normalize", "null for the task cross-encoder")?;
+                check(self.dense.is_empty(), "dense", "empty for the task cross-encoder")?;
+                let output = self.output_size.is_none();
+                check(output, "output_size", "null for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
                 check(self.activation.is_some(), "activation", "present for the task cross-encoder")
@@ -220,33 +225,51 @@ impl Manifest {
         check(self.hidden_size > 0, "hidden_size", "1 or more")?;
         check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
         check(self.max_tokens > 0, "max_tokens", "1 or more")?;
+        check(self.embedding_size() > 0, "embedding_size", "1 or more")?;
+        let has = |input| self.inputs.iter().filter(|&&other| other == input).count() == 1;
+        let distinct = self.inputs.iter().all(|&input| has(input));
+        check(distinct, "inputs", "different inputs")?;
+        let required = has(GraphInput::WordEmbeddings) && has(GraphInput::Offsets);
+        check(required, "inputs", "a list with word_embeddings and offsets")?;
+        self.check_dense()?;
         let words_bytes = (self.vocabulary_size as u64)
-            .saturating_mul(self.precision.row_bytes(self.hidden_size) as u64);
+            .saturating_mul(self.precision.row_bytes(self.embedding_size()) as u64);
         let rule = match self.precision {
-            Precision::Fp32 => "vocabulary_size * hidden_size * 4",
-            Precision::Int8 => "vocabulary_size * (4 + hidden_size)",
+            Precision::Fp32 => "vocabulary_size * embedding_size * 4",
+            Precision::Int8 => "vocabulary_size * (4 + embedding_size)",
         };
         check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
-        let paths = [
-            "files.graph.path",
-            "files.weights.path",
-            "files.words.path",
-            "files.tokenizer.path",
-            "files.vocabulary.path",
-        ];
-        let hashes = [
-            "files.graph.sha256",
-            "files.weights.sha256",
-            "files.words.sha256",
-            "files.tokenizer.sha256",
-            "files.vocabulary.sha256",
-        ];
-        for ((file, path), sha256) in self.files.iter().zip(paths).zip(hashes) {
-            check(is_plain(&file.path), path, "a plain file name")?;
-            check(is_sha256(&file.sha256), sha256, SHA256_RULE)?;
+        for (fields, file) in self.files.named() {
+            check(is_plain(&file.path), fields.path, "a plain file name")?;
+            check(is_sha256(&file.sha256), fields.sha256, SHA256_RULE)?;
         }
         Ok(())
     }
+
+    fn check_dense(&self) -> Result<(), ManifestError> {
+        let mut inputs = self.pooled_size();
+        for layer in &self.dense {
+            let fits = layer.inputs == inputs && layer.outputs > 0;
+            check(fits, "dense", "layers of which each has the previous one's outputs as inputs")?;
+            inputs = layer.outputs;
+        }
+        let values = self.dense.iter().map(|layer| layer.values() as u64);
+        let expected = values.fold(0, u64::saturating_add).saturating_mul(4);
+        match &self.files.dense {
+            None => check(self.dense.is_empty(), "files.dense", "present, because of dense")?,
+            Some(file) => {
+                check(!self.dense.is_empty(), "files.dense", "null, because dense is empty")?;
+                let rule = "4 bytes for each value of the layers in dense";
+                check(file.size_bytes == expected, "files.dense.size_bytes", rule)?;
+            }
+        }
+        let fits = self.output_size.is_none_or(|size| (1..=self.module_size()).contains(&size));
+        check(fits, "output_size", "1 up to the number of features of the last module")
+    }
+}
+
+fn bert_inputs() -> Vec<GraphInput> {
+    GraphInput::BERT.to_vec()
 }
 
 fn from_json<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, ManifestError> {
@@ -289,6 +312,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::vector::{DenseActivation, Pooling};
 
     /// A valid manifest of an embedding model.
     fn embedding() -> Value {
@@ -320,7 +344,9 @@ mod tests {
     #[test]
     fn parses_a_complete_manifest() {
         let manifest = parse(&embedding()).unwrap();
-        assert_eq!(manifest.pooling, Some(Pooling::Mean));
+        assert_eq!(manifest.pooling, Some(Poolings::new(vec![Pooling::Mean])));
+        assert_eq!(manifest.inputs, GraphInput::BERT);
+        assert_eq!((manifest.embedding_size(), manifest.dimensions()), (8, 8));
         assert_eq!(manifest.files.weights.path, "model.weights");
         assert_eq!(manifest.prompts["query"], "query: ");
     }
@@ -341,6 +367,7 @@ mod tests {
     fn an_error_of_the_parser_names_the_field() {
         let cases = [
             ("/pooling", json!("median"), "pooling"),
+            ("/pooling", json!(["mean", "median"]), "pooling"),
             ("/task", json!("translation"), "task"),
             ("/precision", json!("fp4"), "precision"),
             ("/hidden_size", json!("wide"), "hidden_size"),
@@ -377,6 +404,7 @@ mod tests {
             ("/vocabulary_size", json!(0), "vocabulary_size"),
             ("/max_tokens", json!(0), "max_tokens"),
             ("/pooling", json!(null), "pooling"),
+            ("/pooling", json!([]), "pooling"),
             ("/normalize", json!(null), "normalize"),
             ("/labels", json!(1), "labels"),
             ("/activation", json!("sigmoid"), "activation"),
@@ -403,7 +431,7 @@ mod tests {
     fn an_int8_embedding_row_includes_its_scale() {
         let mut manifest = embedding();
         manifest["precision"] = json!("int8");
-        assert!(parse(&manifest).unwrap_err().to_string().contains("(4 + hidden_size)"));
+        assert!(parse(&manifest).unwrap_err().to_string().contains("(4 + embedding_size)"));
         manifest["files"]["words"]["size_bytes"] = json!(20 * (4 + 8));
         assert_eq!(parse(&manifest).unwrap().precision, Precision::Int8);
     }
@@ -422,5 +450,77 @@ mod tests {
             parse(&manifest).unwrap_err(),
             ManifestError::Invalid { field: "labels", .. }
         ));
+    }
+
+    /// A manifest with two poolings and two dense layers.
+    fn with_dense() -> Value {
+        let mut manifest = embedding();
+        manifest["pooling"] = json!(["cls", "mean"]);
+        manifest["dense"] = json!([
+            {"inputs": 16, "outputs": 33, "activation": "tanh"},
+            {"inputs": 33, "outputs": 5, "activation": "gelu_tanh"}
+        ]);
+        let values = (2 * 32 * 16 + 33) + (32 * 33 + 5);
+        manifest["files"]["dense"] =
+            json!({"path": "model.dense", "size_bytes": values * 4, "sha256": "0".repeat(64)});
+        manifest
+    }
+
+    #[test]
+    fn dense_layers_set_the_dimensions() {
+        let mut manifest = with_dense();
+        let parsed = parse(&manifest).unwrap();
+        assert_eq!(parsed.dense[1].activation, DenseActivation::GeluTanh);
+        assert_eq!((parsed.dimensions(), parsed.files.iter().count()), (5, 6));
+        manifest["output_size"] = json!(3);
+        assert_eq!(parse(&manifest).unwrap().dimensions(), 3);
+        manifest["dense"] = json!([]);
+        manifest["files"].as_object_mut().unwrap().remove("dense");
+        manifest["output_size"] = json!(16);
+        assert_eq!(parse(&manifest).unwrap().dimensions(), 16);
+    }
+
+    #[test]
+    fn the_inputs_and_the_table_of_another_graph_are_read() {
+        let mut manifest = embedding();
+        manifest["inputs"] = json!(["word_embeddings", "offsets", "input_ids"]);
+        manifest["embedding_size"] = json!(4);
+        manifest["files"]["words"]["size_bytes"] = json!(20 * 4 * 4);
+        let parsed = parse(&manifest).unwrap();
+        let expected = [GraphInput::WordEmbeddings, GraphInput::Offsets, GraphInput::InputIds];
+        assert_eq!((parsed.inputs.as_slice(), parsed.embedding_size()), (&expected[..], 4));
+    }
+
+    #[test]
+    fn a_field_of_another_model_that_does_not_fit_is_an_error_that_names_it() {
+        let cases = [
+            ("/inputs", json!(["word_embeddings"]), "inputs"),
+            ("/inputs", json!(["word_embeddings", "offsets", "offsets"]), "inputs"),
+            ("/inputs", json!(["offsets"]), "inputs"),
+            ("/embedding_size", json!(0), "embedding_size"),
+            ("/output_size", json!(0), "output_size"),
+            ("/output_size", json!(6), "output_size"),
+            ("/dense/0/inputs", json!(8), "dense"),
+            ("/dense/1/inputs", json!(5), "dense"),
+            ("/dense/1/outputs", json!(0), "dense"),
+            ("/dense", json!([]), "files.dense"),
+            ("/files/dense", json!(null), "files.dense"),
+            ("/files/dense/size_bytes", json!(4), "files.dense.size_bytes"),
+            ("/files/dense/path", json!("../d"), "files.dense.path"),
+        ];
+        for (pointer, value, expected) in cases {
+            let mut manifest = with_dense();
+            manifest["inputs"] = json!(null);
+            manifest["embedding_size"] = json!(null);
+            manifest["output_size"] = json!(null);
+            *manifest.pointer_mut(pointer).unwrap() = value;
+            if manifest["inputs"].is_null() {
+                manifest.as_object_mut().unwrap().remove("inputs");
+            }
+            match parse(&manifest).unwrap_err() {
+                ManifestError::Invalid { field, .. } => assert_eq!(field, expected),
+                other => panic!("{pointer}: {other}"),
+            }
+        }
     }
 }

@@ -3,7 +3,10 @@
 //! A bundle is immutable. Its name is its digest, the sha256 of `bundle.json`. The manifest contains
 //! the size and the sha256 of every other file, so the digest identifies every byte.
 
+mod dense;
 mod digest;
+mod files;
+mod graph_input;
 mod manifest;
 pub(crate) mod map;
 mod verify;
@@ -14,9 +17,10 @@ use std::path::{Path, PathBuf};
 
 use crate::code::{Code, Fault};
 
+pub use files::{BundleFile, Files};
+pub use graph_input::GraphInput;
 pub use manifest::{
-    BundleFile, Files, Manifest, ManifestError, NAME_RULE, Precision, SHA256_RULE, Task, is_name,
-    is_sha256,
+    Manifest, ManifestError, NAME_RULE, Precision, SHA256_RULE, Task, is_name, is_sha256,
 };
 pub use verify::{Verification, VerifyError};
 

@@ -6,13 +6,13 @@ use memmap2::Mmap;
 
 use crate::bundle::{Bundle, BundleError, Precision, map, missing_or_io};
 
-/// The word embeddings of a bundle, `[vocabulary, hidden]`, mapped and not read ahead: a text needs
+/// The word embeddings of a bundle, `[vocabulary, embedding]`, mapped and not read ahead: a text needs
 /// a few rows of the table's megabytes.
 #[derive(Debug)]
 pub struct EmbeddingTable {
     map: Mmap,
     precision: Precision,
-    hidden_size: usize,
+    embedding_size: usize,
     row_bytes: usize,
     /// One bit a row: whether it was asked for before.
     asked_for: Vec<AtomicU64>,
@@ -37,16 +37,16 @@ impl EmbeddingTable {
         let manifest = bundle.manifest();
         let file = &manifest.files.words;
         map::map_sparsely(&bundle.path_of(file))
-            .map(|map| Self::new(map, manifest.precision, manifest.hidden_size))
+            .map(|map| Self::new(map, manifest.precision, manifest.embedding_size()))
             .map_err(|error| missing_or_io(bundle.folder(), &file.path, error))
     }
 
-    /// Returns the table over a map that holds whole rows of `hidden_size` values.
-    fn new(map: Mmap, precision: Precision, hidden_size: usize) -> Self {
-        let row_bytes = precision.row_bytes(hidden_size);
+    /// Returns the table over a map that holds whole rows of `embedding_size` values.
+    fn new(map: Mmap, precision: Precision, embedding_size: usize) -> Self {
+        let row_bytes = precision.row_bytes(embedding_size);
         let words = (map.len() / row_bytes).div_ceil(64);
         let asked_for = std::iter::repeat_with(AtomicU64::default).take(words).collect();
-        Self { map, precision, hidden_size, row_bytes, asked_for }
+        Self { map, precision, embedding_size, row_bytes, asked_for }
     }
 
     /// Number format of the table and of the weights.
@@ -57,8 +57,8 @@ impl EmbeddingTable {
 
     /// Width of a row.
     #[must_use]
-    pub fn hidden_size(&self) -> usize {
-        self.hidden_size
+    pub fn embedding_size(&self) -> usize {
+        self.embedding_size
     }
 
     /// Rows of the table.
@@ -84,15 +84,15 @@ impl EmbeddingTable {
         }
     }
 
-    /// Copies the embedding of a token to `row`, `[hidden]`, f32.
+    /// Copies the embedding of a token to `row`, `[embedding]`, f32.
     ///
     /// # Errors
     /// - [`UnknownToken`] if the table has no such row.
     ///
     /// # Panics
-    /// If `row` is not [`hidden_size`](Self::hidden_size) long.
+    /// If `row` is not [`embedding_size`](Self::embedding_size) long.
     pub fn copy_row(&self, id: i32, row: &mut [f32]) -> Result<(), UnknownToken> {
-        assert_eq!(row.len(), self.hidden_size(), "one value a feature");
+        assert_eq!(row.len(), self.embedding_size(), "one value a feature");
         let unknown = UnknownToken { id, rows: self.rows() };
         let index = usize::try_from(id).map_err(|_| unknown)?;
         let start = index.checked_mul(self.row_bytes).ok_or(unknown)?;
@@ -154,7 +154,7 @@ mod tests {
         let mut row = [0.0; 2];
         table.copy_row(1, &mut row).unwrap();
         assert_eq!(row, [-3.5, f32::MIN_POSITIVE]);
-        assert_eq!((table.rows(), table.hidden_size()), (2, 2));
+        assert_eq!((table.rows(), table.embedding_size()), (2, 2));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 
+use crate::kernels::LengthError;
+
 pub use embedding_table::{EmbeddingTable, UnknownToken};
 pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
 
@@ -164,6 +166,9 @@ pub enum InferError {
     /// A token has no word embedding: tokenizer and table do not belong together.
     #[error(transparent)]
     UnknownToken(#[from] UnknownToken),
+    /// The pooled rows do not fit the dense layers that follow.
+    #[error("a dense layer cannot be applied")]
+    Dense(#[from] LengthError),
     /// ONNX Runtime failed on a pass.
     #[error("inference failed on {texts} texts with {tokens} tokens")]
     Run {

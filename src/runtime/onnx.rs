@@ -7,18 +7,14 @@ use ndarray::ArrayView2;
 use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::operators::operators;
 use super::{EmbeddingTable, Infer, InferError, Inputs, UnknownToken};
-use crate::bundle::Task;
+use crate::bundle::{GraphInput, Task};
 use crate::kernels::Kernels;
-
-/// Inputs of a bundle's graph, in the order in which they are passed: float32 `[tokens, hidden]`, int32
-/// `[tokens]` twice, and int32 `[texts + 1]`.
-const INPUTS: [&str; 4] = ["word_embeddings", "positions", "token_type_ids", "offsets"];
 
 /// The graph's only output, float32, by the bundle's task.
 fn output_of(task: Task) -> &'static str {
@@ -87,13 +83,16 @@ pub struct OnnxSession {
     session: Session,
     words: Arc<EmbeddingTable>,
     task: Task,
+    inputs: Vec<GraphInput>,
 }
 
 /// How a session runs its graph.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// What the graph computes.
     pub task: Task,
+    /// Its inputs, in its order.
+    pub inputs: Vec<GraphInput>,
     /// What the operators of the engine are computed with.
     pub kernels: Kernels,
     /// Threads of a forward pass, the caller's counted. The others spin while a pass runs, and only
@@ -116,15 +115,21 @@ impl OnnxSession {
         words: Arc<EmbeddingTable>,
         options: SessionOptions,
     ) -> Result<Self, InferError> {
-        let SessionOptions { task, .. } = options;
-        let session = build(runtime, graph, options).map_err(|error| InferError::Session {
+        let session = build(runtime, graph, &options).map_err(|error| InferError::Session {
             path: graph.display().to_string(),
             source: Box::new(error),
         })?;
-        expect_names(graph, "inputs", session.inputs().iter().map(|input| input.name()), &INPUTS)?;
+        let SessionOptions { task, inputs, .. } = options;
+        let expected: Vec<_> = inputs.iter().map(|input| input.name()).collect();
+        expect_names(
+            graph,
+            "inputs",
+            session.inputs().iter().map(|input| input.name()),
+            &expected,
+        )?;
         let outputs = session.outputs().iter().map(|output| output.name());
         expect_names(graph, "outputs", outputs, &[output_of(task)])?;
-        Ok(Self { session, words, task })
+        Ok(Self { session, words, task, inputs })
     }
 }
 
@@ -136,7 +141,7 @@ static REGISTRATION: Mutex<()> = Mutex::new(());
 fn build(
     runtime: &OnnxRuntime,
     graph: &Path,
-    options: SessionOptions,
+    options: &SessionOptions,
 ) -> Result<Session, ort::Error> {
     let _registration = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
@@ -172,14 +177,19 @@ fn expect_names<'a>(
     })
 }
 
-/// Returns the embeddings of these tokens one after the other: `[tokens, hidden]`, f32.
+/// Returns the embeddings of these tokens one after the other: `[tokens, embedding]`, f32.
 fn look_up(words: &EmbeddingTable, ids: &[i32]) -> Result<Vec<f32>, UnknownToken> {
     words.read_ahead(ids.iter().copied());
-    let mut rows = vec![0.0; ids.len() * words.hidden_size()];
-    for (row, &id) in rows.chunks_exact_mut(words.hidden_size()).zip(ids) {
+    let mut rows = vec![0.0; ids.len() * words.embedding_size()];
+    for (row, &id) in rows.chunks_exact_mut(words.embedding_size()).zip(ids) {
         words.copy_row(id, row)?;
     }
     Ok(rows)
+}
+
+/// Returns a tensor over these integers, `[values]`.
+fn integers(values: &[i32]) -> ort::Result<TensorRef<'_, i32>> {
+    TensorRef::from_array_view(([values.len()], values))
 }
 
 impl Infer for OnnxSession {
@@ -192,16 +202,23 @@ impl Infer for OnnxSession {
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
         let words = look_up(&self.words, inputs.input_ids())?;
         let positions = inputs.positions();
-        let shape = [tokens, self.words.hidden_size()];
-        let outputs = self
-            .session
-            .run(ort::inputs![
-                TensorRef::from_array_view((shape, words.as_slice())).map_err(failed)?,
-                TensorRef::from_array_view(([tokens], positions.as_slice())).map_err(failed)?,
-                TensorRef::from_array_view(([tokens], inputs.token_type_ids())).map_err(failed)?,
-                TensorRef::from_array_view(([texts + 1], inputs.offsets())).map_err(failed)?,
-            ])
-            .map_err(failed)?;
+        let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            values.push(match input {
+                GraphInput::WordEmbeddings => {
+                    let shape = [tokens, self.words.embedding_size()];
+                    let words = TensorRef::from_array_view((shape, words.as_slice()));
+                    words.map_err(failed)?.into()
+                }
+                GraphInput::InputIds => integers(inputs.input_ids()).map_err(failed)?.into(),
+                GraphInput::Positions => integers(&positions).map_err(failed)?.into(),
+                GraphInput::TokenTypeIds => {
+                    integers(inputs.token_type_ids()).map_err(failed)?.into()
+                }
+                GraphInput::Offsets => integers(inputs.offsets()).map_err(failed)?.into(),
+            });
+        }
+        let outputs = self.session.run(values.as_slice()).map_err(failed)?;
         let output = outputs[output_of(self.task)].try_extract_array::<f32>().map_err(failed)?;
         let found = output.shape().to_vec();
         let rows = match self.task {

@@ -1,13 +1,16 @@
-//! Vector arithmetic: pooling of token embeddings, normalization, cosine similarity, activations.
+//! Vector arithmetic: pooling of token embeddings, dense layers, normalization, cosine similarity,
+//! activations.
 //!
 //! This module does not depend on tokenizers, sessions or requests.
 
 mod activation;
+mod dense;
 mod embeddings;
 mod pool;
 mod score;
 
 pub use activation::Activation;
+pub use dense::{DenseActivation, DenseLayer, DenseShape};
 pub use embeddings::{DegenerateVector, Embeddings};
-pub use pool::{Pooling, pool};
+pub use pool::{Pooling, Poolings, pool};
 pub use score::{cosine, rank};

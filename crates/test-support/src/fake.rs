@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use ndarray::{Array2, ArrayView2};
 use semblance::internals::cache::CacheLimit;
-use semblance::internals::encoder::{Encoder, PooledModel};
+use semblance::internals::encoder::{Encoder, Modules, PooledModel};
 use semblance::internals::runtime::{Infer, InferError, Inputs};
 use semblance::internals::scheduler::Scheduler;
-use semblance::internals::vector::Pooling;
+use semblance::internals::vector::{Pooling, Poolings};
 use semblance::{Model, ModelInfo};
 use semblance_api::{Limits, Service, ServiceOptions};
 
@@ -31,7 +31,9 @@ pub fn named_fake_service(
     dimensions: usize,
     limits: Limits,
 ) -> Service {
-    let model = Box::new(PooledModel::new(infer, Pooling::Mean));
+    let modules =
+        Modules { poolings: Poolings::new(vec![Pooling::Mean]), dense: Vec::new(), dimensions };
+    let model = Box::new(PooledModel::new(infer, modules));
     let scheduler = Scheduler::new(model, BATCH_TOKENS);
     let encoder = Encoder::new(tokenizer(256), scheduler, CacheLimit::default());
     let info = ModelInfo {
