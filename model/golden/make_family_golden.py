@@ -19,6 +19,7 @@ import sentence_transformers
 import torch
 import transformers
 
+from families import MODULES
 from pairs import golden_pairs
 from semblance_model.families import FAMILIES
 from texts import golden_texts
@@ -34,6 +35,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
+    for name in MODULES:
+        entries = texts_of(options.checkpoints / name)[::2]
+        rows = ",\n".join(json.dumps(entry) for entry in entries)
+        (options.output / f"{name}.json").write_text(f'{{"texts": [\n{rows}\n]}}\n', "ascii")
     for kind in FAMILIES:
         folder = options.checkpoints / kind
         classifier = options.checkpoints / f"{kind}-classifier"

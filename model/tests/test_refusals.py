@@ -76,6 +76,14 @@ def tensor(name: str, values: Any) -> Change:
     return change
 
 
+def dense(**fields: Any) -> Change:
+    def change(model: Checkpoint) -> None:
+        module(2, "Dense", "2_Dense")(model)
+        model.files["2_Dense/config.json"] = {"in_features": 8, "out_features": 4} | fields
+
+    return change
+
+
 def other_weights(file: str) -> Change:
     def change(model: Checkpoint) -> None:
         model.tensors = {}
@@ -135,18 +143,18 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         config(layer_norm_eps=float("nan")),
         "layer_norm_eps is NaN",
     ),
-    "two poolings": (
+    "an unknown flag": (
         "model.pooling",
-        pooling(pooling_mode_cls_token=True),
-        "pooling_mode_cls_token and pooling_mode_mean_tokens",
+        pooling(pooling_mode_median_tokens=True),
+        "pooling_mode_median_tokens is true",
     ),
-    "weighted mean": (
+    "an unknown mode": ("model.pooling", pooling(pooling_mode="median"), '"median"'),
+    "an unknown mode of several": (
         "model.pooling",
-        pooling(pooling_mode_mean_tokens=False, pooling_mode_weightedmean_tokens=True),
-        "pooling_mode_weightedmean_tokens",
+        pooling(pooling_mode=["cls", "median"]),
+        '["cls", "median"]',
     ),
-    "last token": ("model.pooling", pooling(pooling_mode="lasttoken"), '"lasttoken"'),
-    "several modes": ("model.pooling", pooling(pooling_mode=["cls", "mean"]), '["cls", "mean"]'),
+    "no mode": ("model.pooling", pooling(pooling_mode=[]), "pooling_mode is []"),
     "prompts left out of the pooling": (
         "model.pooling",
         all_of(
@@ -160,11 +168,35 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         pooling(word_embedding_dimension=9),
         "word_embedding_dimension is 9",
     ),
-    "a dense module": (
-        "model.module",
+    "a dense module after the norm": ("model.module", module(3, "Dense", "3_Dense"), '"Dense"'),
+    "a dense module before the pooling": ("model.module", module(1, "Dense", "1_Dense"), '"Dense"'),
+    "a dense module without a folder": (
+        "source.file_missing",
         module(2, "Dense", "2_Dense"),
-        'entry 2 is "sentence_transformers.models.Dense"',
+        "2_Dense/config.json is missing",
     ),
+    "a dense module of another width": (
+        "model.invalid_field",
+        dense(in_features=9),
+        "2_Dense/config.json: field in_features is 9, expected the 8 features it is given",
+    ),
+    "a dense module with a residual": ("model.module", dense(use_residual=True), "use_residual"),
+    "a dense module over tokens": (
+        "model.module",
+        dense(module_input_name="token_embeddings"),
+        "module_input_name",
+    ),
+    "a dense module with another activation": (
+        "model.activation",
+        dense(activation_function="torch.nn.modules.activation.SiLU"),
+        "expected Identity, Tanh, ReLU or GELU",
+    ),
+    "a dense module without weights": (
+        "source.file_missing",
+        dense(),
+        "2_Dense/model.safetensors is missing",
+    ),
+    "a layer norm": ("model.module", module(2, "LayerNorm", "2_LayerNorm"), "LayerNorm"),
     "a module of foreign code": (
         "model.module",
         lambda model: model.files["modules.json"][0].update(type="mine.Transformer"),

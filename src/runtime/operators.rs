@@ -168,13 +168,15 @@ impl Kernel for EngineKernel {
             }
         }
         let inputs = Operands(&inputs);
-        let rows = inputs.length(0)?;
+        // An output has the axes of the first input; only the length of the last one differs.
+        let mut shape = inputs.0[0].shape().to_vec();
         let features = match self.kind {
             Kind::Product | Kind::ProductAddNorm => inputs.length(2)?,
             Kind::ByteProduct | Kind::ByteProductAddNorm => inputs.length(4)?,
-            Kind::Attention => inputs.floats(0)?.len().checked_div(3 * rows).unwrap_or(0),
+            Kind::Attention => shape.last().map_or(0, |&width| width.max(0) as usize / 3),
         };
-        let shape = [rows as i64, features as i64];
+        let last = shape.last_mut().ok_or_else(|| ort::Error::new("input 0 has no axes"))?;
+        *last = features as i64;
         let missing = || ort::Error::new("the output is missing");
         let mut output = context.output(0, shape)?.ok_or_else(missing)?;
         let (_, output) = output.try_extract_tensor_mut::<f32>()?;

@@ -10,11 +10,25 @@ const ELEMENT_TOLERANCE: f32 = 2e-5;
 /// Maximum difference of a score.
 const SCORE_TOLERANCE: f32 = 1e-5;
 
-const FAMILIES: [&str; 6] = ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "mpnet"];
+const FAMILIES: [&str; 7] =
+    ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet"];
+
+/// BERT with other modules after it.
+const MODULES: [&str; 8] = [
+    "pooling-cls",
+    "pooling-max",
+    "pooling-sqrt",
+    "pooling-weighted",
+    "pooling-last",
+    "pooling-several",
+    "dense-tanh",
+    "dense-twice",
+];
 
 #[derive(Deserialize)]
 struct Golden {
     texts: Vec<Text>,
+    #[serde(default)]
     pairs: Vec<Pair>,
 }
 
@@ -41,8 +55,8 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
 }
 
 #[test]
-fn embeddings_of_every_family_match_sentence_transformers() {
-    for family in FAMILIES {
+fn embeddings_of_every_family_and_module_match_sentence_transformers() {
+    for family in FAMILIES.into_iter().chain(MODULES) {
         let golden = golden(family);
         let texts: Vec<&str> = golden.texts.iter().map(|text| text.text.as_str()).collect();
         let model = load(&family_bundle(family), None, NonZeroUsize::MIN);

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 
 from semblance_model.calibration import largest_activations
+from semblance_model.dense import write_dense
 from semblance_model.description import Description, describe
 from semblance_model.graph import write_graph
 from semblance_model.inputs import inputs_of
@@ -33,6 +34,7 @@ class Order:
     link: str | None
     name: str | None
     precision: Precision = "fp32"
+    truncate_dim: int | None = None
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
@@ -66,6 +68,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
                 source=source.identity,
                 revision=source.revision(tuple(description.checkpoint.paths.values())),
                 precision=order.precision,
+                output_size=_output_size(description, order.truncate_dim),
                 onnxruntime_version=onnxruntime.__version__,
             )
             with staging(order.output / name) as folder:
@@ -82,6 +85,22 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
     return bundle
 
 
+def _output_size(description: Description, truncate_dim: int | None) -> int | None:
+    if truncate_dim is None:
+        return None
+    if description.pooling is None:
+        raise Refusal("model.truncate_dim", "--truncate-dim: a cross-encoder has no embeddings")
+    width = len(description.pooling) * description.shape.hidden_size
+    if description.dense:
+        width = description.dense[-1].outputs
+    if not 1 <= truncate_dim <= width:
+        raise Refusal(
+            "model.truncate_dim",
+            f"--truncate-dim {truncate_dim}: expected 1 to {width}, the width of an embedding",
+        )
+    return truncate_dim if truncate_dim < width else None
+
+
 def write_model(
     description: Description, weights: Weights, precision: Precision, folder: Path
 ) -> None:
@@ -89,6 +108,7 @@ def write_model(
     largest = None if precision == "fp32" else largest_activations(description, weights)
     write_graph(description, weights, folder, largest)
     write_words(weights, precision, folder)
+    write_dense(description.dense, folder)
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
@@ -114,7 +134,8 @@ def summary(description: Description) -> str:
     """One line that says what is being built."""
     shape = description.shape
     if description.task == "embedding":
-        rest = f"{description.pooling} pooling, " + (
+        layers = "".join(f"dense {it.outputs} {it.activation}, " for it in description.dense)
+        rest = f"{' + '.join(description.pooling or ())} pooling, {layers}" + (
             "normalized" if description.normalize else "not normalized"
         )
     else:

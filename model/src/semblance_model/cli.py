@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         link=None if options.no_link else options.link,
         name=options.name,
         precision=options.precision,
+        truncate_dim=options.truncate_dim,
     )
     try:
         bundle = build(order, _say)
@@ -103,5 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         default="fp32",
         help="int8 is a quarter of the size and faster, with scores within 0.04 of fp32 (see "
         "docs/performance.md); default fp32",
+    )
+    command.add_argument(
+        "--truncate-dim",
+        type=int,
+        metavar="N",
+        help="keep the first N values of an embedding, as sentence-transformers does with "
+        "truncate_dim, and normalize after that; for models trained with Matryoshka losses",
     )
     return parser

@@ -4,11 +4,20 @@ A model that a bundle cannot express is rejected here, before anything is writte
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Literal
 
-from semblance_model.field import Fields, read_fields, read_json, shown
+from semblance_model.field import Fields, shown
+from semblance_model.modules import (
+    DenseModule,
+    join,
+    optional,
+    read_dense,
+    read_modules,
+    read_pooling,
+    required,
+)
 from semblance_model.refusal import Refusal
 from semblance_model.shape import Shape, is_classifier, read_family, read_shape
 from semblance_model.source import Source
@@ -22,22 +31,6 @@ from semblance_model.tensors import (
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
-
-# Field of 1_Pooling/config.json -> pooling of a bundle; None if a bundle does not support it.
-_POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": None,
-    "pooling_mode_lasttoken": None,
-}
-_POOLING_NAMES = {
-    "cls": "cls",
-    "max": "max",
-    "mean": "mean",
-    "mean_sqrt_len_tokens": "mean_sqrt_len",
-}
 
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
@@ -72,15 +65,17 @@ _SHORTEST_TEXT_TOKENS = 3
 class Description:
     """A model that the builder accepts.
 
-    `pooling` and `normalize` are None for a cross-encoder, `labels` and `activation` for an
-    embedding model. `notes` are messages for the user: what was assumed and why.
+    Several poolings are concatenated; the layers of `dense` follow. `pooling` and `normalize` are
+    None for a cross-encoder, `labels` and `activation` for an embedding model. `notes` are messages
+    for the user: what was assumed and why.
     """
 
     task: Task
     model_type: str
     shape: Shape
     max_tokens: int
-    pooling: str | None
+    pooling: Sequence[str] | None
+    dense: Sequence[DenseModule]
     normalize: bool | None
     prompts: dict[str, str]
     labels: int | None
@@ -91,40 +86,32 @@ class Description:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Modules:
-    """The content of `modules.json`: the folders of the transformer and of the pooling."""
-
-    transformer: str
-    pooling: str | None
-    normalize: bool
-
-
 def describe(source: Source) -> Description:
     """The description of the model in `source`.
 
     Raises `Refusal` for a model that a bundle cannot express.
     """
     notes: list[str] = []
-    modules = _modules(source)
+    modules = read_modules(source)
     inside = modules.transformer if modules is not None else ""
-    config = _required(source, _join(inside, "config.json"))
+    config = required(source, join(inside, "config.json"))
     kind, family = read_family(config)
     task: Task = "cross-encoder" if is_classifier(config) else "embedding"
     shape = read_shape(config, family)
-    sentence = _optional(source, _join(inside, "sentence_bert_config.json"))
-    general = _optional(source, "config_sentence_transformers.json")
-    tokenizer_config = _optional(source, _join(inside, "tokenizer_config.json"))
+    sentence = optional(source, join(inside, "sentence_bert_config.json"))
+    general = optional(source, "config_sentence_transformers.json")
+    tokenizer_config = optional(source, join(inside, "tokenizer_config.json"))
     _check_transformer_task(sentence, task)
     if not _tokenizes_types(tokenizer_config):
         shape = replace(shape, reads_token_types=False)
     tokenizer = bundle_tokenizer(
-        _required(source, _join(inside, "tokenizer.json")),
+        required(source, join(inside, "tokenizer.json")),
         tokenizer_config,
         sentence.flag("do_lower_case", False),
         shape.vocabulary_size,
     )
-    pooling: str | None = None
+    pooling: list[str] | None = None
+    dense: list[DenseModule] = []
     normalize: bool | None = None
     labels: int | None = None
     activation: str | None = None
@@ -132,10 +119,15 @@ def describe(source: Source) -> Description:
     if task == "embedding":
         normalize = modules.normalize if modules is not None else False
         if modules is not None and modules.pooling is not None:
-            pooling = _pooling(_required(source, _join(modules.pooling, "config.json")), shape)
-            _check_prompt_pooling(source, modules.pooling, prompts)
+            pooling = read_pooling(
+                source, modules.pooling, shape.hidden_size, any(prompts.values())
+            )
+            width = len(pooling) * shape.hidden_size
+            for folder in modules.dense:
+                dense.append(read_dense(source, folder, width, notes))
+                width = dense[-1].outputs
         else:
-            pooling = "mean"
+            pooling = ["mean"]
             notes.append(
                 "modules.json is missing: using mean pooling without normalization, like "
                 "sentence-transformers"
@@ -155,6 +147,7 @@ def describe(source: Source) -> Description:
         shape=shape,
         max_tokens=_max_tokens(sentence, tokenizer_config, config, shape, notes),
         pooling=pooling,
+        dense=dense,
         normalize=normalize,
         prompts=prompts,
         labels=labels,
@@ -163,51 +156,6 @@ def describe(source: Source) -> Description:
         tokenizer=tokenizer,
         checkpoint=_checkpoint(source, inside),
         notes=tuple(notes),
-    )
-
-
-def _modules(source: Source) -> _Modules | None:
-    path = source.path("modules.json")
-    if path is None:
-        return None
-    entries = read_json("modules.json", path)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Refusal("model.invalid_json", "modules.json: expected a list of objects")
-    kinds: list[str] = []
-    paths: list[str] = []
-    for index, entry in enumerate(entries):
-        fields = Fields(f"modules.json: entry {index}", entry)
-        kind = fields.text("type")
-        name = kind.rsplit(".", 1)[-1]
-        # Dropout has no effect at inference.
-        if not kind.startswith("sentence_transformers.") or name not in (
-            "Transformer",
-            "Pooling",
-            "Normalize",
-            "Dropout",
-        ):
-            raise Refusal(
-                "model.module",
-                f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling or "
-                "Normalize of sentence_transformers",
-            )
-        if name != "Dropout":
-            kinds.append(name)
-            paths.append(fields.text("path", ""))
-    if kinds not in (
-        ["Transformer"],
-        ["Transformer", "Pooling"],
-        ["Transformer", "Pooling", "Normalize"],
-    ):
-        raise Refusal(
-            "model.module",
-            f"modules.json: the modules are {shown(kinds)}, expected Transformer, Pooling and "
-            "at most one Normalize, in this order",
-        )
-    return _Modules(
-        transformer=paths[0],
-        pooling=paths[1] if len(kinds) > 1 else None,
-        normalize="Normalize" in kinds,
     )
 
 
@@ -224,47 +172,6 @@ def _check_transformer_task(sentence: Fields, task: Task) -> None:
         raise Refusal(
             "model.architecture",
             f'{sentence.file}: field transformer_task is "{found}", expected "{expected}"',
-        )
-
-
-def _pooling(config: Fields, shape: Shape) -> str:
-    width = (
-        "embedding_dimension" if config.has("embedding_dimension") else "word_embedding_dimension"
-    )
-    if config.integer(width, shape.hidden_size) != shape.hidden_size:
-        raise config.invalid(
-            width, config.values[width], f"hidden_size {shape.hidden_size} of config.json"
-        )
-    if config.has("pooling_mode"):
-        mode = config.values["pooling_mode"]
-        modes = mode if isinstance(mode, list) else [mode]
-        if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
-            raise Refusal(
-                "model.pooling",
-                f"{config.file}: field pooling_mode is {shown(mode)}, expected one of "
-                f"{', '.join(_POOLING_NAMES)}",
-            )
-        return _POOLING_NAMES[modes[0]]
-    active = [name for name in _POOLING_FLAGS if config.flag(name, False)]
-    if not active:
-        return "mean"
-    pooling = _POOLING_FLAGS[active[0]]
-    if len(active) > 1 or pooling is None:
-        raise Refusal(
-            "model.pooling",
-            f"{config.file}: pooling is {' and '.join(active)}, expected exactly one of "
-            f"{', '.join(name for name, known in _POOLING_FLAGS.items() if known)}",
-        )
-    return pooling
-
-
-def _check_prompt_pooling(source: Source, folder: str, prompts: dict[str, str]) -> None:
-    config = _required(source, _join(folder, "config.json"))
-    if not config.flag("include_prompt", True) and any(prompts.values()):
-        raise Refusal(
-            "model.pooling",
-            f"{config.file}: field include_prompt is false and the model has prompts; pooling "
-            "that excludes the prompt is not supported",
         )
 
 
@@ -359,33 +266,17 @@ def _licence(source: Source) -> str:
 
 
 def _checkpoint(source: Source, inside: str) -> Checkpoint:
-    checkpoint = find_checkpoint(lambda name: source.path(_join(inside, name)))
+    checkpoint = find_checkpoint(lambda name: source.path(join(inside, name)))
     if checkpoint is not None:
         return checkpoint
     for other in _OTHER_WEIGHTS:
-        if source.has(_join(inside, other)):
+        if source.has(join(inside, other)):
             raise Refusal(
                 "model.weights_format",
-                f"{_join(inside, other)}: this weight format is not supported, expected "
+                f"{join(inside, other)}: this weight format is not supported, expected "
                 f"{WEIGHTS_FILE} or {PICKLE_FILE}; save the model with safetensors",
             )
     raise Refusal(
         "source.file_missing",
-        f"{_join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX} and {PICKLE_FILE}",
+        f"{join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX} and {PICKLE_FILE}",
     )
-
-
-def _required(source: Source, name: str) -> Fields:
-    path = source.path(name)
-    if path is None:
-        raise Refusal("source.file_missing", f"{name} is missing")
-    return read_fields(name, path)
-
-
-def _optional(source: Source, name: str) -> Fields:
-    path = source.path(name)
-    return Fields(name, {}) if path is None else read_fields(name, path)
-
-
-def _join(folder: str, name: str) -> str:
-    return str(PurePosixPath(folder) / name)

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semblance_model.dense import DENSE_FILE
 from semblance_model.description import Description
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
@@ -22,6 +24,7 @@ FILES = {
     "words": WORDS_FILE,
     "tokenizer": TOKENIZER_FILE,
     "vocabulary": VOCABULARY_FILE,
+    "dense": DENSE_FILE,
 }
 
 
@@ -33,6 +36,7 @@ class Origin:
     source: str
     revision: str
     precision: Precision
+    output_size: int | None
     onnxruntime_version: str
 
 
@@ -49,7 +53,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "hidden_size": shape.hidden_size,
         "vocabulary_size": shape.vocabulary_size,
         "max_tokens": description.max_tokens,
-        "pooling": description.pooling,
+        "pooling": _one_or_more(description.pooling),
         "normalize": description.normalize,
         "prompts": description.prompts,
         "labels": description.labels,
@@ -64,12 +68,24 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
                 "sha256": sha256_of(folder / name),
             }
             for role, name in FILES.items()
+            if (folder / name).exists()
         },
     }
     # A field that is absent has its usual value.
+    if description.dense:
+        manifest["dense"] = [
+            {"inputs": it.inputs, "outputs": it.outputs, "activation": it.activation}
+            for it in description.dense
+        ]
+    if origin.output_size is not None:
+        manifest["output_size"] = origin.output_size
     if shape.embedding_size != shape.hidden_size:
         manifest["embedding_size"] = shape.embedding_size
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _one_or_more(values: Sequence[str] | None) -> str | Sequence[str] | None:
+    return values[0] if values is not None and len(values) == 1 else values
 
 
 def digest_of(manifest: bytes) -> str:

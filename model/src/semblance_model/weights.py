@@ -90,12 +90,7 @@ def open_weights(description: Description) -> Iterator[Weights]:
         stored_names = {name: names.stored(name) for name in expected}
         weights = Weights(tensors, stored_names)
         for name, shape in expected.items():
-            _check(file, tensors, stored_names[name], shape)
-            if not np.isfinite(weights.tensor(name)).all():
-                raise Refusal(
-                    "model.tensor_values",
-                    f"{file}: tensor {stored_names[name]} contains values that are not finite",
-                )
+            checked_tensor(file, tensors, stored_names[name], shape)
         yield weights
 
 
@@ -140,7 +135,8 @@ class _Names:
         return Refusal("model.tensor_missing", f"{self._file}: tensor {name} is missing")
 
 
-def _check(file: str, tensors: Tensors, name: str, shape: tuple[int, ...]) -> None:
+def checked_tensor(file: str, tensors: Tensors, name: str, shape: tuple[int, ...]) -> Array:
+    """A tensor as fp32; raises `Refusal` for another shape or type and values not finite."""
     found = tensors.shape(name)
     if found != shape:
         raise Refusal(
@@ -153,3 +149,9 @@ def _check(file: str, tensors: Tensors, name: str, shape: tuple[int, ...]) -> No
             "model.tensor_type",
             f"{file}: tensor {name} has type {dtype}, expected one of {', '.join(_DTYPES)}",
         )
+    values = np.ascontiguousarray(tensors.values(name), dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise Refusal(
+            "model.tensor_values", f"{file}: tensor {name} contains values that are not finite"
+        )
+    return values
