@@ -21,6 +21,7 @@ from cross_encoder import seeded_tensor
 from semblance_model.description import describe
 from semblance_model.families import FAMILIES
 from semblance_model.field import read_fields
+from semblance_model.shape import Encoder
 from semblance_model.source import FolderSource, Source, open_source
 from semblance_model.tensors import WEIGHTS_FILE
 from semblance_model.weights import expected_tensors
@@ -136,7 +137,9 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> No
     random = np.random.default_rng(sorted(FAMILIES).index(kind))
     prefix = f"{family.base}." if is_classifier else ""
     tensors = {}
-    for name, shape in expected_tensors(describe(FolderSource(folder))).items():
+    encoder = describe(FolderSource(folder)).graph
+    assert isinstance(encoder, Encoder)
+    for name, shape in expected_tensors(encoder).items():
         stored = family.stored(name)
         is_outside = stored.startswith(("classifier.", "pre_classifier."))
         tensors[stored if is_outside else prefix + stored] = seeded_tensor(random, name, shape)

@@ -64,7 +64,7 @@ def run(session: Session, batch: dict[str, NDArray[np.int32]]) -> Any:
     mask = batch["attention_mask"] == 1
     ids, types = batch["input_ids"], batch["token_type_ids"]
     texts = [(ids[row, kept], types[row, kept]) for row, kept in enumerate(mask)]
-    (output,) = session.inner.run(None, inputs_of(session.words, texts))
+    (output,) = session.inner.run(None, inputs_of(session.inner, session.words, texts))
     if session.inner.get_outputs()[0].name == "logits":
         return output
     padded = np.zeros((*mask.shape, output.shape[-1]), np.float32)

@@ -44,14 +44,10 @@ class Model:
         """What the graph returns for one text or one pair."""
         encoding = self._tokenizer.encode(*texts)
         tokens = np.array(encoding.ids), np.array(encoding.type_ids)
-        (values,) = self._session.inner.run(None, self._inputs(tokens))
+        inputs = inputs_of(self._session.inner, self._session.words, [tokens])
+        (values,) = self._session.inner.run(None, inputs)
         found: NDArray[np.float32] = values
         return found
-
-    def _inputs(self, tokens: tuple[NDArray[Any], NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        inputs = inputs_of(self._session.words, [tokens])
-        wanted = {it.name for it in self._session.inner.get_inputs()}
-        return {name: values for name, values in inputs.items() if name in wanted}
 
     def embedding(self, text: str) -> NDArray[np.float32]:
         """The mean of the token embeddings, scaled to unit length."""

@@ -1,6 +1,6 @@
 """The steps of a build: source, description, weights, graph, check, bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,17 +8,20 @@ import numpy as np
 import onnxruntime
 
 from semblance_model.calibration import largest_activations
+from semblance_model.compare import compare
 from semblance_model.dense import write_dense
-from semblance_model.description import Description, describe
+from semblance_model.description import Choices, Description, describe
+from semblance_model.export import Export
 from semblance_model.graph import write_graph
 from semblance_model.inputs import inputs_of
 from semblance_model.manifest import Origin, manifest_bytes
 from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
+from semblance_model.rewrite import write_export
 from semblance_model.source import open_source
-from semblance_model.weights import Weights, open_weights
-from semblance_model.words import Precision, read_words, write_words
+from semblance_model.weights import open_weights
+from semblance_model.words import WORDS_TENSOR, Precision, read_words, write_words
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Order:
     name: str | None
     precision: Precision = "fp32"
     truncate_dim: int | None = None
+    choices: Choices | None = None
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
@@ -58,26 +62,27 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         name = check_name("--name", order.name or source.suggested_name)
         if name == order.link:
             raise Refusal("output.name", f"--name {name}: the link has the same name")
-        description = describe(source)
+        description = describe(source, order.choices)
         for note in description.notes:
             say(f"note: {note}")
         say(summary(description))
-        with open_weights(description) as weights:
+        output_size = _output_size(description, order.truncate_dim)
+        with staging(order.output / name) as folder:
+            say("writing the graph and its weights")
+            inputs = write_model(description, order.precision, folder)
+            description.tokenizer.write(folder)
+            say(f"checking with ONNX Runtime {onnxruntime.__version__}")
+            check_graph(description, order.precision, folder)
             origin = Origin(
                 model_name=name,
                 source=source.identity,
-                revision=source.revision(tuple(description.checkpoint.paths.values())),
+                revision=source.revision(weight_files(description)),
                 precision=order.precision,
-                output_size=_output_size(description, order.truncate_dim),
+                output_size=output_size,
+                inputs=inputs,
                 onnxruntime_version=onnxruntime.__version__,
             )
-            with staging(order.output / name) as folder:
-                say("writing the graph and its weights")
-                write_model(description, weights, order.precision, folder)
-                description.tokenizer.write(folder)
-                say(f"checking with ONNX Runtime {onnxruntime.__version__}")
-                check_graph(description, order.precision, folder)
-                bundle, new = publish(folder, manifest_bytes(description, origin, folder))
+            bundle, new = publish(folder, manifest_bytes(description, origin, folder))
     if order.link is not None:
         link(order.output, order.link, bundle)
     size = sum(file.stat().st_size for file in bundle.iterdir())
@@ -90,7 +95,7 @@ def _output_size(description: Description, truncate_dim: int | None) -> int | No
         return None
     if description.pooling is None:
         raise Refusal("model.truncate_dim", "--truncate-dim: a cross-encoder has no embeddings")
-    width = len(description.pooling) * description.shape.hidden_size
+    width = len(description.pooling) * description.hidden_size
     if description.dense:
         width = description.dense[-1].outputs
     if not 1 <= truncate_dim <= width:
@@ -101,25 +106,45 @@ def _output_size(description: Description, truncate_dim: int | None) -> int | No
     return truncate_dim if truncate_dim < width else None
 
 
-def write_model(
-    description: Description, weights: Weights, precision: Precision, folder: Path
-) -> None:
-    """Writes the graph, the weights and the embedding table into `folder`."""
-    largest = None if precision == "fp32" else largest_activations(description, weights)
-    write_graph(description, weights, folder, largest)
-    write_words(weights, precision, folder)
+def weight_files(description: Description) -> Sequence[Path]:
+    """The files that identify the model."""
+    graph = description.graph
+    if isinstance(graph, Export):
+        return [graph.path, *graph.external]
+    return tuple(graph.checkpoint.paths.values())
+
+
+def write_model(description: Description, precision: Precision, folder: Path) -> Sequence[str]:
+    """Writes the graph, the weights and the embedding table into `folder`; returns the inputs."""
+    graph = description.graph
     write_dense(description.dense, folder)
+    if isinstance(graph, Export):
+        if precision != "fp32":
+            raise Refusal(
+                "onnx.precision",
+                f"{graph.file}: --precision {precision} needs a checkpoint of a known family; an "
+                "export is built in fp32",
+            )
+        write_words(graph.table, precision, folder)
+        return write_export(graph, folder)
+    with open_weights(graph) as weights:
+        largest = None
+        if precision != "fp32":
+            largest = largest_activations(graph, weights, description.max_tokens)
+        write_graph(graph, weights, folder, largest)
+        write_words(weights.tensor(WORDS_TENSOR), precision, folder)
+    return ()
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
     """Runs the plain form of the graph once, on two texts of different lengths."""
     tokens = min(8, description.max_tokens)
-    words = read_words(folder, description.shape.embedding_size, precision)
+    words = read_words(folder, description.embedding_size, precision)
     texts = [np.zeros(it, np.int32) for it in (tokens, tokens // 2)]
-    inputs = inputs_of(words, [(ids, ids) for ids in texts])
-    (output,) = open_plain(folder).run(None, inputs)
+    session = open_plain(folder)
+    (output,) = session.run(None, inputs_of(session, words, [(ids, ids) for ids in texts]))
     if description.labels is None:
-        expected: tuple[int, ...] = (tokens + tokens // 2, description.shape.hidden_size)
+        expected: tuple[int, ...] = (tokens + tokens // 2, description.hidden_size)
     else:
         expected = (len(texts), description.labels)
     if output.shape != expected or not np.isfinite(output).all():
@@ -128,11 +153,16 @@ def check_graph(description: Description, precision: Precision, folder: Path) ->
             f"the graph returned shape {list(output.shape)}, expected {list(expected)} and only "
             "finite values",
         )
+    if isinstance(description.graph, Export):
+        compare(description.graph, session, words, description.max_tokens)
 
 
 def summary(description: Description) -> str:
     """One line that says what is being built."""
-    shape = description.shape
+    graph = description.graph
+    size = f"{description.hidden_size} wide"
+    if not isinstance(graph, Export):
+        size = f"{graph.shape.layers} layers, {size}, {graph.shape.heads} heads"
     if description.task == "embedding":
         layers = "".join(f"dense {it.outputs} {it.activation}, " for it in description.dense)
         rest = f"{' + '.join(description.pooling or ())} pooling, {layers}" + (
@@ -141,6 +171,6 @@ def summary(description: Description) -> str:
     else:
         rest = f"labels: {description.labels}, {description.activation}"
     return (
-        f"{description.task}: {description.model_type}, {shape.layers} layers, "
-        f"{shape.hidden_size} wide, {shape.heads} heads, {description.max_tokens} tokens, {rest}"
+        f"{description.task}: {description.model_type}, {size}, {description.max_tokens} tokens, "
+        f"{rest}"
     )

@@ -6,8 +6,11 @@ A model that a bundle cannot express is rejected here, before anything is writte
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
+from semblance_model.export import EXPORT_FILES, Export, find_export, read_export
+from semblance_model.families import FAMILIES
 from semblance_model.field import Fields, shown
 from semblance_model.modules import (
     DenseModule,
@@ -19,13 +22,12 @@ from semblance_model.modules import (
     required,
 )
 from semblance_model.refusal import Refusal
-from semblance_model.shape import Shape, is_classifier, read_family, read_shape
+from semblance_model.shape import Encoder, is_classifier, read_family, read_shape
 from semblance_model.source import Source
 from semblance_model.tensors import (
     PICKLE_FILE,
     WEIGHTS_FILE,
     WEIGHTS_INDEX,
-    Checkpoint,
     find_checkpoint,
 )
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
@@ -60,6 +62,9 @@ _OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot")
 # [CLS], one token of text, [SEP].
 _SHORTEST_TEXT_TOKENS = 3
 
+# A larger model_max_length means no limit.
+_LONGEST_TEXT_TOKENS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Description:
@@ -72,7 +77,7 @@ class Description:
 
     task: Task
     model_type: str
-    shape: Shape
+    graph: Encoder | Export
     max_tokens: int
     pooling: Sequence[str] | None
     dense: Sequence[DenseModule]
@@ -82,33 +87,68 @@ class Description:
     activation: str | None
     licence: str
     tokenizer: BundleTokenizer
-    checkpoint: Checkpoint
     notes: tuple[str, ...]
 
+    @property
+    def hidden_size(self) -> int:
+        """Number of features of a token embedding."""
+        graph = self.graph
+        return graph.hidden_size if isinstance(graph, Export) else graph.shape.hidden_size
 
-def describe(source: Source) -> Description:
+    @property
+    def embedding_size(self) -> int:
+        """Number of features of a row of the embedding table."""
+        graph = self.graph
+        return graph.table.shape[1] if isinstance(graph, Export) else graph.shape.embedding_size
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of rows of the embedding table."""
+        graph = self.graph
+        return len(graph.table) if isinstance(graph, Export) else graph.shape.vocabulary_size
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user decides where a source leaves a choice.
+
+    `from_onnx` prefers an ONNX export to a checkpoint, `onnx_output` names the export's output.
+    `max_tokens` replaces the number of tokens of the source.
+    """
+
+    from_onnx: bool = False
+    onnx_output: str | None = None
+    max_tokens: int | None = None
+
+
+def describe(source: Source, choices: Choices | None = None) -> Description:
     """The description of the model in `source`.
 
     Raises `Refusal` for a model that a bundle cannot express.
     """
+    choices = choices or Choices()
     notes: list[str] = []
     modules = read_modules(source)
     inside = modules.transformer if modules is not None else ""
-    config = required(source, join(inside, "config.json"))
-    kind, family = read_family(config)
-    task: Task = "cross-encoder" if is_classifier(config) else "embedding"
-    shape = read_shape(config, family)
     sentence = optional(source, join(inside, "sentence_bert_config.json"))
     general = optional(source, "config_sentence_transformers.json")
     tokenizer_config = optional(source, join(inside, "tokenizer_config.json"))
+    graph, positions, config = _graph(source, inside, choices, tokenizer_config)
+    if isinstance(graph, Export):
+        kind = f"{config.text('model_type', 'a model')}, from {graph.file}"
+        is_cross_encoder, outputs = graph.is_logits, graph.hidden_size
+        width, words = graph.hidden_size, len(graph.table)
+    else:
+        kind = config.text("model_type", "bert")
+        is_cross_encoder, outputs = graph.labels is not None, graph.labels or 0
+        width, words = graph.shape.hidden_size, graph.shape.vocabulary_size
+    task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
-    if not _tokenizes_types(tokenizer_config):
-        shape = replace(shape, reads_token_types=False)
     tokenizer = bundle_tokenizer(
         required(source, join(inside, "tokenizer.json")),
         tokenizer_config,
         sentence.flag("do_lower_case", False),
-        shape.vocabulary_size,
+        words,
     )
     pooling: list[str] | None = None
     dense: list[DenseModule] = []
@@ -119,10 +159,8 @@ def describe(source: Source) -> Description:
     if task == "embedding":
         normalize = modules.normalize if modules is not None else False
         if modules is not None and modules.pooling is not None:
-            pooling = read_pooling(
-                source, modules.pooling, shape.hidden_size, any(prompts.values())
-            )
-            width = len(pooling) * shape.hidden_size
+            pooling = read_pooling(source, modules.pooling, width, any(prompts.values()))
+            width *= len(pooling)
             for folder in modules.dense:
                 dense.append(read_dense(source, folder, width, notes))
                 width = dense[-1].outputs
@@ -136,16 +174,16 @@ def describe(source: Source) -> Description:
         if modules is not None and (modules.pooling is not None or modules.normalize):
             raise Refusal(
                 "model.module",
-                f"modules.json: a cross-encoder ({family.classes}ForSequenceClassification) must "
-                "not have Pooling or Normalize",
+                "modules.json: a cross-encoder, a model with the head of a sequence classifier, "
+                "must not have Pooling or Normalize",
             )
-        labels = _labels(config)
+        labels = outputs
         activation = _activation(config, general, labels, notes)
     return Description(
         task=task,
         model_type=kind,
-        shape=shape,
-        max_tokens=_max_tokens(sentence, tokenizer_config, config, shape, notes),
+        graph=graph,
+        max_tokens=_max_tokens(choices, sentence, tokenizer_config, positions, notes),
         pooling=pooling,
         dense=dense,
         normalize=normalize,
@@ -154,9 +192,46 @@ def describe(source: Source) -> Description:
         activation=activation,
         licence=_licence(source),
         tokenizer=tokenizer,
-        checkpoint=_checkpoint(source, inside),
         notes=tuple(notes),
     )
+
+
+def _graph(
+    source: Source, inside: str, choices: Choices, tokenizer_config: Fields
+) -> tuple[Encoder | Export, int | None, Fields]:
+    """The encoder or export of a folder, the most tokens that it can read, and `config.json`."""
+
+    def path_of(name: str) -> Path | None:
+        return source.path(join(inside, name))
+
+    config = optional(source, join(inside, "config.json"))
+    is_known = config.text("model_type", "bert") in FAMILIES
+    checkpoint = find_checkpoint(path_of) if is_known and not choices.from_onnx else None
+    export = find_export(path_of) if checkpoint is None else None
+    if export is not None:
+        read = read_export(*export, path_of, choices.onnx_output)
+        return read, _export_positions(config, read), config
+    if choices.from_onnx or choices.onnx_output is not None:
+        wanted = " or ".join(EXPORT_FILES)
+        raise Refusal("source.file_missing", f"{wanted} is missing: there is no ONNX export")
+    config = required(source, join(inside, "config.json"))
+    family = read_family(config)
+    shape = read_shape(config, family)
+    if not _tokenizes_types(tokenizer_config):
+        shape = replace(shape, reads_token_types=False)
+    labels = _labels(config) if is_classifier(config) else None
+    if checkpoint is None:
+        raise _no_checkpoint(source, inside)
+    return Encoder(shape, checkpoint, labels), shape.positions, config
+
+
+def _export_positions(config: Fields, export: Export) -> int | None:
+    family = FAMILIES.get(config.text("model_type", ""))
+    if config.has("max_position_embeddings"):
+        if family is not None:
+            return read_shape(config, family).positions
+        return config.integer("max_position_embeddings")
+    return export.position_rows
 
 
 def _tokenizes_types(tokenizer_config: Fields) -> bool:
@@ -225,31 +300,41 @@ def _activation(config: Fields, general: Fields, labels: int, notes: list[str]) 
 
 
 def _max_tokens(
-    sentence: Fields, tokenizer_config: Fields, config: Fields, shape: Shape, notes: list[str]
+    choices: Choices,
+    sentence: Fields,
+    tokenizer_config: Fields,
+    positions: int | None,
+    notes: list[str],
 ) -> int:
-    if sentence.has("max_seq_length"):
+    if choices.max_tokens is not None:
+        limit, where = choices.max_tokens, "--max-tokens"
+    elif sentence.has("max_seq_length"):
         limit = sentence.integer("max_seq_length")
-        file, name = sentence.file, "max_seq_length"
-        # sentence-transformers accepts a larger value and fails at the first long text.
-        if limit > shape.positions:
-            raise Refusal(
-                "model.max_tokens",
-                f"{file}: field {name} is {limit}, more than the {shape.positions} positions that "
-                f"max_position_embeddings {shape.position_rows} of {config.file} leaves for a text",
-            )
+        where = f"{sentence.file}: field max_seq_length"
     else:
         # "No limit" is written as 1e30.
-        given = tokenizer_config.number("model_max_length", float(shape.positions))
-        limit = int(min(given, shape.positions))
-        file, name = tokenizer_config.file, "model_max_length"
+        given = tokenizer_config.number("model_max_length", 1e30)
+        if positions is None and given > _LONGEST_TEXT_TOKENS:
+            raise Refusal(
+                "model.max_tokens",
+                f"{sentence.file} has no max_seq_length and {tokenizer_config.file} no "
+                "model_max_length: pass --max-tokens",
+            )
+        limit = int(min(given, given if positions is None else positions))
+        where = f"{tokenizer_config.file}: field model_max_length"
         notes.append(
             f"max_seq_length is missing in sentence_bert_config.json: using {limit} tokens, the "
             "smaller of model_max_length and the positions of the model"
         )
-    if limit < _SHORTEST_TEXT_TOKENS:
+    # sentence-transformers accepts a larger value and fails at the first long text.
+    if positions is not None and limit > positions:
         raise Refusal(
             "model.max_tokens",
-            f"{file}: field {name} is {limit}, expected at least {_SHORTEST_TEXT_TOKENS}",
+            f"{where} is {limit}, more than the {positions} positions of the model",
+        )
+    if limit < _SHORTEST_TEXT_TOKENS:
+        raise Refusal(
+            "model.max_tokens", f"{where} is {limit}, expected at least {_SHORTEST_TEXT_TOKENS}"
         )
     return limit
 
@@ -265,18 +350,16 @@ def _licence(source: Source) -> str:
     return _LICENCES.get(field[1].lower(), "unknown") if field else "unknown"
 
 
-def _checkpoint(source: Source, inside: str) -> Checkpoint:
-    checkpoint = find_checkpoint(lambda name: source.path(join(inside, name)))
-    if checkpoint is not None:
-        return checkpoint
+def _no_checkpoint(source: Source, inside: str) -> Refusal:
     for other in _OTHER_WEIGHTS:
         if source.has(join(inside, other)):
-            raise Refusal(
+            return Refusal(
                 "model.weights_format",
                 f"{join(inside, other)}: this weight format is not supported, expected "
                 f"{WEIGHTS_FILE} or {PICKLE_FILE}; save the model with safetensors",
             )
-    raise Refusal(
+    return Refusal(
         "source.file_missing",
-        f"{join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX} and {PICKLE_FILE}",
+        f"{join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX}, {PICKLE_FILE} and "
+        f"an ONNX export, {EXPORT_FILES[0]}",
     )

@@ -16,13 +16,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from semblance_model.description import Description
 from semblance_model.families import Head
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.panels import byte_panels_of, panels_of
 from semblance_model.quantize import channel_factors, quantize_dense
 from semblance_model.relative import bias_by_distance
-from semblance_model.shape import Shape
+from semblance_model.shape import Encoder, Shape
 from semblance_model.weights import PROJECTION, RELATIVE_BIAS, Array, Weights
 
 # Which values the input of a layer has, for int8: see `plain.py`.
@@ -30,7 +29,7 @@ CENTERED, ACTIVATED = "centered", "activated"
 
 
 def write_graph(
-    description: Description,
+    encoder: Encoder,
     weights: Weights,
     folder: Path,
     largest_activations: Mapping[str, Array] | None = None,
@@ -39,31 +38,31 @@ def write_graph(
 
     They are, for each output of `write_normalized_graph`, the largest absolute values by feature.
     """
-    shape = description.shape
+    shape = encoder.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
         layers = _Layers(graph)
         dense = layers if largest_activations is None else _ByteLayers(graph, largest_activations)
         hidden = _Encoder(graph, shape, weights, dense).write()
-        if description.task == "embedding":
+        if encoder.labels is None:
             output = graph.name_output(hidden, "token_embeddings")
             axes: tuple[int | str, ...] = ("tokens", shape.hidden_size)
         else:
             logits = _classifier(graph, layers, hidden, weights, shape.family.head)
             output = graph.name_output(logits, "logits")
-            axes = ("texts", description.labels or 0)
+            axes = ("texts", encoder.labels)
     _save(graph, shape, [_float(output, axes)], folder)
 
 
-def write_normalized_graph(description: Description, weights: Weights, folder: Path) -> None:
+def write_normalized_graph(encoder: Encoder, weights: Weights, folder: Path) -> None:
     """Writes the fp32 graph with other outputs: what LayerNorms pass to dense layers."""
-    shape = description.shape
+    shape = encoder.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
-        encoder = _Encoder(graph, shape, weights, _Layers(graph))
-        encoder.write()
+        writer = _Encoder(graph, shape, weights, _Layers(graph))
+        writer.write()
     axes = ("tokens", shape.hidden_size)
-    _save(graph, shape, [_float(name, axes) for name in encoder.normalized], folder)
+    _save(graph, shape, [_float(name, axes) for name in writer.normalized], folder)
 
 
 def _float(name: str, axes: Sequence[int | str]) -> ValueInfoProto:

@@ -9,6 +9,7 @@ from typing import Any
 
 from semblance_model.dense import DENSE_FILE
 from semblance_model.description import Description
+from semblance_model.export import Export
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
 from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
@@ -37,12 +38,12 @@ class Origin:
     revision: str
     precision: Precision
     output_size: int | None
+    inputs: Sequence[str]
     onnxruntime_version: str
 
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
-    shape = description.shape
     manifest: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
@@ -50,8 +51,8 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "revision": origin.revision,
         "licence": description.licence,
         "task": description.task,
-        "hidden_size": shape.hidden_size,
-        "vocabulary_size": shape.vocabulary_size,
+        "hidden_size": description.hidden_size,
+        "vocabulary_size": description.vocabulary_size,
         "max_tokens": description.max_tokens,
         "pooling": _one_or_more(description.pooling),
         "normalize": description.normalize,
@@ -72,6 +73,8 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         },
     }
     # A field that is absent has its usual value.
+    if isinstance(description.graph, Export):
+        manifest["inputs"] = list(origin.inputs)
     if description.dense:
         manifest["dense"] = [
             {"inputs": it.inputs, "outputs": it.outputs, "activation": it.activation}
@@ -79,8 +82,8 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         ]
     if origin.output_size is not None:
         manifest["output_size"] = origin.output_size
-    if shape.embedding_size != shape.hidden_size:
-        manifest["embedding_size"] = shape.embedding_size
+    if description.embedding_size != description.hidden_size:
+        manifest["embedding_size"] = description.embedding_size
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -4,7 +4,7 @@ The graph of a bundle runs in the engine only. Its plain form runs in any ONNX R
 builder calibrates and checks a graph with it, and the tests compare it with the definition of BERT.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +39,50 @@ def open_plain(folder: Path) -> onnxruntime.InferenceSession:
 def plain(model: ModelProto) -> ModelProto:
     """The model with each of the engine's operators replaced by ONNX's."""
     dims = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    nodes: list[NodeProto] = []
     tensors: list[TensorProto] = []
-    for node in model.graph.node:
-        if node.domain != DOMAIN:
-            nodes.append(node)
-            continue
-        body = _Body(node, dims)
-        body.write()
-        nodes.extend(body.nodes)
-        tensors.extend(body.tensors)
-    used = {name for node in nodes for name in node.input}
+    nodes = _plain_nodes(model.graph.node, dims, tensors)
+    used = _names(nodes)
     tensors += [tensor for tensor in model.graph.initializer if tensor.name in used]
     graph = helper.make_graph(
         nodes, model.graph.name, model.graph.input, model.graph.output, tensors
     )
-    opsets = [opset for opset in model.opset_import if opset.domain != DOMAIN]
-    opsets.append(helper.make_opsetid("com.microsoft", 1))
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    versions = {"com.microsoft": 1} | {it: versions[it] for it in versions if it != DOMAIN}
+    opsets = [helper.make_opsetid(*it) for it in versions.items()]
     return helper.make_model(graph, ir_version=model.ir_version, opset_imports=opsets)
+
+
+def _plain_nodes(
+    nodes: Iterable[NodeProto], dims: dict[str, list[int]], tensors: list[TensorProto]
+) -> list[NodeProto]:
+    """The nodes, and those of the graphs in them, in ONNX's operators; adds what they need."""
+    found: list[NodeProto] = []
+    for node in nodes:
+        if node.domain == DOMAIN:
+            body = _Body(node, dims)
+            body.write()
+            found.extend(body.nodes)
+            tensors.extend(body.tensors)
+            continue
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        for attribute in copy.attribute:
+            if attribute.HasField("g"):
+                inner = _plain_nodes(attribute.g.node, dims, tensors)
+                del attribute.g.node[:]
+                attribute.g.node.extend(inner)
+        found.append(copy)
+    return found
+
+
+def _names(nodes: Iterable[NodeProto]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        names |= set(node.input)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                names |= _names(attribute.g.node)
+    return names
 
 
 class _Body:
@@ -192,7 +218,7 @@ class _Body:
         return self._add("Shape", [tensor], start=axis, end=axis + 1)
 
     def _sliced(self, rows: str, features: int) -> str:
-        bounds = [self._constant(it) for it in ([0], [features], [1])]
+        bounds = [self._constant(it) for it in ([0], [features], [-1])]
         return self._add("Slice", [rows, *bounds])
 
     def _constant(self, values: Sequence[int] | int | np.generic) -> str:

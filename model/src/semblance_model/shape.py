@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from semblance_model.families import FAMILIES, Family
 from semblance_model.field import Fields, shown
 from semblance_model.refusal import Refusal
+from semblance_model.tensors import Checkpoint
 
 # Names of hidden_act that are the same function. The Gelu of BERT is exact (with erf); gelu_new,
 # gelu_pytorch_tanh, gelu_fast and gelu_accurate are its approximation by tanh.
@@ -68,8 +69,17 @@ class Shape:
         return self.position_rows - self.first_position
 
 
-def read_family(config: Fields) -> tuple[str, Family]:
-    """The `model_type` of a config and its family.
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder whose graph the builder writes; `labels` are those of a classifier's head."""
+
+    shape: Shape
+    checkpoint: Checkpoint
+    labels: int | None
+
+
+def read_family(config: Fields) -> Family:
+    """The family of a config's `model_type`.
 
     Raises `Refusal` for another type, a class that is not of the family, and a decoder.
     """
@@ -78,7 +88,8 @@ def read_family(config: Fields) -> tuple[str, Family]:
         raise Refusal(
             "model.architecture",
             f'{config.file}: field model_type is "{kind}", expected one of '
-            f"{', '.join(FAMILIES)}; a model of another type can be built from its ONNX export",
+            f"{', '.join(FAMILIES)}; a model of another type is built from its ONNX export, "
+            "onnx/model.onnx",
         )
     family = FAMILIES[kind]
     for name in _class_names(config):
@@ -94,7 +105,7 @@ def read_family(config: Fields) -> tuple[str, Family]:
             raise Refusal(
                 "model.architecture", f"{config.file}: field {name} is true, expected false"
             )
-    return kind, family
+    return family
 
 
 def is_classifier(config: Fields) -> bool:

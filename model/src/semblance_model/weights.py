@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from semblance_model.description import Description
 from semblance_model.refusal import Refusal
+from semblance_model.shape import Encoder
 from semblance_model.tensors import Tensors, open_tensors
 
 Array = NDArray[np.float32]
@@ -25,9 +25,9 @@ RELATIVE_BIAS = "encoder.relative_attention_bias.weight"
 PROJECTION = "embeddings_project"
 
 
-def expected_tensors(description: Description) -> dict[str, tuple[int, ...]]:
+def expected_tensors(encoder: Encoder) -> dict[str, tuple[int, ...]]:
     """BERT's name, without the name of the encoder, and shape of every tensor of the graph."""
-    shape = description.shape
+    shape = encoder.shape
     hidden, wide, narrow = shape.hidden_size, shape.intermediate_size, shape.embedding_size
     tensors: dict[str, tuple[int, ...]] = {
         _ANCHOR: (shape.vocabulary_size, narrow),
@@ -60,10 +60,10 @@ def expected_tensors(description: Description) -> dict[str, tuple[int, ...]]:
         for name in ("attention.output.LayerNorm", "output.LayerNorm"):
             tensors[f"{layer}.{name}.weight"] = (hidden,)
             tensors[f"{layer}.{name}.bias"] = (hidden,)
-    if description.labels is not None:
+    if encoder.labels is not None:
         head = shape.family.head
         dense(head.dense, hidden, hidden)
-        dense(head.output, description.labels, hidden)
+        dense(head.output, encoder.labels, hidden)
     return tensors
 
 
@@ -81,12 +81,12 @@ class Weights:
 
 
 @contextmanager
-def open_weights(description: Description) -> Iterator[Weights]:
-    """Opens the checkpoint of a description; raises `Refusal` if a tensor is missing or invalid."""
-    file = description.checkpoint.name
-    with open_tensors(description.checkpoint) as tensors:
-        names = _Names(file, description, set(tensors.names()))
-        expected = expected_tensors(description)
+def open_weights(encoder: Encoder) -> Iterator[Weights]:
+    """Opens the checkpoint of an encoder; raises `Refusal` if a tensor is missing or invalid."""
+    file = encoder.checkpoint.name
+    with open_tensors(encoder.checkpoint) as tensors:
+        names = _Names(file, encoder, set(tensors.names()))
+        expected = expected_tensors(encoder)
         stored_names = {name: names.stored(name) for name in expected}
         weights = Weights(tensors, stored_names)
         for name, shape in expected.items():
@@ -101,9 +101,9 @@ class _Names:
     programs put `module.`, `model.` or `0.auto_model.` before that.
     """
 
-    def __init__(self, file: str, description: Description, present: set[str]) -> None:
+    def __init__(self, file: str, encoder: Encoder, present: set[str]) -> None:
         self._file = file
-        self._family = description.shape.family
+        self._family = encoder.shape.family
         self._present = present
         found = sorted(name for name in present if f".{name}".endswith(f".{_ANCHOR}"))
         if not found:
