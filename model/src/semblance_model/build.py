@@ -1,5 +1,6 @@
 """The steps of a build: source, description, weights, graph, check, bundle."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from semblance_model.description import Choices, Description, describe
 from semblance_model.export import Export
 from semblance_model.graph import write_graph
 from semblance_model.inputs import inputs_of
-from semblance_model.manifest import Origin, manifest_bytes
+from semblance_model.manifest import MANIFEST_FILE, Origin, manifest_bytes
 from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
+from semblance_model.report import int8_line, size_line, speed_line
 from semblance_model.rewrite import write_export
 from semblance_model.source import open_source
 from semblance_model.weights import open_weights
@@ -69,7 +71,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         output_size = _output_size(description, order.truncate_dim)
         with staging(order.output / name) as folder:
             say("writing the graph and its weights")
-            inputs = write_model(description, order.precision, folder)
+            inputs = write_model(description, order.precision, folder, say)
             description.tokenizer.write(folder)
             say(f"checking with ONNX Runtime {onnxruntime.__version__}")
             check_graph(description, order.precision, folder)
@@ -85,8 +87,11 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
             bundle, new = publish(folder, manifest_bytes(description, origin, folder))
     if order.link is not None:
         link(order.output, order.link, bundle)
-    size = sum(file.stat().st_size for file in bundle.iterdir())
-    say(f"{'built' if new else 'unchanged'}: {size / 1e6:.1f} MB")
+    files = json.loads((bundle / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]
+    say(f"{'built' if new else 'unchanged'}: {size_line(bundle, files)}")
+    speed = speed_line(bundle) if description.task == "embedding" else None
+    if speed is not None:
+        say(speed)
     return bundle
 
 
@@ -114,7 +119,9 @@ def weight_files(description: Description) -> Sequence[Path]:
     return tuple(graph.checkpoint.paths.values())
 
 
-def write_model(description: Description, precision: Precision, folder: Path) -> Sequence[str]:
+def write_model(
+    description: Description, precision: Precision, folder: Path, say: Callable[[str], None]
+) -> Sequence[str]:
     """Writes the graph, the weights and the embedding table into `folder`; returns the inputs."""
     graph = description.graph
     write_dense(description.dense, folder)
@@ -133,6 +140,8 @@ def write_model(description: Description, precision: Precision, folder: Path) ->
             largest = largest_activations(graph, weights, description.max_tokens)
         write_graph(graph, weights, folder, largest)
         write_words(weights.tensor(WORDS_TENSOR), precision, folder)
+        if precision != "fp32":
+            say(int8_line(graph, weights, folder, description.max_tokens))
     return ()
 
 
