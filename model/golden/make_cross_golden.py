@@ -25,7 +25,8 @@ import torch
 import transformers
 
 from pairs import Pair, golden_pairs
-from semblance_model.source import WEIGHTS_FILE, open_source
+from semblance_model.source import open_source
+from semblance_model.tensors import WEIGHTS_FILE
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
         header = {
             "model": source.suggested_name,
             "source": source.identity,
-            "revision": source.revision(weights),
+            "revision": source.revision([weights]),
             "max_tokens": model.max_tokens,
             "labels": model.labels,
             "activation": model.activation,

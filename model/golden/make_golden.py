@@ -24,7 +24,8 @@ import tokenizers
 import torch
 import transformers
 
-from semblance_model.source import WEIGHTS_FILE, open_source
+from semblance_model.source import open_source
+from semblance_model.tensors import WEIGHTS_FILE
 from texts import CANDIDATES, LENGTHS_TOKENS, QUERY, golden_texts, of_length
 
 _FOLDER_FILES = (
@@ -46,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1, help="of the texts, only each n-th")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with open_source(options.source) as source:
@@ -54,7 +56,7 @@ def main() -> None:
         header = {
             "model": source.suggested_name,
             "source": source.identity,
-            "revision": source.revision(paths[-1]),
+            "revision": source.revision([paths[-1]]),
             "max_tokens": model.max_seq_length,
             "normalized": True,
             "versions": {
@@ -68,16 +70,16 @@ def main() -> None:
             },
             "machine": platform.machine(),
         }
-        entries = list(_entries(model))
+        entries = list(_entries(model, options.every))
         example = _example(model)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text("".join(_lines(header, example, entries)), encoding="ascii")
     print(f"{options.output}: {len(entries)} texts", file=sys.stderr)
 
 
-def _entries(model: Any) -> Iterator[dict[str, object]]:
+def _entries(model: Any, every: int) -> Iterator[dict[str, object]]:
     lengths = {of_length(tokens): tokens for tokens in LENGTHS_TOKENS}
-    for text in golden_texts():
+    for text in golden_texts()[::every]:
         if not text.strip():
             raise ValueError(f"{text!r} is empty or whitespace only")
         tokens = len(model.tokenizer(text, truncation=False)["input_ids"])

@@ -11,6 +11,9 @@ from safetensors.numpy import save_file
 
 Tensors = dict[str, NDArray[np.float32]]
 
+# The sizes of the model in `data/tiny*.bin`.
+TINY: dict[str, Any] = {"layers": 1, "hidden": 4, "wide": 6, "vocabulary": 10, "seed": 3}
+
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 

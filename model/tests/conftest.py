@@ -43,8 +43,9 @@ class Bundle:
 
     def session(self) -> "Session":
         """A session of the plain form of the graph."""
-        hidden_size, precision = (self.manifest[it] for it in ("hidden_size", "precision"))
-        return Session(open_plain(self.folder), read_words(self.folder, hidden_size, precision))
+        width = self.manifest.get("embedding_size", self.manifest["hidden_size"])
+        words = read_words(self.folder, width, self.manifest["precision"])
+        return Session(open_plain(self.folder), words)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def run(session: Session, batch: dict[str, NDArray[np.int32]]) -> Any:
     mask = batch["attention_mask"] == 1
     ids, types = batch["input_ids"], batch["token_type_ids"]
     texts = [(ids[row, kept], types[row, kept]) for row, kept in enumerate(mask)]
-    (output,) = session.inner.run(None, inputs_of(session.words, texts))
+    (output,) = session.inner.run(None, inputs_of(session.inner, session.words, texts))
     if session.inner.get_outputs()[0].name == "logits":
         return output
     padded = np.zeros((*mask.shape, output.shape[-1]), np.float32)

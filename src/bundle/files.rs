@@ -19,7 +19,7 @@ pub struct Files {
     pub vocabulary: BundleFile,
     /// The dense layers that follow the pooling, little-endian f32: for each layer the weight in
     /// panels, `[outputs / 32, inputs, 32]` with the last panel padded to whole, then the bias
-    /// `[outputs]`. `None` if there are none.
+    /// `[outputs]`. `None` if there is no dense layer.
     #[serde(default)]
     pub dense: Option<BundleFile>,
 }

@@ -19,6 +19,8 @@ pub(super) struct HeadTask<'a> {
     pub(super) head: usize,
     /// The tokens of the text.
     pub(super) tokens: std::ops::Range<usize>,
+    /// What this head adds to scores by distance, `[2 * positions - 1]`; empty for nothing.
+    pub(super) bias: &'a [f32],
     pub(super) workspace: &'a mut Workspace,
 }
 
@@ -82,7 +84,15 @@ impl Task for HeadTask<'_> {
             }
             let mut factors = [0.0; 14];
             let softmax = scores.chunks_exact_mut(score_stride).zip(&mut factors);
-            for (scores, factor) in softmax.take(height) {
+            for (index, (scores, factor)) in softmax.take(height).enumerate() {
+                if !self.bias.is_empty() {
+                    // The column of the first key: the text is at most `positions` long.
+                    let column = self.bias.len() / 2 - (first + index);
+                    let bias = &self.bias[column..column + tokens];
+                    for (score, bias) in scores.iter_mut().zip(bias) {
+                        *score += bias / scale;
+                    }
+                }
                 scores[tokens..].fill(f32::NEG_INFINITY);
                 *factor = 1.0 / exponentials(s, scores, scale);
             }

@@ -146,6 +146,21 @@ pub struct ByteDense<'a> {
     pub range: ByteRange,
 }
 
+/// The operands of self-attention.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention<'a> {
+    /// `[tokens, 3 * hidden]`: query, key and value of each token, the features of one head side by
+    /// side.
+    pub projected: &'a [f32],
+    /// Text `i` has the tokens from `offsets[i]` up to `offsets[i + 1]`.
+    pub offsets: &'a [i32],
+    /// Number of heads.
+    pub heads: usize,
+    /// `[heads, 2 * positions - 1]`, or empty: what a head adds to the score of a query and the key
+    /// that is `d` tokens after it, in column `d + positions - 1`.
+    pub bias: &'a [f32],
+}
+
 /// A layer normalization.
 #[derive(Clone, Copy, Debug)]
 pub struct Norm<'a> {
@@ -353,21 +368,18 @@ impl Kernels {
 
     /// Attends, in every text and head, from each token to all tokens of its text.
     ///
-    /// `projected` is `[tokens, 3 * hidden]`, query, key and value of each token, and `out` becomes
-    /// `[tokens, hidden]`; both have the features of one head side by side. Text `i` has the tokens
-    /// from `offsets[i]` up to `offsets[i + 1]`.
+    /// `out` becomes `[tokens, hidden]`, with the features of one head side by side.
     ///
     /// # Errors
-    /// - [`LengthError`] if the lengths of the operands do not belong together, or the offsets do not
-    ///   rise from 0 to the number of tokens.
+    /// - [`LengthError`] if the lengths of the operands do not belong together, the offsets do not
+    ///   rise from 0 to the number of tokens, or a text is longer than the bias has distances for.
     pub fn attention(
         self,
-        projected: &[f32],
-        offsets: &[i32],
-        heads: usize,
+        attention: Attention<'_>,
         out: &mut [f32],
         team: &dyn Team,
     ) -> Result<(), LengthError> {
+        let Attention { projected, offsets, heads, bias } = attention;
         let tokens = usize::try_from(offsets.last().copied().unwrap_or(0)).unwrap_or(0);
         let hidden = out.len().checked_div(tokens).unwrap_or(0);
         let head_size = hidden.checked_div(heads).unwrap_or(0);
@@ -385,16 +397,24 @@ impl Kernels {
                 texts.push(start..end);
             }
         }
+        let distances = bias.len().checked_div(heads).unwrap_or(0);
+        if !bias.is_empty() {
+            let longest = texts.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+            let needed = distances.max((2 * longest).saturating_sub(1)) | 1;
+            check("the bias", bias.len(), heads * needed)?;
+        }
         let shared = Shared::new(out);
         let team_of = if tokens * hidden * 2 * PANEL < SHARED_WORK { &Alone } else { team };
         share(team_of, texts.len() * heads, Workspace::default, |workspace, task| {
+            let head = task % heads;
             self.enter(HeadTask {
                 projected,
                 out: shared,
                 hidden,
                 head_size,
-                head: task % heads,
+                head,
                 tokens: texts[task / heads].clone(),
+                bias: &bias[head * distances..(head + 1) * distances],
                 workspace,
             });
         });

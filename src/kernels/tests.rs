@@ -285,9 +285,15 @@ proptest! {
         lengths in proptest::collection::vec(0usize..70, 1..5),
         heads in 1usize..4,
         head_size in 1usize..40,
+        // Positions above the longest text; none is no bias.
+        spare in proptest::option::of(0usize..20),
         seed: u64,
     ) {
         let hidden = heads * head_size;
+        let positions = lengths.iter().max().unwrap() + spare.unwrap_or(0);
+        let distances = (2 * positions).saturating_sub(1);
+        let biases = if spare.is_some() { heads * distances } else { 0 };
+        let bias: Vec<f32> = values(biases, seed ^ 1).iter().map(|x| 3.0 * x).collect();
         let mut offsets = vec![0i32];
         offsets.extend(lengths.iter().scan(0i32, |end, &length| {
             *end += length as i32;
@@ -309,7 +315,9 @@ proptest! {
                     let weights: Vec<f64> = text.clone().map(|key| {
                         let score: f64 =
                             features.clone().map(|f| at(query, 0, f) * at(key, 1, f)).sum();
-                        (score / (head_size as f64).sqrt()).exp()
+                        let column = head * distances + (key + positions - 1 - query);
+                        let bias = bias.get(column).map_or(0.0, |&bias| f64::from(bias));
+                        (score / (head_size as f64).sqrt() + bias).exp()
                     }).collect();
                     let total: f64 = weights.iter().sum();
                     for feature in features.clone() {
@@ -322,14 +330,17 @@ proptest! {
         }
         for kernels in sets() {
             let mut out = vec![f32::NAN; tokens * hidden];
-            kernels.attention(&projected, &offsets, heads, &mut out, &Threads(3)).unwrap();
+            let all =
+                Attention { projected: &projected, offsets: &offsets, heads, bias: &bias };
+            kernels.attention(all, &mut out, &Threads(3)).unwrap();
             prop_assert!(difference(&out, &expected) < 2e-5, "{kernels:?}");
             for text in offsets.windows(2) {
                 let (start, end) = (text[0] as usize, text[1] as usize);
                 let mut alone = vec![f32::NAN; (end - start) * hidden];
                 let projected = &projected[start * 3 * hidden..end * 3 * hidden];
                 let length = [0, text[1] - text[0]];
-                kernels.attention(projected, &length, heads, &mut alone, &Alone).unwrap();
+                let text = Attention { projected, offsets: &length, ..all };
+                kernels.attention(text, &mut alone, &Alone).unwrap();
                 prop_assert_eq!(bits(&alone), bits(&out[start * hidden..end * hidden]));
             }
         }
@@ -412,11 +423,18 @@ fn operands_that_do_not_belong_together_are_refused() {
         of(kernels.product(&[0.0; 6], dense(&panels), add, &mut out, &Alone)),
         "the norm's shift"
     );
-    let attention =
-        |offsets: &[i32], out: &mut [f32]| kernels.attention(&[0.0; 12], offsets, 1, out, &Alone);
+    let attention = |offsets: &[i32], out: &mut [f32]| {
+        let operands = Attention { projected: &[0.0; 12], offsets, heads: 1, bias: &[] };
+        kernels.attention(operands, out, &Alone)
+    };
     assert_eq!(attention(&[0, 2], &mut out), Ok(()));
     assert_eq!(of(attention(&[0, 3], &mut out)), "the output");
     assert_eq!(of(attention(&[0, 2, 1, 2], &mut out)), "an offset");
     assert_eq!(of(attention(&[1, 2], &mut out)), "an offset");
     assert_eq!(of(attention(&[0, -1, 2], &mut out)), "an offset");
+    for (distances, fits) in [(3, true), (5, true), (2, false), (1, false), (4, false)] {
+        let bias = vec![0.0; distances];
+        let operands = Attention { projected: &[0.0; 12], offsets: &[0, 2], heads: 1, bias: &bias };
+        assert_eq!(kernels.attention(operands, &mut out, &Alone).is_ok(), fits, "{distances}");
+    }
 }

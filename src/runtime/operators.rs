@@ -8,7 +8,9 @@ use ort::operator::{
 };
 use ort::value::{TensorElementType, ValueRef};
 
-use crate::kernels::{Activation, Alone, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then};
+use crate::kernels::{
+    Activation, Alone, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then,
+};
 
 /// The domain of the operators in a graph.
 const DOMAIN: &str = "semblance";
@@ -32,7 +34,7 @@ enum Kind {
     ByteProduct,
     /// `ProductAddNorm` with a weight in int8.
     ByteProductAddNorm,
-    /// Projections and offsets of texts.
+    /// Projections and offsets of texts, and optionally a bias by distance.
     Attention,
 }
 
@@ -62,7 +64,15 @@ impl Kind {
             Self::ProductAddNorm => &[F32, F32, F32, F32, F32, F32],
             Self::ByteProduct => &[F32, Int8, F32, Int32, F32, F32],
             Self::ByteProductAddNorm => &[F32, Int8, F32, Int32, F32, F32, F32, F32, F32],
-            Self::Attention => &[F32, Int32],
+            Self::Attention => &[F32, Int32, F32],
+        }
+    }
+
+    /// How many of the inputs a node must have.
+    fn required_inputs(self) -> usize {
+        match self {
+            Self::Attention => 2,
+            _ => self.inputs().len(),
         }
     }
 }
@@ -92,7 +102,14 @@ impl Operator for EngineOperator {
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        self.kind.inputs().iter().map(|&element| OperatorInput::required(element))
+        let required = self.kind.required_inputs();
+        self.kind.inputs().iter().enumerate().map(move |(index, &element)| {
+            if index < required {
+                OperatorInput::required(element)
+            } else {
+                OperatorInput::optional(element)
+            }
+        })
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
@@ -142,20 +159,24 @@ fn attribute(name: &str) -> ort::Error {
 
 impl Kernel for EngineKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
-        let inputs = (0..self.kind.inputs().len())
-            .map(|index| {
-                let missing = || ort::Error::new(format!("input {index} is missing"));
-                context.input(index)?.ok_or_else(missing)
-            })
-            .collect::<ort::Result<Vec<_>>>()?;
+        let mut inputs = Vec::new();
+        for index in 0..self.kind.inputs().len() {
+            match context.input(index)? {
+                Some(input) => inputs.push(input),
+                None if index >= self.kind.required_inputs() => break,
+                None => return Err(ort::Error::new(format!("input {index} is missing"))),
+            }
+        }
         let inputs = Operands(&inputs);
-        let rows = inputs.length(0)?;
+        // An output has the axes of the first input; only the length of the last one differs.
+        let mut shape = inputs.0[0].shape().to_vec();
         let features = match self.kind {
             Kind::Product | Kind::ProductAddNorm => inputs.length(2)?,
             Kind::ByteProduct | Kind::ByteProductAddNorm => inputs.length(4)?,
-            Kind::Attention => inputs.floats(0)?.len().checked_div(3 * rows).unwrap_or(0),
+            Kind::Attention => shape.last().map_or(0, |&width| width.max(0) as usize / 3),
         };
-        let shape = [rows as i64, features as i64];
+        let last = shape.last_mut().ok_or_else(|| ort::Error::new("input 0 has no axes"))?;
+        *last = features as i64;
         let missing = || ort::Error::new("the output is missing");
         let mut output = context.output(0, shape)?.ok_or_else(missing)?;
         let (_, output) = output.try_extract_tensor_mut::<f32>()?;
@@ -187,8 +208,10 @@ impl EngineKernel {
                 self.kernels.byte_product(x, dense, then, output, team)
             }
             Kind::Attention => {
+                let bias = if inputs.0.len() > 2 { inputs.floats(2)? } else { &[] };
                 let offsets = inputs.of::<i32>(1)?;
-                self.kernels.attention(x, offsets, self.heads, output, team)
+                let operands = Attention { projected: x, offsets, heads: self.heads, bias };
+                self.kernels.attention(operands, output, team)
             }
         };
         result.map_err(|error| ort::Error::new(format!("{}: {error}", self.kind.name())))

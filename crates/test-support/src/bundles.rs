@@ -35,6 +35,16 @@ pub fn cross_encoder_bundle(name: &str) -> PathBuf {
     existing(&format!("build/model/{name}"), "make build/model/.cross build/model/.cross-labels")
 }
 
+/// Returns the folder of the small model of a family, or with `-classifier` after it, of its
+/// cross-encoder.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn family_bundle(name: &str) -> PathBuf {
+    existing(&format!("build/model/families/{name}"), "make build/model/.families")
+}
+
 /// Returns the ONNX Runtime library.
 ///
 /// # Panics

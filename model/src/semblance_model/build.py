@@ -1,6 +1,7 @@
 """The steps of a build: source, description, weights, graph, check, bundle."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +9,21 @@ import numpy as np
 import onnxruntime
 
 from semblance_model.calibration import largest_activations
-from semblance_model.description import Description, describe
+from semblance_model.compare import compare
+from semblance_model.dense import write_dense
+from semblance_model.description import Choices, Description, describe
+from semblance_model.export import Export
 from semblance_model.graph import write_graph
 from semblance_model.inputs import inputs_of
-from semblance_model.manifest import Origin, manifest_bytes
+from semblance_model.manifest import MANIFEST_FILE, Origin, manifest_bytes
 from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.refusal import Refusal
+from semblance_model.report import int8_line, size_line, speed_line
+from semblance_model.rewrite import write_export
 from semblance_model.source import open_source
-from semblance_model.weights import Weights, open_weights
-from semblance_model.words import Precision, read_words, write_words
+from semblance_model.weights import open_weights
+from semblance_model.words import WORDS_TENSOR, Precision, read_words, write_words
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Order:
     link: str | None
     name: str | None
     precision: Precision = "fp32"
+    truncate_dim: int | None = None
+    choices: Choices | None = None
 
 
 def build(order: Order, say: Callable[[str], None]) -> Path:
@@ -56,50 +64,96 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         name = check_name("--name", order.name or source.suggested_name)
         if name == order.link:
             raise Refusal("output.name", f"--name {name}: the link has the same name")
-        description = describe(source)
+        description = describe(source, order.choices)
         for note in description.notes:
             say(f"note: {note}")
         say(summary(description))
-        with open_weights(description.weights, description) as weights:
+        output_size = _output_size(description, order.truncate_dim)
+        with staging(order.output / name) as folder:
+            say("writing the graph and its weights")
+            inputs = write_model(description, order.precision, folder, say)
+            description.tokenizer.write(folder)
+            say(f"checking with ONNX Runtime {onnxruntime.__version__}")
+            check_graph(description, order.precision, folder)
             origin = Origin(
                 model_name=name,
                 source=source.identity,
-                revision=source.revision(description.weights),
+                revision=source.revision(weight_files(description)),
                 precision=order.precision,
+                output_size=output_size,
+                inputs=inputs,
                 onnxruntime_version=onnxruntime.__version__,
             )
-            with staging(order.output / name) as folder:
-                say("writing the graph and its weights")
-                write_model(description, weights, order.precision, folder)
-                description.tokenizer.write(folder)
-                say(f"checking with ONNX Runtime {onnxruntime.__version__}")
-                check_graph(description, order.precision, folder)
-                bundle, new = publish(folder, manifest_bytes(description, origin, folder))
+            bundle, new = publish(folder, manifest_bytes(description, origin, folder))
     if order.link is not None:
         link(order.output, order.link, bundle)
-    size = sum(file.stat().st_size for file in bundle.iterdir())
-    say(f"{'built' if new else 'unchanged'}: {size / 1e6:.1f} MB")
+    files = json.loads((bundle / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]
+    say(f"{'built' if new else 'unchanged'}: {size_line(bundle, files)}")
+    speed = speed_line(bundle) if description.task == "embedding" else None
+    if speed is not None:
+        say(speed)
     return bundle
 
 
+def _output_size(description: Description, truncate_dim: int | None) -> int | None:
+    if truncate_dim is None:
+        return None
+    if description.pooling is None:
+        raise Refusal("model.truncate_dim", "--truncate-dim: a cross-encoder has no embeddings")
+    width = len(description.pooling) * description.hidden_size
+    if description.dense:
+        width = description.dense[-1].outputs
+    if not 1 <= truncate_dim <= width:
+        raise Refusal(
+            "model.truncate_dim",
+            f"--truncate-dim {truncate_dim}: expected 1 to {width}, the width of an embedding",
+        )
+    return truncate_dim if truncate_dim < width else None
+
+
+def weight_files(description: Description) -> Sequence[Path]:
+    """The files that identify the model."""
+    graph = description.graph
+    if isinstance(graph, Export):
+        return [graph.path, *graph.external]
+    return tuple(graph.checkpoint.paths.values())
+
+
 def write_model(
-    description: Description, weights: Weights, precision: Precision, folder: Path
-) -> None:
-    """Writes the graph, the weights and the embedding table into `folder`."""
-    largest = None if precision == "fp32" else largest_activations(description, weights)
-    write_graph(description, weights, folder, largest)
-    write_words(weights, precision, folder)
+    description: Description, precision: Precision, folder: Path, say: Callable[[str], None]
+) -> Sequence[str]:
+    """Writes the graph, the weights and the embedding table into `folder`; returns the inputs."""
+    graph = description.graph
+    write_dense(description.dense, folder)
+    if isinstance(graph, Export):
+        if precision != "fp32":
+            raise Refusal(
+                "onnx.precision",
+                f"{graph.file}: --precision {precision} needs a checkpoint of a known family; an "
+                "export is built in fp32",
+            )
+        write_words(graph.table, precision, folder)
+        return write_export(graph, folder)
+    with open_weights(graph) as weights:
+        largest = None
+        if precision != "fp32":
+            largest = largest_activations(graph, weights, description.max_tokens)
+        write_graph(graph, weights, folder, largest)
+        write_words(weights.tensor(WORDS_TENSOR), precision, folder)
+        if precision != "fp32":
+            say(int8_line(graph, weights, folder, description.max_tokens))
+    return ()
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
     """Runs the plain form of the graph once, on two texts of different lengths."""
     tokens = min(8, description.max_tokens)
-    words = read_words(folder, description.shape.hidden_size, precision)
+    words = read_words(folder, description.embedding_size, precision)
     texts = [np.zeros(it, np.int32) for it in (tokens, tokens // 2)]
-    inputs = inputs_of(words, [(ids, ids) for ids in texts])
-    (output,) = open_plain(folder).run(None, inputs)
+    session = open_plain(folder)
+    (output,) = session.run(None, inputs_of(session, words, [(ids, ids) for ids in texts]))
     if description.labels is None:
-        expected: tuple[int, ...] = (tokens + tokens // 2, description.shape.hidden_size)
+        expected: tuple[int, ...] = (tokens + tokens // 2, description.hidden_size)
     else:
         expected = (len(texts), description.labels)
     if output.shape != expected or not np.isfinite(output).all():
@@ -108,18 +162,24 @@ def check_graph(description: Description, precision: Precision, folder: Path) ->
             f"the graph returned shape {list(output.shape)}, expected {list(expected)} and only "
             "finite values",
         )
+    if isinstance(description.graph, Export):
+        compare(description.graph, session, words, description.max_tokens)
 
 
 def summary(description: Description) -> str:
     """One line that says what is being built."""
-    shape = description.shape
+    graph = description.graph
+    size = f"{description.hidden_size} wide"
+    if not isinstance(graph, Export):
+        size = f"{graph.shape.layers} layers, {size}, {graph.shape.heads} heads"
     if description.task == "embedding":
-        rest = f"{description.pooling} pooling, " + (
+        layers = "".join(f"dense {it.outputs} {it.activation}, " for it in description.dense)
+        rest = f"{' + '.join(description.pooling or ())} pooling, {layers}" + (
             "normalized" if description.normalize else "not normalized"
         )
     else:
         rest = f"labels: {description.labels}, {description.activation}"
     return (
-        f"{description.task}: {shape.layers} layers, {shape.hidden_size} wide, "
-        f"{shape.heads} heads, {description.max_tokens} tokens, {rest}"
+        f"{description.task}: {description.model_type}, {size}, {description.max_tokens} tokens, "
+        f"{rest}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semblance_model.build import Order, build
+from semblance_model.description import Choices
 from semblance_model.refusal import Refusal
 from semblance_model.source import DEFAULT_HUB_ID, DEFAULT_WHEEL
 
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         link=None if options.no_link else options.link,
         name=options.name,
         precision=options.precision,
+        truncate_dim=options.truncate_dim,
+        choices=Choices(options.from_onnx, options.onnx_output, options.max_tokens),
     )
     try:
         bundle = build(order, _say)
@@ -103,5 +106,29 @@ def _parser() -> argparse.ArgumentParser:
         default="fp32",
         help="int8 is a quarter of the size and faster, with scores within 0.04 of fp32 (see "
         "docs/performance.md); default fp32",
+    )
+    command.add_argument(
+        "--truncate-dim",
+        type=int,
+        metavar="N",
+        help="keep the first N values of an embedding, as sentence-transformers does with "
+        "truncate_dim, and normalize after that; for models trained with Matryoshka losses",
+    )
+    command.add_argument(
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        help="most tokens of a text; default: max_seq_length of the source",
+    )
+    command.add_argument(
+        "--from-onnx",
+        action="store_true",
+        help="build from the ONNX export of the source even if there is a checkpoint",
+    )
+    command.add_argument(
+        "--onnx-output",
+        metavar="TENSOR",
+        help="output of the ONNX export, if it is not called last_hidden_state, token_embeddings "
+        "or logits",
     )
     return parser

@@ -4,51 +4,39 @@ A model that a bundle cannot express is rejected here, before anything is writte
 """
 
 import re
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from semblance_model.field import Fields, read_fields, read_json, shown
-from semblance_model.keys import check_keys, check_module, check_normalize
+from semblance_model.export import EXPORT_FILES, Export, find_export, read_export
+from semblance_model.families import FAMILIES
+from semblance_model.field import Fields, shown
+from semblance_model.keys import check_keys
+from semblance_model.modules import (
+    DenseModule,
+    join,
+    optional,
+    read_dense,
+    read_modules,
+    read_pooling,
+    required,
+)
 from semblance_model.refusal import Refusal
-from semblance_model.source import WEIGHTS_FILE, Source
+from semblance_model.shape import Encoder, is_classifier, read_family, read_shape
+from semblance_model.source import Source
+from semblance_model.tensors import (
+    PICKLE_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_INDEX,
+    find_checkpoint,
+)
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
 
-ARCHITECTURES: dict[str, Task] = {
-    "BertModel": "embedding",
-    "BertForSequenceClassification": "cross-encoder",
-}
-
-# Names of hidden_act that are the same function. The Gelu of BERT is exact (with erf); gelu_new and
-# gelu_pytorch_tanh are its tanh approximation.
-HIDDEN_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-}
-
-# Field of 1_Pooling/config.json -> pooling of a bundle; None if a bundle does not support it.
-_POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
-    "pooling_mode_weightedmean_tokens": None,
-    "pooling_mode_lasttoken": None,
-}
-_POOLING_NAMES = {
-    "cls": "cls",
-    "max": "max",
-    "mean": "mean",
-    "mean_sqrt_len_tokens": "mean_sqrt_len",
-}
-
 # Values of similarity_fn_name, and of `similarity` in a manifest.
 _SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
-
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
     "torch.nn.Sigmoid": "sigmoid",
@@ -72,37 +60,30 @@ _LICENCES = {
     "unlicense": "Unlicense",
 }
 
+_OTHER_WEIGHTS = ("tf_model.h5", "flax_model.msgpack", "rust_model.ot")
+
 # [CLS], one token of text, [SEP].
 _SHORTEST_TEXT_TOKENS = 3
 
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a BERT encoder, from `config.json`."""
-
-    layers: int
-    heads: int
-    hidden_size: int
-    intermediate_size: int
-    vocabulary_size: int
-    positions: int
-    token_types: int
-    layer_norm_epsilon: float
-    hidden_activation: str
+# A larger model_max_length means no limit.
+_LONGEST_TEXT_TOKENS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Description:
     """A model that the builder accepts.
 
-    `pooling`, `normalize` and `similarity` are None for a cross-encoder, `labels` and `activation`
-    for an embedding model. `notes` are messages for the user: what was assumed and why.
+    Several poolings are concatenated; the layers of `dense` follow. `pooling`, `normalize` and
+    `similarity` are None for a cross-encoder, `labels` and `activation` for an embedding model.
+    `notes` are messages for the user: what was assumed and why.
     """
 
     task: Task
-    shape: Shape
+    model_type: str
+    graph: Encoder | Export
     max_tokens: int
-    pooling: str | None
+    pooling: Sequence[str] | None
+    dense: Sequence[DenseModule]
     normalize: bool | None
     similarity: str | None
     prompts: dict[str, str]
@@ -110,55 +91,94 @@ class Description:
     activation: str | None
     licence: str
     tokenizer: BundleTokenizer
-    weights: Path
     notes: tuple[str, ...]
+
+    @property
+    def hidden_size(self) -> int:
+        """Number of features of a token embedding."""
+        graph = self.graph
+        return graph.hidden_size if isinstance(graph, Export) else graph.shape.hidden_size
+
+    @property
+    def embedding_size(self) -> int:
+        """Number of features of a row of the embedding table."""
+        graph = self.graph
+        return graph.table.shape[1] if isinstance(graph, Export) else graph.shape.embedding_size
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of rows of the embedding table."""
+        graph = self.graph
+        return len(graph.table) if isinstance(graph, Export) else graph.shape.vocabulary_size
 
 
 @dataclass(frozen=True)
-class _Modules:
-    """The content of `modules.json`: the folders of the transformer and of the pooling."""
+class Choices:
+    """What the user decides where a source leaves a choice.
 
-    transformer: str
-    pooling: str | None
-    normalize: bool
+    `from_onnx` prefers an ONNX export to a checkpoint, `onnx_output` names the export's output.
+    `max_tokens` replaces the number of tokens of the source.
+    """
+
+    from_onnx: bool = False
+    onnx_output: str | None = None
+    max_tokens: int | None = None
 
 
-def describe(source: Source) -> Description:
+def describe(source: Source, choices: Choices | None = None) -> Description:
     """The description of the model in `source`.
 
     Raises `Refusal` for a model that a bundle cannot express.
     """
+    choices = choices or Choices()
     notes: list[str] = []
-    modules = _modules(source)
+    modules = read_modules(source)
     inside = modules.transformer if modules is not None else ""
-    config = _required(source, _join(inside, "config.json"))
-    task = _task(config)
-    shape = _shape(config)
-    sentence = _optional(source, _join(inside, "sentence_bert_config.json"))
-    general = _optional(source, "config_sentence_transformers.json")
-    tokenizer_config = _optional(source, _join(inside, "tokenizer_config.json"))
+    sentence = optional(source, join(inside, "sentence_bert_config.json"))
+    general = optional(source, "config_sentence_transformers.json")
+    tokenizer_config = optional(source, join(inside, "tokenizer_config.json"))
+    graph, positions, config = _graph(source, inside, choices, tokenizer_config)
+    if isinstance(graph, Export):
+        kind = f"{config.text('model_type', 'a model')}, from {graph.file}"
+        is_cross_encoder, outputs = graph.is_logits, graph.hidden_size
+        width, words = graph.hidden_size, len(graph.table)
+    else:
+        kind = config.text("model_type", "bert")
+        is_cross_encoder, outputs = graph.labels is not None, graph.labels or 0
+        width, words = graph.shape.hidden_size, graph.shape.vocabulary_size
+    task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
-        _required(source, _join(inside, "tokenizer.json")),
+        required(source, join(inside, "tokenizer.json")),
         tokenizer_config,
         sentence.flag("do_lower_case", False),
-        shape.vocabulary_size,
+        words,
     )
-    pooling: str | None = None
+    pooling: list[str] | None = None
+    dense: list[DenseModule] = []
     normalize: bool | None = None
     similarity: str | None = None
     labels: int | None = None
     activation: str | None = None
     prompts = _prompts(general)
-    check_keys(source, inside, modules.pooling if modules is not None else None)
+    check_keys(
+        source,
+        inside,
+        modules.pooling if modules is not None else None,
+        # An export is complete without the fields of config.json.
+        reads_config=not isinstance(graph, Export),
+    )
     if task == "embedding":
         similarity = _similarity(general)
         normalize = modules.normalize if modules is not None else False
         if modules is not None and modules.pooling is not None:
-            pooling = _pooling(_required(source, _join(modules.pooling, "config.json")), shape)
-            _check_prompt_pooling(source, modules.pooling, prompts)
+            pooling = read_pooling(source, modules.pooling, width, any(prompts.values()))
+            width *= len(pooling)
+            for folder in modules.dense:
+                dense.append(read_dense(source, folder, width, notes))
+                width = dense[-1].outputs
         else:
-            pooling = "mean"
+            pooling = ["mean"]
             notes.append(
                 "modules.json is missing: using mean pooling without normalization, like "
                 "sentence-transformers"
@@ -167,16 +187,18 @@ def describe(source: Source) -> Description:
         if modules is not None and (modules.pooling is not None or modules.normalize):
             raise Refusal(
                 "model.module",
-                "modules.json: a cross-encoder (BertForSequenceClassification) must not have "
-                "Pooling or Normalize",
+                "modules.json: a cross-encoder, a model with the head of a sequence classifier, "
+                "must not have Pooling or Normalize",
             )
-        labels = _labels(config)
+        labels = outputs
         activation = _activation(config, general, labels, notes)
     return Description(
         task=task,
-        shape=shape,
-        max_tokens=_max_tokens(sentence, tokenizer_config, config, shape, notes),
+        model_type=kind,
+        graph=graph,
+        max_tokens=_max_tokens(choices, sentence, tokenizer_config, positions, notes),
         pooling=pooling,
+        dense=dense,
         normalize=normalize,
         similarity=similarity,
         prompts=prompts,
@@ -184,117 +206,52 @@ def describe(source: Source) -> Description:
         activation=activation,
         licence=_licence(source),
         tokenizer=tokenizer,
-        weights=_weights(source, inside),
         notes=tuple(notes),
     )
 
 
-def _modules(source: Source) -> _Modules | None:
-    path = source.path("modules.json")
-    if path is None:
-        return None
-    entries = read_json("modules.json", path)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Refusal("model.invalid_json", "modules.json: expected a list of objects")
-    kinds: list[str] = []
-    paths: list[str] = []
-    for index, entry in enumerate(entries):
-        fields = Fields(f"modules.json: entry {index}", entry)
-        check_module(fields)
-        kind = fields.text("type")
-        name = kind.rsplit(".", 1)[-1]
-        # Dropout has no effect at inference.
-        if not kind.startswith("sentence_transformers.") or name not in (
-            "Transformer",
-            "Pooling",
-            "Normalize",
-            "Dropout",
-        ):
-            raise Refusal(
-                "model.module",
-                f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling or "
-                "Normalize of sentence_transformers",
-            )
-        if name == "Normalize":
-            check_normalize(source, fields.text("path", ""))
-        if name != "Dropout":
-            kinds.append(name)
-            paths.append(fields.text("path", ""))
-    if kinds not in (
-        ["Transformer"],
-        ["Transformer", "Pooling"],
-        ["Transformer", "Pooling", "Normalize"],
-    ):
-        raise Refusal(
-            "model.module",
-            f"modules.json: the modules are {shown(kinds)}, expected Transformer, Pooling and "
-            "at most one Normalize, in this order",
-        )
-    return _Modules(
-        transformer=paths[0],
-        pooling=paths[1] if len(kinds) > 1 else None,
-        normalize="Normalize" in kinds,
-    )
+def _graph(
+    source: Source, inside: str, choices: Choices, tokenizer_config: Fields
+) -> tuple[Encoder | Export, int | None, Fields]:
+    """The encoder or export of a folder, the most tokens that it can read, and `config.json`."""
+
+    def path_of(name: str) -> Path | None:
+        return source.path(join(inside, name))
+
+    config = optional(source, join(inside, "config.json"))
+    is_known = config.text("model_type", "bert") in FAMILIES
+    checkpoint = find_checkpoint(path_of) if is_known and not choices.from_onnx else None
+    export = find_export(path_of) if checkpoint is None else None
+    if export is not None:
+        read = read_export(*export, path_of, choices.onnx_output)
+        return read, _export_positions(config, read), config
+    if choices.from_onnx or choices.onnx_output is not None:
+        wanted = " or ".join(EXPORT_FILES)
+        raise Refusal("source.file_missing", f"{wanted} is missing: there is no ONNX export")
+    config = required(source, join(inside, "config.json"))
+    family = read_family(config)
+    shape = read_shape(config, family)
+    if not _tokenizes_types(tokenizer_config):
+        shape = replace(shape, reads_token_types=False)
+    labels = _labels(config) if is_classifier(config) else None
+    if checkpoint is None:
+        raise _no_checkpoint(source, inside)
+    return Encoder(shape, checkpoint, labels), shape.positions, config
 
 
-def _task(config: Fields) -> Task:
-    architectures = config.values.get("architectures")
-    if (
-        not isinstance(architectures, list)
-        or len(architectures) != 1
-        or architectures[0] not in ARCHITECTURES
-    ):
-        raise Refusal(
-            "model.architecture",
-            f"{config.file}: field architectures is {shown(architectures)}, expected one of "
-            f"{', '.join(ARCHITECTURES)}",
-        )
-    kind = config.text("model_type", "bert")
-    if kind != "bert":
-        raise Refusal(
-            "model.architecture", f'{config.file}: field model_type is "{kind}", expected "bert"'
-        )
-    for name in ("is_decoder", "add_cross_attention"):
-        if config.flag(name, False):
-            raise Refusal(
-                "model.architecture", f"{config.file}: field {name} is true, expected false"
-            )
-    return ARCHITECTURES[architectures[0]]
+def _export_positions(config: Fields, export: Export) -> int | None:
+    family = FAMILIES.get(config.text("model_type", ""))
+    if config.has("max_position_embeddings"):
+        if family is not None:
+            return read_shape(config, family).positions
+        return config.integer("max_position_embeddings")
+    return export.position_rows
 
 
-def _shape(config: Fields) -> Shape:
-    position = config.text("position_embedding_type", "absolute")
-    if position != "absolute":
-        raise Refusal(
-            "model.position_type",
-            f'{config.file}: field position_embedding_type is "{position}", expected "absolute"',
-        )
-    # The defaults of transformers, for files that omit a field.
-    hidden_activation = config.text("hidden_act", "gelu")
-    if hidden_activation not in HIDDEN_ACTIVATIONS:
-        raise Refusal(
-            "model.hidden_activation",
-            f'{config.file}: field hidden_act is "{hidden_activation}", expected one of '
-            f"{', '.join(HIDDEN_ACTIVATIONS)}",
-        )
-    shape = Shape(
-        layers=config.integer("num_hidden_layers", 12),
-        heads=config.integer("num_attention_heads", 12),
-        hidden_size=config.integer("hidden_size", 768),
-        intermediate_size=config.integer("intermediate_size", 3072),
-        vocabulary_size=config.integer("vocab_size", 30522),
-        positions=config.integer("max_position_embeddings", 512),
-        token_types=config.integer("type_vocab_size", 2),
-        layer_norm_epsilon=config.number("layer_norm_eps", 1e-12),
-        hidden_activation=HIDDEN_ACTIVATIONS[hidden_activation],
-    )
-    if shape.hidden_size % shape.heads:
-        raise config.invalid(
-            "num_attention_heads",
-            shape.heads,
-            f"a divisor of hidden_size {shape.hidden_size}",
-        )
-    return shape
+def _tokenizes_types(tokenizer_config: Fields) -> bool:
+    """Whether transformers passes token types to the model; without them, all are 0."""
+    names = tokenizer_config.values.get("model_input_names")
+    return names is None or (isinstance(names, list) and "token_type_ids" in names)
 
 
 def _check_transformer_task(sentence: Fields, task: Task) -> None:
@@ -304,47 +261,6 @@ def _check_transformer_task(sentence: Fields, task: Task) -> None:
         raise Refusal(
             "model.architecture",
             f'{sentence.file}: field transformer_task is "{found}", expected "{expected}"',
-        )
-
-
-def _pooling(config: Fields, shape: Shape) -> str:
-    width = (
-        "embedding_dimension" if config.has("embedding_dimension") else "word_embedding_dimension"
-    )
-    if config.integer(width, shape.hidden_size) != shape.hidden_size:
-        raise config.invalid(
-            width, config.values[width], f"hidden_size {shape.hidden_size} of config.json"
-        )
-    if config.has("pooling_mode"):
-        mode = config.values["pooling_mode"]
-        modes = mode if isinstance(mode, list) else [mode]
-        if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
-            raise Refusal(
-                "model.pooling",
-                f"{config.file}: field pooling_mode is {shown(mode)}, expected one of "
-                f"{', '.join(_POOLING_NAMES)}",
-            )
-        return _POOLING_NAMES[modes[0]]
-    active = [name for name in _POOLING_FLAGS if config.flag(name, False)]
-    if not active:
-        return "mean"
-    pooling = _POOLING_FLAGS[active[0]]
-    if len(active) > 1 or pooling is None:
-        raise Refusal(
-            "model.pooling",
-            f"{config.file}: pooling is {' and '.join(active)}, expected exactly one of "
-            f"{', '.join(name for name, known in _POOLING_FLAGS.items() if known)}",
-        )
-    return pooling
-
-
-def _check_prompt_pooling(source: Source, folder: str, prompts: dict[str, str]) -> None:
-    config = _required(source, _join(folder, "config.json"))
-    if not config.flag("include_prompt", True) and any(prompts.values()):
-        raise Refusal(
-            "model.pooling",
-            f"{config.file}: field include_prompt is false and the model has prompts; pooling "
-            "that excludes the prompt is not supported",
         )
 
 
@@ -409,31 +325,41 @@ def _activation(config: Fields, general: Fields, labels: int, notes: list[str]) 
 
 
 def _max_tokens(
-    sentence: Fields, tokenizer_config: Fields, config: Fields, shape: Shape, notes: list[str]
+    choices: Choices,
+    sentence: Fields,
+    tokenizer_config: Fields,
+    positions: int | None,
+    notes: list[str],
 ) -> int:
-    if sentence.has("max_seq_length"):
+    if choices.max_tokens is not None:
+        limit, where = choices.max_tokens, "--max-tokens"
+    elif sentence.has("max_seq_length"):
         limit = sentence.integer("max_seq_length")
-        file, name = sentence.file, "max_seq_length"
-        # sentence-transformers accepts a larger value and fails at the first long text.
-        if limit > shape.positions:
-            raise Refusal(
-                "model.max_tokens",
-                f"{file}: field {name} is {limit}, more than max_position_embeddings "
-                f"{shape.positions} of {config.file}",
-            )
+        where = f"{sentence.file}: field max_seq_length"
     else:
         # "No limit" is written as 1e30.
-        given = tokenizer_config.number("model_max_length", float(shape.positions))
-        limit = int(min(given, shape.positions))
-        file, name = tokenizer_config.file, "model_max_length"
+        given = tokenizer_config.number("model_max_length", 1e30)
+        if positions is None and given > _LONGEST_TEXT_TOKENS:
+            raise Refusal(
+                "model.max_tokens",
+                f"{sentence.file} has no max_seq_length and {tokenizer_config.file} no "
+                "model_max_length: pass --max-tokens",
+            )
+        limit = int(min(given, given if positions is None else positions))
+        where = f"{tokenizer_config.file}: field model_max_length"
         notes.append(
             f"max_seq_length is missing in sentence_bert_config.json: using {limit} tokens, the "
-            "smaller of model_max_length and max_position_embeddings"
+            "smaller of model_max_length and the positions of the model"
+        )
+    # sentence-transformers accepts a larger value and fails at the first long text.
+    if positions is not None and limit > positions:
+        raise Refusal(
+            "model.max_tokens",
+            f"{where} is {limit}, more than the {positions} positions of the model",
         )
     if limit < _SHORTEST_TEXT_TOKENS:
         raise Refusal(
-            "model.max_tokens",
-            f"{file}: field {name} is {limit}, expected at least {_SHORTEST_TEXT_TOKENS}",
+            "model.max_tokens", f"{where} is {limit}, expected at least {_SHORTEST_TEXT_TOKENS}"
         )
     return limit
 
@@ -449,32 +375,16 @@ def _licence(source: Source) -> str:
     return _LICENCES.get(field[1].lower(), "unknown") if field else "unknown"
 
 
-def _weights(source: Source, inside: str) -> Path:
-    name = _join(inside, WEIGHTS_FILE)
-    path = source.path(name)
-    if path is not None:
-        return path
-    for other in (f"{WEIGHTS_FILE}.index.json", "pytorch_model.bin", "tf_model.h5"):
-        if source.has(_join(inside, other)):
-            raise Refusal(
+def _no_checkpoint(source: Source, inside: str) -> Refusal:
+    for other in _OTHER_WEIGHTS:
+        if source.has(join(inside, other)):
+            return Refusal(
                 "model.weights_format",
-                f"{_join(inside, other)}: this weight format is not supported, expected "
-                f"{WEIGHTS_FILE}; save the model with safetensors in one file",
+                f"{join(inside, other)}: this weight format is not supported, expected "
+                f"{WEIGHTS_FILE} or {PICKLE_FILE}; save the model with safetensors",
             )
-    raise Refusal("source.file_missing", f"{name} is missing")
-
-
-def _required(source: Source, name: str) -> Fields:
-    path = source.path(name)
-    if path is None:
-        raise Refusal("source.file_missing", f"{name} is missing")
-    return read_fields(name, path)
-
-
-def _optional(source: Source, name: str) -> Fields:
-    path = source.path(name)
-    return Fields(name, {}) if path is None else read_fields(name, path)
-
-
-def _join(folder: str, name: str) -> str:
-    return str(PurePosixPath(folder) / name)
+    return Refusal(
+        "source.file_missing",
+        f"{join(inside, WEIGHTS_FILE)} is missing, and so are {WEIGHTS_INDEX}, {PICKLE_FILE} and "
+        f"an ONNX export, {EXPORT_FILES[0]}",
+    )

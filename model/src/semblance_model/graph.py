@@ -1,4 +1,4 @@
-"""The ONNX graph of a BERT model, from word embeddings to token embeddings or logits.
+"""The ONNX graph of an encoder, from word embeddings to token embeddings or logits.
 
 The caller looks up the rows of the embedding table (`words.py`) and passes them to the graph.
 Products and attention are operators of the engine, which reads the weights in place; `plain.py`
@@ -16,18 +16,20 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from semblance_model.description import Description, Shape
+from semblance_model.families import Head
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.panels import byte_panels_of, panels_of
 from semblance_model.quantize import channel_factors, quantize_dense
-from semblance_model.weights import Array, Weights
+from semblance_model.relative import bias_by_distance
+from semblance_model.shape import Encoder, Shape
+from semblance_model.weights import PROJECTION, RELATIVE_BIAS, Array, Weights
 
 # Which values the input of a layer has, for int8: see `plain.py`.
 CENTERED, ACTIVATED = "centered", "activated"
 
 
 def write_graph(
-    description: Description,
+    encoder: Encoder,
     weights: Weights,
     folder: Path,
     largest_activations: Mapping[str, Array] | None = None,
@@ -36,30 +38,31 @@ def write_graph(
 
     They are, for each output of `write_normalized_graph`, the largest absolute values by feature.
     """
-    shape = description.shape
+    shape = encoder.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
         layers = _Layers(graph)
         dense = layers if largest_activations is None else _ByteLayers(graph, largest_activations)
         hidden = _Encoder(graph, shape, weights, dense).write()
-        if description.task == "embedding":
+        if encoder.labels is None:
             output = graph.name_output(hidden, "token_embeddings")
             axes: tuple[int | str, ...] = ("tokens", shape.hidden_size)
         else:
-            output = graph.name_output(_classifier(graph, layers, hidden, weights), "logits")
-            axes = ("texts", description.labels or 0)
+            logits = _classifier(graph, layers, hidden, weights, shape.family.head)
+            output = graph.name_output(logits, "logits")
+            axes = ("texts", encoder.labels)
     _save(graph, shape, [_float(output, axes)], folder)
 
 
-def write_normalized_graph(description: Description, weights: Weights, folder: Path) -> None:
+def write_normalized_graph(encoder: Encoder, weights: Weights, folder: Path) -> None:
     """Writes the fp32 graph with other outputs: what LayerNorms pass to dense layers."""
-    shape = description.shape
+    shape = encoder.shape
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
-        encoder = _Encoder(graph, shape, weights, _Layers(graph))
-        encoder.write()
+        writer = _Encoder(graph, shape, weights, _Layers(graph))
+        writer.write()
     axes = ("tokens", shape.hidden_size)
-    _save(graph, shape, [_float(name, axes) for name in encoder.normalized], folder)
+    _save(graph, shape, [_float(name, axes) for name in writer.normalized], folder)
 
 
 def _float(name: str, axes: Sequence[int | str]) -> ValueInfoProto:
@@ -71,7 +74,7 @@ def _save(graph: OnnxGraph, shape: Shape, outputs: Sequence[ValueInfoProto], fol
         return helper.make_tensor_value_info(name, TensorProto.INT32, (axis,))
 
     inputs = [
-        _float("word_embeddings", ("tokens", shape.hidden_size)),
+        _float("word_embeddings", ("tokens", shape.embedding_size)),
         integers("positions", "tokens"),
         integers("token_type_ids", "tokens"),
         integers("offsets", "offsets"),
@@ -173,27 +176,40 @@ class _Encoder:
 
     def write(self) -> str:
         """Writes all of it and returns the token embeddings, `[tokens, hidden]`."""
+        shape = self._shape
         hidden = self._embeddings()
-        for index in range(self._shape.layers):
-            hidden = self._layer(index, hidden)
+        if shape.embedding_size != shape.hidden_size:
+            layer = self._stored(PROJECTION)
+            # It stays fp32: it is small, and what it gives is not normalized.
+            layers = _Layers(self._graph)
+            hidden = layers.activate("embeddings.projected", hidden, layer, "identity")
+        offsets = ["offsets"]
+        if shape.relative_buckets:
+            bias = bias_by_distance(self._weights.tensor(RELATIVE_BIAS), shape.positions)
+            offsets.append(self._graph.weight("attention.bias", bias))
+        for index in range(shape.layers):
+            hidden = self._layer(index, hidden, offsets)
         return hidden
 
     def _embeddings(self) -> str:
-        """`[tokens, hidden]`: words, positions and types, summed and normalized."""
+        """`[tokens, width of the table]`: words, positions and types, summed and normalized."""
         graph = self._graph
-        types, positions = (
-            graph.node(
-                "Gather",
-                [self._weight(name, f"embeddings.{table}_embeddings.weight"), ids],
-                f"embeddings.{name}",
-            )
-            for name, table, ids in (
-                ("token_types", "token_type", "token_type_ids"),
-                ("positions", "position", "positions"),
-            )
-        )
-        rows = graph.node("Add", ["word_embeddings", types], "embeddings.with_types")
-        rows = graph.node("Add", [rows, positions], "embeddings.sum")
+        positions = self._weights.tensor("embeddings.position_embeddings.weight")
+        positions = positions[self._shape.first_position :]
+        types: str | None = None
+        if self._shape.token_types:
+            table = self._weights.tensor("embeddings.token_type_embeddings.weight")
+            if self._shape.reads_token_types:
+                weight = graph.weight("token_types", table)
+                types = graph.node("Gather", [weight, "token_type_ids"], "embeddings.token_types")
+            else:
+                positions = positions + table[0]
+        weight = graph.weight("positions", positions)
+        found = graph.node("Gather", [weight, "positions"], "embeddings.positions")
+        rows = "word_embeddings"
+        if types is not None:
+            rows = graph.node("Add", [rows, types], "embeddings.with_types")
+        rows = graph.node("Add", [rows, found], "embeddings.sum")
         return graph.node(
             "LayerNormalization",
             [rows, *self._norm("embeddings.norm", "embeddings.LayerNorm")],
@@ -202,8 +218,8 @@ class _Encoder:
             epsilon=self._shape.layer_norm_epsilon,
         )
 
-    def _layer(self, index: int, hidden: str) -> str:
-        """One layer, `[tokens, hidden]` to the same."""
+    def _layer(self, index: int, hidden: str, offsets: Sequence[str]) -> str:
+        """One layer, `[tokens, hidden]` to the same; `offsets` and what else attention needs."""
         stored, name = f"encoder.layer.{index}", f"layer.{index}"
         attention = f"{stored}.attention"
         weights, biases = zip(
@@ -219,7 +235,7 @@ class _Encoder:
         )
         attended = self._graph.node(
             "Attention",
-            [projected, "offsets"],
+            [projected, *offsets],
             f"{name}.attention",
             heads=self._shape.heads,
         )
@@ -254,14 +270,20 @@ class _Encoder:
         return self._graph.weight(name, self._weights.tensor(stored))
 
 
-def _classifier(graph: OnnxGraph, layers: _Layers, hidden: str, weights: Weights) -> str:
+def _classifier(
+    graph: OnnxGraph, layers: _Layers, hidden: str, weights: Weights, head: Head
+) -> str:
     """Logits `[texts, labels]` of the first token of each text. It stays fp32."""
     zero, last = graph.constant("classifier.zero", [0]), graph.constant("classifier.last", [-1])
     starts = graph.node("Slice", ["offsets", zero, last], "classifier.starts")
     first = graph.node("Gather", [hidden, starts], "classifier.first")
-    pooled = layers.activate("pooler", first, _stored(weights, "pooler.dense"), "identity")
-    pooled = graph.node("Tanh", [pooled], "pooler.activation")
-    return layers.activate("classifier", pooled, _stored(weights, "classifier"), "identity")
+    dense = _stored(weights, head.dense)
+    if head.activation == "tanh":
+        pooled = layers.activate("pooler", first, dense, "identity")
+        pooled = graph.node("Tanh", [pooled], "pooler.activation")
+    else:
+        pooled = layers.activate("pooler", first, dense, head.activation)
+    return layers.activate("classifier", pooled, _stored(weights, head.output), "identity")
 
 
 def _stored(weights: Weights, layer: str) -> _Layer:

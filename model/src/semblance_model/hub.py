@@ -1,6 +1,7 @@
 """A repository on the Hugging Face hub. Only this module uses huggingface_hub."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import (
@@ -74,7 +75,7 @@ class HubSource:
         except OSError as error:
             raise self._unreachable(name) from error
 
-    def revision(self, weights: Path) -> str:
+    def revision(self, weights: Sequence[Path]) -> str:
         return self._revision
 
     def _where(self) -> str:

@@ -145,17 +145,21 @@ MODULE = Keys(
 NORMALIZE = Keys(read=frozenset(), without_effect=_names("embedding_dimension"))
 
 
-def check_keys(source: Source, transformer: str, pooling: str | None) -> None:
+def check_keys(
+    source: Source, transformer: str, pooling: str | None, *, reads_config: bool = True
+) -> None:
     """Refuses the keys that the builder does not know, and the values that a bundle cannot express.
 
-    `transformer` and `pooling` are the folders of these modules.
+    `transformer` and `pooling` are the folders of these modules. `reads_config` tells whether the
+    model depends on `config.json`.
     """
     files = {
-        str(PurePosixPath(transformer) / "config.json"): CONFIG,
         "config_sentence_transformers.json": SENTENCE_TRANSFORMERS,
         str(PurePosixPath(transformer) / "sentence_bert_config.json"): SENTENCE_BERT,
         str(PurePosixPath(transformer) / "tokenizer_config.json"): TOKENIZER,
     }
+    if reads_config:
+        files[str(PurePosixPath(transformer) / "config.json")] = CONFIG
     if pooling is not None:
         files[str(PurePosixPath(pooling) / "config.json")] = POOLING
     for name, keys in files.items():

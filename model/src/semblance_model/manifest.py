@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from semblance_model.dense import DENSE_FILE
 from semblance_model.description import Description
+from semblance_model.export import Export
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
 from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
@@ -21,6 +25,7 @@ FILES = {
     "words": WORDS_FILE,
     "tokenizer": TOKENIZER_FILE,
     "vocabulary": VOCABULARY_FILE,
+    "dense": DENSE_FILE,
 }
 
 
@@ -32,22 +37,24 @@ class Origin:
     source: str
     revision: str
     precision: Precision
+    output_size: int | None
+    inputs: Sequence[str]
     onnxruntime_version: str
 
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
-    manifest = {
+    manifest: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
         "source": origin.source,
         "revision": origin.revision,
         "licence": description.licence,
         "task": description.task,
-        "hidden_size": description.shape.hidden_size,
-        "vocabulary_size": description.shape.vocabulary_size,
+        "hidden_size": description.hidden_size,
+        "vocabulary_size": description.vocabulary_size,
         "max_tokens": description.max_tokens,
-        "pooling": description.pooling,
+        "pooling": _one_or_more(description.pooling),
         "normalize": description.normalize,
         **_similarity(description),
         "prompts": description.prompts,
@@ -63,8 +70,21 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
                 "sha256": sha256_of(folder / name),
             }
             for role, name in FILES.items()
+            if (folder / name).exists()
         },
     }
+    # A field that is absent has its usual value.
+    if isinstance(description.graph, Export):
+        manifest["inputs"] = list(origin.inputs)
+    if description.dense:
+        manifest["dense"] = [
+            {"inputs": it.inputs, "outputs": it.outputs, "activation": it.activation}
+            for it in description.dense
+        ]
+    if origin.output_size is not None:
+        manifest["output_size"] = origin.output_size
+    if description.embedding_size != description.hidden_size:
+        manifest["embedding_size"] = description.embedding_size
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
@@ -72,6 +92,10 @@ def _similarity(description: Description) -> dict[str, str]:
     """The field `similarity`, which only functions other than cosine similarity need."""
     function = description.similarity
     return {} if function is None or function == "cosine" else {"similarity": function}
+
+
+def _one_or_more(values: Sequence[str] | None) -> str | Sequence[str] | None:
+    return values[0] if values is not None and len(values) == 1 else values
 
 
 def digest_of(manifest: bytes) -> str:

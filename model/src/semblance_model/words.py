@@ -1,7 +1,7 @@
 """The embedding table, in a separate file, because an event reads only a few rows.
 
-Rows are in the order of token ids, little-endian. In fp32 a row is `hidden` float32 values. In int8
-it is a float32 scale, then `hidden` int8 values; the embedding is the values times the scale.
+Rows are in the order of token ids, little-endian. In fp32 a row is `width` float32 values. In int8
+it is a float32 scale, then `width` int8 values; the embedding is the values times the scale.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from semblance_model.quantize import quantize_rows
-from semblance_model.weights import Array, Weights
+from semblance_model.weights import Array
 
 Precision = Literal["fp32", "int8"]
 
@@ -20,9 +20,8 @@ WORDS_TENSOR = "embeddings.word_embeddings.weight"
 _SCALE_BYTES = 4
 
 
-def write_words(weights: Weights, precision: Precision, folder: Path) -> None:
-    """Writes the table into `folder`."""
-    table = weights.tensor(WORDS_TENSOR)
+def write_words(table: Array, precision: Precision, folder: Path) -> None:
+    """Writes the table `[vocabulary, width]` into `folder`."""
     if precision == "fp32":
         table.astype("<f4", copy=False).tofile(folder / WORDS_FILE)
         return
@@ -31,11 +30,11 @@ def write_words(weights: Weights, precision: Precision, folder: Path) -> None:
     np.concatenate([scales, rows.values], axis=1).tofile(folder / WORDS_FILE)
 
 
-def read_words(folder: Path, hidden_size: int, precision: Precision) -> Array:
-    """The dequantized table in `folder`, `[vocabulary, hidden]`."""
+def read_words(folder: Path, width: int, precision: Precision) -> Array:
+    """The dequantized table in `folder`, `[vocabulary, width]`."""
     if precision == "fp32":
-        return np.fromfile(folder / WORDS_FILE, "<f4").reshape(-1, hidden_size)
-    rows = np.fromfile(folder / WORDS_FILE, np.int8).reshape(-1, _SCALE_BYTES + hidden_size)
+        return np.fromfile(folder / WORDS_FILE, "<f4").reshape(-1, width)
+    rows = np.fromfile(folder / WORDS_FILE, np.int8).reshape(-1, _SCALE_BYTES + width)
     scales = np.ascontiguousarray(rows[:, :_SCALE_BYTES]).view("<f4")
     table: Array = rows[:, _SCALE_BYTES:] * scales
     return table

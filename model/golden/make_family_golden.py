@@ -1,0 +1,97 @@
+r"""Writes the golden vectors and scores of the families' small models.
+
+Run with the dependency group `golden` installed, after `make build/checkpoints/.families`:
+
+    PYTHONPATH=model/src python model/golden/make_family_golden.py \
+        --checkpoints build/checkpoints/families --output tests/data/golden-families
+
+Every text and pair is computed alone, on one thread, so nothing depends on a neighbor's padding.
+"""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+import transformers
+
+from families import MODULES
+from pairs import golden_pairs
+from semblance_model.families import FAMILIES
+from texts import golden_texts
+
+_EVERY = 5
+
+
+def main() -> None:
+    """Writes one file for each family."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in MODULES:
+        entries = texts_of(options.checkpoints / name)[::2]
+        rows = ",\n".join(json.dumps(entry) for entry in entries)
+        (options.output / f"{name}.json").write_text(f'{{"texts": [\n{rows}\n]}}\n', "ascii")
+    for kind in FAMILIES:
+        folder = options.checkpoints / kind
+        classifier = options.checkpoints / f"{kind}-classifier"
+        check_names(transformers.AutoModel, folder)
+        check_names(transformers.AutoModelForSequenceClassification, classifier)
+        header = {
+            "model_type": kind,
+            "versions": {
+                "sentence-transformers": sentence_transformers.__version__,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+            "machine": platform.machine(),
+        }
+        lines = [json.dumps(header, indent=2)[:-2], ',\n  "texts": [\n']
+        lines.append(",\n".join(json.dumps(entry) for entry in texts_of(folder)))
+        lines.append('\n  ],\n  "pairs": [\n')
+        lines.append(",\n".join(json.dumps(entry) for entry in pairs_of(classifier)))
+        lines.append("\n  ]\n}\n")
+        (options.output / f"{kind}.json").write_text("".join(lines), encoding="ascii")
+
+
+def check_names(loader: Any, folder: Path) -> None:
+    """Fails if transformers misses a tensor of a folder, or does not know one."""
+    _, found = loader.from_pretrained(str(folder), output_loading_info=True)
+    # The embedding of a sentence does not need the pooler.
+    missing = [name for name in found["missing_keys"] if not name.startswith("pooler.")]
+    if missing or found["unexpected_keys"] or found["mismatched_keys"]:
+        raise ValueError(f"{folder}: {missing}, {found}")
+
+
+def texts_of(folder: Path) -> list[dict[str, object]]:
+    """Some of the golden texts with their embeddings."""
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    return [
+        {"text": text, "embedding": floats(model.encode([text], batch_size=1)[0])}
+        for text in golden_texts()[::_EVERY]
+    ]
+
+
+def pairs_of(folder: Path) -> list[dict[str, object]]:
+    """Some of the golden pairs with their scores."""
+    model = sentence_transformers.CrossEncoder(str(folder), device="cpu")
+    return [
+        {"pair": pair, "scores": floats(np.ravel(model.predict([pair], batch_size=1)))}
+        for pair in golden_pairs()[::_EVERY]
+    ]
+
+
+def floats(row: Any) -> list[float]:
+    """Doubles with the fewest digits that round to the same fp32."""
+    return [float(str(value)) for value in row.astype(np.float32)]
+
+
+if __name__ == "__main__":
+    main()
