@@ -323,18 +323,6 @@ impl CommandError {
         }
     }
 
-    /// Returns the error of texts that are lines. `lines` is the number of lines before them.
-    #[must_use]
-    pub fn from_lines(error: ModelError, lines: usize) -> Self {
-        match error {
-            ModelError::EmptyText { index, .. } => {
-                let location = Location::Line(lines + index + 1);
-                Self::Text { location, fault: TextFault::Empty }
-            }
-            other => Self::Model(other),
-        }
-    }
-
     /// Returns the error of a prediction for pairs that are arguments.
     #[must_use]
     pub fn from_pairs(error: ModelError) -> Self {

@@ -2,13 +2,8 @@
 
 use std::io::Write;
 
-<<<<<<< HEAD
 use semblance::{Prompts, TextOptions, Truncation, rank};
-use semblance_api::check_text;
-=======
-use semblance::{TextOptions, Truncation, rank};
 use semblance_api::{Limits, check_text};
->>>>>>> cli13
 use serde::Serialize;
 
 use crate::arguments::ScoreArguments;
@@ -34,23 +29,9 @@ struct Truncated {
 pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
-<<<<<<< HEAD
-    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
-    for (index, text) in all.enumerate() {
-        let location = Location::from_index(index);
-        check_text(text, settings.limits())
-            .map_err(|fault| CommandError::Text { location, fault })?;
-    }
-    let truncation = match arguments.no_truncate {
-        true => Truncation::Refuse,
-        false => Truncation::Right,
-    };
-    let options = TextOptions { truncation, prompts: Prompts::ByRole };
-=======
     check_arguments(query, texts, settings.limits())?;
     let truncation = truncation(arguments.no_truncate);
-    let options = TextOptions { truncation, prompt_name: None };
->>>>>>> cli13
+    let options = TextOptions { truncation, prompts: Prompts::ByRole };
     let scored = settings.load()?.similarity_with(query, texts, &options);
     let scored = scored.map_err(CommandError::from_arguments)?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);

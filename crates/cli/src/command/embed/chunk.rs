@@ -1,6 +1,7 @@
 //! Some consecutive records of the input, which go through the model in one call.
 
 use semblance::{EmbedOptions, Model, ModelError};
+use semblance_api::TextFault;
 
 use crate::arguments::OnError;
 use crate::command::input::{Input, Position};
@@ -173,6 +174,9 @@ fn at_line(error: ModelError, line: u64) -> CommandError {
     match error {
         ModelError::TooManyTokens { tokens, limit_tokens, .. } => {
             CommandError::TooManyTokens { location: Location::Line(line), tokens, limit_tokens }
+        }
+        ModelError::EmptyText { .. } => {
+            CommandError::Text { location: Location::Line(line), fault: TextFault::Empty }
         }
         source => CommandError::Embed { line, source },
     }

@@ -262,7 +262,7 @@ fn utf8(bytes: &[u8], line: u64) -> Result<String, CommandError> {
 fn json_text(bytes: &[u8], name: &'static str, line: u64) -> Result<String, CommandError> {
     let text = utf8(bytes, line)?;
     let fault = if text.trim().is_empty() {
-        let fault = TextFault::Empty { bytes: text.len() };
+        let fault = TextFault::Empty;
         return Err(CommandError::Text { location: Location::Line(line), fault });
     } else {
         match parse_json(text.as_bytes()) {
