@@ -200,3 +200,39 @@ module "lambda" {
     local_mount_path     = var.file_system_config.local_mount_path
   }
 }
+
+################################################################################
+# Pruning
+################################################################################
+
+# The version that callers were pinned to knows its model.
+data "aws_lambda_function" "pinned" {
+  count = !local.in_package && var.release.version != null ? 1 : 0
+
+  function_name = var.function_name
+  qualifier     = var.release.version
+}
+
+locals {
+  pinned_variables = try(data.aws_lambda_function.pinned[0].environment[0].variables, {})
+}
+
+# Removes old models once the alias has moved, and never one of a version that the alias points to.
+resource "aws_lambda_invocation" "prune" {
+  for_each = local.in_package ? {} : local.bundles
+
+  function_name = module.model[0].sync_function_name
+
+  input = jsonencode({
+    model_name = try(local.models.names[each.key], null)
+    digest     = try(local.models.digests[each.key], null)
+    keep       = distinct(compact([try(local.models.digests[each.key], null), try(basename(local.pinned_variables[local.variables[each.key]]), null)]))
+  })
+
+  triggers = {
+    alias  = module.lambda.alias_version
+    newest = module.lambda.version
+  }
+
+  depends_on = [module.lambda]
+}

@@ -181,6 +181,25 @@ run "model_in_the_package_needs_no_network" {
   }
 }
 
+run "models_that_the_alias_points_to_are_kept" {
+  variables { release = { version = "4", newest_percent = 10 } }
+
+  override_data {
+    target = data.aws_lambda_function.pinned[0]
+    values = { environment = [{ variables = { SEMBLANCE_BUNDLE = "/mnt/models/tiny/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" } }] }
+  }
+
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.prune["bi_encoder"].input).keep == [output.model_digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+    error_message = "the models of the newest and of the pinned version are kept"
+  }
+
+  assert {
+    condition     = aws_lambda_invocation.prune["bi_encoder"].triggers == tomap({ alias = "4", newest = output.newest_version })
+    error_message = "old models are removed when the alias has moved"
+  }
+}
+
 run "project_is_a_tag_of_everything" {
   variables { tags = { owner = "search" } }
 
