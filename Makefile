@@ -29,6 +29,9 @@ LIBRARY := build/lib/libonnxruntime.so
 ZIP_NAME := $(if $(filter x86_64,$(ARCH)),bootstrap.zip,bootstrap-$(ARCH).zip)
 ZIP := target/lambda/similarity/$(ZIP_NAME)
 SYNC_ZIP := target/lambda/model-sync/$(ZIP_NAME)
+AUTHORIZER_ZIP := target/lambda/authorizer/$(ZIP_NAME)
+# The bundle that `make layer` packs.
+BUNDLE ?= build/model/default
 BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -36,7 +39,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
-.PHONY: help setup model demo watch package fmt check lint lint-rust lint-python deny advisories msrv
+.PHONY: help setup model demo watch package layer fmt check lint lint-rust lint-python deny advisories msrv
 .PHONY: test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
@@ -165,9 +168,10 @@ watch: setup ## run the function under the Lambda emulator, rebuilt when the cod
 	cargo lambda watch $(ARGS)
 
 package: ## build the functions' zips; ARCH=arm64 where that Rust target is installed
-	@$(MAKE) --no-print-directory --jobs=2 $(ZIP) $(SYNC_ZIP)
+	@$(MAKE) --no-print-directory --jobs=2 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP)
 	@$(PACKAGE) report --zip $(ZIP)
 	@$(PACKAGE) report --zip $(SYNC_ZIP)
+	@$(PACKAGE) report --zip $(AUTHORIZER_ZIP)
 
 PACKAGE_SOURCES := scripts/package.py scripts/deflated_zip.py
 $(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
@@ -175,6 +179,12 @@ $(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
 
 $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
 	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --profile sync --output $@
+
+$(AUTHORIZER_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
+	@$(PACKAGE) build --arch $(ARCH) --bin authorizer --profile sync --output $@
+
+layer: $(if $(filter build/model/default,$(BUNDLE)),build/model/.default) | $(TOOLS) ## pack BUNDLE=<folder> into a Lambda layer, for storage = "package"
+	@$(BIN)/python scripts/layer.py $(BUNDLE)
 
 # --- Format, lint, check -------------------------------------------------------------------
 
@@ -267,8 +277,8 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 	cargo build --quiet --bin semblance
 	$(BIN)/python scripts/check_golden.py --program target/debug/semblance --bundle build/model/mpnet --golden tests/data/golden/all-mpnet-base-v2.json
 
-terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
-	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
+terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
+	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
 	cargo build --quiet --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 

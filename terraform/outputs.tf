@@ -8,8 +8,18 @@ output "function_name" {
 }
 
 output "version" {
-  description = "Version of the similarity function that the alias points to."
+  description = "Version of the similarity function that the alias points to: what release.version holds or returns to."
+  value       = module.lambda.alias_version
+}
+
+output "newest_version" {
+  description = "Version of the similarity function that was published last; $LATEST if publish is false."
   value       = module.lambda.version
+}
+
+output "alias_name" {
+  description = "Name of the alias, which the gateway module needs."
+  value       = module.lambda.alias_name
 }
 
 output "alias_arn" {
@@ -23,7 +33,7 @@ output "invoke_arn" {
 }
 
 output "function_url" {
-  description = "URL of the alias, for requests signed with SigV4; null without alias.function_url."
+  description = "URL of the alias, for requests signed with SigV4; null without function_url."
   value       = module.lambda.function_url
 }
 
@@ -48,41 +58,41 @@ output "dead_letter_queue_url" {
 
 output "model_name" {
   description = "Name of the model in service."
-  value       = module.model.model_names.bi_encoder
+  value       = try(local.models.names.bi_encoder, null)
 }
 
 output "model_digest" {
   description = "Version of the model in service: sha256 of its bundle.json."
-  value       = module.model.digests.bi_encoder
+  value       = try(local.models.digests.bi_encoder, null)
 }
 
 output "model_sync_result" {
-  description = "Result of the last copy to the file system."
-  value       = module.model.sync_results.bi_encoder
+  description = "Result of the last copy to the file system; null with storage = package."
+  value       = try(module.model[0].sync_results.bi_encoder, null)
 }
 
 output "cross_encoder" {
-  description = "Cross-encoder in service: its name (model_name), version (digest) and the result of its last copy (sync_result); null without artifacts.cross_encoder."
+  description = "Cross-encoder in service: its name (model_name), version (digest) and the result of its last copy (sync_result); null without artifacts.cross_encoder. sync_result is null with storage = package."
   value = var.artifacts.cross_encoder == null ? null : {
-    model_name  = module.model.model_names.cross_encoder
-    digest      = module.model.digests.cross_encoder
-    sync_result = module.model.sync_results.cross_encoder
+    model_name  = try(local.models.names.cross_encoder, null)
+    digest      = try(local.models.digests.cross_encoder, null)
+    sync_result = try(module.model[0].sync_results.cross_encoder, null)
   }
 }
 
 output "model_sync_function_name" {
-  description = "Name of the function that copies models to the file system."
-  value       = module.model.sync_function_name
+  description = "Name of the function that copies models to the file system; null with storage = package."
+  value       = one(module.model[*].sync_function_name)
 }
 
 output "model_sync_role_arn" {
-  description = "ARN of the role of the model-sync function."
-  value       = module.model.sync_role_arn
+  description = "ARN of the role of the model-sync function; null with storage = package."
+  value       = one(module.model[*].sync_role_arn)
 }
 
 output "bucket_name" {
-  description = "Name of the bucket of the model bundles."
-  value       = module.model.bucket_name
+  description = "Name of the bucket of the model bundles; null with storage = package."
+  value       = one(module.model[*].bucket_name)
 }
 
 ################################################################################
@@ -90,11 +100,11 @@ output "bucket_name" {
 ################################################################################
 
 output "file_system_arn" {
-  description = "ARN of the file system that holds the models."
+  description = "ARN of the file system that holds the models; null with storage = package."
   value       = local.file_system_arn
 }
 
 output "subnet_ids" {
-  description = "Subnets of both functions."
+  description = "Subnets of both functions; null with storage = package."
   value       = local.subnet_ids
 }

@@ -63,7 +63,7 @@ variable "lambda_timeout" {
 }
 
 variable "environment" {
-  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. The deployment sets SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE; alias.function_url.cors_origins sets SEMBLANCE_CORS_ORIGINS. Do not put secrets here: values are stored in the state in plain text."
+  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. The deployment sets SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE; function_url.cors_origins sets SEMBLANCE_CORS_ORIGINS. Do not put secrets here: values are stored in the state in plain text."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -79,8 +79,8 @@ variable "environment" {
   }
 
   validation {
-    condition     = !contains(keys(var.environment), "SEMBLANCE_CORS_ORIGINS") || length(try(var.alias.function_url.cors_origins, [])) == 0
-    error_message = "environment must not contain SEMBLANCE_CORS_ORIGINS if alias.function_url.cors_origins is set, which sets it."
+    condition     = !contains(keys(var.environment), "SEMBLANCE_CORS_ORIGINS") || length(try(var.function_url.cors_origins, [])) == 0
+    error_message = "environment must not contain SEMBLANCE_CORS_ORIGINS if function_url.cors_origins is set, which sets it."
   }
 }
 
@@ -89,12 +89,14 @@ variable "environment" {
 ################################################################################
 
 variable "artifacts" {
-  description = "Paths of what is deployed, relative to this folder: the zips of both functions (similarity, model_sync), the folder of the model (bundle), the folder of a cross-encoder that reranks and scores pairs (cross_encoder, none by default); and the architecture of the zips (x86_64 or arm64)."
+  description = "What is deployed. The zips of both functions (similarity, model_sync): a path relative to the working folder, by default what `make package` builds, or s3://bucket/key?versionId=VERSION with the SHA-256 in hexadecimal (sha256.similarity, sha256.model_sync). The model (bundle) and a cross-encoder that reranks and scores pairs (cross_encoder, none by default): the folder of a bundle, or s3://bucket/prefix/model_name/digest. With storage = package, the zips that `make layer` builds from the bundles (layers: bi_encoder, cross_encoder; a path, by default the one that `make layer` writes, or s3://bucket/key?versionId=VERSION). The architecture of the zips (x86_64 or arm64). What does not exist as a path does not change."
   type = object({
     similarity    = optional(string, "../target/lambda/similarity/bootstrap.zip")
     model_sync    = optional(string, "../target/lambda/model-sync/bootstrap.zip")
     bundle        = optional(string, "../build/model/default")
     cross_encoder = optional(string)
+    layers        = optional(map(string), {})
+    sha256        = optional(object({ similarity = optional(string), model_sync = optional(string) }), {})
     architecture  = optional(string, "x86_64")
   })
   default  = {}
@@ -111,8 +113,20 @@ variable "artifacts" {
   }
 
   validation {
-    condition     = var.artifacts.cross_encoder == null || try(jsondecode(file("${var.artifacts.cross_encoder}/bundle.json")).task == "cross-encoder", false)
+    condition     = !try(fileexists("${var.artifacts.cross_encoder}/bundle.json"), false) || try(jsondecode(file("${var.artifacts.cross_encoder}/bundle.json")).task == "cross-encoder", false)
     error_message = "artifacts.cross_encoder must be a folder whose bundle.json has the task cross-encoder, or null."
+  }
+}
+
+variable "storage" {
+  description = "Where the model is: efs (a file system in a VPC, which a second function fills; models of any size, and a new model without a new package) or package (layers of the function, at most 262144000 bytes extracted together with the function; no VPC, no file system, no second function)."
+  type        = string
+  default     = "efs"
+  nullable    = false
+
+  validation {
+    condition     = contains(["efs", "package"], var.storage)
+    error_message = "storage must be efs or package."
   }
 }
 
@@ -121,22 +135,26 @@ variable "artifacts" {
 ################################################################################
 
 variable "vpc_config" {
-  description = "Network of the functions. By default a VPC is created (cidr_block, /16 to /24) with a private subnet in each of two to six zones (availability_zones; by default the first two of the region). To use existing resources, set subnet_ids in two or more zones, security_group_ids (created if empty), and route_table_ids, in which an S3 gateway endpoint is created (leave empty if the subnets already reach S3)."
+  description = "Network of the functions. By default a VPC is created (cidr_block, /16 to /24) with a private subnet in each of two to six zones (availability_zones, names or ids; by default the first two of the region that have EFS). To use existing resources, set subnet_ids in two or more zones, security_group_ids (created if empty), and route_table_ids, in which an S3 gateway endpoint is created, which allows all of S3 to everything but the functions (leave empty if the subnets already reach S3). interface_endpoints: services that extensions in layers send to, such as logs. Unused with storage = package."
   type = object({
-    cidr_block         = optional(string, "10.42.0.0/20")
-    availability_zones = optional(list(string), [])
-    subnet_ids         = optional(list(string), [])
-    security_group_ids = optional(list(string), [])
-    route_table_ids    = optional(list(string), [])
+    cidr_block          = optional(string, "10.42.0.0/20")
+    availability_zones  = optional(list(string), [])
+    subnet_ids          = optional(list(string), [])
+    security_group_ids  = optional(list(string), [])
+    route_table_ids     = optional(list(string), [])
+    interface_endpoints = optional(list(string), [])
   })
   default  = {}
   nullable = false
 }
 
 variable "file_system_config" {
-  description = "File system that holds the models: the absolute path where it is mounted (local_mount_path, /mnt/ and one folder). To use an existing file system, set the ARN of its EFS access point (efs_access_point_arn) and optionally of another for writing (writer_access_point_arn, the same by default)."
+  description = "File system that holds the models: the absolute path where it is mounted (local_mount_path, /mnt/ and one folder). To use an existing file system, set the ARN of its EFS access point (efs_access_point_arn) and optionally of another for writing (writer_access_point_arn, the same by default). Of a created file system: throughput_mode (elastic or bursting) and backup_status (ENABLED or DISABLED; backups stay for 35 days after a destroy). keep_versions: number of versions of a model to keep, 2 to 100. Unused with storage = package."
   type = object({
     local_mount_path        = optional(string, "/mnt/models")
+    throughput_mode         = optional(string, "elastic")
+    backup_status           = optional(string, "DISABLED")
+    keep_versions           = optional(number, 3)
     efs_access_point_arn    = optional(string)
     writer_access_point_arn = optional(string)
   })
@@ -180,6 +198,16 @@ variable "log_retention" {
   }
 }
 
+variable "log_levels" {
+  description = "Lowest level of the log lines that are kept: of the function (application: TRACE, DEBUG, INFO, WARN, ERROR or FATAL; TRACE logs complete events) and of Lambda (system: DEBUG, INFO or WARN)."
+  type = object({
+    application = optional(string, "INFO")
+    system      = optional(string, "INFO")
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "tracing_config" {
   description = "X-Ray tracing of the similarity function (mode): Active traces a sample of all events, PassThrough only events that the caller decided to trace."
   type = object({
@@ -206,28 +234,105 @@ variable "publish" {
 }
 
 variable "alias" {
-  description = "Alias that callers use (name) and its settings. For asynchronous events: maximum age (event_age_in_seconds, 60 to 21600) and number of retries (retry_attempts, 0 to 2) before an event is sent to the dead-letter queue. provisioned_concurrency: minimum and maximum number of warm environments, and target_utilization, 0.1 to 0.9. function_url: a URL with IAM authentication, with allowed_principal_arns of other accounts and cors_origins, the origins whose pages may call it, such as https://example.com, or only *."
+  description = "Alias that callers use (name)."
   type = object({
-    name                 = optional(string, "live")
-    event_age_in_seconds = optional(number, 100)
-    retry_attempts       = optional(number, 0)
-    provisioned_concurrency = optional(object({
-      minimum            = number
-      maximum            = number
-      target_utilization = optional(number, 0.7)
-    }))
-    function_url = optional(object({
-      allowed_principal_arns = optional(list(string), [])
-      cors_origins           = optional(list(string), [])
-    }))
+    name = optional(string, "live")
   })
   default  = {}
   nullable = false
+}
+
+variable "release" {
+  description = "Version that callers get: an earlier version to roll back to or to stay on (version; null for the newest), and the share of events that the newest version gets meanwhile (newest_percent, 0 to 99)."
+  type = object({
+    version        = optional(string)
+    newest_percent = optional(number, 0)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "gate" {
+  description = "What a new version must answer before the alias moves to it; otherwise the apply fails and the alias stays. query and text: a pair of texts, and score: its known score, all by default those of the bundle if they are known, else a text must score 1 with itself and less with another. tolerance: by default 0.001, for int8 0.05. enabled = false moves the alias without a question."
+  type = object({
+    enabled   = optional(bool, true)
+    query     = optional(string)
+    text      = optional(string)
+    score     = optional(number)
+    tolerance = optional(number)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "asynchronous" {
+  description = "Asynchronous events: maximum age (event_age_in_seconds, 60 to 21600) and number of retries (retry_attempts, 0 to 2) before an event is sent to the dead-letter queue, and the days that the queue keeps it (dead_letter_retention_days, 1 to 14). The queue holds complete events, with the callers' texts."
+  type = object({
+    event_age_in_seconds       = optional(number, 100)
+    retry_attempts             = optional(number, 0)
+    dead_letter_retention_days = optional(number, 14)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "keep_awake" {
+  description = "Schedule on which both functions are invoked (schedule: rate(...) or cron(...)). Lambda deactivates a function in a VPC that is idle for weeks, and the events that follow fail until it is active again. null creates no schedule."
+  type = object({
+    schedule = optional(string, "rate(1 day)")
+  })
+  default = {}
+}
+
+variable "provisioned_concurrency" {
+  description = "Warm environments of the alias: minimum and maximum number, and target_utilization, 0.1 to 0.9. null keeps none warm."
+  type = object({
+    minimum            = number
+    maximum            = number
+    target_utilization = optional(number, 0.7)
+  })
+  default = null
+}
+
+variable "function_url" {
+  description = "URL of the alias with IAM authentication: ARNs of other accounts' principals that may call it (allowed_principal_arns), and origins whose pages may call it (cors_origins), such as https://example.com, or only *. null creates no URL."
+  type = object({
+    allowed_principal_arns = optional(list(string), [])
+    cors_origins           = optional(list(string), [])
+  })
+  default = null
 
   validation {
-    condition     = try(var.alias.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.alias.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
-    error_message = "alias.function_url.cors_origins must hold origins as browsers send them (scheme, lowercase host and port without a path), such as https://example.com or http://localhost:8000, or only *."
+    condition     = alltrue([for arn in try(var.function_url.allowed_principal_arns, []) : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/", arn)) || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:root$", arn))])
+    error_message = "function_url.allowed_principal_arns must hold ARNs of IAM roles, users or account roots."
   }
+
+  validation {
+    condition     = try(var.function_url.cors_origins, []) == tolist(["*"]) || alltrue([for origin in try(var.function_url.cors_origins, []) : can(regex("^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
+    error_message = "function_url.cors_origins must hold origins as browsers send them (scheme, lowercase host and port without a path), such as https://example.com or http://localhost:8000, or only *."
+  }
+}
+
+################################################################################
+# Security and layers
+################################################################################
+
+variable "security" {
+  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), and a KMS key that encrypts the file system, the bucket, the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service)."
+  type = object({
+    permissions_boundary_arn = optional(string)
+    role_path                = optional(string, "/")
+    kms_key_arn              = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "layers" {
+  description = "ARNs of layer versions, such as extensions, in addition to those of the model. An extension that sends data needs a route to its service: see vpc_config.interface_endpoints."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 ################################################################################

@@ -10,6 +10,12 @@ variables {
   }
 }
 
+# What a sound version answers.
+override_resource {
+  target = module.lambda.aws_lambda_invocation.gate
+  values = { result = "{\"Scores\": [[\"How many people live in London?\", 1.0], [\"The recipe needs three eggs.\", 0.1]]}" }
+}
+
 override_data {
   target = module.network[0].data.aws_subnet.brought["subnet-0a"]
   values = { id = "subnet-0a", availability_zone = "eu-central-1a", vpc_id = "vpc-0a" }
@@ -41,7 +47,7 @@ run "every_default_works_together" {
   }
 
   assert {
-    condition     = output.cross_encoder == null && toset(keys(module.model.bundle_paths)) == toset(["bi_encoder"])
+    condition     = output.cross_encoder == null && toset(keys(module.model[0].bundle_paths)) == toset(["bi_encoder"])
     error_message = "a second model is asked for, not given"
   }
 
@@ -86,7 +92,7 @@ run "cross_encoder_is_carried_beside_the_first_model" {
 
 run "origins_reach_the_function" {
   variables {
-    alias = { function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] } }
+    function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] }
   }
 
   assert {
@@ -97,8 +103,8 @@ run "origins_reach_the_function" {
 
 run "origins_of_another_door_are_the_environments" {
   variables {
-    environment = { SEMBLANCE_CORS_ORIGINS = "*" }
-    alias       = { function_url = {} }
+    environment  = { SEMBLANCE_CORS_ORIGINS = "*" }
+    function_url = {}
   }
 
   assert {
@@ -149,8 +155,57 @@ run "file_system_by_access_point_creates_no_network" {
   }
 
   assert {
-    condition     = module.model.bundle_paths.bi_encoder == "/mnt/knn/tiny/${output.model_digest}"
+    condition     = module.model[0].bundle_paths.bi_encoder == "/mnt/knn/tiny/${output.model_digest}"
     error_message = "both functions see the model below the mount path"
+  }
+}
+
+run "model_in_the_package_needs_no_network" {
+  variables {
+    storage = "package"
+    artifacts = {
+      similarity = "tests/fixtures/bootstrap.zip"
+      bundle     = "tests/fixtures/bundle"
+      layers     = { bi_encoder = "tests/fixtures/bootstrap.zip" }
+    }
+  }
+
+  assert {
+    condition     = length(module.network) + length(module.efs) + length(module.model) == 0 && output.subnet_ids == null && output.model_sync_function_name == null
+    error_message = "no network, no file system and no second function"
+  }
+
+  assert {
+    condition     = module.lambda.environment == tomap({ SEMBLANCE_BUNDLE = "/opt/bundles/tiny/${output.model_digest}" }) && output.model_name == "tiny"
+    error_message = "the function finds the model in its layer"
+  }
+}
+
+run "models_that_the_alias_points_to_are_kept" {
+  variables { release = { version = "4", newest_percent = 10 } }
+
+  override_data {
+    target = data.aws_lambda_function.pinned[0]
+    values = { environment = [{ variables = { SEMBLANCE_BUNDLE = "/mnt/models/tiny/ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" } }] }
+  }
+
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.prune["bi_encoder"].input).keep == [output.model_digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+    error_message = "the models of the newest and of the pinned version are kept"
+  }
+
+  assert {
+    condition     = aws_lambda_invocation.prune["bi_encoder"].triggers == tomap({ alias = "4", newest = output.newest_version })
+    error_message = "old models are removed when the alias has moved"
+  }
+}
+
+run "project_is_a_tag_of_everything" {
+  variables { tags = { owner = "search" } }
+
+  assert {
+    condition     = tomap(local.tags) == tomap({ project = "semblance", owner = "search" })
+    error_message = "tags are passed to every module, because the configuration has no provider block"
   }
 }
 
@@ -209,16 +264,16 @@ run "reject_another_cross_encoder_in_the_environment" {
 run "reject_origins_given_twice" {
   command = plan
   variables {
-    environment = { SEMBLANCE_CORS_ORIGINS = "*" }
-    alias       = { function_url = { cors_origins = ["https://example.com"] } }
+    environment  = { SEMBLANCE_CORS_ORIGINS = "*" }
+    function_url = { cors_origins = ["https://example.com"] }
   }
   expect_failures = [var.environment]
 }
 
 run "reject_origin_with_a_path" {
   command = plan
-  variables { alias = { function_url = { cors_origins = ["https://example.com/"] } } }
-  expect_failures = [var.alias]
+  variables { function_url = { cors_origins = ["https://example.com/"] } }
+  expect_failures = [var.function_url]
 }
 
 run "reject_cross_encoder_that_embeds" {
@@ -308,4 +363,10 @@ run "reject_tags_of_awss_own" {
   command = plan
   variables { tags = { "aws:team" = "search" } }
   expect_failures = [var.tags]
+}
+
+run "reject_unknown_storage" {
+  command = plan
+  variables { storage = "s3" }
+  expect_failures = [var.storage]
 }

@@ -1,6 +1,4 @@
 locals {
-  transition_to_ia = "AFTER_${var.transition_to_ia_days}_DAY${var.transition_to_ia_days == 1 ? "" : "S"}"
-
   # The writer owns the models. The reader is another user, so file permissions
   # prevent it from writing even without the policies.
   writer_uid = 1000
@@ -12,6 +10,7 @@ locals {
 ################################################################################
 
 resource "aws_efs_file_system" "this" {
+  #checkov:skip=CKV2_AWS_18:Models can be copied again at any time; set backup_status to ENABLED to keep backups.
   #checkov:skip=CKV_AWS_184:The AWS managed key encrypts at no cost; set kms_key_arn to use another key.
   creation_token   = var.name
   encrypted        = true
@@ -19,15 +18,10 @@ resource "aws_efs_file_system" "this" {
   performance_mode = "generalPurpose"
   throughput_mode  = var.throughput_mode
 
-  lifecycle_policy {
-    transition_to_ia = local.transition_to_ia
-  }
+  # Models stay in the primary storage class: a warm function does not read its model for weeks,
+  # and the next cold start would be the one that waits for Infrequent Access.
 
-  lifecycle_policy {
-    transition_to_primary_storage_class = "AFTER_1_ACCESS"
-  }
-
-  tags = { Name = var.name }
+  tags = merge(var.tags, { Name = var.name })
 }
 
 resource "aws_efs_backup_policy" "this" {
@@ -130,7 +124,7 @@ resource "aws_efs_access_point" "reader" {
     }
   }
 
-  tags = { Name = "${var.name}-reader" }
+  tags = merge(var.tags, { Name = "${var.name}-reader" })
 }
 
 resource "aws_efs_access_point" "writer" {
@@ -151,5 +145,5 @@ resource "aws_efs_access_point" "writer" {
     }
   }
 
-  tags = { Name = "${var.name}-writer" }
+  tags = merge(var.tags, { Name = "${var.name}-writer" })
 }

@@ -25,7 +25,7 @@ variable "kms_key_arn" {
 }
 
 variable "throughput_mode" {
-  description = "Throughput mode: elastic (billed by use, up to 1,500 MiB/s per client) or bursting (free, with a minimum of 1 MiB/s: reading a 90 MB model can take 90 s)."
+  description = "Throughput mode: elastic (billed by use, up to 500 MiB/s per function instance) or bursting (free, with a minimum of 1 MiB/s: reading a 90 MB model can take 90 s, which is longer than Lambda waits for a start)."
   type        = string
   default     = "elastic"
   nullable    = false
@@ -36,22 +36,10 @@ variable "throughput_mode" {
   }
 }
 
-variable "transition_to_ia_days" {
-  description = "Number of days without access after which a file moves to Infrequent Access storage: 1, 7, 14, 30, 60, 90, 180, 270 or 365. The first read moves it back."
-  type        = number
-  default     = 30
-  nullable    = false
-
-  validation {
-    condition     = contains([1, 7, 14, 30, 60, 90, 180, 270, 365], var.transition_to_ia_days)
-    error_message = "transition_to_ia_days must be 1, 7, 14, 30, 60, 90, 180, 270 or 365."
-  }
-}
-
 variable "backup_status" {
-  description = "Automatic daily backups through AWS Backup: ENABLED or DISABLED. A model can be built and copied again at any time."
+  description = "Automatic daily backups through AWS Backup: ENABLED or DISABLED. A model can be copied again at any time. Backups stay for 35 days after the file system is destroyed, in a vault that cannot be deleted before."
   type        = string
-  default     = "ENABLED"
+  default     = "DISABLED"
   nullable    = false
 
   validation {
@@ -117,4 +105,15 @@ variable "writer_role_arn" {
     condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/", var.writer_role_arn))
     error_message = "writer_role_arn must be the ARN of an IAM role."
   }
+}
+
+################################################################################
+# Tags
+################################################################################
+
+variable "tags" {
+  description = "Tags of every resource, key => value."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

@@ -36,6 +36,11 @@ output "role_arn" {
   value       = aws_iam_role.this.arn
 }
 
+output "network_interface_policy_id" {
+  description = "Id of the policy with which Lambda removes the network interfaces of a deleted function; null without network_interfaces. The network must depend on it."
+  value       = one(aws_iam_role_policy.network_interfaces[*].id)
+}
+
 output "role_name" {
   description = "Name of the function's role."
   value       = aws_iam_role.this.name
@@ -72,6 +77,11 @@ output "dead_letter_queue_url" {
 output "alias_arn" {
   description = "ARN of the alias, for callers to invoke."
   value       = aws_lambda_alias.this.arn
+}
+
+output "alias_version" {
+  description = "Version that callers of the alias get; with release.newest_percent, most of them."
+  value       = aws_lambda_alias.this.function_version
 }
 
 output "alias_name" {

@@ -1,10 +1,67 @@
+data "aws_partition" "current" {}
+
+# A folder that is not on this machine: the manifest of the last copy, from the bucket of the
+# deployed sync function. So a checkout without bundles can plan and destroy.
+data "aws_lambda_functions" "deployed" {
+  count = length(local.absent) > 0 ? 1 : 0
+}
+
+data "aws_lambda_function" "deployed" {
+  count = try(contains(data.aws_lambda_functions.deployed[0].function_names, var.name), false) ? 1 : 0
+
+  function_name = var.name
+}
+
+data "aws_s3_objects" "deployed" {
+  count = length(data.aws_lambda_function.deployed)
+
+  bucket = data.aws_lambda_function.deployed[0].environment[0].variables.SEMBLANCE_MODELS_BUCKET
+  prefix = local.deployed_prefix
+}
+
+data "aws_s3_object" "deployed" {
+  for_each = toset([for key in local.absent : key if try(contains(data.aws_s3_objects.deployed[0].keys, "${local.deployed_prefix}${key}.json"), false)])
+
+  bucket = data.aws_s3_objects.deployed[0].bucket
+  key    = "${local.deployed_prefix}${each.value}.json"
+}
+
 locals {
-  manifests = { for key, folder in var.bundles : key => jsondecode(file("${folder}/bundle.json")) }
-  digests   = { for key, folder in var.bundles : key => filesha256("${folder}/bundle.json") }
+  deployed_prefix = "deployed/"
+
+  # A bundle is a folder on this machine, or a folder in S3 that is named by model and digest.
+  reference_pattern = "^s3://(?P<bucket>[a-z0-9][a-z0-9.-]{2,62})/(?P<prefix>[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+){0,3})/(?P<model_name>[a-z0-9][a-z0-9._-]{0,63})/(?P<digest>[0-9a-f]{64})/?$"
+
+  references = { for key, bundle in var.bundles : key => regex(local.reference_pattern, bundle) if startswith(bundle, "s3://") }
+  folders    = { for key, bundle in var.bundles : key => bundle if !startswith(bundle, "s3://") }
+  absent     = [for key, folder in local.folders : key if !fileexists("${folder}/bundle.json")]
+
+  # A folder that is named for the first time is not the deployed one.
+  deployed = { for key, object in data.aws_s3_object.deployed : key => jsondecode(object.body).manifest if jsondecode(object.body).folder == local.folders[key] }
+
+  manifest_texts = merge(
+    { for key, folder in local.folders : key => file("${folder}/bundle.json") if fileexists("${folder}/bundle.json") },
+    local.deployed,
+  )
+  manifests = { for key, text in local.manifest_texts : key => jsondecode(text) }
+
+  model_names = merge(
+    { for key, manifest in local.manifests : key => manifest.model_name },
+    { for key, reference in local.references : key => reference.model_name },
+  )
+  digests = merge(
+    { for key, text in local.manifest_texts : key => sha256(text) },
+    { for key, reference in local.references : key => reference.digest },
+  )
+
+  # Where the sync function reads: this module's bucket, or the one that holds the references.
+  source_bucket = try(values(local.references)[0].bucket, module.bucket.id)
+  source_prefix = try(values(local.references)[0].prefix, var.prefix)
+  source_arn    = length(local.references) > 0 ? "arn:${data.aws_partition.current.partition}:s3:::${local.source_bucket}" : module.bucket.arn
 
   # The version is part of the key, so a changed bundle has new objects and no
   # object is overwritten.
-  folders = { for key, manifest in local.manifests : key => "${manifest.model_name}/${local.digests[key]}" }
+  paths = { for key, model_name in local.model_names : key => "${model_name}/${local.digests[key]}" }
 
   objects = merge([
     for key, manifest in local.manifests : merge(
@@ -12,123 +69,48 @@ locals {
       { "${key}/manifest" = { bundle = key, path = "bundle.json", sha256 = local.digests[key] } },
     )
   ]...)
-
-  # S3 accepts lowercase only, and 37 characters before the suffix that it appends.
-  bucket_prefix = "${trim(substr(replace(lower(var.name), "_", "-"), 0, 36), "-")}-"
 }
 
 ################################################################################
 # Bucket
 ################################################################################
 
-resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:The only reader is the sync function, which logs every copy.
-  #checkov:skip=CKV_AWS_144:A bundle can be rebuilt from its source; replication adds nothing.
-  #checkov:skip=CKV_AWS_145:The bucket's own key encrypts at no cost; the weights are public.
-  #checkov:skip=CKV2_AWS_62:Terraform is the only writer and invokes the sync itself.
-  bucket_prefix = local.bucket_prefix
-}
+module "bucket" {
+  source = "../bucket"
 
-resource "aws_s3_bucket_public_access_block" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-resource "aws_s3_bucket_ownership_controls" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  rule {
-    object_ownership = "BucketOwnerEnforced"
-  }
-}
-
-resource "aws_s3_bucket_versioning" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  versioning_configuration {
-    status = "Enabled"
-  }
-}
-
-resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  rule {
-    apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
-    }
-  }
-}
-
-resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  rule {
-    id     = "tidy"
-    status = "Enabled"
-
-    filter {}
-
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 1
-    }
-
-    noncurrent_version_expiration {
-      noncurrent_days = var.noncurrent_days
-    }
-  }
-
-  depends_on = [aws_s3_bucket_versioning.this]
-}
-
-resource "aws_s3_bucket_policy" "this" {
-  bucket = aws_s3_bucket.this.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "DenyUnencrypted"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
-  })
-
-  depends_on = [aws_s3_bucket_public_access_block.this]
+  name            = var.name
+  noncurrent_days = var.noncurrent_days
+  kms_key_arn     = var.security.kms_key_arn
+  tags            = var.tags
 }
 
 ################################################################################
 # Objects
 ################################################################################
 
+# Replacing this uploads every object again, in place, and copies the bundles again: the repair of
+# a corrupted object. Replacing an object would delete every version of its key.
+resource "terraform_data" "upload" {
+  lifecycle {
+    precondition {
+      condition     = length(setsubtract(local.absent, keys(local.deployed))) == 0
+      error_message = "Each bundle must be a folder that holds bundle.json; without bundle.json: ${join(", ", [for key in local.absent : local.folders[key] if !contains(keys(local.deployed), key)])}. Run `make model` to build a bundle."
+    }
+  }
+}
+
 resource "aws_s3_object" "this" {
-  #checkov:skip=CKV_AWS_186:Encrypted with the bucket's own key; the weights are public.
+  #checkov:skip=CKV_AWS_186:Encrypted with the bucket's key.
   for_each = local.objects
 
-  bucket             = aws_s3_bucket.this.id
-  key                = "${var.prefix}/${local.folders[each.value.bundle]}/${each.value.path}"
+  bucket             = module.bucket.id
+  key                = "${var.prefix}/${local.paths[each.value.bundle]}/${each.value.path}"
   source             = "${var.bundles[each.value.bundle]}/${each.value.path}"
-  source_hash        = each.value.sha256
+  source_hash        = "${each.value.sha256} ${terraform_data.upload.id}"
   checksum_algorithm = "SHA256"
 
-  depends_on = [
-    aws_s3_bucket_ownership_controls.this,
-    aws_s3_bucket_policy.this,
-    aws_s3_bucket_server_side_encryption_configuration.this,
-    aws_s3_bucket_versioning.this,
-  ]
 
   lifecycle {
-    # The previous version is deleted from S3 only after the new one is on the file
-    # system and in service, so a failed sync changes nothing.
-    create_before_destroy = true
-
     precondition {
       condition     = try(local.manifests[each.value.bundle].schema_version, null) == 3
       error_message = "${var.bundles[each.value.bundle]}/bundle.json must have schema_version 3."
@@ -145,7 +127,7 @@ resource "aws_s3_object" "this" {
     }
 
     precondition {
-      condition     = filesha256("${var.bundles[each.value.bundle]}/${each.value.path}") == each.value.sha256
+      condition     = contains(local.absent, each.value.bundle) || try(filesha256("${var.bundles[each.value.bundle]}/${each.value.path}"), "") == each.value.sha256
       error_message = "${var.bundles[each.value.bundle]}/${each.value.path} does not match the sha256 in bundle.json. Run `make model` to build the bundle again."
     }
   }
@@ -167,6 +149,15 @@ module "sync" {
   log_retention  = var.log_retention
   tracing_config = { mode = "Active" }
   vpc_config     = var.vpc_config
+  log_levels     = var.log_levels
+  security       = var.security
+  tags           = var.tags
+
+  # Keeps the function active, and copies a bundle that has disappeared from the file system.
+  keep_awake = var.keep_awake == null ? null : {
+    schedule = var.keep_awake.schedule
+    events   = local.events
+  }
 
   file_system_config = {
     efs_access_point_arn = var.file_system_config.efs_access_point_arn
@@ -177,8 +168,8 @@ module "sync" {
 
   environment = {
     SEMBLANCE_KEEP_VERSIONS = tostring(var.keep_versions)
-    SEMBLANCE_MODELS_BUCKET = aws_s3_bucket.this.id
-    SEMBLANCE_MODELS_PREFIX = var.prefix
+    SEMBLANCE_MODELS_BUCKET = local.source_bucket
+    SEMBLANCE_MODELS_PREFIX = local.source_prefix
     SEMBLANCE_MODELS_ROOT   = var.file_system_config.local_mount_path
   }
 
@@ -189,7 +180,7 @@ module "sync" {
         Sid      = "ReadModels"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = "${aws_s3_bucket.this.arn}/${var.prefix}/*"
+        Resource = "${local.source_arn}/${local.source_prefix}/*"
       },
       {
         # Without this permission S3 answers "access denied" if an object is missing. It checks
@@ -197,30 +188,44 @@ module "sync" {
         Sid      = "ListModels"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
-        Resource = aws_s3_bucket.this.arn
+        Resource = local.source_arn
       },
     ]
   })
 }
 
+locals {
+  events = { for key, model_name in local.model_names : key => jsonencode({ model_name = model_name, digest = local.digests[key] }) }
+}
+
 resource "aws_lambda_invocation" "this" {
-  for_each = local.manifests
+  for_each = local.events
 
   # The provider waits until the function is ready, but not until a newly published
   # version is ready.
   function_name = module.sync.name
+  input         = each.value
 
-  input = jsonencode({
-    model_name = each.value.model_name
-    digest     = local.digests[each.key]
-  })
-
-  # Copy again if the file system or its root changes.
+  # Copy again if the objects were uploaded again, or the file system or its root changes.
   triggers = {
     digest       = local.digests[each.key]
+    upload       = terraform_data.upload.id
     access_point = var.file_system_config.efs_access_point_arn
     mount_path   = var.file_system_config.local_mount_path
   }
 
   depends_on = [aws_s3_object.this]
+}
+
+# The folder and manifest that were copied last, for a checkout without the bundle.
+resource "aws_s3_object" "deployed" {
+  #checkov:skip=CKV_AWS_186:Encrypted with the bucket's key.
+  for_each = local.manifest_texts
+
+  bucket       = module.bucket.id
+  key          = "${local.deployed_prefix}${each.key}.json"
+  content      = jsonencode({ folder = local.folders[each.key], manifest = each.value })
+  content_type = "application/json"
+
+  depends_on = [aws_lambda_invocation.this]
 }

@@ -9,13 +9,18 @@ output "digests" {
 
 output "model_names" {
   description = "Name of each model, bundle => name in bundle.json."
-  value       = { for key, manifest in local.manifests : key => manifest.model_name }
+  value       = local.model_names
 }
 
 output "bundle_paths" {
   description = "Folder of each bundle in both functions, bundle => path. Depends on the completion of every copy."
-  value       = { for key, folder in local.folders : key => "${var.file_system_config.local_mount_path}/${folder}" }
+  value       = { for key, path in local.paths : key => "${var.file_system_config.local_mount_path}/${path}" }
   depends_on  = [aws_lambda_invocation.this]
+}
+
+output "manifests" {
+  description = "Manifest of each bundle that is a folder, bundle => bundle.json."
+  value       = local.manifests
 }
 
 output "sync_results" {
@@ -29,12 +34,12 @@ output "sync_results" {
 
 output "bucket_name" {
   description = "Name of the bucket."
-  value       = aws_s3_bucket.this.id
+  value       = module.bucket.id
 }
 
-output "bucket_arn" {
-  description = "ARN of the bucket."
-  value       = aws_s3_bucket.this.arn
+output "source_bucket_arn" {
+  description = "ARN of the bucket from which the bundles are copied: this module's, or that of the bundles in S3."
+  value       = local.source_arn
 }
 
 output "object_keys" {
@@ -54,6 +59,11 @@ output "sync_function_name" {
 output "sync_role_arn" {
   description = "ARN of the model-sync function's role. Known before the function exists, because the policy of the file system names the role."
   value       = module.sync.role_arn
+}
+
+output "sync_network_interface_policy_id" {
+  description = "Id of the policy with which Lambda removes the network interfaces of the deleted model-sync function. The network must depend on it."
+  value       = module.sync.network_interface_policy_id
 }
 
 output "sync_role_name" {

@@ -3,13 +3,23 @@
 ################################################################################
 
 variable "bundles" {
-  description = "Folders of the model bundles, any name => folder with bundle.json and the files it lists. Run `make model` to build one."
+  description = "Model bundles, any name => folder with bundle.json and the files it lists (`make model` builds one), or s3://bucket/prefix/model_name/digest, a folder in S3 that holds the same files. Either every bundle is in S3, in one bucket and prefix, or none. If a folder does not exist, the bundle of an existing deployment does not change."
   type        = map(string)
   nullable    = false
 
   validation {
-    condition     = length(var.bundles) >= 1 && alltrue([for folder in values(var.bundles) : fileexists("${folder}/bundle.json")])
-    error_message = "Each bundle must be a folder that holds bundle.json, and at least one bundle is required; without bundle.json: ${join(", ", [for folder in values(var.bundles) : folder if !fileexists("${folder}/bundle.json")])}. Run `make model` to build a bundle."
+    condition     = length(var.bundles) >= 1
+    error_message = "bundles must hold at least one bundle."
+  }
+
+  validation {
+    condition     = alltrue([for bundle in values(var.bundles) : !startswith(bundle, "s3://") || can(regex("^s3://[a-z0-9][a-z0-9.-]{2,62}/[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,3}/[a-z0-9][a-z0-9._-]{0,63}/[0-9a-f]{64}/?$", bundle))])
+    error_message = "A bundle in S3 must be s3://bucket/prefix/model_name/digest, where digest is the sha256 of its bundle.json; these are ${join(", ", values(var.bundles))}."
+  }
+
+  validation {
+    condition     = length(distinct([for bundle in values(var.bundles) : try(regex("^(s3://.+)/[^/]+/[^/]+/?$", bundle)[0], "folder")])) == 1
+    error_message = "Either every bundle is in S3, in one bucket and prefix, or none; these are ${join(", ", values(var.bundles))}."
   }
 }
 
@@ -45,11 +55,6 @@ variable "noncurrent_days" {
   type        = number
   default     = 30
   nullable    = false
-
-  validation {
-    condition     = var.noncurrent_days >= 1 && var.noncurrent_days <= 365 && floor(var.noncurrent_days) == var.noncurrent_days
-    error_message = "noncurrent_days must be a whole number of days from 1 to 365."
-  }
 }
 
 ################################################################################
@@ -57,9 +62,10 @@ variable "noncurrent_days" {
 ################################################################################
 
 variable "package" {
-  description = "Zip of the model-sync function (filename: path) and its architecture (x86_64 or arm64)."
+  description = "Zip of the model-sync function (filename: a path, or s3://bucket/key?versionId=VERSION), its SHA-256 in hexadecimal (sha256, required for S3) and its architecture (x86_64 or arm64)."
   type = object({
     filename     = string
+    sha256       = optional(string)
     architecture = optional(string, "x86_64")
   })
   nullable = false
@@ -98,6 +104,24 @@ variable "log_retention" {
   nullable    = false
 }
 
+variable "keep_awake" {
+  description = "Schedule on which every bundle is copied again, which copies nothing if it is there (schedule: rate(...) or cron(...)); null creates no schedule."
+  type = object({
+    schedule = string
+  })
+  default = null
+}
+
+variable "log_levels" {
+  description = "Lowest level of the log lines that are kept: of the function (application: TRACE, DEBUG, INFO, WARN, ERROR or FATAL; TRACE logs complete events) and of Lambda (system: DEBUG, INFO or WARN)."
+  type = object({
+    application = optional(string, "INFO")
+    system      = optional(string, "INFO")
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "keep_versions" {
   description = "Number of versions of a model to keep on the file system, 2 to 100: the requested one and the newest others. The version in service must survive the copy of the next one. Rolling back to a kept version copies nothing."
   type        = number
@@ -127,4 +151,26 @@ variable "file_system_config" {
     local_mount_path     = string
   })
   nullable = false
+}
+
+################################################################################
+# Security and tags
+################################################################################
+
+variable "security" {
+  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), and a KMS key that encrypts the bucket, the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service)."
+  type = object({
+    permissions_boundary_arn = optional(string)
+    role_path                = optional(string, "/")
+    kms_key_arn              = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "tags" {
+  description = "Tags of every resource but the objects, key => value."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

@@ -4,11 +4,20 @@ data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394:Only the first two names in order are taken, and a new zone sorts after them.
   state = "available"
 
+  # Zones without Lambda networks or EFS. Names of zones differ between accounts, ids do not.
+  exclude_zone_ids = ["cac1-az3", "use1-az3", "usw1-az2"]
+
   # Local zones have no EFS mount targets.
   filter {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+}
+
+data "aws_route_table" "brought" {
+  for_each = toset(var.route_table_ids)
+
+  route_table_id = each.value
 }
 
 data "aws_subnet" "brought" {
@@ -20,8 +29,10 @@ data "aws_subnet" "brought" {
 locals {
   brought = length(var.subnet_ids) > 0
 
+  zone_name_by_id = zipmap(data.aws_availability_zones.available.zone_ids, data.aws_availability_zones.available.names)
+
   zones = local.brought ? [] : (
-    length(var.availability_zones) > 0 ? sort(var.availability_zones) : slice(sort(data.aws_availability_zones.available.names), 0, 2)
+    length(var.availability_zones) > 0 ? sort([for zone in var.availability_zones : lookup(local.zone_name_by_id, zone, zone)]) : slice(sort(data.aws_availability_zones.available.names), 0, 2)
   )
 
   # Space for eight subnets regardless of the number of zones, so adding a zone does not move a subnet.
@@ -34,11 +45,17 @@ locals {
   brought_by_zone   = { for id in sort(var.subnet_ids) : data.aws_subnet.brought[id].availability_zone => id... }
   subnet_id_by_zone = local.brought ? { for zone, ids in local.brought_by_zone : zone => ids[0] } : { for zone, subnet in aws_subnet.this : zone => subnet.id }
 
-  route_table_ids = local.brought ? var.route_table_ids : aws_route_table.this[*].id
-
   # Known at plan time, unlike the ids of created resources.
   creates_endpoint        = !local.brought || length(var.route_table_ids) > 0
   creates_security_groups = length(var.security_group_ids) == 0
+
+  # Gateway endpoints of S3 in the existing tables, table => id of each endpoint.
+  s3_endpoints_by_table = {
+    for id, table in data.aws_route_table.brought : id => [
+      for route in table.routes : coalesce(route.gateway_id, route.vpc_endpoint_id, "-")
+      if route.destination_prefix_list_id == data.aws_prefix_list.s3.id
+    ]
+  }
 
   function_security_group_ids = local.creates_security_groups ? aws_security_group.function[*].id : var.security_group_ids
   sync_security_group_ids     = local.creates_security_groups ? aws_security_group.sync[*].id : var.security_group_ids
@@ -56,7 +73,7 @@ resource "aws_vpc" "this" {
   enable_dns_support   = true
   enable_dns_hostnames = true # EFS mount targets are found by name.
 
-  tags = { Name = var.name }
+  tags = merge(var.tags, { Name = var.name })
 }
 
 # Without rules, resources in the default group have no network access.
@@ -65,7 +82,7 @@ resource "aws_default_security_group" "this" {
 
   vpc_id = aws_vpc.this[0].id
 
-  tags = { Name = "${var.name}-default-closed" }
+  tags = merge(var.tags, { Name = "${var.name}-default-closed" })
 }
 
 resource "aws_subnet" "this" {
@@ -76,7 +93,10 @@ resource "aws_subnet" "this" {
   cidr_block              = each.value
   map_public_ip_on_launch = false
 
-  tags = { Name = "${var.name}-private-${each.key}" }
+  tags = merge(var.tags, { Name = "${var.name}-private-${each.key}" })
+
+  # The network interfaces of deleted functions keep the subnets and groups from being deleted.
+  depends_on = [var.network_interface_policy_ids]
 }
 
 # One table for every zone: it has the local route and the route of the S3 endpoint.
@@ -85,7 +105,7 @@ resource "aws_route_table" "this" {
 
   vpc_id = aws_vpc.this[0].id
 
-  tags = { Name = "${var.name}-private" }
+  tags = merge(var.tags, { Name = "${var.name}-private" })
 }
 
 resource "aws_route_table_association" "this" {
@@ -100,19 +120,44 @@ resource "aws_route_table_association" "this" {
 ################################################################################
 
 data "aws_prefix_list" "s3" {
-  name = "com.amazonaws.${data.aws_region.current.name}.s3"
+  name = "com.amazonaws.${data.aws_region.current.id}.s3"
 }
 
 resource "aws_vpc_endpoint" "s3" {
   count = local.creates_endpoint ? 1 : 0
 
   vpc_id            = local.vpc_id
-  service_name      = "com.amazonaws.${data.aws_region.current.name}.s3"
+  service_name      = "com.amazonaws.${data.aws_region.current.id}.s3"
   vpc_endpoint_type = "Gateway"
-  route_table_ids   = local.route_table_ids
+  policy            = local.brought ? jsonencode(local.shared_endpoint_policy) : jsonencode(local.own_endpoint_policy)
 
-  # Prevents access to any other bucket.
-  policy = jsonencode({
+  tags = merge(var.tags, { Name = "${var.name}-s3" })
+}
+
+resource "aws_vpc_endpoint_route_table_association" "this" {
+  count = local.brought ? 0 : 1
+
+  route_table_id  = aws_route_table.this[0].id
+  vpc_endpoint_id = aws_vpc_endpoint.s3[0].id
+}
+
+resource "aws_vpc_endpoint_route_table_association" "brought" {
+  for_each = local.brought ? toset(var.route_table_ids) : []
+
+  route_table_id  = each.value
+  vpc_endpoint_id = aws_vpc_endpoint.s3[0].id
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for id in local.s3_endpoints_by_table[each.value] : id == aws_vpc_endpoint.s3[0].id])
+      error_message = "The route table ${each.value} already has a gateway endpoint for S3: ${join(", ", local.s3_endpoints_by_table[each.value])}. Remove it from route_table_ids. The policy of the existing endpoint must allow reading ${var.bucket_arn}."
+    }
+  }
+}
+
+locals {
+  # In the created VPC: no access to any other bucket.
+  own_endpoint_policy = {
     Version = "2012-10-17"
     Statement = [
       {
@@ -130,9 +175,91 @@ resource "aws_vpc_endpoint" "s3" {
         Resource  = var.bucket_arn
       },
     ]
-  })
+  }
 
-  tags = { Name = "${var.name}-s3" }
+  # In existing route tables: other resources of the subnets use the endpoint too and keep their
+  # access; only the functions' roles are denied any other bucket.
+  shared_endpoint_policy = {
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AllowOthers"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "*"
+        Resource  = "*"
+      },
+      {
+        Sid         = "DenyOtherBucketsToFunctions"
+        Effect      = "Deny"
+        Principal   = "*"
+        Action      = "s3:*"
+        NotResource = [var.bucket_arn, "${var.bucket_arn}/*"]
+        Condition   = { ArnEquals = { "aws:PrincipalArn" = var.role_arns } }
+      },
+    ]
+  }
+}
+
+################################################################################
+# Interface endpoints
+################################################################################
+
+resource "aws_security_group" "endpoints" {
+  #checkov:skip=CKV2_AWS_5:Attached to the interface endpoints.
+  count = length(var.interface_endpoints) > 0 ? 1 : 0
+
+  name_prefix = "${var.name}-endpoints-"
+  description = "Interface endpoints: HTTPS from the functions"
+  vpc_id      = local.vpc_id
+
+  tags = merge(var.tags, { Name = "${var.name}-endpoints" })
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "endpoints_from_functions" {
+  for_each = length(var.interface_endpoints) == 0 ? {} : (
+    local.creates_security_groups
+    ? { function = aws_security_group.function[0].id, sync = aws_security_group.sync[0].id }
+    : { for id in var.security_group_ids : id => id }
+  )
+
+  security_group_id            = aws_security_group.endpoints[0].id
+  referenced_security_group_id = each.value
+  description                  = "HTTPS from a function"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "functions_to_endpoints" {
+  for_each = length(var.interface_endpoints) == 0 || !local.creates_security_groups ? {} : {
+    function = aws_security_group.function[0].id
+    sync     = aws_security_group.sync[0].id
+  }
+
+  security_group_id            = each.value
+  referenced_security_group_id = aws_security_group.endpoints[0].id
+  description                  = "HTTPS to the interface endpoints"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = toset(var.interface_endpoints)
+
+  vpc_id              = local.vpc_id
+  service_name        = "com.amazonaws.${data.aws_region.current.id}.${each.value}"
+  vpc_endpoint_type   = "Interface"
+  private_dns_enabled = true
+  subnet_ids          = values(local.subnet_id_by_zone)
+  security_group_ids  = aws_security_group.endpoints[*].id
+
+  tags = merge(var.tags, { Name = "${var.name}-${each.value}" })
 }
 
 ################################################################################
@@ -147,11 +274,14 @@ resource "aws_security_group" "function" {
   description = "The similarity function: NFS to the file system, nothing else"
   vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-function" }
+  tags = merge(var.tags, { Name = "${var.name}-function" })
 
   lifecycle {
     create_before_destroy = true
   }
+
+  # The network interfaces of deleted functions keep the subnets and groups from being deleted.
+  depends_on = [var.network_interface_policy_ids]
 }
 
 resource "aws_security_group" "sync" {
@@ -162,11 +292,14 @@ resource "aws_security_group" "sync" {
   description = "The model-sync function: NFS to the file system, HTTPS to S3"
   vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-sync" }
+  tags = merge(var.tags, { Name = "${var.name}-sync" })
 
   lifecycle {
     create_before_destroy = true
   }
+
+  # The network interfaces of deleted functions keep the subnets and groups from being deleted.
+  depends_on = [var.network_interface_policy_ids]
 }
 
 resource "aws_security_group" "efs" {
@@ -175,7 +308,7 @@ resource "aws_security_group" "efs" {
   description = "The file system's mount targets: NFS from the functions"
   vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-efs" }
+  tags = merge(var.tags, { Name = "${var.name}-efs" })
 
   lifecycle {
     create_before_destroy = true

@@ -25,7 +25,12 @@ output "subnet_id_by_zone" {
 output "subnet_ids" {
   description = "Ids of the functions' subnets. Depends on their routes."
   value       = local.brought ? sort(var.subnet_ids) : [for zone in sort(keys(aws_subnet.this)) : aws_subnet.this[zone].id]
-  depends_on  = [aws_route_table_association.this, aws_vpc_endpoint.s3]
+  depends_on = [
+    aws_route_table_association.this,
+    aws_vpc_endpoint.interface,
+    aws_vpc_endpoint_route_table_association.brought,
+    aws_vpc_endpoint_route_table_association.this,
+  ]
 }
 
 ################################################################################

@@ -30,7 +30,7 @@ variable "cidr_block" {
 }
 
 variable "availability_zones" {
-  description = "Names of the availability zones in which to create a private subnet, two to six; if empty, the first two of the region. Unused if subnet_ids is set."
+  description = "Names or ids (such as euc1-az1) of the availability zones in which to create a private subnet, two to six; if empty, the first two names of the region that have EFS. Unused if subnet_ids is set."
   type        = list(string)
   default     = []
   nullable    = false
@@ -90,7 +90,7 @@ variable "security_group_ids" {
 }
 
 variable "route_table_ids" {
-  description = "Ids of the route tables of the existing subnets, in which an S3 gateway endpoint is created. Leave empty if the subnets already reach S3. Needs subnet_ids."
+  description = "Ids of the route tables of the existing subnets, in which an S3 gateway endpoint is created, which allows all of S3 to everything but the functions. Leave empty if the subnets already reach S3: a table has at most one such endpoint. Needs subnet_ids."
   type        = list(string)
   default     = []
   nullable    = false
@@ -107,11 +107,11 @@ variable "route_table_ids" {
 }
 
 ################################################################################
-# S3 gateway endpoint
+# Endpoints
 ################################################################################
 
 variable "bucket_arn" {
-  description = "ARN of the only bucket that is reachable through the S3 gateway endpoint."
+  description = "ARN of the only bucket that the functions can reach through the S3 gateway endpoint."
   type        = string
   nullable    = false
 
@@ -119,4 +119,46 @@ variable "bucket_arn" {
     condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9.-]{3,63}$", var.bucket_arn))
     error_message = "bucket_arn must be the ARN of a bucket, such as arn:aws:s3:::name."
   }
+}
+
+variable "role_arns" {
+  description = "ARNs of the functions' roles. In existing route tables, the endpoint's policy denies them every other bucket."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(var.route_table_ids) == 0 || length(var.role_arns) > 0
+    error_message = "role_arns must hold the functions' roles if route_table_ids is set."
+  }
+}
+
+variable "interface_endpoints" {
+  description = "Services to create an interface endpoint for, by the last part of the service's name, such as logs, monitoring or xray: for extensions in layers. Each costs about 7 USD per zone and month."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for service in var.interface_endpoints : can(regex("^[a-z0-9][a-z0-9.-]*$", service))]) && length(distinct(var.interface_endpoints)) == length(var.interface_endpoints)
+    error_message = "interface_endpoints must hold distinct services by the last part of their names, such as logs."
+  }
+}
+
+################################################################################
+# Order and tags
+################################################################################
+
+variable "network_interface_policy_ids" {
+  description = "Ids of the role policies with which Lambda removes network interfaces. They are destroyed after the subnets and security groups."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource, key => value."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }

@@ -1,7 +1,10 @@
 # What the provider would answer, in the shapes that the configuration checks.
 
 mock_data "aws_availability_zones" {
-  defaults = { names = ["eu-central-1c", "eu-central-1a", "eu-central-1b"] }
+  defaults = {
+    names    = ["eu-central-1c", "eu-central-1a", "eu-central-1b"]
+    zone_ids = ["euc1-az1", "euc1-az2", "euc1-az3"]
+  }
 }
 
 mock_data "aws_caller_identity" {
@@ -13,7 +16,18 @@ mock_data "aws_partition" {
 }
 
 mock_data "aws_region" {
-  defaults = { name = "eu-central-1" }
+  defaults = {
+    id   = "eu-central-1"
+    name = "eu-central-1"
+  }
+}
+
+mock_data "aws_lambda_functions" {
+  defaults = { function_names = [] }
+}
+
+mock_data "aws_route_table" {
+  defaults = { routes = [] }
 }
 
 mock_data "aws_prefix_list" {
@@ -58,6 +72,14 @@ mock_resource "aws_lambda_function" {
   }
 }
 
+mock_resource "aws_lambda_layer_version" {
+  defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:layer:mock:3" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:eu-central-1:123456789012:rule/mock" }
+}
+
 mock_resource "aws_lambda_alias" {
   defaults = {
     arn        = "arn:aws:lambda:eu-central-1:123456789012:function:mock:live"
@@ -67,4 +89,11 @@ mock_resource "aws_lambda_alias" {
 
 mock_resource "aws_lambda_invocation" {
   defaults = { result = "{\"copied\": true}" }
+}
+
+mock_resource "aws_apigatewayv2_api" {
+  defaults = {
+    api_endpoint  = "https://mock.execute-api.eu-central-1.amazonaws.com"
+    execution_arn = "arn:aws:execute-api:eu-central-1:123456789012:mock"
+  }
 }

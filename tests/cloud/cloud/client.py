@@ -98,6 +98,33 @@ class CloudClient:
             version=answer.get("ExecutedVersion"),
         )
 
+    def fire(self, rule: str) -> list[Invocation]:
+        """Send what a schedule sends to each of its targets, if their policies allow it."""
+        described = self.aws("events").describe_rule(Name=rule)
+        assert described["State"] == "ENABLED", described
+        event = {
+            "version": "0",
+            "source": "aws.events",
+            "detail-type": "Scheduled Event",
+            "resources": [described["Arn"]],
+            "detail": {},
+        }
+        answers = []
+        for target in self.aws("events").list_targets_by_rule(Rule=rule)["Targets"]:
+            function, qualifier = target["Arn"].split(":")[-2:]
+            policy = self.aws("lambda").get_policy(FunctionName=function)["Policy"]
+            allowed = [
+                statement
+                for statement in json.loads(policy)["Statement"]
+                if statement["Principal"] == {"Service": "events.amazonaws.com"}
+                and statement["Resource"] == target["Arn"]
+                and statement["Condition"]["ArnLike"]["AWS:SourceArn"] == described["Arn"]
+            ]
+            assert allowed, f"{rule} may not invoke {target['Arn']}: {policy}"
+            sent = json.loads(target["Input"]) if "Input" in target else event
+            answers.append(self.invoke(function, sent, qualifier))
+        return answers
+
     def logs(self, group: str) -> list[str]:
         """Every line of a log group, oldest first."""
         pages = self.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)

@@ -7,6 +7,7 @@ fields, ignores `Qualifier`, has no provisioned concurrency, and echoes the even
 import base64
 import hashlib
 import json
+import random
 import re
 import threading
 import uuid
@@ -26,7 +27,7 @@ from moto.sqs.models import sqs_backends
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
-from cloud import network
+from cloud import layers, network
 from cloud.file_systems import FileSystems, Mount, MountRefusedError
 from cloud.policies import Verdict, evaluate, role_documents
 from cloud.runtime import Answer, Deployment, Environment
@@ -187,6 +188,10 @@ class Fleet:
                 vpc.get("SubnetIds", []),
                 vpc.get("SecurityGroupIds", []),
             )
+        if function.layers:
+            arns = [layer["Arn"] for layer in function.layers]
+            source = layers.extracted(_backend(function), arns, self._folder.parent / "layers")
+            yield Mount(source, "/opt", writable=False, uid=None, gid=None)
 
     def _credentials(self, function: LambdaFunction) -> dict[str, str]:
         """Credentials of the function's role: what IAM is asked about, if it is on."""
@@ -252,7 +257,7 @@ def _log_stream(function: LambdaFunction) -> Any:
 
 def _invoke(self: LambdaResponse) -> Reply:
     name = unquote(self.path.split("?")[0].rstrip("/").split("/")[-2])
-    function = self.backend.get_function(name, _qualifier(self))
+    function = self.backend.get_function(name, routed(self.backend, name, _qualifier(self)))
     body = self.body or b"{}"
     payload = body if isinstance(body, bytes) else str(body).encode()
     try:
@@ -346,6 +351,19 @@ def _error_headers(status: int, error_type: str) -> dict[str, str]:
 
 def _qualifier(response: LambdaResponse) -> str | None:
     return str(q) if (q := response.querystring.get("Qualifier", [None])[0]) else None
+
+
+def routed(backend: Any, name: str, qualifier: str | None) -> str | None:
+    """The version that one event of an alias with weights goes to; else the qualifier itself."""
+    aliases = {alias.name: alias for alias in backend.list_aliases(name)}
+    alias = aliases.get(qualifier or "")
+    weights = ((alias and alias.routing_config) or {}).get("AdditionalVersionWeights") or {}
+    drawn = random.random()
+    for version, weight in weights.items():
+        if drawn < weight:
+            return str(version)
+        drawn -= weight
+    return qualifier
 
 
 def _named(response: LambdaResponse, before: str) -> str:

@@ -78,7 +78,10 @@ def _applies(
         return False
     if principal is not None and not _names(statement.get("Principal"), principal):
         return False
-    if "Resource" in statement and not _matches_any(statement["Resource"], resource):
+    if "NotResource" in statement:
+        if _matches_any(statement["NotResource"], resource):
+            return False
+    elif "Resource" in statement and not _matches_any(statement["Resource"], resource):
         return False
     return all(
         _condition_met(operator, key, _as_list(values), context)

@@ -1,6 +1,7 @@
 """The HTTP server: moto's, with what a test does to the cloud itself under `/cloud/`.
 
 GET  /cloud/health
+ANY  /cloud/apis/ID/...                         a request to an HTTP API
 GET  /cloud/s3                                  bytes of objects served so far
 GET  /cloud/file-systems/ID/files               what a file system holds
 PUT  /cloud/file-systems/ID/limit {"bytes": N}  how much it may hold; null lifts it
@@ -24,7 +25,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from cloud import autoscaling, file_systems, functions, network, policies, sandbox
+from cloud import autoscaling, file_systems, functions, gateway, network, policies, sandbox
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -48,6 +49,7 @@ class Cloud:
         self._fleet = functions.Fleet(
             self._file_systems, self._environments, self.endpoint, exposed
         )
+        self._gateway = gateway.Gateway(self._fleet)
         # `use_docker` off keeps moto from looking for a Docker daemon at all.
         default_user_config["lambda"] = {"use_docker": False}
         policies.mend()
@@ -67,6 +69,8 @@ class Cloud:
 
     def _dispatch(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
+        if path.startswith("/cloud/apis/"):
+            return self._gateway.answer(environ, start_response)
         if path.startswith("/cloud/"):
             return self._administer(path, environ, start_response)
         answer: Iterable[bytes] = self._moto(environ, start_response)

@@ -32,18 +32,25 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     return Terraform(tmp_path_factory.mktemp("configuration"))
 
 
-@pytest.fixture(scope="module")
-def deployment(cloud: CloudClient, terraform: Terraform) -> Deployment:
-    """The unmodified root module, initialized, on its own cloud."""
-    for built in (
+@pytest.fixture(scope="session")
+def built() -> None:
+    """Everything that is deployed is there; a test never skips for the lack of it."""
+    for path in (
         "target/lambda/similarity/bootstrap.zip",
         "target/lambda/model-sync/bootstrap.zip",
         "build/model/default/bundle.json",
+        "target/lambda/authorizer/bootstrap.zip",
         "build/model/cross/bundle.json",
+        "build/model/int8/bundle.json",
     ):
-        if not (REPOSITORY / built).is_file():
-            makes = "make model package build/model/.cross"
-            raise TerraformError(f"{built} is missing; run `{makes}` to build it")
+        if not (REPOSITORY / path).is_file():
+            makes = "make model package build/model/.cross build/model/.int8"
+            raise TerraformError(f"{path} is missing; run `{makes}` to build it")
+
+
+@pytest.fixture(scope="module")
+def deployment(built: None, cloud: CloudClient, terraform: Terraform) -> Deployment:
+    """The unmodified root module, initialized, on its own cloud."""
     return Deployment(cloud, terraform)
 
 

@@ -13,6 +13,7 @@ from tests.terraform import REPOSITORY, Run, Terraform
 EVENT = json.loads((REPOSITORY / "tests/events/london.json").read_text())
 GOLDEN = json.loads((REPOSITORY / "tests/data/golden/all-minilm-l6-v2.json").read_text())
 BUNDLE = REPOSITORY / "build/model/default"
+INT8 = REPOSITORY / "build/model/int8"
 CROSS_ENCODER = REPOSITORY / "build/model/cross"
 CROSS_GOLDEN = json.loads((REPOSITORY / "tests/data/golden-cross/cross.json").read_text())
 
@@ -23,12 +24,16 @@ _PLAIN = ("-input=false", "-no-color")
 
 
 class Deployment:
-    """One state of the root module on one cloud."""
+    """One state of the root module, or of one of the examples, on one cloud."""
 
-    def __init__(self, cloud: CloudClient, terraform: Terraform):
+    def __init__(
+        self, cloud: CloudClient, terraform: Terraform, example: str | None = None, *init: str
+    ):
         self.cloud = cloud
         self.terraform = terraform
-        self.init_seconds = self._run("init", "-lockfile=readonly").seconds
+        self.folder = terraform.folder / "examples" / example if example else terraform.folder
+        options = init if example else ("-lockfile=readonly",)
+        self.init_seconds = self._run("init", *options).seconds
 
     def plan(self, variables: Mapping[str, Any] | None = None) -> Run:
         """Plan; exit status 0 if there is nothing to do, 2 if there is, 1 if it is wrong."""
@@ -39,12 +44,14 @@ class Deployment:
         variables: Mapping[str, Any] | None = None,
         replace: str | None = None,
         *,
+        target: str | None = None,
         fails: bool = False,
     ) -> Run:
         """Apply; with `fails`, only a failed apply will do."""
-        replaced = [f"-replace={replace}"] if replace else []
+        options = [f"-replace={replace}"] if replace else []
+        options += [f"-target={target}"] if target else []
         return self._run(
-            "apply", "-auto-approve", *replaced, *_vars(variables), expect=(1,) if fails else (0,)
+            "apply", "-auto-approve", *options, *_vars(variables), expect=(1,) if fails else (0,)
         )
 
     def destroy(self, variables: Mapping[str, Any] | None = None) -> Run:
@@ -53,12 +60,12 @@ class Deployment:
 
     def outputs(self) -> dict[str, Any]:
         """The root module's outputs."""
-        described = self.terraform.json("output", "-json", environment=self.cloud.environment)
+        described = json.loads(self._run("output", "-json", plain=False).output)
         return {name: output["value"] for name, output in described.items()}
 
     def resources(self) -> list[str]:
         """Addresses of every managed resource in the state."""
-        lines = self.terraform.run("state", "list", environment=self.cloud.environment).output
+        lines = self._run("state", "list", plain=False).output
         return [line for line in lines.split() if ".data." not in f".{line}"]
 
     @property
@@ -90,9 +97,16 @@ class Deployment:
         event = {"model_name": self.outputs()["model_name"], "digest": digest}
         return self.cloud.invoke("semblance-model-sync", event, "live")
 
-    def _run(self, command: str, *arguments: str, expect: tuple[int, ...] = (0,)) -> Run:
+    def _run(
+        self, command: str, *arguments: str, expect: tuple[int, ...] = (0,), plain: bool = True
+    ) -> Run:
         return self.terraform.run(
-            command, *_PLAIN, *arguments, environment=self.cloud.environment, expect=expect
+            command,
+            *(_PLAIN if plain else ()),
+            *arguments,
+            environment=self.cloud.environment,
+            folder=self.folder,
+            expect=expect,
         )
 
 
@@ -110,15 +124,28 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def another_bundle(target: Path) -> Path:
-    """The default bundle with a different manifest, and therefore a different version."""
+def another_bundle(target: Path, source: Path = BUNDLE) -> Path:
+    """A bundle with a different manifest, and therefore a different version."""
     target.mkdir(parents=True)
-    for file in BUNDLE.resolve().iterdir():
+    for file in source.resolve().iterdir():
         shutil.copyfile(file, target / file.name)
     manifest = json.loads((target / "bundle.json").read_text())
     manifest["source"] = "folder:another"
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     (target / "bundle.json").write_text(text)
+    return target
+
+
+def damaged_bundle(target: Path, source: Path = BUNDLE) -> Path:
+    """A bundle with other word embeddings: it loads and scores wrongly."""
+    another_bundle(target, source)
+    words = target / "model.words"
+    body = words.read_bytes()
+    # The second half of the rows first: every token gets the embedding of another.
+    words.write_bytes(body[len(body) // 2 :] + body[: len(body) // 2])
+    manifest = json.loads((target / "bundle.json").read_text())
+    manifest["files"]["words"]["sha256"] = hashlib.sha256(words.read_bytes()).hexdigest()
+    (target / "bundle.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return target
 
 

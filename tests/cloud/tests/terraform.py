@@ -1,19 +1,19 @@
 """Terraform on a copy of the configuration, with the provider found where it lies."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODULES = [".", *sorted(f"modules/{p.name}" for p in (REPOSITORY / "terraform/modules").iterdir())]
+EXAMPLES = sorted(path.name for path in (REPOSITORY / "terraform/examples").iterdir())
 
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws/5.100.0/linux_amd64")
 _SEARCHED_DEPTH = 3
@@ -40,17 +40,27 @@ class Terraform:
     def __init__(self, scratch: Path):
         self.binary = shutil.which("terraform")
         if self.binary is None:
-            raise TerraformError("terraform is not on the PATH; version 1.9 or later is needed")
+            raise TerraformError("terraform is not on the PATH; version 1.10 or later is needed")
         self.folder = scratch / "terraform"
         left_out = shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars")
         shutil.copytree(REPOSITORY / "terraform", self.folder, ignore=left_out)
         # The defaults name the zips and the bundle from where the configuration lies.
         for built in ("target", "build"):
             (scratch / built).symlink_to(REPOSITORY / built)
-        # A 500 of the local cloud is a bug to see now, not to retry for minutes.
-        (self.folder / "local_override.tf").write_text('provider "aws" {\n  max_retries = 2\n}\n')
         self._config = scratch / "cli.tfrc"
         self._config.write_text(_cli_configuration(provider_mirror()))
+
+    @contextmanager
+    def clean_checkout(self) -> Iterator[None]:
+        """Without what was built, as in a clone of the repository."""
+        built = [self.folder.parent / name for name in ("target", "build")]
+        for link in built:
+            link.unlink()
+        try:
+            yield
+        finally:
+            for link in built:
+                link.symlink_to(REPOSITORY / link.name)
 
     def run(
         self,
@@ -70,6 +80,8 @@ class Terraform:
                 "TF_CLI_CONFIG_FILE": str(self._config),
                 "TF_IN_AUTOMATION": "1",
                 "CHECKPOINT_DISABLE": "1",
+                # A 500 of the local cloud is a bug to see now, not to retry for minutes.
+                "AWS_MAX_ATTEMPTS": "3",
                 **(environment or {}),
             },
             stdout=subprocess.PIPE,
@@ -87,10 +99,6 @@ class Terraform:
         """Install the provider, holding the lock file to its hashes."""
         lock = ["-lockfile=readonly"] if folder is None else []
         return self.run("init", "-input=false", "-no-color", *lock, folder=folder)
-
-    def json(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
-        """The parsed output of a command that prints JSON."""
-        return json.loads(self.run(*arguments, environment=environment).output)
 
 
 @cache

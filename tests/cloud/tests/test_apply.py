@@ -3,6 +3,7 @@
 The tests run in the order they stand in, each on what the former left behind.
 """
 
+import hashlib
 import json
 import shutil
 import threading
@@ -27,9 +28,11 @@ from tests.deployment import (
     Deployment,
     another_bundle,
     contents,
+    damaged_bundle,
     digest_of,
     scores_are_the_golden_ones,
 )
+from tests.terraform import Run
 
 pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("apply")]
 
@@ -170,8 +173,20 @@ def test_both_roles_may_do_only_what_they_need(deployment: Deployment, report: R
     ):
         name = arn.split("/")[-1]
         assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
-        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["function"]
-        document = iam.get_role_policy(RoleName=name, PolicyName="function")["PolicyDocument"]
+        policies = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        assert sorted(policies) == ["function", "network-interfaces"]
+        document = {
+            "Statement": [
+                statement
+                for policy in policies
+                for statement in iam.get_role_policy(RoleName=name, PolicyName=policy)[
+                    "PolicyDocument"
+                ]["Statement"]
+            ]
+        }
+        trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+        account = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+        assert [statement["Condition"] for statement in trust] == [account]
         report(f"role of {function}:")
         for line in json.dumps(document, indent=2).splitlines():
             report(f"  {line}")
@@ -444,7 +459,7 @@ def test_an_object_that_was_corrupted_fails_the_apply(
     s3.put_object(Bucket=bucket, Key=key, Body=bytes(body))
     shutil.rmtree(deployment.models() / MODEL / OLD)
     apply = deployment.apply(
-        replace='module.model.aws_lambda_invocation.this["bi_encoder"]', fails=True
+        replace='module.model[0].aws_lambda_invocation.this["bi_encoder"]', fails=True
     )
     shown = [line for line in apply.output.splitlines() if "sync.digest_mismatch" in line]
     report(f"object corrupted: apply fails in {apply.seconds:.0f} s: {' '.join(shown)}")
@@ -456,11 +471,78 @@ def test_an_object_that_was_corrupted_fails_the_apply(
     assert function["Concurrency"] == {"ReservedConcurrentExecutions": 0}
 
 
-def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Report) -> None:
-    apply = deployment.apply(replace='module.model.aws_s3_object.this["bi_encoder/weights"]')
-    report(f"  healed by replacing the object: {apply.seconds:.0f} s")
+def test_uploading_the_objects_again_heals_it(deployment: Deployment, report: Report) -> None:
+    apply = deployment.apply(replace="module.model[0].terraform_data.upload")
+    report(f"  healed by uploading the objects again: {apply.seconds:.0f} s")
     assert contents(deployment.models() / MODEL / OLD) == contents(BUNDLE.resolve())
     assert scores_are_the_golden_ones(deployment.score())
+    nothing_is_left_to_do(deployment)
+
+
+def test_applying_again_restores_an_object_that_is_missing(deployment: Deployment) -> None:
+    bucket = deployment.outputs()["bucket_name"]
+    key = f"models/{MODEL}/{OLD}/tokenizer.json"
+    deployment.cloud.aws("s3").delete_object(Bucket=bucket, Key=key)
+    deployment.apply()
+    nothing_is_left_to_do(deployment)
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        'module.model[0].aws_lambda_invocation.this["bi_encoder"]',
+        'module.model[0].aws_s3_object.this["bi_encoder/weights"]',
+    ],
+)
+def test_every_other_repair_keeps_the_objects(deployment: Deployment, replaced: str) -> None:
+    deployment.apply(replace=replaced)
+    nothing_is_left_to_do(deployment)
+
+
+def nothing_is_left_to_do(deployment: Deployment) -> None:
+    """The bucket holds every object of the bundle, and the next plan is empty."""
+    bucket = deployment.outputs()["bucket_name"]
+    s3 = deployment.cloud.aws("s3")
+    listed = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    folder = f"models/{MODEL}/{OLD}"
+    expected = {f"{folder}/{path.name}" for path in BUNDLE.resolve().iterdir()}
+    assert set(listed) == {*expected, "deployed/bi_encoder.json"}
+    for name, digest in contents(BUNDLE.resolve()).items():
+        body = s3.get_object(Bucket=bucket, Key=f"{folder}/{name}")["Body"].read()
+        assert hashlib.sha256(body).hexdigest() == digest, name
+    plan = deployment.plan()
+    assert plan.status == 0, plan.output
+
+
+# --- A checkout in which nothing is built -----------------------------------------------
+
+
+def test_a_clean_checkout_plans_nothing(deployment: Deployment, report: Report) -> None:
+    with deployment.terraform.clean_checkout():
+        plan = deployment.plan()
+        changed = deployment.plan({"memory_size": 1536})
+    report(f"clean checkout: plan {plan.seconds:.0f} s, {plan.output.strip().splitlines()[-4]}")
+    assert plan.status == 0, plan.output
+    # A change that is not of the artifacts changes nothing of them.
+    assert changed.status == 2, changed.output
+    assert "memory_size" in changed.output and "source_code_hash" not in changed.output
+    assert "aws_s3_object.this" not in changed.output.split("Terraform will perform")[1]
+
+
+# --- The schedule ------------------------------------------------------------------------
+
+
+def test_the_schedule_keeps_both_functions_awake(deployment: Deployment, report: Report) -> None:
+    events = deployment.cloud.aws("events")
+    rules = {rule["Name"]: rule["ScheduleExpression"] for rule in events.list_rules()["Rules"]}
+    names = ("semblance-keep-awake", "semblance-model-sync-keep-awake")
+    assert rules == dict.fromkeys(names, "rate(1 day)")
+    shutil.rmtree(deployment.models() / MODEL / OLD)
+    (copied,) = deployment.cloud.fire("semblance-model-sync-keep-awake")
+    (warm,) = deployment.cloud.fire("semblance-keep-awake")
+    report(f"schedule: {json.dumps(warm.payload)}; {json.dumps(copied.payload)}")
+    assert warm.function_error is None and warm.payload == {"status": "warm"}
+    assert copied.function_error is None and copied.payload["copied"] is True
 
 
 # --- What a plan refuses --------------------------------------------------------------
@@ -482,7 +564,7 @@ def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Rep
         (
             "bundle not built",
             {"artifacts": {"bundle": "../build/model/nowhere"}},
-            "bundle must be a folder that holds bundle.json",
+            "must be a folder that holds bundle.json",
         ),
         (
             "cross-encoder that embeds",
@@ -491,8 +573,8 @@ def test_uploading_the_object_again_heals_it(deployment: Deployment, report: Rep
         ),
         (
             "origin with a path",
-            {"alias": {"function_url": {"cors_origins": ["https://example.com/page"]}}},
-            "alias.function_url.cors_origins must hold origins as browsers send them",
+            {"function_url": {"cors_origins": ["https://example.com/page"]}},
+            "function_url.cors_origins must hold origins as browsers send them",
         ),
     ],
 )
@@ -530,12 +612,10 @@ def everything(bundle: Path) -> dict[str, Any]:
     """Another model, a cross-encoder, warm environments, and a URL that pages may call."""
     return {
         "artifacts": {"bundle": str(bundle), "cross_encoder": "../build/model/cross"},
-        "alias": {
-            "provisioned_concurrency": {"minimum": 1, "maximum": 3},
-            "function_url": {
-                "allowed_principal_arns": ["arn:aws:iam::210987654321:root"],
-                "cors_origins": ORIGINS,
-            },
+        "provisioned_concurrency": {"minimum": 1, "maximum": 3},
+        "function_url": {
+            "allowed_principal_arns": ["arn:aws:iam::210987654321:root"],
+            "cors_origins": ORIGINS,
         },
     }
 
@@ -564,7 +644,7 @@ def uploaded(deployment: Deployment) -> set[tuple[str, str]]:
     """Model and version of every object in the bucket."""
     keys = deployment.cloud.aws("s3").list_objects_v2(Bucket=deployment.outputs()["bucket_name"])
     parts = [entry["Key"].split("/") for entry in keys["Contents"]]
-    return {(model, digest) for _, model, digest, _ in parts}
+    return {(rest[0], rest[1]) for top, *rest in parts if top == "models"}
 
 
 def test_a_cross_encoder_was_copied_beside_it_by_the_same_apply(
@@ -682,13 +762,93 @@ def test_without_a_cross_encoder_reranking_says_who_scored(
     assert code_of(refused) == "request.no_cross_encoder"
 
 
+# --- The gate ----------------------------------------------------------------------------
+
+
+def test_a_version_that_scores_wrongly_does_not_get_the_alias(
+    deployment: Deployment, tmp_path: Path, report: Report
+) -> None:
+    before = alias_version(deployment)
+    wrong = damaged_bundle(tmp_path / "wrong")
+    apply = deployment.apply({"artifacts": {"bundle": str(wrong)}}, fails=True)
+    said = " ".join(apply.output.replace("│", " ").split())
+    start = said.find("does not score")
+    report(f"gate: {said[start - 25 : start + 250]}")
+    assert start > 0 and "The alias did not move." in said, apply.output
+    assert alias_version(deployment) == before
+    assert scores_are_the_golden_ones(deployment.score())
+
+
+def test_a_version_that_does_not_start_does_not_get_the_alias(
+    deployment: Deployment, report: Report
+) -> None:
+    before = alias_version(deployment)
+    apply = deployment.apply({"environment": {"SEMBLANCE_THREADS": "none"}}, fails=True)
+    shown = [line for line in apply.output.splitlines() if "Runtime.ExitError" in line]
+    report(f"gate: {' '.join(shown)}")
+    assert shown, apply.output
+    assert alias_version(deployment) == before
+    assert scores_are_the_golden_ones(deployment.score())
+
+
+def test_the_former_configuration_is_applied_after_both(deployment: Deployment) -> None:
+    deployment.apply()
+    plan = deployment.plan()
+    assert plan.status == 0, plan.output
+
+
+# --- Weighted roll-out, and roll back by one input ---------------------------------------
+
+
+def test_the_newest_version_gets_a_share_and_then_nothing(
+    deployment: Deployment, report: Report
+) -> None:
+    stable = alias_version(deployment)
+    changed: dict[str, Any] = {"description": "A newer version"}
+    share = {**changed, "release": {"version": stable, "newest_percent": 50}}
+    deployment.apply(share)
+    newest = deployment.outputs()["newest_version"]
+    answers = [deployment.score() for _ in range(40)]
+    counts = {version: sum(a.version == version for a in answers) for version in (stable, newest)}
+    report(f"roll-out: {counts} of 40 events")
+    assert newest != stable and min(counts.values()) > 0 and sum(counts.values()) == 40
+    assert deployment.plan(share).status == 0
+
+    back = {**changed, "release": {"version": stable}}
+    deployment.apply(back)
+    assert {deployment.score().version for _ in range(10)} == {stable}
+    assert deployment.outputs()["version"] == stable
+    assert deployment.plan(back).status == 0
+
+    deployment.apply(changed)
+    assert {deployment.score().version for _ in range(10)} == {newest}
+
+
+def test_a_version_without_its_model_does_not_get_the_alias(
+    deployment: Deployment, report: Report
+) -> None:
+    before = alias_version(deployment)
+    pruned = "2"
+    api = deployment.cloud.aws("lambda")
+    configuration = api.get_function_configuration(FunctionName="semblance", Qualifier=pruned)
+    folder = configuration["Environment"]["Variables"]["SEMBLANCE_BUNDLE"]
+    shutil.rmtree(deployment.models() / Path(folder).relative_to("/mnt/models"))
+    deployment.cloud.recycle("semblance")
+    apply = deployment.apply({"release": {"version": pruned}}, fails=True)
+    shown = [line for line in apply.output.splitlines() if "Runtime.ExitError" in line]
+    report(f"gate of an earlier version: {' '.join(shown)}")
+    assert shown and alias_version(deployment) == before
+
+
 # --- And away -------------------------------------------------------------------------
 
 
 def test_destroy_leaves_nothing(deployment: Deployment, report: Report) -> None:
     count = len(deployment.resources())
-    destroy = deployment.destroy()
-    report(f"destroy: {count} resources in {destroy.seconds:.0f} s")
+    with deployment.terraform.clean_checkout():
+        destroy = deployment.destroy()
+    report(f"destroy from a clean checkout: {count} resources in {destroy.seconds:.0f} s")
+    interfaces_are_removable(destroy)
     assert f"Destroy complete! Resources: {count} destroyed." in destroy.output
     assert deployment.resources() == []
     cloud = deployment.cloud
@@ -698,3 +858,18 @@ def test_destroy_leaves_nothing(deployment: Deployment, report: Report) -> None:
     assert cloud.aws("sqs").list_queues().get("QueueUrls", []) == []
     assert cloud.aws("logs").describe_log_groups()["logGroups"] == []
     assert cloud.aws("iam").list_roles()["Roles"] == []
+
+
+def interfaces_are_removable(destroy: Run) -> None:
+    """Lambda removes network interfaces with the function's role, after the function."""
+    lines = destroy.output.splitlines()
+    policies = [n for n, x in enumerate(lines) if "network_interfaces[0]: Destroying" in x]
+    network = [
+        number
+        for number, line in enumerate(lines)
+        if ("aws_subnet.this" in line or "aws_security_group." in line)
+        and "Destruction complete" in line
+        and "aws_security_group.efs" not in line
+    ]
+    assert len(policies) == 2 and len(network) == 4
+    assert min(policies) > max(network)

@@ -10,29 +10,20 @@ variables {
   writer_role_arn   = "arn:aws:iam::123456789012:role/writer"
 }
 
-run "is_encrypted_elastic_and_backed_up" {
+run "is_encrypted_and_elastic_without_backups" {
   assert {
     condition     = aws_efs_file_system.this.encrypted && aws_efs_file_system.this.throughput_mode == "elastic"
     error_message = "the default is encrypted, with elastic throughput"
   }
 
   assert {
-    condition     = contains([for policy in aws_efs_file_system.this.lifecycle_policy : policy.transition_to_ia], "AFTER_30_DAYS")
-    error_message = "files move to infrequent access after 30 days"
+    condition     = length(aws_efs_file_system.this.lifecycle_policy) == 0
+    error_message = "models stay in the primary storage class"
   }
 
   assert {
-    condition     = aws_efs_backup_policy.this.backup_policy[0].status == "ENABLED"
-    error_message = "backups are on by default"
-  }
-}
-
-run "one_day_is_singular" {
-  variables { transition_to_ia_days = 1 }
-
-  assert {
-    condition     = contains([for policy in aws_efs_file_system.this.lifecycle_policy : policy.transition_to_ia], "AFTER_1_DAY")
-    error_message = "EFS spells it AFTER_1_DAY"
+    condition     = aws_efs_backup_policy.this.backup_policy[0].status == "DISABLED"
+    error_message = "backups, which outlive the file system, are off by default"
   }
 }
 
@@ -107,12 +98,6 @@ run "reject_provisioned_throughput" {
   command = plan
   variables { throughput_mode = "provisioned" }
   expect_failures = [var.throughput_mode]
-}
-
-run "reject_two_days_to_infrequent_access" {
-  command = plan
-  variables { transition_to_ia_days = 2 }
-  expect_failures = [var.transition_to_ia_days]
 }
 
 run "reject_backup_in_lower_case" {

@@ -100,16 +100,27 @@ run "outputs_have_their_shapes" {
 run "role_may_do_only_what_the_function_does" {
   assert {
     condition = { for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid => statement.Action if statement.Effect == "Allow" } == {
-      WriteLogs   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      WriteTraces = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      WriteLogs       = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      WriteTraces     = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      MountFileSystem = ["elasticfilesystem:ClientMount"]
+      SendDeadLetters = "sqs:SendMessage"
+    }
+    error_message = "logs, traces, mounting and dead letters; nothing else, and no writing"
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.network_interfaces[0].policy).Statement : statement.Sid => statement.Action if statement.Effect == "Allow" } == {
       ManageNetworkInterfaces = [
         "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
         "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
       ]
-      MountFileSystem = ["elasticfilesystem:ClientMount"]
-      SendDeadLetters = "sqs:SendMessage"
     }
-    error_message = "logs, traces, network interfaces, mounting and dead letters; nothing else, and no writing"
+    error_message = "network interfaces have a separate policy, which outlives the function"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    error_message = "only Lambda of this account assumes the role"
   }
 
   assert {
@@ -123,7 +134,7 @@ run "role_may_do_only_what_the_function_does" {
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition.ArnEquals["lambda:SourceFunctionArn"] if statement.Effect == "Deny"] == ["arn:aws:lambda:eu-central-1:123456789012:function:semblance"]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.network_interfaces[0].policy).Statement : statement.Condition.ArnEquals["lambda:SourceFunctionArn"] if statement.Effect == "Deny"] == ["arn:aws:lambda:eu-central-1:123456789012:function:semblance"]
     error_message = "the code itself may not touch network interfaces"
   }
 }
@@ -155,7 +166,7 @@ run "role_writes_and_more_only_when_asked" {
 ################################################################################
 
 run "provisioned_concurrency_scales_on_the_alias" {
-  variables { alias = { provisioned_concurrency = { minimum = 2, maximum = 10 } } }
+  variables { provisioned_concurrency = { minimum = 2, maximum = 10 } }
 
   assert {
     condition     = aws_lambda_provisioned_concurrency_config.this[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.this[0].provisioned_concurrent_executions == 2
@@ -174,7 +185,7 @@ run "provisioned_concurrency_scales_on_the_alias" {
 }
 
 run "url_is_signed_and_lets_named_principals_in" {
-  variables { alias = { function_url = { allowed_principal_arns = ["arn:aws:iam::210987654321:role/search"] } } }
+  variables { function_url = { allowed_principal_arns = ["arn:aws:iam::210987654321:role/search"] } }
 
   assert {
     condition     = aws_lambda_function_url.this[0].authorization_type == "AWS_IAM" && aws_lambda_function_url.this[0].qualifier == "live"
@@ -188,7 +199,7 @@ run "url_is_signed_and_lets_named_principals_in" {
 }
 
 run "url_lets_no_page_in_by_itself" {
-  variables { alias = { function_url = {} } }
+  variables { function_url = {} }
 
   assert {
     condition     = length(aws_lambda_function_url.this[0].cors) == 0
@@ -197,7 +208,7 @@ run "url_lets_no_page_in_by_itself" {
 }
 
 run "url_answers_the_browsers_of_named_origins" {
-  variables { alias = { function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] } } }
+  variables { function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] } }
 
   assert {
     condition     = aws_lambda_function_url.this[0].cors[0].allow_origins == toset(["https://example.com", "http://localhost:8000"]) && aws_lambda_function_url.this[0].cors[0].allow_methods == toset(["GET", "POST"])
@@ -216,11 +227,81 @@ run "url_answers_the_browsers_of_named_origins" {
 }
 
 run "url_may_be_open_to_every_origin" {
-  variables { alias = { function_url = { cors_origins = ["*"] } } }
+  variables { function_url = { cors_origins = ["*"] } }
 
   assert {
     condition     = aws_lambda_function_url.this[0].cors[0].allow_origins == toset(["*"])
     error_message = "a star alone is every origin"
+  }
+}
+
+run "pinned_version_gets_all_events_but_a_share" {
+  variables { release = { version = "4", newest_percent = 10 } }
+
+  assert {
+    condition     = aws_lambda_alias.this.function_version == "4" && one(aws_lambda_alias.this.routing_config).additional_version_weights == tomap({ "7" = 0.1 })
+    error_message = "the newest version gets 10 %"
+  }
+
+  assert {
+    condition     = output.version == "7" && output.alias_version == "4"
+    error_message = "both versions are known"
+  }
+}
+
+run "schedule_invokes_the_alias" {
+  variables { keep_awake = { schedule = "rate(1 day)" } }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.keep_awake[0].schedule_expression == "rate(1 day)" && aws_cloudwatch_event_target.keep_awake["alias"].arn == aws_lambda_alias.this.arn && aws_lambda_permission.keep_awake[0].qualifier == "live"
+    error_message = "the schedule may invoke what callers invoke"
+  }
+}
+
+run "function_without_network_and_file_system" {
+  variables {
+    vpc_config         = null
+    file_system_config = null
+    network_interfaces = false
+    layers             = ["arn:aws:lambda:eu-central-1:123456789012:layer:model:3"]
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0 && length(aws_lambda_function.this.file_system_config) == 0 && length(aws_iam_role_policy.network_interfaces) == 0 && aws_lambda_function.this.layers == tolist(["arn:aws:lambda:eu-central-1:123456789012:layer:model:3"])
+    error_message = "the model comes from a layer"
+  }
+}
+
+run "what_an_organization_requires_reaches_the_resources" {
+  variables {
+    security = {
+      permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+      role_path                = "/services/"
+      kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/0a"
+    }
+    log_levels   = { application = "WARN", system = "WARN" }
+    asynchronous = { dead_letter_retention_days = 1 }
+    tags         = { team = "search" }
+  }
+
+  assert {
+    condition     = aws_iam_role.this.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary" && aws_iam_role.this.path == "/services/"
+    error_message = "the role has boundary and path"
+  }
+
+  assert {
+    condition     = alltrue([for key in [aws_lambda_function.this.kms_key_arn, aws_cloudwatch_log_group.this.kms_key_id, aws_sqs_queue.this.kms_master_key_id] : key == "arn:aws:kms:eu-central-1:123456789012:key/0a"])
+    error_message = "the key encrypts environment, logs and dead letters"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.logging_config[0].system_log_level == "WARN" && aws_sqs_queue.this.message_retention_seconds == 86400
+    error_message = "levels and retention are passed on"
+  }
+
+  assert {
+    condition     = alltrue([for tags in [aws_lambda_function.this.tags, aws_iam_role.this.tags, aws_cloudwatch_log_group.this.tags, aws_sqs_queue.this.tags] : tags == tomap({ team = "search" })])
+    error_message = "every resource has the tags"
   }
 }
 
@@ -267,7 +348,19 @@ run "reject_unknown_architecture" {
 run "reject_missing_package" {
   command = plan
   variables { package = { filename = "nowhere.zip" } }
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "reject_zip_in_s3_without_its_sha256" {
+  command = plan
+  variables { package = { filename = "s3://artifacts/bootstrap.zip" } }
   expect_failures = [var.package]
+}
+
+run "reject_zip_with_another_sha256" {
+  command = plan
+  variables { package = { filename = "../../tests/fixtures/bootstrap.zip", sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" } }
+  expect_failures = [aws_lambda_function.this]
 }
 
 run "reject_too_little_memory" {
@@ -362,57 +455,146 @@ run "reject_alias_of_digits" {
 
 run "reject_event_age_under_a_minute" {
   command = plan
-  variables { alias = { event_age_in_seconds = 59 } }
-  expect_failures = [var.alias]
+  variables { asynchronous = { event_age_in_seconds = 59 } }
+  expect_failures = [var.asynchronous]
 }
 
 run "reject_three_retries" {
   command = plan
-  variables { alias = { retry_attempts = 3 } }
-  expect_failures = [var.alias]
+  variables { asynchronous = { retry_attempts = 3 } }
+  expect_failures = [var.asynchronous]
 }
 
 run "reject_maximum_below_minimum" {
   command = plan
-  variables { alias = { provisioned_concurrency = { minimum = 3, maximum = 2 } } }
-  expect_failures = [var.alias]
+  variables { provisioned_concurrency = { minimum = 3, maximum = 2 } }
+  expect_failures = [var.provisioned_concurrency]
 }
 
 run "reject_full_utilization" {
   command = plan
-  variables { alias = { provisioned_concurrency = { minimum = 1, maximum = 2, target_utilization = 1 } } }
-  expect_failures = [var.alias]
+  variables { provisioned_concurrency = { minimum = 1, maximum = 2, target_utilization = 1 } }
+  expect_failures = [var.provisioned_concurrency]
 }
 
 run "reject_more_provisioned_than_reserved" {
   command = plan
-  variables { alias = { provisioned_concurrency = { minimum = 1, maximum = 26 } } }
-  expect_failures = [var.alias]
+  variables { provisioned_concurrency = { minimum = 1, maximum = 26 } }
+  expect_failures = [var.provisioned_concurrency]
 }
 
 run "reject_provisioned_without_versions" {
   command = plan
   variables {
-    publish = false
-    alias   = { provisioned_concurrency = { minimum = 1, maximum = 2 } }
+    publish                 = false
+    provisioned_concurrency = { minimum = 1, maximum = 2 }
   }
-  expect_failures = [var.alias]
+  expect_failures = [var.provisioned_concurrency]
 }
 
 run "reject_everyone_at_the_url" {
   command = plan
-  variables { alias = { function_url = { allowed_principal_arns = ["*"] } } }
-  expect_failures = [var.alias]
+  variables { function_url = { allowed_principal_arns = ["*"] } }
+  expect_failures = [var.function_url]
 }
 
 run "reject_origin_without_a_scheme" {
   command = plan
-  variables { alias = { function_url = { cors_origins = ["example.com"] } } }
-  expect_failures = [var.alias]
+  variables { function_url = { cors_origins = ["example.com"] } }
+  expect_failures = [var.function_url]
 }
 
 run "reject_star_among_origins" {
   command = plan
-  variables { alias = { function_url = { cors_origins = ["https://example.com", "*"] } } }
-  expect_failures = [var.alias]
+  variables { function_url = { cors_origins = ["https://example.com", "*"] } }
+  expect_failures = [var.function_url]
+}
+
+run "reject_file_system_without_network" {
+  command = plan
+  variables { vpc_config = null }
+  expect_failures = [var.file_system_config]
+}
+
+run "reject_share_without_a_pinned_version" {
+  command = plan
+  variables { release = { newest_percent = 10 } }
+  expect_failures = [var.release]
+}
+
+run "reject_share_of_every_event" {
+  command = plan
+  variables { release = { version = "4", newest_percent = 100 } }
+  expect_failures = [var.release]
+}
+
+run "reject_version_that_is_no_number" {
+  command = plan
+  variables { release = { version = "$LATEST" } }
+  expect_failures = [var.release]
+}
+
+run "reject_two_routes_to_one_version" {
+  command = plan
+  variables { release = { version = "7", newest_percent = 10 } }
+  expect_failures = [aws_lambda_alias.this]
+}
+
+run "reject_gate_with_one_text" {
+  command = plan
+  variables { gate = { query = "a", text = "a" } }
+  expect_failures = [var.gate]
+}
+
+run "reject_gate_that_accepts_everything" {
+  command = plan
+  variables { gate = { query = "a", text = "b", tolerance = 1 } }
+  expect_failures = [var.gate]
+}
+
+run "reject_version_that_does_not_answer_the_known_pair" {
+  variables { gate = { query = "a", text = "b", score = 0.5 } }
+  expect_failures = [aws_lambda_invocation.gate]
+}
+
+run "reject_dead_letters_for_a_month" {
+  command = plan
+  variables { asynchronous = { dead_letter_retention_days = 30 } }
+  expect_failures = [var.asynchronous]
+}
+
+run "reject_schedule_without_an_expression" {
+  command = plan
+  variables { keep_awake = { schedule = "1 day" } }
+  expect_failures = [var.keep_awake]
+}
+
+run "reject_boundary_that_is_no_policy" {
+  command = plan
+  variables { security = { permissions_boundary_arn = "boundary" } }
+  expect_failures = [var.security]
+}
+
+run "reject_role_path_without_slashes" {
+  command = plan
+  variables { security = { role_path = "services" } }
+  expect_failures = [var.security]
+}
+
+run "reject_key_id" {
+  command = plan
+  variables { security = { kms_key_arn = "0a" } }
+  expect_failures = [var.security]
+}
+
+run "reject_six_layers" {
+  command = plan
+  variables { layers = ["a", "b", "c", "d", "e", "f"] }
+  expect_failures = [var.layers]
+}
+
+run "reject_unknown_log_level" {
+  command = plan
+  variables { log_levels = { application = "LOUD" } }
+  expect_failures = [var.log_levels]
 }

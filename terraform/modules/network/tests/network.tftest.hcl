@@ -19,6 +19,11 @@ override_data {
 }
 
 override_data {
+  target = data.aws_route_table.brought["rtb-0b"]
+  values = { routes = [{ destination_prefix_list_id = "pl-6ea54007", gateway_id = "vpce-0b", vpc_endpoint_id = "" }] }
+}
+
+override_data {
   target = data.aws_subnet.brought["subnet-0c"]
   values = { id = "subnet-0c", availability_zone = "eu-central-1b", vpc_id = "vpc-0a" }
 }
@@ -129,16 +134,52 @@ run "adds_the_endpoint_to_brought_route_tables" {
   variables {
     subnet_ids      = ["subnet-0a", "subnet-0b"]
     route_table_ids = ["rtb-0a"]
+    role_arns       = ["arn:aws:iam::123456789012:role/function", "arn:aws:iam::123456789012:role/sync"]
   }
 
   assert {
-    condition     = aws_vpc_endpoint.s3[0].route_table_ids == toset(["rtb-0a"]) && aws_vpc_endpoint.s3[0].vpc_id == "vpc-0a"
+    condition     = tolist(keys(aws_vpc_endpoint_route_table_association.brought)) == tolist(["rtb-0a"]) && aws_vpc_endpoint.s3[0].vpc_id == "vpc-0a"
     error_message = "the endpoint goes into the route tables that were given"
+  }
+
+  assert {
+    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[0] == { Sid = "AllowOthers", Effect = "Allow", Principal = "*", Action = "*", Resource = "*" }
+    error_message = "other resources of the subnets keep their access to S3"
+  }
+
+  assert {
+    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[1].Condition.ArnEquals["aws:PrincipalArn"] == ["arn:aws:iam::123456789012:role/function", "arn:aws:iam::123456789012:role/sync"] && jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[1].NotResource == ["arn:aws:s3:::semblance-models", "arn:aws:s3:::semblance-models/*"]
+    error_message = "the functions reach one bucket only"
   }
 
   assert {
     condition     = aws_security_group.function[0].vpc_id == "vpc-0a"
     error_message = "security groups are created in the brought VPC"
+  }
+}
+
+run "zones_may_be_named_by_id" {
+  variables { availability_zones = ["euc1-az3", "euc1-az2"] }
+
+  assert {
+    condition     = sort(keys(aws_subnet.this)) == tolist(["eu-central-1a", "eu-central-1b"])
+    error_message = "an id is the same zone in every account"
+  }
+}
+
+run "zones_without_efs_are_left_out" {
+  assert {
+    condition     = contains(data.aws_availability_zones.available.exclude_zone_ids, "use1-az3")
+    error_message = "use1-az3 has neither EFS nor networks of functions"
+  }
+}
+
+run "interface_endpoints_are_reached_by_the_functions" {
+  variables { interface_endpoints = ["logs"] }
+
+  assert {
+    condition     = aws_vpc_endpoint.interface["logs"].service_name == "com.amazonaws.eu-central-1.logs" && length(aws_vpc_security_group_ingress_rule.endpoints_from_functions) == 2 && length(aws_vpc_security_group_egress_rule.functions_to_endpoints) == 2
+    error_message = "both functions may send HTTPS to the endpoint"
   }
 }
 
@@ -241,13 +282,17 @@ run "reject_a_route_table_name" {
   variables {
     subnet_ids      = ["subnet-0a", "subnet-0b"]
     route_table_ids = ["main"]
+    role_arns       = ["arn:aws:iam::123456789012:role/function"]
   }
   expect_failures = [var.route_table_ids]
 }
 
 run "reject_route_tables_without_subnets" {
   command = plan
-  variables { route_table_ids = ["rtb-0a"] }
+  variables {
+    route_table_ids = ["rtb-0a"]
+    role_arns       = ["arn:aws:iam::123456789012:role/function"]
+  }
   expect_failures = [var.route_table_ids]
 }
 
@@ -255,4 +300,19 @@ run "reject_a_bucket_name" {
   command = plan
   variables { bucket_arn = "semblance-models" }
   expect_failures = [var.bucket_arn]
+}
+
+run "reject_route_tables_without_roles" {
+  command = plan
+  variables {
+    subnet_ids      = ["subnet-0a", "subnet-0b"]
+    route_table_ids = ["rtb-0a"]
+  }
+  expect_failures = [var.role_arns]
+}
+
+run "reject_a_service_twice" {
+  command = plan
+  variables { interface_endpoints = ["logs", "logs"] }
+  expect_failures = [var.interface_endpoints]
 }
