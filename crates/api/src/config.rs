@@ -37,6 +37,8 @@ pub struct Config {
     pub concurrency: NonZeroUsize,
     /// `SEMBLANCE_CORS_ORIGINS`: origins that CORS allows.
     pub cors: Vec<String>,
+    /// `SEMBLANCE_BASE_PATH`: the path of HTTP events before that of the route.
+    pub base_path: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -99,6 +101,7 @@ impl Config {
                 Some(list) => origins("SEMBLANCE_CORS_ORIGINS", list)?,
                 None => Vec::new(),
             },
+            base_path: base_path(environment)?,
             log_level: environment.log_level()?,
         })
     }
@@ -155,6 +158,20 @@ pub fn origins(variable: &'static str, value: String) -> Result<Vec<String>, Con
     }
     let rule = "* or origins such as https://example.com, separated by commas".to_owned();
     Err(ConfigError::Invalid { variable, value, rule })
+}
+
+/// Returns the path before that of the routes.
+fn base_path(environment: &Environment) -> Result<Option<String>, ConfigError> {
+    let variable = "SEMBLANCE_BASE_PATH";
+    let Some(value) = environment.get(variable) else { return Ok(None) };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    match value.bytes().all(is_plain) {
+        true => Ok(Some(value)),
+        false => {
+            let rule = "a path of letters, digits and -._~ such as /nlp".to_owned();
+            Err(ConfigError::Invalid { variable, value, rule })
+        }
+    }
 }
 
 /// Returns the number of vCPUs for this memory, rounded, at least 1.
@@ -237,6 +254,8 @@ mod tests {
             ("SEMBLANCE_CORS_ORIGINS", "*,https://example.com"),
             ("SEMBLANCE_CORS_ORIGINS", "https://example.com/"),
             ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+            ("SEMBLANCE_BASE_PATH", "/nlp?"),
+            ("SEMBLANCE_BASE_PATH", "a b"),
             ("SEMBLANCE_THREADS", "65"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),
             ("AWS_LAMBDA_LOG_LEVEL", "loud"),

@@ -77,7 +77,7 @@ fn start(config: Config) -> Result<Handler, StartError> {
         _ => Admission::queued(service, concurrent(config.concurrency)),
     };
     let http = HttpOptions { cors_origins: config.cors, ..HttpOptions::default() };
-    Ok(Handler::new(admission, http))
+    Ok(Handler::new(admission, http).with_base_path(config.base_path))
 }
 
 /// Returns limits that admit as many events as Lambda sends concurrently. The timeout is the maximum

@@ -55,7 +55,7 @@ body! {
     }
 }
 
-fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let body = CohereRerankBody::decode(fields, limits)?;
     let request = RerankRequest {
         query: body.query.0,

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker::invocation;
 use super::tei::{self, Prediction, Rank, TokenOfText};
-use super::{Route, RouteSchema};
+use super::{Route, RouteSchema, cohere, openai};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, Text, body, truncation,
 };
@@ -22,7 +22,12 @@ use crate::service::Service;
 use crate::{About, Limits};
 
 /// The accepted shapes of a direct event.
-pub const DIRECT_SHAPES: &str = "{\"query_from_app\", \"actual_queries\"} or {\"operation\", …}";
+pub const DIRECT_SHAPES: &str =
+    "{\"query_from_app\", \"actual_queries\"}, {\"operation\", …} or the body of a route";
+
+/// The fields that identify a direct event: an object without any of them is not a request.
+pub const REQUEST_FIELDS: &[&str] =
+    &["operation", "query_from_app", "actual_queries", "inputs", "input", "texts", "documents"];
 
 /// The accepted shapes of an HTTP request.
 pub(super) const EVENT_SHAPES: &str =
@@ -144,12 +149,24 @@ body! {
     }
 }
 
-/// Decodes a direct event.
+/// Decodes a direct event: an event of the function, an object with the field `operation`, or the body
+/// of a route.
 ///
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
-    operation(&mut Fields::new(event)?, limits, DIRECT_SHAPES)
+    let mut fields = Fields::new(event)?;
+    let has = |name| fields.has(name, |value| !value.is_null());
+    let is_event = ["operation", "query_from_app", "actual_queries"].into_iter().any(has);
+    let decode = match (has("query"), has("texts"), has("documents")) {
+        _ if is_event => return operation(&mut fields, limits, DIRECT_SHAPES),
+        _ if has("inputs") => invocation,
+        _ if has("input") => openai::embed,
+        (true, true, false) => tei::rerank,
+        (true, _, true) => cohere::rerank,
+        _ => return operation(&mut fields, limits, DIRECT_SHAPES),
+    };
+    decode(&mut fields, limits)
 }
 
 /// Decodes a request with the field `operation`, or an event of the function. `shapes` lists the

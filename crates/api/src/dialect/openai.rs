@@ -129,7 +129,7 @@ impl Choices for EncodingFormat {
     const EXPECTED: &'static str = "\"float\" or \"base64\"";
 }
 
-fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let is_tokens = |value: &Value| match value {
         Value::Array(items) => matches!(items.first(), Some(Value::Number(_) | Value::Array(_))),
         _ => false,

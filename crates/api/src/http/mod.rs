@@ -7,5 +7,5 @@ mod page;
 mod router;
 
 pub use error::error_response;
-pub use headers::REQUEST_ID;
+pub use headers::{REQUEST_ID, USED_HEADERS};
 pub use router::{Destination, HttpOptions, ReplyInfo, router};
