@@ -41,12 +41,10 @@ fn the_documentation_lists_every_variable() {
 fn the_documentation_lists_every_flag() {
     let table = |heading: &str| table_names("docs/configuration.md", heading);
     let common = table("### Flags of every command that runs a model");
-    let listed = ["score", "embed", "serve"].map(|command| {
+    let mut listed = ["score", "embed", "serve", "verify"].map(|command| {
         let own = table(&format!("### Flags of {command}"));
         (command.to_owned(), &own | &common)
     });
-    let mut listed = Vec::from(listed);
-    listed.push(("verify".to_owned(), names(["--bundle"])));
     listed.sort();
     let program = Arguments::command();
     let mut found: Vec<_> = program
@@ -57,7 +55,7 @@ fn the_documentation_lists_every_flag() {
         })
         .collect();
     found.sort();
-    assert_eq!(listed, found);
+    assert_eq!(listed.as_slice(), found);
 }
 
 /// The fields of the events of a subscriber, absent ones included.
