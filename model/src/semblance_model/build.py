@@ -14,10 +14,14 @@ from semblance_model.inputs import inputs_of
 from semblance_model.manifest import Origin, manifest_bytes
 from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
+from semblance_model.reader import check_tokenizer
 from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
 from semblance_model.weights import Weights, open_weights
 from semblance_model.words import Precision, read_words, write_words
+
+# The largest encoders have fewer than a hundred.
+_MAX_LAYERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def build(order: Order, say: Callable[[str], None]) -> Path:
         return _build(order, say)
     except OSError as error:
         raise Refusal("io", f"{error.filename or order.output}: {error.strerror}") from error
+    except MemoryError as error:
+        raise Refusal("model.too_large", f"{order.source}: not enough memory") from error
 
 
 def _build(order: Order, say: Callable[[str], None]) -> Path:
@@ -59,6 +65,9 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         description = describe(source)
         for note in description.notes:
             say(f"note: {note}")
+        if description.shape.layers > _MAX_LAYERS:
+            layers = description.shape.layers
+            raise Refusal("model.too_large", f"{layers} layers, the limit is {_MAX_LAYERS}")
         say(summary(description))
         with open_weights(description.weights, description) as weights:
             origin = Origin(
@@ -72,6 +81,12 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
                 say("writing the graph and its weights")
                 write_model(description, weights, order.precision, folder)
                 description.tokenizer.write(folder)
+                check_tokenizer(
+                    folder,
+                    description.shape.vocabulary_size,
+                    description.max_tokens,
+                    pairs=description.task == "cross-encoder",
+                )
                 say(f"checking with ONNX Runtime {onnxruntime.__version__}")
                 check_graph(description, order.precision, folder)
                 bundle, new = publish(folder, manifest_bytes(description, origin, folder))

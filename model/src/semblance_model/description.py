@@ -230,7 +230,7 @@ def _task(config: Fields) -> Task:
     if (
         not isinstance(architectures, list)
         or len(architectures) != 1
-        or architectures[0] not in ARCHITECTURES
+        or architectures[0] not in list(ARCHITECTURES)
     ):
         raise Refusal(
             "model.architecture",
