@@ -1,25 +1,42 @@
 //! A cache of pooled vectors, bounded in bytes. It evicts the least recently used entry first.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
 use lru::LruCache;
 use ndarray::{Array1, ArrayView1};
 use sha2::{Digest, Sha256};
 
 use crate::tokenizer::Side;
 
-/// The digest of a text. The cache does not store the text itself.
+/// The key of the digests of this process: 32 bytes from the random source of the operating system, which
+/// seeds the hash tables of the standard library.
+static SECRET: LazyLock<[u8; 32]> = LazyLock::new(|| {
+    let mut secret = [0; 32];
+    for (index, part) in secret.chunks_exact_mut(8).enumerate() {
+        part.copy_from_slice(&RandomState::new().hash_one(index).to_le_bytes());
+    }
+    secret
+});
+
+/// The keyed digest of a text. The cache does not store the text itself.
+///
+/// The key of the digest is random for each process, so digests of guessed texts, or those of another
+/// process, match nothing.
 ///
 /// A cache belongs to one encoder, hence to one bundle, so the key does not include the bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    /// Returns the sha256 of a text and of the side on which it is truncated.
+    /// Returns the digest of a text and of the side on which it is truncated.
     pub(super) fn new(text: &str, side: Side) -> Self {
         let side = match side {
             Side::Right => 0,
             Side::Left => 1,
         };
-        Self(Sha256::new().chain_update([side]).chain_update(text.as_bytes()).finalize().into())
+        let keyed = Sha256::new().chain_update(*SECRET).chain_update([side]);
+        Self(keyed.chain_update(text.as_bytes()).finalize().into())
     }
 }
 
@@ -127,6 +144,17 @@ mod tests {
         let mut cache = cache_of(2);
         cache.put(Key::new("a", Side::Right), entry(1.0));
         assert_eq!(cache.get(Key::new("a", Side::Left)), None);
+    }
+
+    #[test]
+    fn a_key_is_not_the_digest_of_the_text() {
+        let (first, second) = (Key::new("a", Side::Right), Key::new("a", Side::Right));
+        assert_eq!(first, second);
+        assert_ne!(*SECRET, [0; 32]);
+        for guess in [&b"a"[..], b"\0a", b"a\0"] {
+            let digest: [u8; 32] = Sha256::digest(guess).into();
+            assert_ne!(first.0, digest);
+        }
     }
 
     #[test]

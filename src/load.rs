@@ -14,10 +14,10 @@ use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::kernels::{InstructionSet, Kernels};
 use crate::model::Model;
 use crate::options::Options;
-use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
+use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Tokenizer, TokenizerError, TokenizerLimits};
-use crate::vector::{Activation, Pooling, Poolings};
+use crate::tokenizer::{Side, Tokenizer, TokenizerError, TokenizerLimits};
+use crate::vector::{Activation, Embeddings, Pooling, Poolings};
 
 /// The duration of each step of [`Model::load`]. Loading the tokenizer and requesting the weights
 /// run in parallel with loading the library and the session.
@@ -52,31 +52,63 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     };
     let logits =
         |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
-    let (encoder, cross_encoder) = thread::scope(|scope| {
+    let (encoder, pair_model) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
-        let cross_encoder = pairs.as_ref().map(load);
-        (LoadedParts::new(&bundle, options, pooled), cross_encoder.map(join))
+        let pair_model = pairs.as_ref().map(load);
+        (LoadedParts::new(&bundle, options, pooled), pair_model.map(join))
     });
     let (encoder, mut timings) = encoder?;
-    let cross_encoder = cross_encoder.transpose()?.map(|(loaded, _)| loaded);
+    let pair_model = pair_model.transpose()?.map(|(loaded, _)| loaded);
     let info = model_info(&bundle, &modules);
-    let cross_encoder = cross_encoder.zip(pairs).map(|(loaded, bundle)| {
+    let pair_model = pair_model.zip(pairs).map(|(loaded, bundle)| {
         let info = cross_encoder_info(&bundle);
-        let options = CrossEncoderOptions {
-            labels: info.labels,
-            activation: bundle.manifest().activation.unwrap_or(Activation::Identity),
-        };
-        (CrossEncoder::new(loaded.tokenizer, loaded.scheduler, options), info)
+        (cross_encoder(loaded, &bundle), info)
     });
     let cache = CacheLimit { bytes: options.cache_bytes };
     let encoder = Encoder::new(encoder.tokenizer, encoder.scheduler, cache);
-    let model = Model::new(encoder, cross_encoder, info);
+    let model = Model::new(encoder, pair_model, info);
     let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
         .map_err(LoadError::WarmUp)?;
     timings.bundle = bundle_time;
     timings.warm_up = warm_up;
     timings.total = started.elapsed();
     Ok(model.with_timings(timings))
+}
+
+/// Loads a bundle of either task as a process does, and runs its model on a text of the maximum length.
+pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
+    let bundle = Bundle::open(folder)?;
+    let text = "a ".repeat(bundle.manifest().max_tokens);
+    match bundle.manifest().task {
+        Task::Embedding => {
+            let modules = modules(&bundle)?;
+            let rows = |session| -> Box<dyn RowModel> {
+                Box::new(PooledModel::new(session, modules.clone()))
+            };
+            let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
+            let encoder = Encoder::new(parts.tokenizer, parts.scheduler, CacheLimit { bytes: 0 });
+            let pooled =
+                encoder.prepare([&*text], Side::Right).and_then(|text| encoder.encode(text));
+            pooled
+                .and_then(|texts| Ok(Embeddings::from_pooled(texts.pooled).map(drop)?))
+                .map_err(LoadError::WarmUp)
+        }
+        Task::CrossEncoder => {
+            let rows = |session| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
+            let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
+            let pairs = cross_encoder(parts, &bundle);
+            let logits = pairs
+                .prepare([(&*text, &*text)], Side::Right)
+                .and_then(|pair| pairs.classify(pair));
+            logits.map(drop).map_err(LoadError::WarmUp)
+        }
+    }
+}
+
+fn cross_encoder(parts: LoadedParts, bundle: &Bundle) -> CrossEncoder {
+    let Manifest { labels, activation, .. } = bundle.manifest();
+    let (labels, activation) = (labels.unwrap_or(1), activation.unwrap_or(Activation::Identity));
+    CrossEncoder::new(parts.tokenizer, parts.scheduler, CrossEncoderOptions { labels, activation })
 }
 
 /// The parts of a model that come from one bundle.
@@ -134,6 +166,10 @@ fn scheduler(
     let table = Arc::new(EmbeddingTable::open(bundle)?);
     let (runtime, library_time) = timed(|| OnnxRuntime::load(&options.library))?;
     let graph = bundle.path_of(&bundle.manifest().files.graph);
+    bundle.check_graph().map_err(|source| InferError::Session {
+        path: graph.display().to_string(),
+        source: Box::new(source),
+    })?;
     let session = SessionOptions {
         task: bundle.manifest().task,
         inputs: bundle.manifest().inputs.clone(),

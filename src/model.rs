@@ -10,7 +10,7 @@ use crate::cross_encoder::CrossEncoder;
 use crate::encoder::{Encoder, PooledTexts, PreparedTexts};
 use crate::error::{LoadError, ModelError};
 use crate::info::{CrossEncoderInfo, ModelInfo};
-use crate::load::{LoadTimings, load};
+use crate::load::{LoadTimings, check, load};
 use crate::options::{
     EmbedOptions, Options, PairOptions, Prompts, TextOptions, TokenizeOptions, Truncation,
 };
@@ -37,6 +37,15 @@ impl Model {
     /// - [`LoadError`], one variant for each part that can fail to load.
     pub fn load(bundle: impl AsRef<Path>, options: Options) -> Result<Self, LoadError> {
         load(bundle.as_ref(), &options)
+    }
+
+    /// Loads a bundle, and runs its model on a text of the maximum length. The bundle can be an embedding
+    /// model or a cross-encoder; `options.cross_encoder` is not used.
+    ///
+    /// # Errors
+    /// - [`LoadError`], one variant for each part that can fail to load.
+    pub fn check(bundle: impl AsRef<Path>, options: &Options) -> Result<(), LoadError> {
+        check(bundle.as_ref(), options)
     }
 
     /// Returns a model of these parts.

@@ -102,10 +102,24 @@ class Checkpoint:
             "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0},
             "padding": {"strategy": {"Fixed": 4}, "direction": "Right", "pad_id": 0},
             "added_tokens": [
-                {"id": i, "content": token, "special": True}
+                {
+                    "id": i,
+                    "content": token,
+                    "single_word": False,
+                    "lstrip": False,
+                    "rstrip": False,
+                    "normalized": False,
+                    "special": True,
+                }
                 for i, token in enumerate(SPECIAL_TOKENS)
             ],
-            "normalizer": {"type": "BertNormalizer", "lowercase": True, "strip_accents": None},
+            "normalizer": {
+                "type": "BertNormalizer",
+                "clean_text": True,
+                "handle_chinese_chars": True,
+                "lowercase": True,
+                "strip_accents": None,
+            },
             "pre_tokenizer": {"type": "BertPreTokenizer"},
             "post_processor": None,
             "decoder": None,

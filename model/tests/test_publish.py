@@ -16,6 +16,7 @@ import pytest
 from checkpoint import Checkpoint
 from conftest import REPOSITORY, Build
 from semblance_model import publish
+from semblance_model.build import Order, build
 from semblance_model.refusal import Refusal
 
 
@@ -124,6 +125,20 @@ def test_a_folder_in_place_of_the_link_is_not_replaced(make: Build, output: Path
     with pytest.raises(Refusal, match="is not a link") as caught:
         make(Checkpoint())
     assert caught.value.code == "output.name"
+
+
+@pytest.mark.parametrize("option", ["name", "link"])
+@pytest.mark.parametrize("value", ["abc\n", "\nabc", "a\x1b[31m", "../up", "", "A"])
+def test_a_name_is_checked_to_its_end(
+    tmp_path: Path, output: Path, option: str, value: str
+) -> None:
+    (folder := tmp_path / "model").mkdir()
+    Checkpoint().write(folder)
+    names = {"name": "tiny", "link": "default"} | {option: value}
+    with pytest.raises(Refusal) as caught:
+        build(Order(f"folder:{folder}", None, output, names["link"], names["name"]), print)
+    assert caught.value.code == "output.name"
+    assert not output.exists()
 
 
 def killed_build(folder: Path, output: Path, function: str) -> None:

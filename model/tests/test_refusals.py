@@ -100,6 +100,22 @@ def all_of(*changes: Change) -> Change:
     return change
 
 
+def template(number: int, times: int = 1) -> dict[str, Any]:
+    """A post-processor that puts [CLS] before a text, with this id."""
+    special = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+    text, other = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    return {
+        "type": "TemplateProcessing",
+        "single": [special] * times + [text],
+        "pair": [special] * times + [text, other],
+        "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [number], "tokens": ["[CLS]"]}},
+    }
+
+
+def replaced(pattern: str, content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
+
+
 QUERY = "encoder.layer.1.attention.self.query.weight"
 NAN = np.full((8, 8), np.nan, np.float32)
 HUGE = np.full((40, 8), 3e38, np.float32)
@@ -325,6 +341,97 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "source.file_missing",
         lambda model: model.tensors.clear(),
         "model.safetensors is missing",
+    ),
+    "a normalizer of a list of words": (
+        "model.tokenizer",
+        edit(
+            "tokenizer.json",
+            normalizer={"type": "Sequence", "normalizers": ["x", {"type": "Lowercase"}]},
+        ),
+        "the tokenizers library rejects it",
+    ),
+    "a splitter that nobody has": (
+        "model.tokenizer",
+        edit("tokenizer.json", pre_tokenizer={"type": "Nothing"}),
+        "the tokenizers library rejects it",
+    ),
+    "a template with other ids": (
+        "model.tokenizer",
+        edit("tokenizer.json", post_processor=template(7)),
+        'field post_processor: "[CLS]" has the id 7, in the vocabulary 2',
+    ),
+    "a template without room for a text": (
+        "model.tokenizer",
+        all_of(
+            edit("tokenizer.json", post_processor=template(2, times=16)),
+            edit("sentence_bert_config.json", max_seq_length=16),
+        ),
+        "field post_processor: 16 special tokens, but max_tokens 16",
+    ),
+    "no token for unknown words": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["model"].pop("unk_token"),
+        "field model.unk_token: null",
+    ),
+    "a token for unknown words that is no word": (
+        "model.tokenizer",
+        tokenizer("model", unk_token="<unk>"),
+        'field model.unk_token: "<unk>"',
+    ),
+    "another version of the rules": (
+        "model.tokenizer",
+        edit("tokenizer.json", version="2.0"),
+        'field version: "2.0", expected "1.0"',
+    ),
+    "no list of added tokens": (
+        "model.tokenizer",
+        edit("tokenizer.json", added_tokens=None),
+        "added_tokens is null, expected a list",
+    ),
+    "an added token that is a number": (
+        "model.tokenizer",
+        edit("tokenizer.json", added_tokens=[5]),
+        "added_tokens is [null], expected tokens with ids",
+    ),
+    "an added token with another id": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["added_tokens"][2].update(id=3),
+        'field added_tokens: "[CLS]" has the id 3, in the vocabulary 2',
+    ),
+    "an added token without an end": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["added_tokens"].append(
+            {"id": 39, "content": "x" * 2_000}
+        ),
+        "expected a short content and an id",
+    ),
+    "words of any length": (
+        "model.tokenizer",
+        tokenizer("model", max_input_chars_per_word=1 << 40),
+        "field model.max_input_chars_per_word: 1099511627776, expected an integer up to 1000",
+    ),
+    "a replacement that is long": (
+        "model.tokenizer",
+        edit("tokenizer.json", normalizer=replaced("a", "x" * 200_000)),
+        "field normalizer: lengthens a text by up to 200000",
+    ),
+    "replacements that double": (
+        "model.tokenizer",
+        edit(
+            "tokenizer.json",
+            normalizer={"type": "Sequence", "normalizers": [replaced("a", "aa")] * 30},
+        ),
+        "field normalizer: lengthens a text",
+    ),
+    "an architecture that is a list": (
+        "model.architecture",
+        config(architectures=[[]]),
+        "architectures is [[]]",
+    ),
+    "a billion layers": (
+        "model.too_large",
+        config(num_hidden_layers=10**9),
+        "1000000000 layers, the limit is 1000",
     ),
     "no config": ("source.file_missing", without("config.json"), "config.json is missing"),
     "no tokenizer": ("source.file_missing", without("tokenizer.json"), "tokenizer.json is missing"),

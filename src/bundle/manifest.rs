@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Component, Path};
 
 use serde::Deserialize;
 
@@ -11,6 +10,9 @@ use crate::vector::{Activation, DenseShape, Poolings, SimilarityFunction};
 
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 3;
+
+/// The largest limit on the tokens of a text that a manifest can declare.
+const MAX_TOKENS: usize = 65_536;
 
 /// The rule for the name of a model.
 pub const NAME_RULE: &str = "of the form [a-z0-9][a-z0-9._-]{0,63}";
@@ -230,7 +232,8 @@ impl Manifest {
         check(is_name(&self.model_name), "model_name", NAME_RULE)?;
         check(self.hidden_size > 0, "hidden_size", "1 or more")?;
         check(self.vocabulary_size > 0, "vocabulary_size", "1 or more")?;
-        check(self.max_tokens > 0, "max_tokens", "1 or more")?;
+        let max_tokens = (1..=MAX_TOKENS).contains(&self.max_tokens);
+        check(max_tokens, "max_tokens", "from 1 to 65536")?;
         check(self.embedding_size() > 0, "embedding_size", "1 or more")?;
         let has = |input| self.inputs.iter().filter(|&&other| other == input).count() == 1;
         let distinct = self.inputs.iter().all(|&input| has(input));
@@ -246,7 +249,7 @@ impl Manifest {
         };
         check(self.files.words.size_bytes == words_bytes, "files.words.size_bytes", rule)?;
         for (fields, file) in self.files.named() {
-            check(is_plain(&file.path), fields.path, "a plain file name")?;
+            check(is_plain(&file.path), fields.path, "a file name of letters, digits and ._-")?;
             check(is_sha256(&file.sha256), fields.sha256, SHA256_RULE)?;
         }
         Ok(())
@@ -299,12 +302,12 @@ pub fn is_name(name: &str) -> bool {
         && name.chars().all(|c| ends(c) || matches!(c, '.' | '_' | '-'))
 }
 
-/// Whether a path is one normal component, so that it refers to a file in the folder.
+/// Whether a path is the plain name of a file in the folder.
 fn is_plain(path: &str) -> bool {
-    let mut components = Path::new(path).components();
-    matches!(components.next(), Some(Component::Normal(name)) if name == path)
-        && components.next().is_none()
-        && path != super::MANIFEST_FILE
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=128).contains(&path.len())
+        && path.bytes().all(is_plain)
+        && ![".", "..", super::MANIFEST_FILE].contains(&path)
 }
 
 /// Whether a string is a sha256; see [`SHA256_RULE`].
@@ -427,6 +430,9 @@ mod tests {
             ("/files/graph/path", json!("/etc/passwd"), "files.graph.path"),
             ("/files/weights/path", json!("../w"), "files.weights.path"),
             ("/files/weights/path", json!("a/b"), "files.weights.path"),
+            ("/files/weights/path", json!("a\u{1b}[31m"), "files.weights.path"),
+            ("/files/weights/path", json!("a\nb"), "files.weights.path"),
+            ("/max_tokens", json!(65_537), "max_tokens"),
             ("/files/words/path", json!(".."), "files.words.path"),
             ("/files/words/size_bytes", json!(639), "files.words.size_bytes"),
             ("/files/tokenizer/path", json!("bundle.json"), "files.tokenizer.path"),

@@ -6,6 +6,7 @@
 mod dense;
 mod digest;
 mod files;
+mod graph;
 mod graph_input;
 mod manifest;
 pub(crate) mod map;
@@ -28,6 +29,9 @@ pub use digest::{hex, sha256_hex};
 
 /// Name of the manifest in a bundle's folder.
 pub const MANIFEST_FILE: &str = "bundle.json";
+
+/// Maximum size of a manifest in bytes. Real ones have about 2 kB.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An opened bundle: the manifest is valid, and every file exists and has the declared size.
 ///
@@ -147,14 +151,13 @@ impl Bundle {
         if !folder.is_dir() {
             return Err(BundleError::FolderMissing { folder: name() });
         }
-        let bytes = fs::read(folder.join(MANIFEST_FILE))
+        let bytes = read_manifest(&folder.join(MANIFEST_FILE))
             .map_err(|error| missing_or_io(folder, MANIFEST_FILE, error))?;
         let manifest = Manifest::parse(&bytes)
             .map_err(|source| BundleError::Manifest { folder: name(), source })?;
         for file in manifest.files.iter() {
-            let found_bytes = fs::metadata(folder.join(&file.path))
-                .map_err(|error| missing_or_io(folder, &file.path, error))?
-                .len();
+            let found_bytes = size_of_file(&folder.join(&file.path))
+                .map_err(|error| missing_or_io(folder, &file.path, error))?;
             if found_bytes != file.size_bytes {
                 return Err(BundleError::SizeMismatch {
                     folder: name(),
@@ -217,6 +220,26 @@ impl Bundle {
     #[must_use]
     pub fn path_of(&self, file: &BundleFile) -> PathBuf {
         self.folder.join(&file.path)
+    }
+}
+
+/// Returns the size of a regular file. Opening anything else, such as a pipe, could block.
+fn size_of_file(path: &Path) -> io::Result<u64> {
+    let metadata = fs::metadata(path)?;
+    match metadata.is_file() {
+        true => Ok(metadata.len()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+fn read_manifest(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = size_of_file(path)?;
+    match bytes > MAX_MANIFEST_BYTES {
+        true => {
+            let message = format!("{bytes} bytes; the limit is {MAX_MANIFEST_BYTES}");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+        }
+        false => fs::read(path),
     }
 }
 

@@ -79,7 +79,7 @@ impl Bundle {
         let mut verified = Verification { files: 0, bytes: 0 };
         for file in self.manifest.files.iter() {
             let found = self
-                .hash(file, &mut progress)
+                .sha256_of(file, &mut progress)
                 .map_err(|source| VerifyError::Io { file: file.path.clone(), source })?;
             if found != file.sha256 {
                 return Err(VerifyError::DigestMismatch {
@@ -109,7 +109,16 @@ impl Bundle {
         }
     }
 
-    fn hash(&self, file: &BundleFile, progress: &mut impl FnMut(u64)) -> io::Result<String> {
+    /// Reads a file of the manifest, and returns its sha256. `progress` is called with the number of
+    /// bytes read since its last call.
+    ///
+    /// # Errors
+    /// The error of the operating system if the file cannot be read.
+    pub fn sha256_of(
+        &self,
+        file: &BundleFile,
+        mut progress: impl FnMut(u64),
+    ) -> io::Result<String> {
         let mut reader = File::open(self.path_of(file))?;
         let mut sha256 = Sha256::new();
         let mut chunk = vec![0; CHUNK_BYTES];

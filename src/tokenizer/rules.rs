@@ -1,9 +1,20 @@
 //! The rules of a tokenizer: `tokenizer.json` of a bundle, without the vocabulary.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
 use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
 };
+
+/// Maximum length of a word that the model splits, in characters. The time for a word is quadratic.
+/// `transformers` uses 100.
+const MAX_WORD_CHARACTERS: usize = 1_000;
+
+/// Maximum length of a prefix and of an added token, in bytes.
+const MAX_TOKEN_BYTES: usize = 1_024;
+
+/// Maximum factor by which the replacements of the normalizers can lengthen a text.
+const MAX_GROWTH: usize = 16;
 
 /// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
 /// `words`, the size of the vocabulary. Other readers therefore reject the file instead of loading a
@@ -15,6 +26,7 @@ pub(super) struct Rules {
     #[serde(rename = "version")]
     _version: Version,
     pub(super) added_tokens: Vec<NumberedToken>,
+    #[serde(default, deserialize_with = "normalizer")]
     pub(super) normalizer: Option<NormalizerWrapper>,
     pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
     pub(super) post_processor: Option<PostProcessorWrapper>,
@@ -43,7 +55,7 @@ enum Version {
 #[derive(Deserialize)]
 pub(super) struct NumberedToken {
     pub(super) id: u32,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "added_token")]
     pub(super) token: AddedToken,
 }
 
@@ -53,9 +65,133 @@ pub(super) struct NumberedToken {
 pub(super) enum ModelRules {
     WordPiece {
         unk_token: String,
+        #[serde(deserialize_with = "prefix")]
         continuing_subword_prefix: String,
+        #[serde(deserialize_with = "word_characters")]
         max_input_chars_per_word: usize,
         /// Number of entries of the vocabulary.
         words: usize,
     },
+}
+
+fn at_most<E: de::Error>(what: &str, found: usize, limit: usize) -> Result<(), E> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(E::custom(format!("{what} is {found}; the limit is {limit}")))
+}
+
+fn word_characters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let characters = usize::deserialize(deserializer)?;
+    at_most("max_input_chars_per_word", characters, MAX_WORD_CHARACTERS)?;
+    Ok(characters)
+}
+
+fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let prefix = String::deserialize(deserializer)?;
+    at_most("the length of continuing_subword_prefix", prefix.len(), MAX_TOKEN_BYTES)?;
+    Ok(prefix)
+}
+
+fn added_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AddedToken, D::Error> {
+    let token = AddedToken::deserialize(deserializer)?;
+    at_most("the length of an added token", token.content.len(), MAX_TOKEN_BYTES)?;
+    Ok(token)
+}
+
+fn normalizer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NormalizerWrapper>, D::Error> {
+    let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    at_most("the growth of a text by its replacements", growth(&rules), MAX_GROWTH)?;
+    serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
+}
+
+/// Returns an upper bound of the factor by which the replacements of normalizers lengthen a text.
+fn growth(rules: &Value) -> usize {
+    let length = |pointer: &str| rules.pointer(pointer).and_then(Value::as_str).map(str::len);
+    let own = match rules["type"].as_str() {
+        Some("Replace") => {
+            let added = length("/content").unwrap_or_default();
+            // A regular expression can match the empty string, before each byte.
+            match length("/pattern/String").filter(|&pattern| pattern > 0) {
+                Some(pattern) => added.div_ceil(pattern).max(1),
+                None => added.saturating_add(1),
+            }
+        }
+        Some("Prepend") => length("/prepend").unwrap_or_default().saturating_add(1),
+        _ => 1,
+    };
+    let inner = rules["normalizers"].as_array().into_iter().flatten();
+    inner.map(growth).fold(own, usize::saturating_mul)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules() -> Value {
+        json!({
+            "version": "1.0",
+            "added_tokens": [{"id": 0, "content": "[UNK]", "single_word": false, "lstrip": false,
+                              "rstrip": false, "normalized": false, "special": true}],
+            "normalizer": {"type": "BertNormalizer", "clean_text": true,
+                           "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
+            "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": null,
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "words": 1,
+                      "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+        })
+    }
+
+    fn error(pointer: &str, value: Value) -> Option<String> {
+        let mut rules = rules();
+        *rules.pointer_mut(pointer).unwrap() = value;
+        let parsed = Rules::parse(rules.to_string().as_bytes());
+        parsed.err().map(|(field, error)| format!("{field}: {error}"))
+    }
+
+    fn replace(pattern: Value, content: &str) -> Value {
+        json!({"type": "Replace", "pattern": pattern, "content": content})
+    }
+
+    #[test]
+    fn ordinary_rules_are_accepted() {
+        assert_eq!(error("/normalizer", json!(null)), None);
+        assert_eq!(error("/model/max_input_chars_per_word", json!(1_000)), None);
+        let normalizers = json!({"type": "Sequence", "normalizers": [
+            {"type": "NFKC"}, replace(json!({"String": " "}), "\u{2581}"),
+            replace(json!({"Regex": " {2,}"}), " "), {"type": "Prepend", "prepend": "a"}]});
+        assert_eq!(error("/normalizer", normalizers), None);
+    }
+
+    #[test]
+    fn rules_that_take_too_much_time_or_memory_are_refused() {
+        let doubled = replace(json!({"String": "a"}), "aa");
+        let cases = [
+            ("/model/max_input_chars_per_word", json!(1_001), "the limit is 1000"),
+            ("/model/max_input_chars_per_word", json!(1_u64 << 40), "the limit is 1000"),
+            ("/model/continuing_subword_prefix", json!("#".repeat(1_025)), "the limit is 1024"),
+            ("/added_tokens/0/content", json!("x".repeat(1_025)), "the limit is 1024"),
+            ("/normalizer", replace(json!({"String": "a"}), &"x".repeat(200_000)), "growth"),
+            ("/normalizer", replace(json!({"Regex": ""}), &"x".repeat(17)), "growth"),
+            ("/normalizer", json!({"type": "Prepend", "prepend": "x".repeat(200_000)}), "growth"),
+            (
+                "/normalizer",
+                json!({"type": "Sequence", "normalizers": vec![doubled.clone(); 30]}),
+                "growth",
+            ),
+            (
+                "/normalizer",
+                json!({"type": "Sequence", "normalizers": [
+                    {"type": "Sequence", "normalizers": vec![doubled; 30]}]}),
+                "growth",
+            ),
+        ];
+        for (pointer, value, reason) in cases {
+            let error = error(pointer, value).unwrap();
+            assert!(error.contains(reason), "{pointer}: {error:.300}");
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct Config {
     /// `SEMBLANCE_API_KEY`: the keys of HTTP clients. Direct events need none, because IAM authorizes
     /// them.
     pub api_keys: ApiKeys,
+    /// `SEMBLANCE_BASE_PATH`: the path of HTTP events before that of the route.
+    pub base_path: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -112,6 +114,7 @@ impl Config {
                 Some(list) => ApiKeys::parse("SEMBLANCE_API_KEY", &list)?,
                 None => ApiKeys::default(),
             },
+            base_path: base_path(environment)?,
             log_level: environment.log_level()?,
         })
     }
@@ -177,6 +180,20 @@ pub fn origins(variable: &'static str, value: String) -> Result<Vec<String>, Con
     }
     let rule = "* or origins such as https://example.com, separated by commas".to_owned();
     Err(ConfigError::Invalid { variable, value, rule })
+}
+
+/// Returns the path before that of the routes.
+fn base_path(environment: &Environment) -> Result<Option<String>, ConfigError> {
+    let variable = "SEMBLANCE_BASE_PATH";
+    let Some(value) = environment.get(variable) else { return Ok(None) };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    match value.bytes().all(is_plain) {
+        true => Ok(Some(value)),
+        false => {
+            let rule = "a path of letters, digits and -._~ such as /nlp".to_owned();
+            Err(ConfigError::Invalid { variable, value, rule })
+        }
+    }
 }
 
 /// Returns the number of vCPUs for this memory, rounded, at least 1.
@@ -260,6 +277,8 @@ mod tests {
             ("SEMBLANCE_CORS_ORIGINS", "*,https://example.com"),
             ("SEMBLANCE_CORS_ORIGINS", "https://example.com/"),
             ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
+            ("SEMBLANCE_BASE_PATH", "/nlp?"),
+            ("SEMBLANCE_BASE_PATH", "a b"),
             ("SEMBLANCE_THREADS", "65"),
             ("SEMBLANCE_INSTRUCTION_SET", "sse2"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),

@@ -75,6 +75,14 @@ pub enum ApiError {
         /// Whether the size after decompression exceeds the limit.
         is_decoded: bool,
     },
+    /// A part of an HTTP event that the request needs is malformed.
+    #[error("the HTTP event is malformed: {part} must be {expected}")]
+    InvalidEvent {
+        /// The part.
+        part: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
     /// The response has too many bytes.
     #[error(
         "the response has {bytes} bytes; the limit is {limit_bytes}, and {fit} of its {items} items \
@@ -144,6 +152,12 @@ semblance::codes!(ApiError {
         "http.body_too_large",
         Fault::PayloadTooLarge,
         "The body has too many bytes, as sent or after decompression.",
+    ),
+    Self::InvalidEvent { .. } => Code::new(
+        "http.invalid_event",
+        Fault::Syntax,
+        "The event of an API gateway, a function URL or a load balancer has a malformed part that the \
+         request needs: its method, its path, a header or its body. The message names the part.",
     ),
     Self::ReplyTooLarge { .. } => Code::new(
         "response.too_large",

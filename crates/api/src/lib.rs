@@ -28,7 +28,9 @@ pub use about::{About, AboutCrossEncoder, ModelType};
 pub use admission::{Admission, AdmissionLimits};
 pub use body::{parse_json, readable_json};
 pub use config::{Config, origins};
-pub use dialect::{Route, decode_event, routes, statuses, warm_up_call};
+pub use dialect::{
+    DIRECT_SHAPES, REQUEST_FIELDS, Route, decode_event, routes, statuses, warm_up_call,
+};
 pub use error::{ApiError, Verdict};
 pub use limits::Limits;
 pub use log::{Failure, Line};

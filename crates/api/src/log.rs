@@ -34,8 +34,8 @@ impl Failure {
 pub struct Line<'a> {
     /// The id of the request.
     pub request_id: Option<&'a str>,
-    /// The source of the request: `direct`, `http`, `eventbridge`, `sqs`, or `server` for
-    /// `semblance serve`. The log field is `door`.
+    /// The source of the request: `direct`, `http`, `eventbridge`, `sqs`, `sns`, `pipe`, `warmer`, or
+    /// `server` for `semblance serve`. The log field is `door`.
     pub source: &'static str,
     /// The operation, if it was recognized.
     pub operation: Option<&'static str>,
@@ -49,7 +49,7 @@ pub struct Line<'a> {
     pub report: Option<&'a Report>,
     /// The failure, if the request failed.
     pub failure: Option<&'a Failure>,
-    /// Number of records of a queue that failed.
+    /// Number of records or list items that failed.
     pub failed_records: Option<usize>,
     /// Size of the response in bytes.
     pub response_bytes: Option<usize>,

@@ -77,6 +77,7 @@ pub enum Command {
     /// Verify the files of a bundle against its manifest
     #[command(after_help = "Examples:
   semblance verify
+  semblance verify --load
   semblance verify --bundle /mnt/models/all-minilm-l6-v2/0123…")]
     Verify(VerifyArguments),
     /// Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
@@ -126,9 +127,12 @@ pub struct ScoreArguments {
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArguments {
-    /// Folder of the model bundle [default: SEMBLANCE_BUNDLE, else build/model/default]
-    #[arg(long, value_name = "DIR")]
-    pub bundle: Option<PathBuf>,
+    /// Load the bundle too, and run its model on a text of the maximum length
+    #[arg(long)]
+    pub load: bool,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
 }
 
 /// Arguments of `serve`.

@@ -5,8 +5,10 @@ mod command;
 mod error;
 mod server;
 mod settings;
+mod terminal;
 
 pub use arguments::{Arguments, Command};
 pub use command::run;
 pub use error::{CommandError, Location};
 pub use server::ServerError;
+pub use terminal::visible;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use semblance_cli::{Arguments, run};
+use semblance_cli::{Arguments, run, visible};
 use semblance_process::chain;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Flush the output so far. An error here is ignored, because the command already failed.
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "error: {}: {}", error.code(), chain(&error));
+            let _ = writeln!(io::stderr(), "error: {}: {}", error.code(), visible(&chain(&error)));
             ExitCode::FAILURE
         }
     }

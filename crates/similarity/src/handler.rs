@@ -1,22 +1,25 @@
 //! Handles an event: runs it, writes its log line and returns its response.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use semblance::Cost;
 use semblance_api::http::HttpOptions;
 use semblance_api::{
-    Admission, ApiError, Call, Failure, Limits, Line, Report, Verdict, decode_event, parse_json,
+    Admission, Answer, ApiError, Call, Failure, Limits, Line, Report, Verdict, parse_json,
     readable_json, warm_up_call,
 };
 use semblance_process::{Event, WrapBody, chain};
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::batch::{BatchFailures, ItemError, Record, list, records};
 use crate::http::{HttpEvents, HttpReply};
-use crate::queue::{BatchFailures, Records};
+use crate::message;
 use crate::reply_limit::ReplyLimit;
 use crate::source::EventSource;
 
@@ -37,6 +40,70 @@ pub struct HandlerError(#[from] pub ApiError);
 impl From<HandlerError> for Diagnostic {
     fn from(HandlerError(error): HandlerError) -> Self {
         Self { error_type: error.code().name.to_owned(), error_message: chain(&error) }
+    }
+}
+
+/// What happens to the results of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Results {
+    /// SQS accepts no results.
+    Discard,
+    /// The response is their list.
+    Keep,
+}
+
+/// The outcome of several requests.
+#[derive(Default)]
+struct Batch {
+    /// The result or error of each request, if results are kept.
+    results: Vec<Box<RawValue>>,
+    /// Their total size.
+    bytes: usize,
+    failures: BatchFailures,
+    failed: usize,
+    first_error: Option<ApiError>,
+    cost: Cost,
+}
+
+impl Batch {
+    fn add(&mut self, answer: Result<Answer, ApiError>, results: Results) -> Result<(), ApiError> {
+        let result = match answer {
+            Ok(answer) => {
+                self.cost.add(&answer.report.cost);
+                answer.reply.body
+            }
+            Err(error) => {
+                self.failed += 1;
+                let result = to_raw_value(&ItemError::new(&error)).map_err(ApiError::Write)?;
+                self.first_error.get_or_insert(error);
+                result
+            }
+        };
+        if results == Results::Keep {
+            self.bytes += result.get().len() + 1;
+            self.results.push(result);
+        }
+        Ok(())
+    }
+
+    /// Returns the list of results as the response.
+    fn list(&self) -> Result<Response, ApiError> {
+        self.response(&self.results)
+    }
+
+    /// Returns the list of failed records as the response.
+    fn failures(&self) -> Result<Response, ApiError> {
+        self.response(&self.failures)
+    }
+
+    fn response(&self, body: &impl Serialize) -> Result<Response, ApiError> {
+        Ok(Response {
+            body: to_raw_value(body).map_err(ApiError::Write)?,
+            report: self.cost.clone().into(),
+            operation: None,
+            http: None,
+            failed_records: Some(self.failed),
+        })
     }
 }
 
@@ -64,9 +131,16 @@ impl Handler {
         Self { reply_limit, ..self }
     }
 
+    /// Returns this handler for HTTP events whose paths begin with a base path.
+    #[must_use]
+    pub fn with_base_path(self, base_path: Option<String>) -> Self {
+        Self { http: self.http.with_base_path(base_path), ..self }
+    }
+
     /// Handles one event, given as the bytes of a JSON document, and writes one log line.
     ///
-    /// An HTTP event always returns an HTTP response. An SQS event returns the list of failed records.
+    /// An HTTP event always returns an HTTP response. An SQS event returns the list of failed records,
+    /// a list the list of the results.
     ///
     /// # Errors
     /// - [`HandlerError`] if the event is refused, the model or the code fails, or the response is
@@ -79,15 +153,10 @@ impl Handler {
         let started = Instant::now();
         let request_id = context.request_id.clone();
         let mut operation = None;
-        // An HTTP event is read again, with the types of its payload format.
         let event = &readable_json(event);
-        let (source, response) = match parse_json(event) {
-            Ok(json) => {
-                let source = EventSource::from_event(&json);
-                (source, self.respond(source, json, event, context, &mut operation).await)
-            }
-            Err(error) => (EventSource::Direct, Err(error.into())),
-        };
+        let source = EventSource::from_event(event);
+        let respond = AssertUnwindSafe(self.respond(source, event, &request_id, &mut operation));
+        let response = respond.catch_unwind().await.unwrap_or(Err(ApiError::Panic));
         let line = Line {
             request_id: Some(&request_id),
             source: source.name(),
@@ -123,29 +192,47 @@ impl Handler {
     async fn respond(
         &self,
         source: EventSource,
-        json: Value,
         event: &[u8],
-        context: Context,
+        request_id: &str,
         operation: &mut Option<&'static str>,
     ) -> Result<Response, ApiError> {
         match source {
-            EventSource::Direct => {
-                let call = decode_event(json, self.limits())?;
+            EventSource::Direct | EventSource::EventBridge => {
+                let call = message::call(event, self.limits())?;
                 *operation = Some(call.name());
                 self.direct(call).await
             }
-            EventSource::EventBridge => self.direct(warm_up_call()).await,
-            EventSource::Queue => self.queue(json, &context.request_id).await,
-            EventSource::Http(payload) => {
-                self.http.respond(payload, event, context, self.reply_limit).await.map(|reply| {
-                    let http = reply.reply;
-                    Response {
-                        body: reply.body,
-                        report: http.info.report.clone(),
-                        operation: http.destination.and_then(|destination| destination.operation),
-                        http: Some(http),
-                        failed_records: None,
+            EventSource::Warmer => self.direct(warm_up_call()).await,
+            EventSource::Queue => {
+                self.batch(records(event)?, Results::Discard, request_id).await?.failures()
+            }
+            EventSource::Topic => {
+                let batch = self.batch(records(event)?, Results::Keep, request_id).await?;
+                // Lambda repeats the asynchronous invocation of an event that fails.
+                let list = batch.list();
+                batch.first_error.map_or(list, Err)
+            }
+            EventSource::Pipe => match list(event)? {
+                Some(items) => {
+                    let batch = self.batch(items, Results::Keep, request_id).await?;
+                    match batch.failures.is_empty() {
+                        true => batch.list(),
+                        false => batch.failures(),
                     }
+                }
+                // It is not JSON.
+                None => Err(parse_json(event).err().map_or(ApiError::Panic, ApiError::from)),
+            },
+            EventSource::Http(payload) => {
+                let limit = self.reply_limit;
+                let reply = self.http.respond(payload, event, request_id, limit).await?;
+                let http = reply.reply;
+                Ok(Response {
+                    body: reply.body,
+                    report: http.info.report.clone(),
+                    operation: http.destination.and_then(|destination| destination.operation),
+                    http: Some(http),
+                    failed_records: None,
                 })
             }
         }
@@ -160,29 +247,31 @@ impl Handler {
         Ok(Response { body, report, operation, http: None, failed_records: None })
     }
 
-    /// Runs the operation of each record. The results are discarded, because SQS accepts no response.
-    async fn queue(&self, json: Value, request_id: &str) -> Result<Response, ApiError> {
-        let (mut failures, mut cost) = (BatchFailures::default(), Cost::default());
-        for record in Records::from_event(json)?.records {
+    /// Runs the request of each record. A record that fails is logged, and does not affect the others.
+    async fn batch(
+        &self,
+        records: Vec<Record<'_>>,
+        results: Results,
+        request_id: &str,
+    ) -> Result<Batch, ApiError> {
+        let mut batch = Batch::default();
+        for record in records {
             let mut operation = None;
-            let answer = match record.call(self.limits()) {
-                Ok(call) => {
-                    operation = Some(call.name());
-                    self.admission.answer(call).await
-                }
-                Err(error) => Err(error.into()),
-            };
-            match answer {
-                Ok(answer) => cost.add(&answer.report.cost),
-                Err(error) => {
-                    log_record(request_id, &record.message_id, operation, &Failure::new(&error));
-                    failures.add(record);
-                }
+            let run = AssertUnwindSafe(async {
+                let call = message::call(&record.message?, self.limits())?;
+                operation = Some(call.name());
+                self.admission.answer(call).await
+            });
+            let answer = run.catch_unwind().await.unwrap_or(Err(ApiError::Panic));
+            if let Err(error) = &answer {
+                let id = record.message_id.as_deref();
+                log_record(request_id, id, operation, &Failure::new(error));
+                batch.failures.add(id);
             }
+            batch.add(answer, results)?;
+            self.reply_limit.check(batch.bytes, batch.results.len())?;
         }
-        let failed_records = Some(failures.batch_item_failures.len());
-        let body = to_raw_value(&failures).map_err(ApiError::Write)?;
-        Ok(Response { body, report: cost.into(), operation: None, http: None, failed_records })
+        Ok(batch)
     }
 
     fn limits(&self) -> &Limits {
@@ -193,7 +282,7 @@ impl Handler {
 /// Logs a record that failed: WARN if it was refused, ERROR if the service failed.
 fn log_record(
     request_id: &str,
-    message_id: &str,
+    message_id: Option<&str>,
     operation: Option<&'static str>,
     failure: &Failure,
 ) {

@@ -1,9 +1,11 @@
 //! The Lambda function `similarity`: handles events and returns responses, or errors with stable
 //! codes.
 
+mod batch;
 mod handler;
 mod http;
-mod queue;
+mod members;
+mod message;
 mod reply_limit;
 mod source;
 

@@ -81,7 +81,7 @@ fn start(config: Config) -> Result<Handler, StartError> {
         api_keys: config.api_keys,
         ..HttpOptions::default()
     };
-    Ok(Handler::new(admission, http))
+    Ok(Handler::new(admission, http).with_base_path(config.base_path))
 }
 
 /// Returns limits that admit as many events as Lambda sends concurrently. The timeout is the maximum

@@ -1,6 +1,10 @@
 //! The source of an event, determined from its shape.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::batch::is_from;
+use crate::members::{Members, text};
+use crate::message::is_request;
 
 /// The source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,10 +13,16 @@ pub(super) enum EventSource {
     Direct,
     /// A function URL, an API Gateway or a load balancer.
     Http(Payload),
-    /// EventBridge, usually a schedule.
+    /// EventBridge: a schedule, or an event with a request in `detail`.
     EventBridge,
     /// An SQS queue, through an event source mapping.
     Queue,
+    /// An SNS topic.
+    Topic,
+    /// EventBridge Pipes, or any caller that sends a list of requests.
+    Pipe,
+    /// A tool that keeps functions warm.
+    Warmer,
 }
 
 /// The formats of HTTP events.
@@ -26,22 +36,41 @@ pub(super) enum Payload {
     LoadBalancer,
 }
 
+/// The members that determine the source.
+const NAMES: &[&str] = &[
+    "requestContext",
+    "httpMethod",
+    "path",
+    "rawPath",
+    "version",
+    "Records",
+    "detail-type",
+    "source",
+    "warmer",
+    "warmup",
+];
+
 impl EventSource {
-    /// Returns the source of an event.
-    pub(super) fn from_event(event: &Value) -> Self {
-        let text = |pointer| event.pointer(pointer).and_then(Value::as_str);
-        let exists = |pointer| event.pointer(pointer).is_some();
-        if exists("/requestContext/elb") {
-            Self::Http(Payload::LoadBalancer)
-        } else if text("/version") == Some("2.0") && exists("/requestContext/http") {
-            // Checked before 1.0, because the events of an emulator also have `httpMethod`.
-            Self::Http(Payload::V2)
-        } else if exists("/requestContext") && exists("/httpMethod") {
-            Self::Http(Payload::V1)
-        } else if text("/Records/0/eventSource") == Some("aws:sqs") {
-            Self::Queue
-        } else if exists("/detail-type") && exists("/source") {
+    /// Returns the source of an event. An event that is not JSON is a direct one.
+    pub(super) fn from_event(event: &[u8]) -> Self {
+        let Some(members) = Members::parse(event, NAMES) else {
+            let is_list = event.trim_ascii_start().starts_with(b"[");
+            return if is_list { Self::Pipe } else { Self::Direct };
+        };
+        if let Some(payload) = Payload::from_members(&members) {
+            return Self::Http(payload);
+        }
+        if let Some(records) = members.get("Records") {
+            match is_from(records) {
+                Some("aws:sqs") => return Self::Queue,
+                Some("aws:sns") => return Self::Topic,
+                _ => {}
+            }
+        }
+        if members.has("detail-type") && members.has("source") {
             Self::EventBridge
+        } else if is_warmer(&members) && !is_request(event) {
+            Self::Warmer
         } else {
             Self::Direct
         }
@@ -54,8 +83,43 @@ impl EventSource {
             Self::Http(_) => "http",
             Self::EventBridge => "eventbridge",
             Self::Queue => "sqs",
+            Self::Topic => "sns",
+            Self::Pipe => "pipe",
+            Self::Warmer => "warmer",
         }
     }
+}
+
+impl Payload {
+    fn from_members(members: &Members<'_>) -> Option<Self> {
+        let context = members
+            .get("requestContext")
+            .and_then(|context| Members::of(context, &["elb", "http"]));
+        let has = |name| context.as_ref().is_some_and(|context| context.has(name));
+        if has("elb") {
+            return Some(Self::LoadBalancer);
+        }
+        // Checked before 1.0, because the events of an emulator also have `httpMethod`.
+        let is_second = members.text("version").is_some_and(|version| version == "2.0");
+        let (has_context, has_method) = (members.has("requestContext"), members.has("httpMethod"));
+        if has("http") && (is_second || !has_method) {
+            return Some(Self::V2);
+        }
+        let has_path = members.has("path");
+        if has_method && (has_context || has_path) || has_context && has_path {
+            return Some(Self::V1);
+        }
+        (has_context && (is_second || members.has("rawPath"))).then_some(Self::V2)
+    }
+}
+
+/// Whether an event is one of `serverless-plugin-warmup` or `lambda-warmer`, or has a flag of the same
+/// kind.
+fn is_warmer(members: &Members<'_>) -> bool {
+    let is_set = |name| members.get(name).is_some_and(|value| value.get() == "true");
+    let is_plugin =
+        |source: &RawValue| text(source).is_some_and(|source| source == "serverless-plugin-warmup");
+    is_set("warmer") || is_set("warmup") || members.get("source").is_some_and(is_plugin)
 }
 
 #[cfg(test)]
@@ -68,29 +132,45 @@ mod tests {
     fn the_shape_determines_the_source() {
         let url = json!({"version": "2.0", "httpMethod": "GET",
                          "requestContext": {"http": {"method": "POST"}}});
+        let request = json!({"query_from_app": "a", "actual_queries": []});
         let cases = [
-            (json!({"query_from_app": "a", "actual_queries": []}), EventSource::Direct),
+            (request.clone(), EventSource::Direct),
             (json!({"operation": "embed", "inputs": "a"}), EventSource::Direct),
             (json!({}), EventSource::Direct),
             (json!(null), EventSource::Direct),
+            (json!("[]"), EventSource::Direct),
             (url, EventSource::Http(Payload::V2)),
+            (json!({"requestContext": {"http": 1}}), EventSource::Http(Payload::V2)),
+            (json!({"requestContext": null, "rawPath": "/"}), EventSource::Http(Payload::V2)),
             (
                 json!({"httpMethod": "GET", "requestContext": {"stage": "p"}}),
                 EventSource::Http(Payload::V1),
             ),
+            (json!({"httpMethod": 1, "path": "/"}), EventSource::Http(Payload::V1)),
+            (json!({"path": "/", "requestContext": []}), EventSource::Http(Payload::V1)),
             (
                 json!({"httpMethod": "GET", "requestContext": {"elb": {}}}),
                 EventSource::Http(Payload::LoadBalancer),
             ),
             (json!({"Records": [{"eventSource": "aws:sqs", "body": ""}]}), EventSource::Queue),
+            (json!({"Records": [1, {"eventSource": "aws:sqs"}]}), EventSource::Queue),
             (json!({"Records": [{"eventSource": "aws:s3"}]}), EventSource::Direct),
+            (json!({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}), EventSource::Topic),
             (
                 json!({"source": "aws.events", "detail-type": "Scheduled Event"}),
                 EventSource::EventBridge,
             ),
+            (json!([]), EventSource::Pipe),
+            (json!([request]), EventSource::Pipe),
+            (json!({"source": "serverless-plugin-warmup"}), EventSource::Warmer),
+            (json!({"warmer": true, "concurrency": 3}), EventSource::Warmer),
+            (json!({"warmup": true}), EventSource::Warmer),
+            (json!({"warmer": false}), EventSource::Direct),
+            (json!({"source": "other"}), EventSource::Direct),
+            (json!({"warmer": true, "operation": "embed", "inputs": "a"}), EventSource::Direct),
         ];
         for (event, source) in cases {
-            assert_eq!(EventSource::from_event(&event), source, "{event}");
+            assert_eq!(EventSource::from_event(event.to_string().as_bytes()), source, "{event}");
         }
     }
 }

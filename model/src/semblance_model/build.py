@@ -18,12 +18,16 @@ from semblance_model.inputs import inputs_of
 from semblance_model.manifest import MANIFEST_FILE, Origin, manifest_bytes
 from semblance_model.plain import open_plain
 from semblance_model.publish import check_name, link, publish, staging
+from semblance_model.reader import check_tokenizer
 from semblance_model.refusal import Refusal
 from semblance_model.report import int8_line, size_line, speed_line
 from semblance_model.rewrite import write_export
 from semblance_model.source import open_source
 from semblance_model.weights import open_weights
 from semblance_model.words import WORDS_TENSOR, Precision, read_words, write_words
+
+# The largest encoders have fewer than a hundred.
+_MAX_LAYERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def build(order: Order, say: Callable[[str], None]) -> Path:
         return _build(order, say)
     except OSError as error:
         raise Refusal("io", f"{error.filename or order.output}: {error.strerror}") from error
+    except MemoryError as error:
+        raise Refusal("model.too_large", f"{order.source}: not enough memory") from error
 
 
 def _build(order: Order, say: Callable[[str], None]) -> Path:
@@ -67,12 +73,21 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
         description = describe(source, order.choices)
         for note in description.notes:
             say(f"note: {note}")
+        layers = description.layers
+        if layers is not None and layers > _MAX_LAYERS:
+            raise Refusal("model.too_large", f"{layers} layers, the limit is {_MAX_LAYERS}")
         say(summary(description))
         output_size = _output_size(description, order.truncate_dim)
         with staging(order.output / name) as folder:
             say("writing the graph and its weights")
             inputs = write_model(description, order.precision, folder, say)
             description.tokenizer.write(folder)
+            check_tokenizer(
+                folder,
+                description.vocabulary_size,
+                description.max_tokens,
+                pairs=description.task == "cross-encoder",
+            )
             say(f"checking with ONNX Runtime {onnxruntime.__version__}")
             check_graph(description, order.precision, folder)
             origin = Origin(

@@ -106,6 +106,12 @@ class Description:
         return graph.table.shape[1] if isinstance(graph, Export) else graph.shape.embedding_size
 
     @property
+    def layers(self) -> int | None:
+        """Number of layers; None for an export."""
+        graph = self.graph
+        return None if isinstance(graph, Export) else graph.shape.layers
+
+    @property
     def vocabulary_size(self) -> int:
         """Number of rows of the embedding table."""
         graph = self.graph

@@ -15,13 +15,13 @@ from semblance_model.manifest import MANIFEST_FILE, digest_of
 from semblance_model.refusal import Refusal
 from semblance_model.source import sha256_of
 
-_MODEL_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _STAGING_PREFIX = ".building-"
 
 
 def check_name(option: str, name: str) -> str:
     """`name`, if it is valid for a folder of bundles or a link."""
-    if not _MODEL_NAME.match(name):
+    if not _MODEL_NAME.fullmatch(name):
         raise Refusal(
             "output.name",
             f"{option} {name!r}: expected 1 to 64 characters of a-z, 0-9, dot, underscore and "

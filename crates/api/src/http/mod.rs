@@ -9,6 +9,6 @@ mod path;
 mod router;
 
 pub use error::error_response;
-pub use headers::REQUEST_ID;
+pub use headers::{REQUEST_ID, USED_HEADERS};
 pub use key::ApiKeys;
 pub use router::{Destination, HttpOptions, ReplyInfo, router};

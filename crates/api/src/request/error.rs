@@ -154,6 +154,12 @@ pub enum RequestError {
         /// The limit.
         limit: usize,
     },
+    /// There are too many records or requests in an event.
+    #[error("the event has too many records; the limit is {limit}")]
+    TooManyRecords {
+        /// The limit.
+        limit: usize,
+    },
     /// A text has more tokens than the model's limit, and truncation is disabled.
     #[error(
         "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
@@ -218,6 +224,11 @@ semblance::codes!(RequestError {
         Fault::TooLarge,
         "A list has more texts than the limit of its route: SEMBLANCE_MAX_TEXTS.",
     ),
+    Self::TooManyRecords { .. } => Code::new(
+        "request.too_many_records",
+        Fault::TooLarge,
+        "An event has more records than AWS sends in one event, or a list has more requests.",
+    ),
     Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
 } else {
     Self::Text { fault, .. } => fault.code(),
@@ -228,7 +239,10 @@ impl RequestError {
     #[must_use]
     pub fn field(&self) -> Option<Field> {
         match *self {
-            Self::InvalidJson { .. } | Self::NotAnObject { .. } | Self::Unrecognized { .. } => None,
+            Self::InvalidJson { .. }
+            | Self::NotAnObject { .. }
+            | Self::Unrecognized { .. }
+            | Self::TooManyRecords { .. } => None,
             Self::MissingField { field }
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }

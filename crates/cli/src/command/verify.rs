@@ -2,28 +2,32 @@
 
 use std::io::Write;
 
-use semblance::Bundle;
-use semblance_api::Config;
-use semblance_process::Environment;
+use semblance::{Bundle, Model};
 
 use super::progress;
 use crate::arguments::VerifyArguments;
 use crate::error::CommandError;
-use crate::settings::bundle_folder;
+use crate::settings::Settings;
+use crate::terminal::visible;
 
 pub(super) fn run(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<(), CommandError> {
-    let config = Config::from_environment(&Environment::from_process())?;
-    let folder = bundle_folder(arguments.bundle.as_ref(), &config);
-    let bundle = Bundle::open(&folder)?;
+    let settings = Settings::new(&arguments.model)?;
+    let bundle = Bundle::open(settings.bundle())?;
     let total = bundle.manifest().files.iter().map(|file| file.size_bytes).sum();
     let bar = progress::bytes(Some(total));
     let verified = bundle.verify(|bytes| bar.inc(bytes));
     bar.finish_and_clear();
     let verified = verified?;
+    if arguments.load {
+        Model::check(settings.bundle(), settings.model())?;
+    }
+    // A manifest is written by others: its texts could contain control sequences of the terminal.
     let manifest = bundle.manifest();
-    writeln!(out, "model   {} ({}, {})", manifest.model_name, manifest.task, manifest.licence)?;
-    writeln!(out, "source  {} {}", manifest.source, manifest.revision)?;
+    let (name, task) = (&manifest.model_name, manifest.task);
+    writeln!(out, "model   {name} ({task}, {})", visible(&manifest.licence))?;
+    writeln!(out, "source  {} {}", visible(&manifest.source), visible(&manifest.revision))?;
     writeln!(out, "digest  {}", bundle.digest())?;
-    writeln!(out, "ok      {} files, {} bytes", verified.files, verified.bytes)?;
+    let loaded = if arguments.load { ", loaded" } else { "" };
+    writeln!(out, "ok      {} files, {} bytes{loaded}", verified.files, verified.bytes)?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The command line, as a user runs it.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use semblance_test_support::{Breakable, flip};
+use semblance_test_support::{Breakable, bundle, cross_encoder_bundle, flip, int8_bundle};
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::program::{error, lines, output, semblance, text};
@@ -89,6 +90,99 @@ fn verify_finds_a_changed_byte() {
     assert_eq!(output.status.code(), Some(1));
     let message = text(&output.stderr);
     assert!(message.contains("bundle.digest_mismatch: model.weights has the sha256"), "{message}");
+}
+
+/// Replaces the name of the weights in the graph with another one of the same length.
+fn with_other_weights(graph: Vec<u8>) -> Vec<u8> {
+    let (name, other) = (b"model.weights", b"other.weights");
+    let mut graph = graph;
+    for start in 0..graph.len() - name.len() {
+        if graph[start..].starts_with(name) {
+            graph[start..start + name.len()].copy_from_slice(other);
+        }
+    }
+    graph
+}
+
+#[test]
+fn verify_loads_a_bundle_of_either_task() {
+    for folder in [bundle(), int8_bundle(), cross_encoder_bundle("cross")] {
+        let output = output(&["verify", "--load", "--bundle", folder.to_str().unwrap()]);
+        let printed = text(&output.stdout);
+        assert!(printed.contains("bytes, loaded"), "{printed} {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn verify_finds_what_cannot_be_loaded() {
+    let refused = |bundle: &Breakable| {
+        let bundle = bundle.path().to_str().unwrap();
+        let (verify, score) =
+            (["verify", "--load", "--bundle", bundle], ["score", "--bundle", bundle, "a", "b"]);
+        (error(&verify), error(&score))
+    };
+    let other = Breakable::new().replace("model.onnx", with_other_weights);
+    std::os::unix::fs::symlink(other.file("model.weights"), other.file("other.weights")).unwrap();
+    let (_, error) = refused(&other);
+    let expected = "it has weights in the file \"other.weights\", which the manifest does not list";
+    assert!(error.starts_with("error: bundle.invalid_graph: "), "{error}");
+    assert!(error.contains(expected), "{error}");
+
+    let long = Breakable::new().with_manifest(|manifest| manifest["max_tokens"] = 513.into());
+    let (verified, scored) = refused(&long);
+    assert!(verified.contains("it has 512 positions, but max_tokens is 513"), "{verified}");
+    assert_eq!(verified, scored);
+    let full = Breakable::new().with_manifest(|manifest| manifest["max_tokens"] = 512.into());
+    let output = output(&["verify", "--load", "--bundle", full.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_bundle_cannot_control_the_terminal() {
+    let hostile = Breakable::new().with_manifest(|manifest| {
+        manifest["source"] = "\u{1b}]0;title\u{7}\u{202e}".into();
+        manifest["licence"] = "a\r\u{9b}31m".into();
+    });
+    let path = hostile.path().to_str().unwrap();
+    let printed = output(&["verify", "--bundle", path]);
+    let printed = text(&printed.stdout);
+    assert!(printed.contains(r"\u{1b}]0;title\u{7}\u{202e}"), "{printed}");
+    assert!(!printed.contains(|c: char| c.is_control() && c != '\n'), "{printed}");
+
+    let field = Breakable::new().with_manifest(|manifest| manifest["\u{1b}[31m"] = 1.into());
+    let error = error(&["verify", "--bundle", field.path().to_str().unwrap()]);
+    assert!(error.contains(r"\u{1b}[31m") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
+fn a_pipe_in_place_of_a_file_is_refused() {
+    for name in ["bundle.json", "model.weights", "tokenizer.json"] {
+        let broken = Breakable::new().without(name);
+        let pipe = broken.file(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for command in ["verify", "embed"] {
+            let error = error(&[command, "--bundle", broken.path().to_str().unwrap()]);
+            assert!(error.starts_with("error: bundle.unreadable: "), "{error}");
+            assert!(error.contains("not a regular file"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn rules_without_bounds_are_refused() {
+    let (before, after) = ("\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":9999");
+    let broken = Breakable::new().replace("tokenizer.json", |rules| {
+        let rules: Value = serde_json::from_slice(&rules).unwrap();
+        let rules = rules.to_string();
+        assert!(rules.contains(before), "{rules}");
+        rules.replace(before, after).into_bytes()
+    });
+    let size = std::fs::metadata(broken.file("tokenizer.json")).unwrap().len();
+    let broken =
+        broken.with_manifest(|manifest| manifest["files"]["tokenizer"]["size_bytes"] = size.into());
+    let error = error(&["score", "--bundle", broken.path().to_str().unwrap(), "a", "b"]);
+    assert!(error.starts_with("error: bundle.invalid_tokenizer: "), "{error}");
+    assert!(error.contains("max_input_chars_per_word is 9999; the limit is 1000"), "{error}");
 }
 
 #[test]

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::http_event::{FORMS, Form, JSON};
 
-fn handler() -> Handler {
+pub(crate) fn handler() -> Handler {
     Handler::new(Admission::inline(Arc::clone(service())), HttpOptions::default())
 }
 
-fn answer(handler: &Handler, event: &Value) -> Value {
+pub(crate) fn answer(handler: &Handler, event: &Value) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let event = event.to_string();
     let mut context = Context::default();
@@ -26,12 +26,12 @@ fn answer(handler: &Handler, event: &Value) -> Value {
     serde_json::from_str(response.get()).unwrap()
 }
 
-fn body(response: &Value) -> Value {
+pub(crate) fn body(response: &Value) -> Value {
     let text = response["body"].as_str().unwrap();
     serde_json::from_str(text).unwrap_or_else(|_| panic!("{response}"))
 }
 
-fn header<'a>(form: Form, response: &'a Value, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(form: Form, response: &'a Value, name: &str) -> Option<&'a str> {
     match form {
         Form::V1 => response["multiValueHeaders"][name][0].as_str(),
         Form::V2 | Form::LoadBalancer => response["headers"][name].as_str(),

@@ -10,5 +10,8 @@ mod handler;
 mod http_event;
 mod http_events;
 mod log_lines;
+mod malformed_events;
 mod package;
+mod paths;
+mod sources;
 mod start;
