@@ -252,6 +252,7 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross $(ZIP) $(SYNC_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.9 or newer"; exit 1; }
+	cargo build --quiet --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
 # --- Benches -------------------------------------------------------------------------------

@@ -7,10 +7,13 @@ so nothing outlives this process.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,12 +37,14 @@ class Launched:
         profile: str = "debug",
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
+        on_log: Callable[[str], None] | None = None,
     ):
-        """Starts the process. The log goes to a file, if there is one, and else to `lines`."""
+        """Starts the process. Its log goes to a file or to `on_log`, if given, else to `lines`."""
         program = ROOT / "target" / profile / "semblance-test-support"
         if not program.exists():
             raise FileNotFoundError(f"{program} is missing: run `cargo build --bin {program.name}`")
         self.lines: list[str] = []
+        self._on_log = on_log or self.lines.append
         self._log = log.open("w", encoding="utf-8") if log else None
         self._process = subprocess.Popen(
             [program, *arguments],
@@ -77,11 +82,36 @@ class Launched:
         return [line for line in parsed if isinstance(line, dict)]
 
     def ask(self, event: str) -> dict[str, Any]:
-        """The answer of a function under a Runtime API to an event without line breaks."""
+        """The answer of a function under a Runtime API to an event."""
+        self.send(event)
+        while (line := self._line())["kind"] == "ready":
+            pass
+        return line
+
+    def send(self, event: str, request_id: str | None = None) -> None:
+        """Gives a function under a Runtime API an event."""
         assert self._process.stdin is not None
-        self._process.stdin.write(event + "\n")
+        self._process.stdin.write(json.dumps({"event": event, "id": request_id}) + "\n")
         self._process.stdin.flush()
-        return self._line()
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next line of the launcher; none at its end."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            return None
+        parsed = json.loads(line)
+        assert isinstance(parsed, dict)
+        return parsed
+
+    def finish_log(self) -> None:
+        """Waits until the log is read to its end."""
+        self._reader.join()
+
+    def kill(self) -> None:
+        """Ends the launcher and what it started at once, without a chance to clean up."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def stop(self) -> int:
         """Stops the process and returns its exit status: 0 if it ended as it should."""
@@ -109,15 +139,12 @@ class Launched:
             raise self._failure(f"exit status {status}")
 
     def _line(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
+        line = self.receive()
+        if line is None:
             self._process.wait(_STOP_SECONDS)
-            self._reader.join()
+            self.finish_log()
             raise self._failure("it ended")
-        parsed = json.loads(line)
-        assert isinstance(parsed, dict)
-        return parsed
+        return line
 
     def _failure(self, what: str) -> LaunchError:
         log = Path(self._log.name).read_text() if self._log else "\n".join(self.lines)
@@ -126,4 +153,4 @@ class Launched:
     def _read(self) -> None:
         # Read to the end: a full pipe would stop the process.
         for line in self._process.stderr or ():
-            self.lines.append(line.rstrip("\n"))
+            self._on_log(line.rstrip("\n"))

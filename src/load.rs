@@ -11,7 +11,7 @@ use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
 use crate::encoder::{Encoder, Modules, PooledModel};
 use crate::error::LoadError;
 use crate::info::{CrossEncoderInfo, ModelInfo};
-use crate::kernels::Kernels;
+use crate::kernels::{InstructionSet, Kernels};
 use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, OnnxRuntime, OnnxSession, SessionOptions};
@@ -137,11 +137,16 @@ fn scheduler(
     let session = SessionOptions {
         task: bundle.manifest().task,
         inputs: bundle.manifest().inputs.clone(),
-        kernels: Kernels::detect(),
+        kernels: kernels(options.instruction_set)?,
         threads: options.threads.get(),
     };
     let (session, session_time) = timed(|| OnnxSession::load(&runtime, &graph, table, session))?;
     Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
+}
+
+fn kernels(set: Option<InstructionSet>) -> Result<Kernels, LoadError> {
+    let Some(set) = set else { return Ok(Kernels::detect()) };
+    Kernels::of(set).ok_or(LoadError::InstructionSet { set })
 }
 
 /// Returns what follows the transformer.
@@ -163,6 +168,7 @@ fn model_info(bundle: &Bundle, modules: &Modules) -> ModelInfo {
         precision: manifest.precision.to_string(),
         pooling: modules.poolings.to_string(),
         normalizes: manifest.normalize.unwrap_or(true),
+        similarity: manifest.similarity.unwrap_or_default(),
         dimensions: modules.dimensions,
         prompts: manifest.prompts.clone(),
         max_tokens: manifest.max_tokens,

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cache::CacheLimit;
+use crate::kernels::InstructionSet;
 use crate::scheduler::PASS_TOKENS;
 use crate::tokenizer::Side;
 
@@ -18,6 +19,9 @@ pub struct Options {
     pub cross_encoder: Option<PathBuf>,
     /// Threads of a forward pass. Passes run one at a time. The default is the number of CPUs.
     pub threads: NonZeroUsize,
+    /// The instruction set of the kernels. The default is the fastest that the processor has; another
+    /// one serves to compare them.
+    pub instruction_set: Option<InstructionSet>,
     /// Maximum number of tokens in one forward pass. The default is 192.
     pub batch_tokens: usize,
     /// Maximum size of the embedding cache, in bytes; 0 disables the cache. The default is 16 MiB,
@@ -34,6 +38,7 @@ impl Default for Options {
             library: PathBuf::from("libonnxruntime.so"),
             cross_encoder: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            instruction_set: None,
             batch_tokens: PASS_TOKENS,
             cache_bytes: CacheLimit::default().bytes,
             warm_up: false,
@@ -63,13 +68,27 @@ impl Truncation {
     }
 }
 
+/// The prompts that are put before the texts of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Prompts {
+    /// The query gets the model's prompt `query`. The texts get its prompt `document`, `passage` or
+    /// `corpus`. A prompt that the model does not have is empty. This is how `encode_query` and
+    /// `encode_document` of sentence-transformers select prompts.
+    #[default]
+    ByRole,
+    /// The query and the texts get the prompt of this name.
+    Named(String),
+    /// There are no prompts.
+    Off,
+}
+
 /// Options of [`Model::similarity_with`](crate::Model::similarity_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextOptions {
     /// How to handle a text with more tokens than the model's limit.
     pub truncation: Truncation,
-    /// Name of the prompt that is put before each text.
-    pub prompt_name: Option<String>,
+    /// The prompts that are put before the query and the texts.
+    pub prompts: Prompts,
 }
 
 /// Options of [`Model::embed_with`](crate::Model::embed_with).

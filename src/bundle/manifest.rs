@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::{Files, GraphInput};
-use crate::vector::{Activation, DenseShape, Poolings};
+use crate::vector::{Activation, DenseShape, Poolings, SimilarityFunction};
 
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 3;
@@ -56,6 +56,10 @@ pub struct Manifest {
     pub output_size: Option<usize>,
     /// Whether embeddings are normalized to unit length; `None` for a cross-encoder.
     pub normalize: Option<bool>,
+    /// The function that scores two embeddings; `None` for cosine similarity and for a cross-encoder.
+    /// The field can be absent.
+    #[serde(default)]
+    pub similarity: Option<SimilarityFunction>,
     /// Prompts by name: prefixes that the model was trained with.
     pub prompts: BTreeMap<String, String>,
     /// Number of logits of a cross-encoder; `None` for an embedding model.
@@ -215,6 +219,8 @@ impl Manifest {
                 check(self.dense.is_empty(), "dense", "empty for the task cross-encoder")?;
                 let output = self.output_size.is_none();
                 check(output, "output_size", "null for the task cross-encoder")?;
+                let similarity = self.similarity.is_none();
+                check(similarity, "similarity", "absent for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
                 check(self.activation.is_some(), "activation", "present for the task cross-encoder")
@@ -349,6 +355,16 @@ mod tests {
         assert_eq!((manifest.embedding_size(), manifest.dimensions()), (8, 8));
         assert_eq!(manifest.files.weights.path, "model.weights");
         assert_eq!(manifest.prompts["query"], "query: ");
+    }
+
+    #[test]
+    fn the_similarity_function_is_optional() {
+        assert_eq!(parse(&embedding()).unwrap().similarity, None);
+        let mut manifest = embedding();
+        manifest["similarity"] = json!("dot");
+        assert_eq!(parse(&manifest).unwrap().similarity, Some(SimilarityFunction::Dot));
+        manifest["similarity"] = json!("maxsim");
+        assert!(parse(&manifest).unwrap_err().to_string().contains("similarity"));
     }
 
     #[test]

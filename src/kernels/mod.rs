@@ -28,6 +28,7 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use attention::{HeadTask, Workspace};
 use bytes::{BytePanelTask, QuantizeTask, row_bytes};
@@ -64,6 +65,20 @@ impl InstructionSet {
     /// Every set, the fastest of a processor first.
     pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 }
+
+impl FromStr for InstructionSet {
+    type Err = UnknownInstructionSet;
+
+    /// Reads the name that `Display` writes.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|set| set.to_string() == name).ok_or(UnknownInstructionSet)
+    }
+}
+
+/// There is no instruction set of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected avx512, avx2, neon or portable")]
+pub struct UnknownInstructionSet;
 
 impl fmt::Display for InstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! Vector arithmetic: pooling of token embeddings, dense layers, normalization, cosine similarity,
+//! Vector arithmetic: pooling of token embeddings, dense layers, normalization, similarity functions,
 //! activations.
 //!
 //! This module does not depend on tokenizers, sessions or requests.
@@ -13,4 +13,4 @@ pub use activation::Activation;
 pub use dense::{DenseActivation, DenseLayer, DenseShape};
 pub use embeddings::{DegenerateVector, Embeddings};
 pub use pool::{Pooling, Poolings, pool};
-pub use score::{cosine, rank};
+pub use score::{SimilarityFunction, cosine, rank};

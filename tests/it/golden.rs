@@ -1,7 +1,10 @@
 //! The real model compared with embeddings and scores of sentence-transformers.
 
-use semblance::EmbedOptions;
-use semblance_test_support::{repository, service};
+use std::num::NonZeroUsize;
+
+use semblance::internals::kernels::Kernels;
+use semblance::{EmbedOptions, InstructionSet, LoadError, Model, ModelError, Options, Truncation};
+use semblance_test_support::{bundle, library, repository, service};
 use serde::Deserialize;
 
 /// Maximum difference of one element of an embedding.
@@ -35,10 +38,39 @@ pub(crate) struct Text {
     pub(crate) embedding: Vec<f32>,
 }
 
-/// Returns the golden vectors.
+/// Returns the golden vectors of the texts that have tokens.
 pub(crate) fn golden() -> Golden {
+    let golden = all();
+    Golden { texts: golden.texts.into_iter().filter(|text| !text.is_empty()).collect(), ..golden }
+}
+
+/// Returns the golden vectors of every text.
+fn all() -> Golden {
     let file = repository("tests/data/golden/all-minilm-l6-v2.json");
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+impl Text {
+    /// Whether the tokenizer of sentence-transformers returns only `[CLS]` and `[SEP]`.
+    fn is_empty(&self) -> bool {
+        self.tokens == 2
+    }
+}
+
+#[test]
+fn a_text_is_empty_if_it_has_only_special_tokens() {
+    let texts = all().texts;
+    assert!(texts.iter().filter(|text| text.is_empty()).count() >= 5);
+    let model = service().model();
+    for text in &texts {
+        let faults = model.text_faults(&[&text.text], None, Truncation::Right).unwrap();
+        assert_eq!(faults.len(), usize::from(text.is_empty()), "{:?}", text.text);
+        let found = model.embed(&["London", &text.text]);
+        match found {
+            Err(ModelError::EmptyText { index, .. }) => assert!(text.is_empty() && index == 1),
+            found => assert!(found.is_ok() && !text.is_empty(), "{:?}", text.text),
+        }
+    }
 }
 
 #[test]
@@ -57,6 +89,44 @@ fn embeddings_match_sentence_transformers() {
     }
     println!("golden: {} texts, largest difference of an element {largest:e}", texts.len());
     assert!(largest <= ELEMENT_TOLERANCE, "{largest:e}");
+}
+
+#[test]
+fn embeddings_match_with_every_instruction_set_of_the_machine() {
+    let golden = golden();
+    let mut sets = Vec::new();
+    for set in InstructionSet::ALL {
+        let options = Options {
+            library: library(),
+            threads: NonZeroUsize::MIN,
+            instruction_set: Some(set),
+            ..Options::default()
+        };
+        let model = match Model::load(bundle(), options) {
+            Ok(model) => model,
+            Err(LoadError::InstructionSet { set: refused }) => {
+                assert_eq!(refused, set);
+                assert!(Kernels::of(set).is_none(), "{set}");
+                continue;
+            }
+            Err(error) => panic!("{set}: {error}"),
+        };
+        // Without vector instructions a pass takes much longer.
+        let step = if set == InstructionSet::Portable { 100 } else { 1 };
+        let chosen: Vec<&Text> = golden.texts.iter().step_by(step).collect();
+        let texts: Vec<&str> = chosen.iter().map(|text| text.text.as_str()).collect();
+        let vectors = model.embed(&texts).unwrap();
+        let mut largest = 0.0f32;
+        for (row, expected) in chosen.iter().enumerate() {
+            for (found, expected) in vectors.row(row).iter().zip(&expected.embedding) {
+                largest = largest.max((found - expected).abs());
+            }
+        }
+        println!("golden: {set}, {} texts, largest difference {largest:e}", texts.len());
+        assert!(largest <= ELEMENT_TOLERANCE, "{set}: {largest:e}");
+        sets.push(set);
+    }
+    assert!(sets.len() >= 2, "{sets:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     (
         "load",
         &[
@@ -46,18 +46,20 @@ const MODULES: [(&str, &[&str]); 18] = [
             "load",
             "options",
             "outcome",
+            "prompted",
             "tokenizer",
             "unique",
             "vector",
         ],
     ),
     ("outcome", &["cost", "tokenizer"]),
+    ("prompted", &[]),
     ("unique", &["error", "options"]),
-    ("options", &["cache", "scheduler", "tokenizer"]),
+    ("options", &["cache", "kernels", "scheduler", "tokenizer"]),
     ("cross_encoder", &["cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
     ("encoder", &["cache", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
     ("cache", &["tokenizer"]),
-    ("error", &["bundle", "code", "codes", "runtime", "tokenizer", "vector"]),
+    ("error", &["bundle", "code", "codes", "kernels", "runtime", "tokenizer", "vector"]),
     ("scheduler", &["runtime", "tokenizer"]),
     ("runtime", &["bundle", "kernels"]),
     ("bundle", &["code", "codes", "vector"]),
@@ -66,7 +68,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("kernels", &[]),
     ("code", &[]),
     ("cost", &[]),
-    ("info", &[]),
+    ("info", &["vector"]),
 ];
 
 /// Returns the violations in a source file in `src/`, one line each.

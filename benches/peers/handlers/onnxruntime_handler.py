@@ -52,8 +52,10 @@ class Encoder:
         return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
 
-def handler(event: dict[str, Any], encoder: Encoder) -> dict[str, Any]:
-    """Candidates with their scores, best first."""
+def handler(event: dict[str, Any], encoder: Encoder) -> Any:
+    """Embeddings, or candidates with their scores, best first."""
+    if "inputs" in event:
+        return encoder.encode(event["inputs"]).tolist()
     candidates = event["actual_queries"]
     rows = encoder.encode([event["query_from_app"], *candidates])
     scores = (rows[1:] @ rows[0]).tolist()

@@ -25,8 +25,10 @@ def load(folder: str, backend: str, threads: int) -> Any:
     return SentenceTransformer(folder, device="cpu", backend=backend, model_kwargs=settings)
 
 
-def handler(event: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Candidates with their scores, best first."""
+def handler(event: dict[str, Any], model: Any) -> Any:
+    """Embeddings, or candidates with their scores, best first."""
+    if "inputs" in event:
+        return model.encode(event["inputs"]).tolist()
     candidates = event["actual_queries"]
     rows = model.encode([event["query_from_app"], *candidates], convert_to_tensor=True)
     scores = model.similarity(rows[:1], rows[1:])[0].tolist()

@@ -7,14 +7,14 @@ is stored as JSON: `times_ms[what][peer]` has one number per round.
 import json
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from harness import place, scores, texts
 from harness.function import Function
-from harness.peer import TORCH, US, floor, function, peers
+from harness.peer import TORCH, US, floor, function, kernel_floor, peers
 from harness.process import LineProcess, Memory
 
 Events = dict[str, dict[str, object]]
@@ -22,8 +22,13 @@ Found = dict[str, Any]
 Times = defaultdict[str, dict[str, list[float]]]
 
 THROUGHPUT_TEXTS = texts.THROUGHPUT_TEXTS
-SMALL = ("seed", "10 candidates", "50 candidates")
-REPEATS = {"seed": 10, "10 candidates": 4, "50 candidates": 1}
+SMALL = ("short", "seed", "10 candidates", "50 candidates")
+REPEATS = {"short": 20, "seed": 10, "10 candidates": 4, "50 candidates": 1}
+# This project on one CPU, where the others have two.
+ONE_CPU = "semblance, one CPU"
+KERNEL = "semblance kernel 512x384x1536"
+# A new query with a number, against known candidates.
+NEW_QUERY = "new query"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,12 @@ def warm(events: Events, rounds: int) -> Found:
     return _in_turn({name: events[name] for name in SMALL}, rounds, threads=1)
 
 
+def two_cpus(events: Events, rounds: int) -> Found:
+    """One short text and the seed event on two CPUs, and this project also on one."""
+    chosen = {name: events[name] for name in ("short", "seed")}
+    return _in_turn(chosen, rounds, threads=2, more={ONE_CPU: lambda: function(1, cache_bytes=0)})
+
+
 def large(events: Events, rounds: int) -> Found:
     """500 candidates, one thread; memory at the end."""
     name = "500 candidates"
@@ -87,23 +98,28 @@ def remembered(events: Events, rounds: int) -> Found:
     candidates = events["50 candidates"]["actual_queries"]
     assert isinstance(candidates, list)
     times = _times()
+    products: list[dict[str, float]] = []
     running = function(1, cache_bytes=None)
+    kernel = kernel_floor(1)
     try:
         running.first(_bytes(events["50 candidates"]))
         for turn in range(rounds):
-            # Numbers of four digits, so every query is new and has the same length.
+            if turn % 20 == 0:
+                products.append(json.loads(kernel.ask(b"{}").body)["products_ms"])
             for offset, name, asked in ((0, "50 seen", candidates), (1, "alone", candidates[:1])):
-                new = f"{query} {1000 + 2 * turn + offset}"
+                new = _new_query(query, 2 * turn + offset)
                 answer = running.ask(_bytes({"query_from_app": new, "actual_queries": asked}))
                 times[name].setdefault(US, []).append(answer.elapsed_ms)
     finally:
         running.stop()
-    return {"times_ms": times}
+        kernel.stop()
+    return {"times_ms": times, "products_ms": products}
 
 
 PARTS = {
     "cold": Part(cold, rounds=7, quick_rounds=2),
     "warm": Part(warm, rounds=7, quick_rounds=2),
+    "two-cpus": Part(two_cpus, rounds=7, quick_rounds=2),
     "remembered": Part(remembered, rounds=200, quick_rounds=50),
     "large": Part(large, rounds=2, quick_rounds=1),
     "throughput-1": Part(throughput_1, rounds=3, quick_rounds=1),
@@ -118,28 +134,38 @@ def tokens(events: Events) -> dict[str, int]:
         "tokenizer = Tokenizer.from_file(sys.argv[1])\ntokenizer.no_padding()\n"
         "tokenizer.enable_truncation(256)\nevents = json.load(sys.stdin)\n"
         "count = lambda texts: sum(len(row.ids) for row in tokenizer.encode_batch(texts))\n"
-        "print(json.dumps({name: count([event['query_from_app'], *event['actual_queries']])"
-        " for name, event in events.items()}))"
+        "print(json.dumps({name: count(texts) for name, texts in events.items()}))"
     )
+    query = str(events["50 candidates"]["query_from_app"])
+    counted_texts = {name: texts.of_event(event) for name, event in events.items()}
+    counted_texts[NEW_QUERY] = [_new_query(query, 0)]
     command = [str(place.PYTHON), "-c", program, str(place.MODEL / "tokenizer.json")]
     ran = subprocess.run(
-        command, input=json.dumps(events), capture_output=True, text=True, check=True
+        command, input=json.dumps(counted_texts), capture_output=True, text=True, check=True
     )
     counted: dict[str, int] = json.loads(ran.stdout)
     return counted
 
 
-def _in_turn(events: Events, rounds: int, threads: int) -> Found:
+def _in_turn(
+    events: Events,
+    rounds: int,
+    threads: int,
+    more: Mapping[str, Callable[[], Function]] | None = None,
+) -> Found:
     """Each event through each peer and the floor, alternating; first responses are not timed."""
     times = _times()
     gflops: list[dict[str, float]] = []
     first_answers: dict[str, dict[str, bytes]] = defaultdict(dict)
-    with _running(threads) as (machine, running):
+    products: list[dict[str, float]] = []
+    with _running(threads, more or {}) as (machine, kernel, running):
         for name, process in running.items():
             for what, event in events.items():
                 first_answers[what][name] = process.ask(_bytes(event)).body
         for _ in range(rounds):
-            gflops.append(json.loads(machine.ask(b"{}").body))
+            found = json.loads(kernel.ask(b"{}").body)
+            gflops.append(json.loads(machine.ask(b"{}").body) | {KERNEL: found["gflops"]})
+            products.append(found["products_ms"])
             for what, event in events.items():
                 asked = _bytes(event)
                 for name, process in running.items():
@@ -153,6 +179,7 @@ def _in_turn(events: Events, rounds: int, threads: int) -> Found:
     return {
         "times_ms": times,
         "gflops": gflops,
+        "products_ms": products,
         "memory": memory,
         "score_differences": differences,
     }
@@ -160,18 +187,25 @@ def _in_turn(events: Events, rounds: int, threads: int) -> Found:
 
 @contextmanager
 def _running(
-    threads: int,
-) -> Iterator[tuple[Function | LineProcess, dict[str, Function | LineProcess]]]:
-    """The floor and every peer, started and stopped together."""
+    threads: int, more: Mapping[str, Callable[[], Function]]
+) -> Iterator[tuple[Function | LineProcess, LineProcess, dict[str, Function | LineProcess]]]:
+    """Both floors and every peer, started and stopped together."""
     started: dict[str, Function | LineProcess] = {}
-    machine = floor().start(threads)
+    machine, kernel = floor().start(threads), kernel_floor(threads)
     try:
         for peer in peers():
             started[peer.name] = peer.start(threads)
-        yield machine, started
+        for name, start in more.items():
+            started[name] = start()
+        yield machine, kernel, started
     finally:
-        for process in (machine, *started.values()):
+        for process in (machine, kernel, *started.values()):
             process.stop()
+
+
+def _new_query(query: str, number: int) -> str:
+    # Numbers of four digits, so every query is new and has the same length.
+    return f"{query} {1000 + number}"
 
 
 def _times() -> Times:

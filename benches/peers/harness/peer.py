@@ -14,6 +14,8 @@ TORCH = "sentence-transformers"
 ONNX = "sentence-transformers, onnx"
 HANDLER = "onnxruntime handler"
 FASTEMBED = "fastembed-rs"
+# Tokens of one short text: the products of the model are timed for each of these numbers of rows.
+KERNEL_ROWS = range(6, 17)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ def peers() -> list[Peer]:
 def floor() -> Peer:
     """The process that measures the machine itself."""
     return _line("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
+
+
+def kernel_floor(threads: int) -> LineProcess:
+    """The process that measures the product kernel of this project."""
+    rows = ",".join(str(count) for count in KERNEL_ROWS)
+    command = [str(place.SUPPORT), "floor", "--threads", str(threads), "--rows", rows]
+    return LineProcess(command, {}, _log("kernel"))
 
 
 def function(threads: int, cache_bytes: int | None) -> Function:

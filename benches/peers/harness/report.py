@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness import place, plot
+from harness.measure import NEW_QUERY, ONE_CPU
 from harness.peer import FASTEMBED, HANDLER, ONNX, TORCH, US
 from harness.result import Result
 from harness.target import targets
@@ -103,6 +104,7 @@ def _cold(result: Result) -> str:
 
 def _events(result: Result) -> str:
     sizes = [
+        ("one short text", "warm", "short"),
         ("seed event", "warm", "seed"),
         ("10 candidates", "warm", "10 candidates"),
         ("50 candidates", "warm", "50 candidates"),
@@ -116,7 +118,7 @@ def _events(result: Result) -> str:
             ratio = _ratio(time.median, result.ms(part, what).median)
             row += [time.shown(1 if part == "warm" else 0), ratio]
         rows.append(row)
-    rows.append([TEI, *[NOT_MEASURED] * 8])
+    rows.append([TEI, *[NOT_MEASURED] * 2 * len(sizes)])
     floor = ["floor"]
     for _, part, what in sizes:
         time_ms = result.floor_ms(part, what)
@@ -134,8 +136,18 @@ def _events(result: Result) -> str:
         + "\n\n![Events](benchmarks/warm.svg)\n\n"
         "With the cache on, a new query against the same 50 candidates: "
         f"{seen.shown(1)} ms; new queries of the same length against one known candidate, "
-        f"alternating with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times."
+        f"alternating with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times. All "
+        "products of the model for the tokens of such a query: "
+        f"{result.products_ms('remembered', NEW_QUERY):.1f} ms.\n\n"
+        + _table(("two threads, ms", *(name for name, *_ in sizes[:2])), _two_cpus(result))
     )
+
+
+def _two_cpus(result: Result) -> list[Sequence[str]]:
+    return [
+        (peer, *(result.ms("two-cpus", what, peer).shown(1) for what in ("short", "seed")))
+        for peer in (*PEERS, ONE_CPU)
+    ]
 
 
 def _throughput(result: Result) -> str:
@@ -165,8 +177,8 @@ def _throughput(result: Result) -> str:
         "candidates. Every peer reads, embeds and scores the same texts through its own "
         "interface.\n\n" + _table(head, rows) + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
         "The floor is the number of tokens without padding times 21.2 MFLOP, divided by the "
-        "machine's fp32 peak, measured in the same rounds as the best of `torch.mm` and ONNX "
-        "Runtime's `MatMul`: "
+        "machine's fp32 peak, measured in the same rounds as the best of `torch.mm`, ONNX "
+        "Runtime's `MatMul` and the product kernel of this project: "
         f"{machine}."
     )
 
@@ -187,8 +199,8 @@ def _scores(result: Result) -> str:
     export = result.export
     return (
         "## Scores\n\n"
-        f"Largest absolute difference of a score from {TORCH}, over all events above; the run "
-        "fails above 1e-3.\n\n"
+        f"Largest absolute difference of a score, or of an element of an embedding, from {TORCH}, "
+        "over all events above; the run fails above 1e-3.\n\n"
         + _table(("", "difference"), rows)
         + "\n\nPeers that need an `.onnx` file use the export of the same weights by "
         'sentence-transformers (`SentenceTransformer(folder, backend="onnx")`, with optimum-onnx). '

@@ -73,6 +73,11 @@ class Result:
         """Throughput at the machine's peak."""
         return measure.THROUGHPUT_TEXTS / self.floor_ms(part, "512 texts") * 1e3
 
+    def products_ms(self, part: str, what: str) -> float:
+        """Time of all products of the model for the tokens of an event, weights from memory."""
+        rows = str(self.parts[part]["tokens"][what])
+        return float(median(products[rows] for products in self.parts[part]["products_ms"]))
+
     def score_difference(self, peer: str) -> float:
         """Largest of all parts."""
         return max(

@@ -7,12 +7,16 @@ TOLERANCE = 1e-3
 
 
 def of_answer(body: bytes) -> dict[str, float]:
-    """Scores by candidate."""
-    return {text: float(score) for text, score in json.loads(body)["Scores"]}
+    """Scores by candidate, or the elements of embeddings by row and dimension."""
+    answer = json.loads(body)
+    if isinstance(answer, list):
+        rows = enumerate(answer)
+        return {f"{row} {at}": float(x) for row, values in rows for at, x in enumerate(values)}
+    return {text: float(score) for text, score in answer["Scores"]}
 
 
 def differences(answers: Mapping[str, bytes], reference: str) -> dict[str, float]:
-    """Largest absolute difference of a score from the reference's, by peer.
+    """Largest absolute difference of a score or element from the reference's, by peer.
 
     Raises:
         ValueError: a peer scored other candidates, or differs by more than the tolerance.

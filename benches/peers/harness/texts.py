@@ -48,11 +48,24 @@ def event(query: str, candidates: list[str]) -> dict[str, object]:
     return {"query_from_app": query, "actual_queries": candidates}
 
 
+def of_event(event: dict[str, object]) -> list[str]:
+    """The texts of an event."""
+    listed = event["inputs"] if "inputs" in event else event["actual_queries"]
+    assert isinstance(listed, list)
+    query = [str(event["query_from_app"])] if "query_from_app" in event else []
+    return [*query, *listed]
+
+
+def embed(text: str) -> dict[str, object]:
+    """The event that embeds one text."""
+    return {"operation": "embed", "inputs": [text]}
+
+
 def write() -> dict[str, dict[str, object]]:
     """Writes the events by name, and returns them."""
     seed = json.loads(place.SEED_EVENT.read_text(encoding="utf-8"))
     query = seed["query_from_app"]
-    events = {"seed": seed}
+    events = {"short": embed(query), "seed": seed}
     for count in EVENTS:
         events[f"{count} candidates"] = event(query, mixed(count, seed=count))
     first, *rest = mixed(THROUGHPUT_TEXTS, seed=1)

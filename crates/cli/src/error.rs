@@ -131,6 +131,21 @@ impl CommandError {
             ModelError::TooManyTokens { index, tokens, limit_tokens } => {
                 Self::TooManyTokens { location: Location::from_index(index), tokens, limit_tokens }
             }
+            ModelError::EmptyText { index, .. } => {
+                Self::Text { location: Location::from_index(index), fault: TextFault::Empty }
+            }
+            other => Self::Model(other),
+        }
+    }
+
+    /// Returns the error of texts that are lines. `lines` is the number of lines before them.
+    #[must_use]
+    pub fn from_lines(error: ModelError, lines: usize) -> Self {
+        match error {
+            ModelError::EmptyText { index, .. } => {
+                let location = Location::Line(lines + index + 1);
+                Self::Text { location, fault: TextFault::Empty }
+            }
             other => Self::Model(other),
         }
     }

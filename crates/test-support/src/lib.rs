@@ -27,7 +27,7 @@ pub use fake::{Constant, OneHot, PanicsOn, Seen, Slow, fake_service, named_fake_
 pub use function::Function;
 pub use log::Log;
 pub use manifest::tiny_manifest;
-pub use runtime_api::{Answer, FUNCTION_ARN, Kind, Pending, RuntimeApi, TIMEOUT};
+pub use runtime_api::{Answer, FUNCTION_ARN, Kind, Pending, Phase, RuntimeApi, TIMEOUT};
 pub use server::Server;
 pub use service::{load, service, service_of, tokenizer};
 pub use table::table_names;

@@ -5,13 +5,16 @@
 //! of the process. The process is stopped when standard input ends, so it never outlives the
 //! program that asked for it.
 
-use std::io::{self, BufRead as _, Write as _};
+mod floor;
+mod function_process;
+
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use semblance_test_support::{Answer, Emulator, Kind, Pending, RuntimeApi, Server};
+use semblance_test_support::{Emulator, FUNCTION_ARN, Server, TIMEOUT};
 use serde_json::{Value, json};
 
 /// Starts a process of semblance for as long as standard input is open.
@@ -36,10 +39,34 @@ enum Launch {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// A function under a Runtime API; prints {"pid"}, then for each event, one a line, its answer
-    /// as {"kind", "body", "elapsed_ms", "since_start_ms"}
+    /// The product kernel, as a floor of the benches
+    ///
+    /// Prints, for each line of standard input, {"gflops", "products_ms": {rows: ms}}.
+    #[command(verbatim_doc_comment)]
+    Floor {
+        /// Threads that share a product
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Rows at which all products of all-MiniLM-L6-v2 are timed
+        #[arg(long, value_delimiter = ',')]
+        rows: Vec<usize>,
+    },
+    /// A function under a Runtime API
+    ///
+    /// Reads events, one a line, as {"event", "id"}. Prints {"kind": "start", "pid"}, then
+    /// {"kind": "ready"} or {"kind": "init_error", "body"}, then the answer to each event as
+    /// {"kind": "response" or "error", "body", "elapsed_ms", "since_start_ms"}, and
+    /// {"kind": "exit", "status", "signal"} if the function ends.
+    #[command(verbatim_doc_comment)]
     Runtime {
-        /// The function and its arguments; it gets the environment of this program
+        /// The ARN that the function is invoked with
+        #[arg(long, default_value = FUNCTION_ARN)]
+        arn: String,
+        /// The timeout of the function, which its deadlines follow
+        #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT.as_secs())]
+        timeout_seconds: u64,
+        /// The function and its arguments; it gets the environment of this program, and
+        /// `{runtime_api}` in an argument is replaced by the address of the Runtime API
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
@@ -49,7 +76,10 @@ fn main() -> ExitCode {
     let launched = match Arguments::parse().launch {
         Launch::Emulator => emulator(),
         Launch::Server { program, arguments } => server(program, &arguments),
-        Launch::Runtime { command } => runtime(&command),
+        Launch::Floor { threads, rows } => floor::run(threads, &rows),
+        Launch::Runtime { arn, timeout_seconds, command } => {
+            function_process::run(&command, &arn, Duration::from_secs(timeout_seconds))
+        }
     };
     match launched {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,60 +111,6 @@ fn server(program: Option<PathBuf>, arguments: &[String]) -> Result<(), String> 
         Some(status) => Err(format!("the server ended: {status}")),
         None => Err("the server did not end, and was killed".to_owned()),
     }
-}
-
-fn runtime(command: &[String]) -> Result<(), String> {
-    let api = RuntimeApi::start().map_err(|error| error.to_string())?;
-    let (program, arguments) = command.split_first().ok_or("no function")?;
-    let spawned = Instant::now();
-    let mut process = Command::new(program)
-        .args(arguments)
-        .env("AWS_LAMBDA_RUNTIME_API", api.url())
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .spawn()
-        .map_err(|error| format!("{program}: {error}"))?;
-    let answered = print(&json!({"pid": process.id()})).and_then(|()| {
-        for event in io::stdin().lock().split(b'\n').map_while(Result::ok) {
-            let pending = api.queue(&event);
-            let answer = wait(&pending, || process.try_wait())?;
-            print(&line(&answer, spawned))?;
-        }
-        Ok(())
-    });
-    let _ = process.kill();
-    let _ = process.wait();
-    answered
-}
-
-/// Waits for the answer to an event for as long as the function runs.
-fn wait(
-    pending: &Pending,
-    mut ended: impl FnMut() -> io::Result<Option<ExitStatus>>,
-) -> Result<Answer, String> {
-    loop {
-        if let Some(answer) = pending.wait(Duration::from_millis(200)) {
-            return Ok(answer);
-        }
-        if let Ok(Some(status)) = ended() {
-            return Err(format!("the function ended without an answer: {status}"));
-        }
-    }
-}
-
-fn line(answer: &Answer, spawned: Instant) -> Value {
-    let kind = match answer.kind {
-        Kind::Response => "response",
-        Kind::Error => "error",
-        Kind::InitError => "init_error",
-    };
-    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    json!({
-        "kind": kind,
-        "body": String::from_utf8_lossy(&answer.body),
-        "elapsed_ms": ms(answer.elapsed()),
-        "since_start_ms": ms(answer.arrived - spawned),
-    })
 }
 
 fn print(line: &Value) -> Result<(), String> {

@@ -52,6 +52,18 @@ pub enum Kind {
     InitError,
 }
 
+/// How far the start of a function came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It did not poll yet.
+    #[default]
+    Starting,
+    /// It polled.
+    Ready,
+    /// It posted this body to `init/error`.
+    Failed(Vec<u8>),
+}
+
 /// An event that is not answered yet.
 pub struct Pending {
     answers: Receiver<Answer>,
@@ -59,7 +71,9 @@ pub struct Pending {
 
 #[derive(Default)]
 struct State {
+    arn: String,
     timeout: Duration,
+    phase: Phase,
     events: u64,
     queued: VecDeque<Event>,
     /// The polls of an idle function.
@@ -110,8 +124,17 @@ impl RuntimeApi {
     /// # Errors
     /// If there is no port.
     pub fn start_with(timeout: Duration) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::start_for(FUNCTION_ARN, timeout)
+    }
+
+    /// As [`RuntimeApi::start`], for another function.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub fn start_for(arn: &str, timeout: Duration) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let server = Arc::new(Server::http("127.0.0.1:0")?);
-        let shared = Arc::new(Mutex::new(State { timeout, ..State::default() }));
+        let arn = arn.to_owned();
+        let shared = Arc::new(Mutex::new(State { arn, timeout, ..State::default() }));
         let thread = thread::spawn({
             let (server, shared) = (Arc::clone(&server), Arc::clone(&shared));
             move || {
@@ -130,17 +153,30 @@ impl RuntimeApi {
         self.server.server_addr().to_string()
     }
 
+    /// How far the start of the function came.
+    pub fn phase(&self) -> Phase {
+        lock(&self.shared).phase.clone()
+    }
+
     /// Gives the function an event as soon as it polls.
     pub fn queue(&self, payload: &[u8]) -> Pending {
-        let (answer, answers) = mpsc::channel();
         let mut state = lock(&self.shared);
         state.events += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", state.events);
-        let payload = payload.to_vec();
+        Self::queue_locked(&mut state, id, payload.to_vec())
+    }
+
+    /// As [`RuntimeApi::queue`], with the event's request id.
+    pub fn queue_as(&self, id: &str, payload: &[u8]) -> Pending {
+        Self::queue_locked(&mut lock(&self.shared), id.to_owned(), payload.to_vec())
+    }
+
+    fn queue_locked(state: &mut State, id: String, payload: Vec<u8>) -> Pending {
+        let (answer, answers) = mpsc::channel();
         let event = Event { id, payload, queued: Instant::now(), answer };
         match state.polls.pop_front() {
             // A failure shows as an answer that never comes.
-            Some(poll) => drop(hand_over(&mut state, poll, event)),
+            Some(poll) => drop(hand_over(state, poll, event)),
             None => state.queued.push_back(event),
         }
         Pending { answers }
@@ -178,13 +214,16 @@ fn serve(shared: &Mutex<State>, mut request: Request) -> io::Result<()> {
     let path: Vec<&str> = url.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
     let mut state = lock(shared);
     match (request.method(), path.as_slice()) {
-        (Method::Get, ["invocation", "next"]) => match state.queued.pop_front() {
-            Some(event) => hand_over(&mut state, request, event),
-            None => {
-                state.polls.push_back(request);
-                Ok(())
+        (Method::Get, ["invocation", "next"]) => {
+            state.phase = Phase::Ready;
+            match state.queued.pop_front() {
+                Some(event) => hand_over(&mut state, request, event),
+                None => {
+                    state.polls.push_back(request);
+                    Ok(())
+                }
             }
-        },
+        }
         (Method::Post, ["invocation", id, door @ ("response" | "error")]) => {
             let Some(Running { handed_over, answer }) = state.running.remove(*id) else {
                 return respond(
@@ -200,6 +239,7 @@ fn serve(shared: &Mutex<State>, mut request: Request) -> io::Result<()> {
             accepted(request)
         }
         (Method::Post, ["init", "error"]) => {
+            state.phase = Phase::Failed(body.clone());
             for Event { queued, answer, .. } in state.queued.drain(..) {
                 let (kind, body, handed_over) = (Kind::InitError, body.clone(), queued);
                 let _ = answer.send(Answer { kind, body, handed_over, arrived });
@@ -217,7 +257,7 @@ fn hand_over(state: &mut State, poll: Request, event: Event) -> io::Result<()> {
     for (name, value) in [
         ("Aws-Request-Id", id.as_str()),
         ("Deadline-Ms", &(now + state.timeout).as_millis().to_string()),
-        ("Invoked-Function-Arn", FUNCTION_ARN),
+        ("Invoked-Function-Arn", &state.arn),
         ("Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0"),
     ] {
         let _ = write!(headers, "Lambda-Runtime-{name}: {value}\r\n");

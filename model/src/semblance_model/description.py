@@ -12,6 +12,7 @@ from typing import Literal
 from semblance_model.export import EXPORT_FILES, Export, find_export, read_export
 from semblance_model.families import FAMILIES
 from semblance_model.field import Fields, shown
+from semblance_model.keys import check_config, check_keys
 from semblance_model.modules import (
     DenseModule,
     join,
@@ -33,6 +34,9 @@ from semblance_model.tensors import (
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
+
+# Values of similarity_fn_name, and of `similarity` in a manifest.
+_SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
 
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
@@ -70,9 +74,9 @@ _LONGEST_TEXT_TOKENS = 1_000_000
 class Description:
     """A model that the builder accepts.
 
-    Several poolings are concatenated; the layers of `dense` follow. `pooling` and `normalize` are
-    None for a cross-encoder, `labels` and `activation` for an embedding model. `notes` are messages
-    for the user: what was assumed and why.
+    Several poolings are concatenated; the layers of `dense` follow. `pooling`, `normalize` and
+    `similarity` are None for a cross-encoder, `labels` and `activation` for an embedding model.
+    `notes` are messages for the user: what was assumed and why.
     """
 
     task: Task
@@ -82,6 +86,7 @@ class Description:
     pooling: Sequence[str] | None
     dense: Sequence[DenseModule]
     normalize: bool | None
+    similarity: str | None
     prompts: dict[str, str]
     labels: int | None
     activation: str | None
@@ -142,6 +147,10 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         kind = config.text("model_type", "bert")
         is_cross_encoder, outputs = graph.labels is not None, graph.labels or 0
         width, words = graph.shape.hidden_size, graph.shape.vocabulary_size
+    if modules is None:
+        check_keys(source, inside, None)
+    else:
+        check_keys(source, inside, modules.pooling, modules.dense)
     task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
@@ -153,10 +162,12 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
     pooling: list[str] | None = None
     dense: list[DenseModule] = []
     normalize: bool | None = None
+    similarity: str | None = None
     labels: int | None = None
     activation: str | None = None
     prompts = _prompts(general)
     if task == "embedding":
+        similarity = _similarity(general)
         normalize = modules.normalize if modules is not None else False
         if modules is not None and modules.pooling is not None:
             pooling = read_pooling(source, modules.pooling, width, any(prompts.values()))
@@ -187,6 +198,7 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         pooling=pooling,
         dense=dense,
         normalize=normalize,
+        similarity=similarity,
         prompts=prompts,
         labels=labels,
         activation=activation,
@@ -220,6 +232,7 @@ def _graph(
     if not _tokenizes_types(tokenizer_config):
         shape = replace(shape, reads_token_types=False)
     labels = _labels(config) if is_classifier(config) else None
+    check_config(source, inside)
     if checkpoint is None:
         raise _no_checkpoint(source, inside)
     return Encoder(shape, checkpoint, labels), shape.positions, config
@@ -248,6 +261,17 @@ def _check_transformer_task(sentence: Fields, task: Task) -> None:
             "model.architecture",
             f'{sentence.file}: field transformer_task is "{found}", expected "{expected}"',
         )
+
+
+def _similarity(general: Fields) -> str:
+    name = general.text("similarity_fn_name", "cosine")
+    if name not in _SIMILARITY_FUNCTIONS:
+        raise Refusal(
+            "model.similarity",
+            f"{general.file}: field similarity_fn_name is {shown(name)}, expected one of "
+            f"{', '.join(_SIMILARITY_FUNCTIONS)}",
+        )
+    return name
 
 
 def _prompts(general: Fields) -> dict[str, str]:

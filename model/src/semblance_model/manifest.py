@@ -56,6 +56,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "max_tokens": description.max_tokens,
         "pooling": _one_or_more(description.pooling),
         "normalize": description.normalize,
+        **_similarity(description),
         "prompts": description.prompts,
         "labels": description.labels,
         "activation": description.activation,
@@ -89,6 +90,12 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
 
 def _one_or_more(values: Sequence[str] | None) -> str | Sequence[str] | None:
     return values[0] if values is not None and len(values) == 1 else values
+
+
+def _similarity(description: Description) -> dict[str, str]:
+    """The field `similarity`, which only functions other than cosine similarity need."""
+    function = description.similarity
+    return {} if function is None or function == "cosine" else {"similarity": function}
 
 
 def digest_of(manifest: bytes) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from semblance_model.field import Fields, read_fields, read_json, shown
+from semblance_model.keys import check_module, check_normalize
 from semblance_model.refusal import Refusal
 from semblance_model.source import Source
 from semblance_model.tensors import PICKLE_FILE, WEIGHTS_FILE, Checkpoint, find_checkpoint
@@ -85,6 +86,7 @@ def read_modules(source: Source) -> Modules | None:
     paths: list[str] = []
     for index, entry in enumerate(entries):
         fields = Fields(f"modules.json: entry {index}", entry)
+        check_module(fields)
         kind = fields.text("type")
         name = kind.rsplit(".", 1)[-1]
         if not kind.startswith("sentence_transformers.") or name not in _KNOWN:
@@ -93,6 +95,8 @@ def read_modules(source: Source) -> Modules | None:
                 f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling, "
                 "Dense or Normalize of sentence_transformers",
             )
+        if name == "Normalize":
+            check_normalize(source, fields.text("path", ""))
         # Dropout has no effect at inference.
         if name != "Dropout":
             kinds.append(name)
@@ -143,13 +147,6 @@ def read_pooling(source: Source, folder: str, hidden_size: int, has_prompts: boo
                 f"{', '.join(_POOLING_NAMES)}, or a list of these",
             )
         return [_POOLING_NAMES[mode] for mode in modes]
-    flags = [name for name in config.values if name.startswith("pooling_mode_")]
-    for name in flags:
-        if name not in _POOLING_FLAGS and config.flag(name, False):
-            raise Refusal(
-                "model.pooling",
-                f"{config.file}: field {name} is true, expected only {', '.join(_POOLING_FLAGS)}",
-            )
     active = [name for name in _POOLING_FLAGS if config.flag(name, False)]
     return [_POOLING_FLAGS[name] for name in active] or ["mean"]
 

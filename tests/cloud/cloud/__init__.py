@@ -4,7 +4,7 @@
 moto, a file each:
 
 * `functions`: the Lambda API's gaps, versions and aliases, concurrency, dead letters
-* `runtime`: the Runtime API under which the `bootstrap` of a deployed zip runs
+* `runtime`: the environment in which the `bootstrap` of a deployed zip runs
 * `sandbox`: the file tree that a bootstrap sees, with its EFS mounts
 * `file_systems`: the EFS API's gaps; a folder for each file system; who may mount it
 * `policies`: IAM policies with their conditions

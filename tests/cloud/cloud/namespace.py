@@ -27,7 +27,8 @@ class NamespaceError(Exception):
 def run_inside(arguments: list[str]) -> int:
     """Run `python -m cloud` with `arguments` inside namespaces; its exit status."""
     command = [*_unshare(), sys.executable, "-m", "cloud", *arguments]
-    paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    root = Path(__file__).parents[1]
+    paths = [str(root), str(root.parents[1] / "scripts"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     inner = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
     assert inner.stdin is not None

@@ -1,9 +1,10 @@
-"""One execution environment: the Runtime API, and a bootstrap that talks to it.
+"""One execution environment: a bootstrap in its own file tree, under a Runtime API.
 
-An environment handles one event at a time, from its first `next` until it is stopped,
-times out or exits, as in Lambda.
+An environment handles one event at a time, from its first poll until it is stopped, times out or
+exits, as in Lambda. The Runtime API is that of the Rust tests; its program starts the bootstrap.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -11,25 +12,21 @@ import queue
 import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cloud import sandbox
 from cloud.file_systems import Mount
+from launcher import Launched
 
 # Lambda's own limit for starting, before the event's timeout begins.
 INIT_SECONDS = 10.0
-
-_NEXT = re.compile(r"^/2018-06-01/runtime/invocation/next$")
-_RESULT = re.compile(r"^/2018-06-01/runtime/invocation/([^/]+)/(response|error)$")
-_INIT_ERROR = "/2018-06-01/runtime/init/error"
 
 
 @dataclass(frozen=True)
@@ -56,12 +53,6 @@ class Answer:
     fatal: bool = False
 
 
-@dataclass(frozen=True)
-class _Event:
-    request_id: str
-    payload: bytes
-
-
 class Environment:
     """A running bootstrap and its Runtime API."""
 
@@ -77,21 +68,17 @@ class Environment:
         self.max_memory_mb = 0
         self._write_log = write_log
         self._folder = folder
-        self._inbox: queue.Queue[_Event | None] = queue.Queue()
         self._outbox: queue.Queue[Answer] = queue.Queue()
         self._ready = threading.Event()
-        self._current: str | None = None
         self._stopped = False
-        self._server = self._serve()
-        self._process = self._start(credentials, exposed)
-        self._log_reader = threading.Thread(target=self._read_logs, daemon=True)
-        self._log_reader.start()
-        threading.Thread(target=self._await_exit, daemon=True).start()
+        self._ended = False
+        self._launched = self._start(credentials, exposed)
+        threading.Thread(target=self._receive, daemon=True).start()
 
     @property
     def alive(self) -> bool:
         """Whether it can take another event."""
-        return not self._stopped and self._process.poll() is None
+        return not self._stopped and not self._ended
 
     def invoke(self, payload: bytes, request_id: str | None = None) -> Answer:
         """Pass one event and wait for its result, at most until the deadline."""
@@ -101,10 +88,10 @@ class Environment:
             if answer is not None:
                 self.stop()
                 return answer
-        self._current = request_id
         self._log_platform("start", {"requestId": request_id, "version": self.deployment.version})
         started = time.monotonic()
-        self._inbox.put(_Event(request_id, payload))
+        with contextlib.suppress(BrokenPipeError):  # It ended, and the outbox says why.
+            self._launched.send(payload.decode(), request_id)
         try:
             answer = self._outbox.get(timeout=self.deployment.timeout_seconds)
         except queue.Empty:
@@ -118,7 +105,8 @@ class Environment:
 
     def kill(self) -> None:
         """End the bootstrap as the kernel's out-of-memory killer would."""
-        self._signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._launched.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End the bootstrap and the Runtime API, and remove their folder."""
@@ -126,18 +114,12 @@ class Environment:
             return
         self._stopped = True
         self._measure_memory()
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        self._launched.kill()
         # Its output is in the log before the caller gets the result.
-        self._log_reader.join()
-        self._inbox.put(None)
-        threading.Thread(target=self._server.shutdown, daemon=True).start()
-        self._server.server_close()
+        self._launched.finish_log()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(
-        self, credentials: Mapping[str, str], exposed: Sequence[Path]
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, credentials: Mapping[str, str], exposed: Sequence[Path]) -> Launched:
         task, root = self._folder / "task", self._folder / "root"
         for folder in (self._folder, task, root):
             folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +139,7 @@ class Environment:
             "TZ": ":UTC",
             "LAMBDA_TASK_ROOT": sandbox.TASK_ROOT,
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_address[1]}",
+            "AWS_LAMBDA_RUNTIME_API": "{runtime_api}",
             "AWS_LAMBDA_FUNCTION_NAME": deployment.function_name,
             "AWS_LAMBDA_FUNCTION_VERSION": deployment.version,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(deployment.memory_mb),
@@ -168,82 +150,25 @@ class Environment:
         command = sandbox.command(
             root, task, deployment.mounts, environment, deployment.tmp_mb, exposed
         )
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        arguments = ["--arn", deployment.arn, "--timeout-seconds", str(deployment.timeout_seconds)]
+        return Launched("runtime", *arguments, "--", *command, on_log=self._write_log)
 
-    def _serve(self) -> ThreadingHTTPServer:
-        environment = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-                pass
-
-            def do_GET(self) -> None:
-                if not _NEXT.match(self.path):
-                    return self._answer(404, b"{}")
-                environment._ready.set()
-                event = environment._inbox.get()
-                if event is None:
-                    self.close_connection = True
-                    return None
-                deadline = time.time() + environment.deployment.timeout_seconds
-                headers = {
-                    "Content-Type": "application/json",
-                    "Lambda-Runtime-Aws-Request-Id": event.request_id,
-                    "Lambda-Runtime-Deadline-Ms": str(int(deadline * 1000)),
-                    "Lambda-Runtime-Invoked-Function-Arn": environment.deployment.arn,
-                    "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-"
-                    f"{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0",
-                }
-                return self._answer(200, event.payload, headers)
-
-            def do_POST(self) -> None:
-                if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                    payload = self._read_chunks()
-                else:
-                    payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self._answer(202, b'{"status":"OK"}')
-                result = _RESULT.match(self.path)
-                if result and result[1] == environment._current:
-                    error = "Unhandled" if result[2] == "error" else None
-                    environment._outbox.put(Answer(payload, error))
-                elif self.path == _INIT_ERROR:
-                    environment._outbox.put(Answer(payload, "Unhandled", fatal=True))
-
-            def _read_chunks(self) -> bytes:
-                body = b""
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return body
-
-            def _answer(
-                self, status: int, body: bytes, headers: Mapping[str, str] | None = None
-            ) -> None:
-                self.send_response(status)
-                for name, value in (headers or {}).items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # A bootstrap that was killed leaves its connection half open.
-
-        server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return server
+    def _receive(self) -> None:
+        """Reads what the launcher says until the bootstrap ends."""
+        while line := self._launched.receive():
+            match line["kind"]:
+                case "ready":
+                    self._ready.set()
+                case "exit":
+                    break
+                case kind:
+                    self._outbox.put(_answer(kind, line["body"]))
+        else:
+            line = None
+        self._ended = True
+        if not self._stopped:
+            self._launched.finish_log()
+            self._outbox.put(_exit(line or {}))
 
     def _await_init(self, request_id: str) -> Answer | None:
         """The failure to start, or None once the bootstrap asks for its first event."""
@@ -256,27 +181,10 @@ class Environment:
                     return self._timed_out(request_id)
         return None
 
-    def _await_exit(self) -> None:
-        status = self._process.wait()
-        if self._stopped:
-            return
-        self._log_reader.join()
-        reason = f"exit status {status}"
-        if status < 0:
-            reason = f"signal: {signal.strsignal(-status) or -status}".lower()
-        self._outbox.put(
-            _error("Runtime.ExitError", f"Runtime exited with error: {reason}", fatal=True)
-        )
-
     def _timed_out(self, request_id: str) -> Answer:
         seconds = self.deployment.timeout_seconds
         message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
         return _error("Sandbox.Timedout", message, fatal=False)
-
-    def _read_logs(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._write_log(line.decode(errors="replace").rstrip("\n"))
 
     def _report(self, request_id: str, started: float, answer: Answer) -> None:
         self._measure_memory()
@@ -296,16 +204,27 @@ class Environment:
 
     def _measure_memory(self) -> None:
         try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            status = Path(f"/proc/{self._launched.pid}/status").read_text()
         except OSError:
             return
         peak = re.search(r"VmHWM:\s+(\d+) kB", status)
         if peak:
             self.max_memory_mb = max(self.max_memory_mb, int(peak[1]) // 1024)
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+
+def _answer(kind: str, body: str) -> Answer:
+    return Answer(
+        body.encode(),
+        None if kind == "response" else "Unhandled",
+        fatal=kind == "init_error",
+    )
+
+
+def _exit(line: Mapping[str, Any]) -> Answer:
+    reason = f"exit status {line.get('status')}"
+    if number := line.get("signal"):
+        reason = f"signal: {signal.strsignal(number) or number}".lower()
+    return _error("Runtime.ExitError", f"Runtime exited with error: {reason}", fatal=True)
 
 
 def _error(error_type: str, message: str, *, fatal: bool) -> Answer:

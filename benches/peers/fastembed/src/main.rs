@@ -19,18 +19,23 @@ use serde::{Deserialize, Serialize};
 /// Tokens that sentence-transformers reads of a text with this model (`max_seq_length`).
 const MAX_TOKENS: usize = 256;
 
-/// The event of a similarity.
+/// An event: texts to embed, or a query and candidates to compare.
 #[derive(Deserialize)]
-struct Event {
-    query_from_app: String,
-    actual_queries: Vec<String>,
+#[serde(untagged)]
+enum Event {
+    Embed { inputs: Vec<String> },
+    Similarity { query_from_app: String, actual_queries: Vec<String> },
 }
 
-/// Candidates with their scores, best first.
+/// Embeddings, or candidates with their scores, best first.
 #[derive(Serialize)]
-struct Answer {
-    #[serde(rename = "Scores")]
-    scores: Vec<(String, f32)>,
+#[serde(untagged)]
+enum Answer {
+    Embed(Vec<Vec<f32>>),
+    Similarity {
+        #[serde(rename = "Scores")]
+        scores: Vec<(String, f32)>,
+    },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -65,15 +70,16 @@ fn load(folder: &Path, graph: &Path, threads: usize) -> Result<TextEmbedding, Bo
 }
 
 fn answer(model: &mut TextEmbedding, event: Event) -> fastembed::Result<Answer> {
-    let texts: Vec<&str> = [&event.query_from_app]
-        .into_iter()
-        .chain(&event.actual_queries)
-        .map(String::as_str)
-        .collect();
+    let (query_from_app, actual_queries) = match event {
+        Event::Embed { inputs } => return Ok(Answer::Embed(model.embed(&inputs, None)?)),
+        Event::Similarity { query_from_app, actual_queries } => (query_from_app, actual_queries),
+    };
+    let texts: Vec<&str> =
+        [&query_from_app].into_iter().chain(&actual_queries).map(String::as_str).collect();
     let rows = model.embed(&texts, None)?;
     let score = |row: &Vec<f32>| cosine_similarity(&rows[0], row);
     let mut scores: Vec<(String, f32)> =
-        event.actual_queries.iter().cloned().zip(rows[1..].iter().map(score)).collect();
+        actual_queries.iter().cloned().zip(rows[1..].iter().map(score)).collect();
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(Answer { scores })
+    Ok(Answer::Similarity { scores })
 }

@@ -34,7 +34,8 @@ pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(),
         if texts.is_empty() {
             break;
         }
-        let embedded = model.embed_with(&texts, &EmbedOptions::default())?;
+        let embedded = model.embed_with(&texts, &EmbedOptions::default());
+        let embedded = embedded.map_err(|error| CommandError::from_lines(error, text_index))?;
         for (vector, &(tokens, truncated)) in embedded.vectors.outer_iter().zip(&embedded.tokens) {
             let embedding = &vector.to_vec();
             let line = Line { text_index, embedding, tokens, truncated };

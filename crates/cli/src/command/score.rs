@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use semblance::{TextOptions, Truncation, rank};
+use semblance::{Prompts, TextOptions, Truncation, rank};
 use semblance_api::check_text;
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
         true => Truncation::Refuse,
         false => Truncation::Right,
     };
-    let options = TextOptions { truncation, prompt_name: None };
+    let options = TextOptions { truncation, prompts: Prompts::ByRole };
     let scored = settings.load()?.similarity_with(query, texts, &options);
     let scored = scored.map_err(CommandError::from_arguments)?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
