@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--golden", type=Path, required=True)
     options = parser.parse_args()
     golden = json.loads(options.golden.read_text(encoding="utf-8"))["texts"]
+    # The engine rejects a text without tokens, which has the two special ones alone.
+    golden = [entry for entry in golden if entry["tokens"] > 2]
     lines = "".join(json.dumps({"text": entry["text"]}) + "\n" for entry in golden)
     finished = subprocess.run(
         [options.program, "embed", "--jsonl", "--bundle", options.bundle],

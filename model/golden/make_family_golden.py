@@ -76,6 +76,7 @@ def texts_of(folder: Path) -> list[dict[str, object]]:
     return [
         {"text": text, "embedding": floats(model.encode([text], batch_size=1)[0])}
         for text in golden_texts()[::_EVERY]
+        if has_tokens(model, text)
     ]
 
 
@@ -85,7 +86,13 @@ def pairs_of(folder: Path) -> list[dict[str, object]]:
     return [
         {"pair": pair, "scores": floats(np.ravel(model.predict([pair], batch_size=1)))}
         for pair in golden_pairs()[::_EVERY]
+        if all(has_tokens(model, text) for text in pair)
     ]
+
+
+def has_tokens(model: Any, text: str) -> bool:
+    """Whether a text has tokens; the engine rejects one that has none."""
+    return bool(model.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def floats(row: Any) -> list[float]:

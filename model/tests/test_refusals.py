@@ -160,9 +160,14 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "layer_norm_eps is NaN",
     ),
     "an unknown flag": (
-        "model.pooling",
+        "model.unsupported_field",
         pooling(pooling_mode_median_tokens=True),
-        "pooling_mode_median_tokens is true",
+        "pooling_mode_median_tokens is unknown",
+    ),
+    "an unknown key of a dense module": (
+        "model.unsupported_field",
+        dense(scale=2),
+        "2_Dense/config.json: field scale is unknown",
     ),
     "an unknown mode": ("model.pooling", pooling(pooling_mode="median"), '"median"'),
     "an unknown mode of several": (

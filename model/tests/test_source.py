@@ -212,7 +212,7 @@ def hub_cache(folder: Path, cache: Path) -> None:
     (repository / "refs" / "main").write_text(COMMIT)
     (repository / "snapshots").mkdir()
     folder.rename(repository / "snapshots" / COMMIT)
-    for name in ("README.md", "config_sentence_transformers.json"):
+    for name in ("README.md", "config_sentence_transformers.json", "2_Normalize/config.json"):
         absent = repository / ".no_exist" / COMMIT / name
         absent.parent.mkdir(parents=True, exist_ok=True)
         absent.touch()

@@ -12,7 +12,7 @@ from typing import Literal
 from semblance_model.export import EXPORT_FILES, Export, find_export, read_export
 from semblance_model.families import FAMILIES
 from semblance_model.field import Fields, shown
-from semblance_model.keys import check_keys
+from semblance_model.keys import check_config, check_keys
 from semblance_model.modules import (
     DenseModule,
     join,
@@ -37,6 +37,7 @@ Task = Literal["embedding", "cross-encoder"]
 
 # Values of similarity_fn_name, and of `similarity` in a manifest.
 _SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
+
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
     "torch.nn.Sigmoid": "sigmoid",
@@ -152,6 +153,10 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         kind = config.text("model_type", "bert")
         is_cross_encoder, outputs = graph.labels is not None, graph.labels or 0
         width, words = graph.shape.hidden_size, graph.shape.vocabulary_size
+    if modules is None:
+        check_keys(source, inside, None)
+    else:
+        check_keys(source, inside, modules.pooling, modules.dense)
     task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
@@ -167,13 +172,6 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
     labels: int | None = None
     activation: str | None = None
     prompts = _prompts(general)
-    check_keys(
-        source,
-        inside,
-        modules.pooling if modules is not None else None,
-        # An export is complete without the fields of config.json.
-        reads_config=not isinstance(graph, Export),
-    )
     if task == "embedding":
         similarity = _similarity(general)
         normalize = modules.normalize if modules is not None else False
@@ -240,6 +238,7 @@ def _graph(
     if not _tokenizes_types(tokenizer_config):
         shape = replace(shape, reads_token_types=False)
     labels = _labels(config) if is_classifier(config) else None
+    check_config(source, inside)
     if checkpoint is None:
         raise _no_checkpoint(source, inside)
     return Encoder(shape, checkpoint, labels), shape.positions, config

@@ -4,7 +4,7 @@ A key is read, refused, or in a list of keys without effect on what a bundle com
 key is refused by name, because it could change the results.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -142,32 +142,44 @@ MODULE = Keys(
     read=_names("type path"), without_effect=_names("idx name"), refused={"kwargs": (None, [])}
 )
 
+DENSE = Keys(
+    read=_names(
+        """
+        in_features out_features bias activation_function module_input_name module_output_name
+        use_residual
+        """
+    ),
+)
+
 NORMALIZE = Keys(read=frozenset(), without_effect=_names("embedding_dimension"))
 
 
+def check_config(source: Source, transformer: str) -> None:
+    """Refuses unknown keys of the `config.json` of a checkpoint.
+
+    That of an export is not checked: its graph does not depend on it.
+    """
+    _check_file(source, str(PurePosixPath(transformer) / "config.json"), CONFIG)
+
+
 def check_keys(
-    source: Source, transformer: str, pooling: str | None, *, reads_config: bool = True
+    source: Source, transformer: str, pooling: str | None, dense: Iterable[str] = ()
 ) -> None:
     """Refuses the keys that the builder does not know, and the values that a bundle cannot express.
 
-    `transformer` and `pooling` are the folders of these modules. `reads_config` tells whether the
-    model depends on `config.json`.
+    `transformer`, `pooling` and `dense` are the folders of these modules.
     """
     files = {
         "config_sentence_transformers.json": SENTENCE_TRANSFORMERS,
         str(PurePosixPath(transformer) / "sentence_bert_config.json"): SENTENCE_BERT,
         str(PurePosixPath(transformer) / "tokenizer_config.json"): TOKENIZER,
     }
-    if reads_config:
-        files[str(PurePosixPath(transformer) / "config.json")] = CONFIG
     if pooling is not None:
         files[str(PurePosixPath(pooling) / "config.json")] = POOLING
+    for folder in dense:
+        files[str(PurePosixPath(folder) / "config.json")] = DENSE
     for name, keys in files.items():
-        path = source.path(name)
-        if path is not None:
-            values = read_json(name, path)
-            if isinstance(values, dict):
-                _check(name, values, keys)
+        _check_file(source, name, keys)
 
 
 def check_module(entry: Fields) -> None:
@@ -177,12 +189,15 @@ def check_module(entry: Fields) -> None:
 
 def check_normalize(source: Source, folder: str) -> None:
     """Refuses keys of a Normalize module; an empty one has none."""
-    name = str(PurePosixPath(folder) / "config.json")
+    _check_file(source, str(PurePosixPath(folder) / "config.json"), NORMALIZE)
+
+
+def _check_file(source: Source, name: str, keys: Keys) -> None:
     path = source.path(name)
     if path is not None:
         values = read_json(name, path)
         if isinstance(values, dict):
-            _check(name, values, NORMALIZE)
+            _check(name, values, keys)
 
 
 def _check(file: str, values: Mapping[str, Any], keys: Keys) -> None:

@@ -88,14 +88,14 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
+def _one_or_more(values: Sequence[str] | None) -> str | Sequence[str] | None:
+    return values[0] if values is not None and len(values) == 1 else values
+
+
 def _similarity(description: Description) -> dict[str, str]:
     """The field `similarity`, which only functions other than cosine similarity need."""
     function = description.similarity
     return {} if function is None or function == "cosine" else {"similarity": function}
-
-
-def _one_or_more(values: Sequence[str] | None) -> str | Sequence[str] | None:
-    return values[0] if values is not None and len(values) == 1 else values
 
 
 def digest_of(manifest: bytes) -> str:

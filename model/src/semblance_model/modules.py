@@ -147,13 +147,6 @@ def read_pooling(source: Source, folder: str, hidden_size: int, has_prompts: boo
                 f"{', '.join(_POOLING_NAMES)}, or a list of these",
             )
         return [_POOLING_NAMES[mode] for mode in modes]
-    flags = [name for name in config.values if name.startswith("pooling_mode_")]
-    for name in flags:
-        if name not in _POOLING_FLAGS and config.flag(name, False):
-            raise Refusal(
-                "model.pooling",
-                f"{config.file}: field {name} is true, expected only {', '.join(_POOLING_FLAGS)}",
-            )
     active = [name for name in _POOLING_FLAGS if config.flag(name, False)]
     return [_POOLING_FLAGS[name] for name in active] or ["mean"]
 
