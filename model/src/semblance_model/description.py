@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from semblance_model.field import Fields, read_fields, read_json, shown
-from semblance_model.keys import check_keys, check_module, check_normalize
+from semblance_model.keys import check_keys, check_module
 from semblance_model.refusal import Refusal
 from semblance_model.source import WEIGHTS_FILE, Source
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
@@ -215,8 +215,6 @@ def _modules(source: Source) -> _Modules | None:
                 f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling or "
                 "Normalize of sentence_transformers",
             )
-        if name == "Normalize":
-            check_normalize(source, fields.text("path", ""))
         if name != "Dropout":
             kinds.append(name)
             paths.append(fields.text("path", ""))

@@ -142,8 +142,6 @@ MODULE = Keys(
     read=_names("type path"), without_effect=_names("idx name"), refused={"kwargs": (None, [])}
 )
 
-NORMALIZE = Keys(read=frozenset(), without_effect=_names("embedding_dimension"))
-
 
 def check_keys(source: Source, transformer: str, pooling: str | None) -> None:
     """Refuses the keys that the builder does not know, and the values that a bundle cannot express.
@@ -169,16 +167,6 @@ def check_keys(source: Source, transformer: str, pooling: str | None) -> None:
 def check_module(entry: Fields) -> None:
     """Refuses unknown keys of an entry of `modules.json`."""
     _check(entry.file, entry.values, MODULE)
-
-
-def check_normalize(source: Source, folder: str) -> None:
-    """Refuses keys of a Normalize module; an empty one has none."""
-    name = str(PurePosixPath(folder) / "config.json")
-    path = source.path(name)
-    if path is not None:
-        values = read_json(name, path)
-        if isinstance(values, dict):
-            _check(name, values, NORMALIZE)
 
 
 def _check(file: str, values: Mapping[str, Any], keys: Keys) -> None:
