@@ -151,8 +151,6 @@ DENSE = Keys(
     ),
 )
 
-NORMALIZE = Keys(read=frozenset(), without_effect=_names("embedding_dimension"))
-
 
 def check_config(source: Source, transformer: str) -> None:
     """Refuses unknown keys of the `config.json` of a checkpoint.
@@ -185,11 +183,6 @@ def check_keys(
 def check_module(entry: Fields) -> None:
     """Refuses unknown keys of an entry of `modules.json`."""
     _check(entry.file, entry.values, MODULE)
-
-
-def check_normalize(source: Source, folder: str) -> None:
-    """Refuses keys of a Normalize module; an empty one has none."""
-    _check_file(source, str(PurePosixPath(folder) / "config.json"), NORMALIZE)
 
 
 def _check_file(source: Source, name: str, keys: Keys) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from semblance_model.field import Fields, read_fields, read_json, shown
-from semblance_model.keys import check_module, check_normalize
+from semblance_model.keys import check_module
 from semblance_model.refusal import Refusal
 from semblance_model.source import Source
 from semblance_model.tensors import PICKLE_FILE, WEIGHTS_FILE, Checkpoint, find_checkpoint
@@ -95,8 +95,6 @@ def read_modules(source: Source) -> Modules | None:
                 f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling, "
                 "Dense or Normalize of sentence_transformers",
             )
-        if name == "Normalize":
-            check_normalize(source, fields.text("path", ""))
         # Dropout has no effect at inference.
         if name != "Dropout":
             kinds.append(name)

@@ -91,7 +91,7 @@ of texts:
 | routes | response with `\"on_error\": \"null\"` |
 |---|---|
 | `/similarity`, `/embed`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
-| event | `Scores` has invalid texts last, with the score null; `errors` is added. |
+| event | `Scores` has invalid texts last, with the score null; `Errors` is added. |
 | `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
 
 An invalid query refuses the request.
@@ -112,7 +112,7 @@ const ERRORS: &str = "## Errors
 
 | routes | body |
 |---|---|
-| `/v1/…`, `/v2/…` and `/embeddings` | `{\"error\": {\"message\", \"type\", \"code\", \"param\"}}`, as in OpenAI's API |
+| `/v1/…`, `/v2/…`, `/embeddings` and `/models` | `{\"error\": {\"message\", \"type\", \"code\", \"param\"}}`, as in OpenAI's API |
 | all others | `{\"error\", \"error_type\"}`, as in text-embeddings-inference; `error_type` is the code |
 
 A message contains the field with its index, the value and the limit. It never contains a text of the
