@@ -49,7 +49,7 @@ pub struct EmbedArguments {
     /// Character between the fields of a CSV file [default: a comma; a tab for .tsv]
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     pub delimiter: Option<u8>,
-    /// File to write [default: standard output]
+    /// File to write, or - for standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Format of the output [default: by extension: .jsonl, .ndjson, .npy, .csv, .parquet]
@@ -128,9 +128,14 @@ impl EmbedArguments {
         }
     }
 
+    /// The file to write; `None` for standard output.
+    pub(crate) fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|output| *output != Path::new("-"))
+    }
+
     /// The format of the output.
     pub(crate) fn output_format(&self) -> Result<OutputFormat, CommandError> {
-        let format = match (self.format, &self.output) {
+        let format = match (self.format, self.output_file()) {
             (Some(format), _) => format,
             (None, None) => OutputFormat::Jsonl,
             (None, Some(output)) => match extension(output).as_str() {
@@ -144,7 +149,7 @@ impl EmbedArguments {
                 }
             },
         };
-        match (format, &self.output) {
+        match (format, self.output_file()) {
             (OutputFormat::Npy, None) => Err(CommandError::OutputRequired { format: "npy" }),
             (OutputFormat::Parquet, None) => {
                 Err(CommandError::OutputRequired { format: "parquet" })

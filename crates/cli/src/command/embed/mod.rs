@@ -23,7 +23,7 @@ use state::{RunOptions, RunState, StateFile};
 pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let format = arguments.output_format()?;
     let settings = Settings::for_embed(arguments)?;
-    if let Some(output) = &arguments.output {
+    if let Some(output) = arguments.output_file() {
         check_is_not_input(&arguments.file, output)?;
         if arguments.resume && output.exists() && !StateFile::new(output).exists() {
             let path = output.display();
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &EmbedArguments, out: &mut dyn Write) -> Result<(),
     let model = settings.load()?;
     let dimensions = model.info().dimensions;
     let mut saved = None;
-    let output = match &arguments.output {
+    let output = match arguments.output_file() {
         None => Output::to_stream(format, dimensions, out)?,
         Some(path) => {
             let file = StateFile::new(path);
