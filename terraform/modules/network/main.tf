@@ -14,10 +14,33 @@ data "aws_availability_zones" "available" {
   }
 }
 
-data "aws_route_table" "brought" {
-  for_each = toset(var.route_table_ids)
+# Which of the existing tables have a gateway endpoint for S3, and which have this module's.
+data "aws_route_tables" "with_s3" {
+  count = length(var.route_table_ids) > 0 ? 1 : 0
 
-  route_table_id = each.value
+  filter {
+    name   = "route-table-id"
+    values = var.route_table_ids
+  }
+
+  filter {
+    name   = "route.destination-prefix-list-id"
+    values = [data.aws_prefix_list.s3.id]
+  }
+}
+
+data "aws_route_tables" "with_own" {
+  count = length(var.route_table_ids) > 0 ? 1 : 0
+
+  filter {
+    name   = "route-table-id"
+    values = var.route_table_ids
+  }
+
+  filter {
+    name   = "route.gateway-id"
+    values = [aws_vpc_endpoint.s3[0].id]
+  }
 }
 
 data "aws_subnet" "brought" {
@@ -48,14 +71,6 @@ locals {
   # Known at plan time, unlike the ids of created resources.
   creates_endpoint        = !local.brought || length(var.route_table_ids) > 0
   creates_security_groups = length(var.security_group_ids) == 0
-
-  # Gateway endpoints of S3 in the existing tables, table => id of each endpoint.
-  s3_endpoints_by_table = {
-    for id, table in data.aws_route_table.brought : id => [
-      for route in table.routes : coalesce(route.gateway_id, route.vpc_endpoint_id, "-")
-      if route.destination_prefix_list_id == data.aws_prefix_list.s3.id
-    ]
-  }
 
   function_security_group_ids = local.creates_security_groups ? aws_security_group.function[*].id : var.security_group_ids
   sync_security_group_ids     = local.creates_security_groups ? aws_security_group.sync[*].id : var.security_group_ids
@@ -149,8 +164,8 @@ resource "aws_vpc_endpoint_route_table_association" "brought" {
 
   lifecycle {
     precondition {
-      condition     = alltrue([for id in local.s3_endpoints_by_table[each.value] : id == aws_vpc_endpoint.s3[0].id])
-      error_message = "The route table ${each.value} already has a gateway endpoint for S3: ${join(", ", local.s3_endpoints_by_table[each.value])}. Remove it from route_table_ids. The policy of the existing endpoint must allow reading ${var.bucket_arn}."
+      condition     = !contains(data.aws_route_tables.with_s3[0].ids, each.value) || contains(data.aws_route_tables.with_own[0].ids, each.value)
+      error_message = "The route table ${each.value} already has a gateway endpoint for S3, and can have only one. Remove it from route_table_ids. The policy of the existing endpoint must allow reading ${var.bucket_arn}."
     }
   }
 }

@@ -26,8 +26,8 @@ mock_data "aws_lambda_functions" {
   defaults = { function_names = [] }
 }
 
-mock_data "aws_route_table" {
-  defaults = { routes = [] }
+mock_data "aws_route_tables" {
+  defaults = { ids = [] }
 }
 
 mock_data "aws_prefix_list" {

@@ -1,12 +1,18 @@
-"""EC2: whether security groups let a connection through, and what moto loses of them."""
+"""EC2: whether security groups let a connection through, and what moto loses of them.
+
+Of gateway endpoints, moto loses the routes of tables that are added later.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
-from moto.ec2.models import ec2_backends
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.route_tables import RouteTable
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 _moto_init = SecurityGroupRule.__init__
+_moto_modify_endpoint = EC2Backend.modify_vpc_endpoint
+_moto_filter_value = RouteTable.get_filter_value
 
 
 def _init(self: SecurityGroupRule, *args: Any, **keywords: Any) -> None:
@@ -21,6 +27,26 @@ def _description(self: SecurityGroupRule) -> str | None:
         or self.source_group.get("Description")
         or self.__dict__["prefix_list_description"]
     )
+
+
+def _modify_endpoint(self: EC2Backend, vpc_id: str, *changes: Any, **named: Any) -> None:
+    (endpoint,) = self.describe_vpc_endpoints(vpc_end_point_ids=[vpc_id])
+    before = set(endpoint.route_table_ids or [])
+    _moto_modify_endpoint(self, vpc_id, *changes, **named)
+    prefix_list = endpoint.destination_prefix_list_id
+    if prefix_list is None:
+        return
+    for table in set(endpoint.route_table_ids or []) - before:
+        self.create_route(table, None, gateway_id=vpc_id, destination_prefix_list_id=prefix_list)
+    for table in before - set(endpoint.route_table_ids or []):
+        self.delete_route(table, prefix_list)
+
+
+def _filter_value(self: RouteTable, filter_name: str, method_name: str | None = None) -> Any:
+    if filter_name == "route.destination-prefix-list-id":
+        lists = [route.destination_prefix_list for route in self._routes.values()]
+        return [prefix_list.id for prefix_list in lists if prefix_list is not None]
+    return _moto_filter_value(self, filter_name, method_name)
 
 
 def zone_of_subnet(account_id: str, region: str, subnet_id: str) -> str:
@@ -62,6 +88,8 @@ def lets_through(
 
 
 def mend() -> None:
-    """Keep the descriptions of security group rules."""
+    """Keep the descriptions of security group rules, and the routes of gateway endpoints."""
+    EC2Backend.modify_vpc_endpoint = _modify_endpoint  # type: ignore[assignment]
+    RouteTable.get_filter_value = _filter_value  # type: ignore[method-assign]
     SecurityGroupRule.__init__ = _init  # type: ignore[method-assign]
     SecurityGroupRule.description = property(_description)  # type: ignore[assignment,method-assign]

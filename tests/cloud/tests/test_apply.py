@@ -28,7 +28,6 @@ from tests.deployment import (
     Deployment,
     another_bundle,
     contents,
-    damaged_bundle,
     digest_of,
     scores_are_the_golden_ones,
 )
@@ -763,65 +762,6 @@ def test_without_a_cross_encoder_reranking_says_who_scored(
 
 
 # --- The gate ----------------------------------------------------------------------------
-
-
-def test_a_version_that_scores_wrongly_does_not_get_the_alias(
-    deployment: Deployment, tmp_path: Path, report: Report
-) -> None:
-    before = alias_version(deployment)
-    wrong = damaged_bundle(tmp_path / "wrong")
-    apply = deployment.apply({"artifacts": {"bundle": str(wrong)}}, fails=True)
-    said = " ".join(apply.output.replace("│", " ").split())
-    start = said.find("does not score")
-    report(f"gate: {said[start - 25 : start + 250]}")
-    assert start > 0 and "The alias did not move." in said, apply.output
-    assert alias_version(deployment) == before
-    assert scores_are_the_golden_ones(deployment.score())
-
-
-def test_a_version_that_does_not_start_does_not_get_the_alias(
-    deployment: Deployment, report: Report
-) -> None:
-    before = alias_version(deployment)
-    apply = deployment.apply({"environment": {"SEMBLANCE_THREADS": "none"}}, fails=True)
-    shown = [line for line in apply.output.splitlines() if "Runtime.ExitError" in line]
-    report(f"gate: {' '.join(shown)}")
-    assert shown, apply.output
-    assert alias_version(deployment) == before
-    assert scores_are_the_golden_ones(deployment.score())
-
-
-def test_the_former_configuration_is_applied_after_both(deployment: Deployment) -> None:
-    deployment.apply()
-    plan = deployment.plan()
-    assert plan.status == 0, plan.output
-
-
-# --- Weighted roll-out, and roll back by one input ---------------------------------------
-
-
-def test_the_newest_version_gets_a_share_and_then_nothing(
-    deployment: Deployment, report: Report
-) -> None:
-    stable = alias_version(deployment)
-    changed: dict[str, Any] = {"description": "A newer version"}
-    share = {**changed, "release": {"version": stable, "newest_percent": 50}}
-    deployment.apply(share)
-    newest = deployment.outputs()["newest_version"]
-    answers = [deployment.score() for _ in range(40)]
-    counts = {version: sum(a.version == version for a in answers) for version in (stable, newest)}
-    report(f"roll-out: {counts} of 40 events")
-    assert newest != stable and min(counts.values()) > 0 and sum(counts.values()) == 40
-    assert deployment.plan(share).status == 0
-
-    back = {**changed, "release": {"version": stable}}
-    deployment.apply(back)
-    assert {deployment.score().version for _ in range(10)} == {stable}
-    assert deployment.outputs()["version"] == stable
-    assert deployment.plan(back).status == 0
-
-    deployment.apply(changed)
-    assert {deployment.score().version for _ in range(10)} == {newest}
 
 
 def test_a_version_without_its_model_does_not_get_the_alias(

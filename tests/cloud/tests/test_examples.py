@@ -84,13 +84,13 @@ def test_existing_route_tables_keep_their_access_to_s3(
     # A table has at most one gateway endpoint for S3.
     (vpc,) = {subnet["VpcId"] for subnet in ec2.describe_subnets()["Subnets"]} & {endpoint["VpcId"]}
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-    other = ec2.create_vpc_endpoint(
-        VpcId=vpc, ServiceName=endpoint["ServiceName"], RouteTableIds=[table]
-    )["VpcEndpoint"]["VpcEndpointId"]
+    ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=endpoint["ServiceName"], RouteTableIds=[table])
     taken = {**variables, "route_table_ids": [*variables["route_table_ids"], table]}
     refused = deployment.apply(taken, target=at, fails=True)
     said = " ".join(refused.output.replace("│", " ").split())
-    message = f"The route table {table} already has a gateway endpoint for S3: {other}."
+    message = (
+        f"The route table {table} already has a gateway endpoint for S3, and can have only one."
+    )
     report(f"route table taken: {message}")
     assert message in said, refused.output
     deployment.destroy(variables)

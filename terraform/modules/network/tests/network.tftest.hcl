@@ -19,11 +19,6 @@ override_data {
 }
 
 override_data {
-  target = data.aws_route_table.brought["rtb-0b"]
-  values = { routes = [{ destination_prefix_list_id = "pl-6ea54007", gateway_id = "vpce-0b", vpc_endpoint_id = "" }] }
-}
-
-override_data {
   target = data.aws_subnet.brought["subnet-0c"]
   values = { id = "subnet-0c", availability_zone = "eu-central-1b", vpc_id = "vpc-0a" }
 }
