@@ -40,7 +40,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
+.PHONY: fuzz soak test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -173,7 +173,7 @@ package: ## build the functions' zips; ARCH=arm64 where that Rust target is inst
 	@$(PACKAGE) report --zip $(SYNC_ZIP)
 	@$(PACKAGE) report --zip $(AUTHORIZER_ZIP)
 
-PACKAGE_SOURCES := scripts/package.py scripts/deflated_zip.py
+PACKAGE_SOURCES := scripts/package.py scripts/deflated_zip.py scripts/licenses.py
 $(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
 	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
 
@@ -190,7 +190,7 @@ layer: $(if $(filter build/model/default,$(BUNDLE)),build/model/.default) | $(TO
 
 # Manifests outside the workspace.
 OUTSIDE := fuzz/Cargo.toml $(PEERS)/fastembed/Cargo.toml
-CLIPPY := cargo clippy --workspace --all-targets --quiet
+CLIPPY := cargo clippy --locked --workspace --all-targets --quiet
 
 fmt: $(DEV) ## format, and apply automatic fixes
 	cargo fmt --all
@@ -204,7 +204,7 @@ check: $(DEV) $(PINNED) $(LIBRARY) ## format, clippy, ruff and unit tests: less 
 	ruff format --check --quiet .
 	ruff check --quiet .
 	$(CLIPPY) -- -D warnings
-	cargo test --workspace --lib --bins --quiet
+	cargo test --locked --workspace --lib --bins --quiet
 
 lint: lint-rust lint-python deny ## every formatter and linter; changes nothing
 
@@ -214,8 +214,8 @@ lint-rust:
 	$(CLIPPY) --all-features -- -D warnings
 	$(CLIPPY) --no-default-features -- -D warnings
 	@# The published crate and the crate with a feature: without features that other members turn on.
-	cargo clippy --package semblance --package semblance-process --no-default-features --quiet -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --quiet
+	cargo clippy --locked --package semblance --package semblance-process --no-default-features --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --all-features --document-private-items --quiet
 
 lint-python: $(DEV)
 	ruff format --check --quiet .
@@ -249,8 +249,8 @@ test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-l
 	cd model && pytest -q
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
-	cargo build --quiet --bin similarity
-	cargo test --workspace --no-fail-fast --quiet $(ARGS)
+	cargo build --locked --quiet --bin similarity
+	cargo test --locked --workspace --no-fail-fast --quiet $(ARGS)
 
 # Clients whose dependencies conflict have separate environments; those of Node.js have a folder.
 CLIENT_ENVIRONMENTS := $(CLIENTS)/frameworks/.venv/.done $(CLIENTS)/infinity/.venv/.done
@@ -269,7 +269,7 @@ $(CLIENTS)/node/node_modules/.done: $(CLIENTS)/node/package.json $(CLIENTS)/node
 test-clients: $(DEV) $(CLIENT_ENVIRONMENTS) $(CLIENTS)/node/node_modules/.done $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
-	cargo build --quiet --bin semblance --bin similarity --bin semblance-test-support
+	cargo build --locked --quiet --bin semblance --bin similarity --bin semblance-test-support
 	cd $(CLIENTS) && pytest -q tests
 	cd $(CLIENTS) && frameworks/.venv/bin/python -m pytest -q frameworks
 
@@ -282,16 +282,33 @@ terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8
 	cargo build --quiet --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
+soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory
+	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak
+
+# Coverage for libFuzzer; assertions of arithmetic stay on.
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Clink-dead-code
+TARGETS ?= $(basename $(notdir $(filter-out fuzz/fuzz_targets/function.rs,$(wildcard fuzz/fuzz_targets/*.rs))))
+FUZZ_SECONDS ?= 60
+fuzz: $(PINNED) $(LIBRARY) ## fuzz each parser for a minute; TARGETS='rules body' FUZZ_SECONDS=600
+	RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --locked --quiet --release --manifest-path fuzz/Cargo.toml --target $(shell rustc --print host-tuple) --bins
+	@for target in $(TARGETS); do \
+		mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
+		fuzz/target/$(shell rustc --print host-tuple)/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=2048 -timeout=20 \
+			-print_final_stats=1 -artifact_prefix=fuzz/artifacts/$$target/ fuzz/corpus/$$target fuzz/seeds/$$target || exit 1; \
+	done
+
 # --- Benches -------------------------------------------------------------------------------
 
 bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
-	cargo bench --bench pipeline
-	cargo bench --bench cold
+	cargo bench --locked --bench pipeline
+	cargo bench --locked --bench cold
 
 bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARGS='--seconds 10'
 	$(call debian,wrk)
-	cargo build --quiet --release --bin semblance
-	cargo build --quiet --bin semblance-test-support
+	cargo build --locked --quiet --release --bin semblance
+	cargo build --locked --quiet --bin semblance-test-support
 	PYTHONPATH=scripts $(BIN)/python benches/load/load.py $(ARGS)
 
 # The peers have separate environments and a separate target folder.
@@ -306,8 +323,8 @@ $(PEERS_DONE): %/.venv/.done: pyproject.toml requirements.txt $(PEERS)/onnx_back
 	@touch $@
 
 bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
-	cargo build --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
-	cargo build --quiet --release --bin semblance-test-support
+	cargo build --locked --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
+	cargo build --locked --quiet --release --bin semblance-test-support
 	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness $(ARGS)
 
 clean: ## remove what was built; keeps downloads

@@ -1,4 +1,4 @@
-"""Packages a Lambda function: bootstrap and library in one reproducible, checked zip.
+"""Packages a Lambda function: bootstrap, library and licenses in one reproducible, checked zip.
 
 Amazon Linux 2023, which `provided.al2023` runs, has glibc 2.34. A binary that asks for a newer
 symbol would fail at its first start, so the packaging fails instead.
@@ -19,10 +19,13 @@ import zipfile
 from pathlib import Path
 
 import deflated_zip
+import licenses
 
 GLIBC_OF_AMAZON_LINUX_2023 = (2, 34)
 # The zip that a cold start downloads and unpacks.
 LIMIT_BYTES = 16_000_000
+# The licenses of what the zip contains.
+NOTICES = "THIRD_PARTY.txt"
 LOCK = Path("requirements.txt")
 COMPRESSED = Path("build/compressed")
 ONNXRUNTIME = importlib.metadata.version("onnxruntime")
@@ -58,7 +61,7 @@ def main() -> int:
                 build_zip(arguments)
             case _:
                 print_report(arguments.zip)
-    except PackageError as error:
+    except (PackageError, licenses.LicenseError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -87,6 +90,12 @@ def build_zip(arguments: argparse.Namespace) -> None:
             library = library_for(arguments.arch, Path(scratch))
             check_glibc(name, library)
             members.append(deflated_zip.compress(name, library, 0o755, cache=COMPRESSED))
+    with tempfile.TemporaryDirectory() as scratch:
+        notices = Path(scratch) / NOTICES
+        package, target = f"semblance-{arguments.bin}", TARGETS[arguments.arch]
+        text = licenses.third_party(package, target, with_library=arguments.with_library)
+        notices.write_text(text, encoding="utf-8")
+        members.append(deflated_zip.compress(NOTICES, notices, 0o644))
     deflated_zip.write(arguments.output, members)
     size = arguments.output.stat().st_size
     if size > LIMIT_BYTES:
@@ -106,7 +115,7 @@ def require_target(arch: str) -> None:
 def cross_build(binary: str, profile: str, arch: str) -> Path:
     """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
     lambda_dir = Path("target/lambda-build") / arch
-    command = ["cargo", "lambda", "build", "--profile", profile, "--quiet"]
+    command = ["cargo", "lambda", "build", "--locked", "--profile", profile, "--quiet"]
     # The package as well, so that other members of the workspace do not add features.
     command += ["--package", f"semblance-{binary}", "--bin", binary]
     command += ["--target", TARGETS[arch], "--lambda-dir", str(lambda_dir)]

@@ -107,7 +107,7 @@ fn ranges(bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 }
 
 /// Runs a step that can wait for the disk on a blocking thread.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     step: impl FnOnce() -> Result<T, SyncError> + Send + 'static,
 ) -> Result<T, SyncError> {
     joined(tokio::task::spawn_blocking(step).await)

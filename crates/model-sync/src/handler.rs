@@ -12,7 +12,7 @@ use semblance_process::{Event, WrapBody, chain, ms};
 use crate::deadline::Deadline;
 use crate::error::SyncError;
 use crate::syncer::{SyncReport, Syncer};
-use crate::version::ModelVersion;
+use crate::version::SyncRequest;
 
 /// Handles events with a syncer.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl Handler {
                     request_id,
                     path = report.path,
                     copied = report.copied,
+                    repaired = report.repaired.as_ref().map(Vec::len),
                     bytes = report.bytes,
                     resumed_bytes = report.resumed_bytes,
                     megabytes_per_second = report.megabytes_per_second,
@@ -98,8 +99,8 @@ impl Handler {
     }
 
     async fn answer(&self, event: &[u8], deadline: Deadline) -> Result<SyncReport, HandlerError> {
-        let version = ModelVersion::decode(event).map_err(SyncError::from)?;
-        Ok(self.syncer.sync(&version, deadline).await?)
+        let request = SyncRequest::decode(event).map_err(SyncError::from)?;
+        Ok(self.syncer.sync(&request, deadline).await?)
     }
 }
 

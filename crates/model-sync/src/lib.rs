@@ -20,4 +20,4 @@ pub use deadline::Deadline;
 pub use error::{StorageError, SyncError};
 pub use handler::{Handler, HandlerError, run};
 pub use syncer::{SyncOptions, SyncReport, Syncer};
-pub use version::{EventError, ModelVersion};
+pub use version::{EventError, ModelVersion, SyncRequest};

@@ -1,13 +1,14 @@
 //! A partially written file that is hashed while it is written.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
 use super::error::SyncError;
+use super::staging::remove;
 use semblance::internals::bundle::hex;
 
 /// Mode of a published file. Another user reads it through another access point.
@@ -27,11 +28,17 @@ pub(crate) struct PartialFile {
 
 impl PartialFile {
     /// Opens the file at `path`, whose final size is `size_bytes`, and hashes the bytes of an earlier
-    /// run.
+    /// run. Anything else with its name is removed first: writing through a link would change a file
+    /// outside of the staging folder.
     pub(crate) fn open(path: PathBuf, size_bytes: u64) -> Result<Self, SyncError> {
-        let open =
-            || File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = open().map_err(|error| SyncError::from_io(&path, error))?;
+        let is_own = |file: &Metadata| file.is_file() && file.nlink() == 1;
+        if fs::symlink_metadata(&path).is_ok_and(|file| !is_own(&file)) {
+            remove(&path)?;
+        }
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(&path);
+        let file = file.map_err(|error| SyncError::from_io(&path, error))?;
         let mut partial = Self { path, file, sha256: Sha256::new(), written_bytes: 0, size_bytes };
         partial.hash_existing()?;
         Ok(partial)
@@ -67,7 +74,8 @@ impl PartialFile {
 
     /// Flushes the file to disk and returns its sha256.
     pub(crate) fn finish(&self) -> Result<String, SyncError> {
-        fs::set_permissions(&self.path, Permissions::from_mode(FILE_MODE))
+        self.file
+            .set_permissions(Permissions::from_mode(FILE_MODE))
             .and_then(|()| self.file.sync_all())
             .map_err(|error| self.failed(error))?;
         Ok(hex(&self.sha256.clone().finalize()))
@@ -108,6 +116,9 @@ impl PartialFile {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -162,9 +173,33 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_replaced_and_its_target_unchanged() {
+        let (folder, target) = folder_with(b"abc");
+        let path = folder.path().join("staged");
+        let links = [
+            |target: &Path, path: &Path| symlink(target, path),
+            |target: &Path, path: &Path| fs::hard_link(target, path),
+            |_: &Path, path: &Path| fs::create_dir(path),
+        ];
+        for link in links {
+            link(&target, &path).unwrap();
+            let mut partial = PartialFile::open(path.clone(), 6).unwrap();
+            assert_eq!(partial.written_bytes(), 0);
+            partial.append(b"defghi").unwrap();
+            partial.finish().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), b"abc");
+            assert_eq!(fs::read(&path).unwrap(), b"defghi");
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
     fn a_full_disk_is_an_error_with_both_sizes() {
         // Every write to this device fails with ENOSPC.
-        let mut partial = PartialFile::open(PathBuf::from("/dev/full"), 6).unwrap();
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut partial =
+            PartialFile { path, file, sha256: Sha256::new(), written_bytes: 0, size_bytes: 6 };
         match partial.append(b"abc").unwrap_err() {
             SyncError::DiskFull { path, written_bytes, size_bytes, .. } => {
                 assert_eq!((path.as_str(), written_bytes, size_bytes), ("/dev/full", 0, 6));

@@ -18,9 +18,15 @@ pub(crate) struct PruneReport {
     pub(crate) failures: Vec<SyncError>,
 }
 
-/// Removes old versions of the model. Keeps the requested version and the `keep - 1` other versions
-/// that were requested most recently. Ignores entries that are not versions.
-pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slot) -> PruneReport {
+/// Removes old versions of the model. Keeps the requested version, those in service, and the `keep - 1`
+/// others that were requested most recently. Ignores entries that are not versions.
+pub(crate) fn prune(
+    root: &Path,
+    version: &ModelVersion,
+    in_service: &[String],
+    keep: usize,
+    slot: &Slot,
+) -> PruneReport {
     let mut pruned = PruneReport::default();
     let mut others = match others(root, version) {
         Ok(others) => others,
@@ -29,6 +35,7 @@ pub(crate) fn prune(root: &Path, version: &ModelVersion, keep: usize, slot: &Slo
             return pruned;
         }
     };
+    others.retain(|(_, digest, _)| !in_service.contains(digest));
     others.sort_by(|a, b| b.cmp(a));
     for (_, digest, folder) in others.into_iter().skip(keep.saturating_sub(1)) {
         match retire(&folder, &slot.trash(&digest)) {
@@ -102,8 +109,14 @@ mod tests {
     }
 
     fn pruned(root: &TempDir, requested: char, keep: usize) -> String {
+        pruned_except(root, requested, "", keep)
+    }
+
+    fn pruned_except(root: &TempDir, requested: char, in_service: &str, keep: usize) -> String {
         let slot = Slot::acquire(root.path()).unwrap();
-        let pruned = prune(root.path(), &version(requested), keep, &slot);
+        let in_service: Vec<String> =
+            in_service.chars().map(|digit| version(digit).digest().to_owned()).collect();
+        let pruned = prune(root.path(), &version(requested), &in_service, keep, &slot);
         assert!(pruned.failures.is_empty(), "{:?}", pruned.failures);
         pruned.digests.iter().map(|digest| digest.chars().next().unwrap()).collect()
     }
@@ -113,6 +126,15 @@ mod tests {
         let root = root_with("abcde");
         assert_eq!(pruned(&root, 'e', 3), "ba");
         assert_eq!(remaining(root.path()), "cde");
+    }
+
+    #[test]
+    fn keeps_versions_in_service_however_old_they_are() {
+        let root = root_with("abcde");
+        assert_eq!(pruned_except(&root, 'e', "a", 2), "cb");
+        assert_eq!(remaining(root.path()), "ade");
+        assert_eq!(pruned_except(&root, 'e', "ad", 1), "");
+        assert_eq!(pruned_except(&root, 'e', "f", 1), "da");
     }
 
     #[test]
@@ -146,7 +168,7 @@ mod tests {
         let slot = Slot::acquire(root.path()).unwrap();
         // The trash name is in use: an earlier run crashed while it pruned.
         fs::create_dir_all(slot.trash(version('b').digest()).join("left")).unwrap();
-        let pruned = prune(root.path(), &version('c'), 1, &slot);
+        let pruned = prune(root.path(), &version('c'), &[], 1, &slot);
         assert_eq!(pruned.digests, [version('a').digest()]);
         assert_eq!(pruned.failures.len(), 1);
     }

@@ -7,16 +7,34 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::error::SyncError;
-use super::staging::{Slot, remove};
+use super::staging::{Slot, is_folder, remove};
 use super::version::ModelVersion;
-use semblance::internals::bundle::Bundle;
+use semblance::internals::bundle::{Bundle, MANIFEST_FILE};
 
 /// Mode of a published folder. Another user reads it through another access point.
 const FOLDER_MODE: u32 = 0o755;
 
-/// Whether the version is published and complete: every file exists and has the declared size.
-pub(crate) fn is_complete(root: &Path, version: &ModelVersion) -> bool {
-    Bundle::open(&version.folder(root)).is_ok_and(|bundle| bundle.digest() == version.digest())
+/// Returns the bundle of a version that is published and complete: its folder and files are not links, and
+/// every file exists and has the declared size.
+pub(crate) fn complete(root: &Path, version: &ModelVersion) -> Option<Bundle> {
+    let folder = version.folder(root);
+    let bundle = Bundle::open(&folder).ok()?;
+    let is_file =
+        |file: &str| fs::symlink_metadata(folder.join(file)).is_ok_and(|file| file.is_file());
+    let is_plain = is_folder(&folder)
+        && is_file(MANIFEST_FILE)
+        && bundle.manifest().files.iter().all(|file| is_file(&file.path));
+    (is_plain && bundle.digest() == version.digest()).then_some(bundle)
+}
+
+fn is_complete(root: &Path, version: &ModelVersion) -> bool {
+    complete(root, version).is_some()
+}
+
+/// Replaces a published file with a staged one, which is flushed to disk. A reader sees one or the other.
+pub(crate) fn replace(staged: &Path, published: &Path) -> Result<(), SyncError> {
+    fs::rename(staged, published).map_err(|error| SyncError::from_io(published, error))?;
+    published.parent().map_or(Ok(()), flush)
 }
 
 /// Renames a staging folder, whose files are flushed to disk, to the folder of its version. Returns
@@ -33,7 +51,13 @@ pub(crate) fn publish(
             set_mode(&model_folder)?;
             flush(root)?;
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A link would lead out of the root.
+            if !is_folder(&model_folder) {
+                let error = io::ErrorKind::NotADirectory.into();
+                return Err(SyncError::from_io(&model_folder, error));
+            }
+        }
         Err(error) => return Err(SyncError::from_io(&model_folder, error)),
     }
     set_mode(staged)?;
@@ -84,6 +108,7 @@ fn flush(folder: &Path) -> Result<(), SyncError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
     use tempfile::TempDir;
@@ -165,6 +190,34 @@ mod tests {
         assert!(!is_complete(place.root.path(), &place.version));
         assert!(place.publish(&place.stage()).unwrap());
         assert!(is_complete(place.root.path(), &place.version));
+    }
+
+    #[test]
+    fn a_link_is_not_a_published_version() {
+        let place = Place::new();
+        let elsewhere = TempDir::new().unwrap();
+        fill(elsewhere.path());
+        fs::create_dir(place.version.model_folder(place.root.path())).unwrap();
+        symlink(elsewhere.path(), place.folder()).unwrap();
+        assert!(!is_complete(place.root.path(), &place.version));
+        assert!(place.publish(&place.stage()).unwrap());
+        assert!(is_folder(&place.folder()) && is_complete(place.root.path(), &place.version));
+        assert!(elsewhere.path().join("bundle.json").exists(), "the target is unchanged");
+        // A file that is a link, too.
+        let file = place.folder().join("model.onnx");
+        fs::remove_file(&file).unwrap();
+        symlink(elsewhere.path().join("model.onnx"), &file).unwrap();
+        assert!(!is_complete(place.root.path(), &place.version));
+    }
+
+    #[test]
+    fn a_model_folder_that_is_a_link_is_refused() {
+        let place = Place::new();
+        let elsewhere = TempDir::new().unwrap();
+        symlink(elsewhere.path(), place.version.model_folder(place.root.path())).unwrap();
+        let error = place.publish(&place.stage()).unwrap_err();
+        assert_eq!(error.code().name, "sync.io");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     }
 
     #[test]

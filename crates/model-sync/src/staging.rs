@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::SyncError;
@@ -71,7 +71,7 @@ impl Slot {
         let Some(staging) = self.folder.parent() else { return Ok(()) };
         let numbers = entries(staging)?
             .into_iter()
-            .filter(|entry| entry.is_dir())
+            .filter(|entry| is_folder(entry))
             .filter_map(|entry| entry.file_name()?.to_str()?.parse().ok())
             .filter(|number| *number != self.number);
         for number in numbers.collect::<Vec<usize>>() {
@@ -88,6 +88,7 @@ impl Slot {
             .write(true)
             .create(true)
             .truncate(false)
+            .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
             .map_err(|error| SyncError::from_io(&path, error))?;
         match lock.try_lock() {
@@ -101,14 +102,28 @@ impl Slot {
     }
 }
 
-/// Creates a folder that only this user can access, if it does not exist.
+/// Creates a folder that only this user can access, if it does not exist. Anything else with its name, such
+/// as a link to another folder, is removed first.
 fn create_folder(path: &Path) -> Result<(), SyncError> {
-    match DirBuilder::new().mode(0o700).create(path) {
+    let create = || DirBuilder::new().mode(0o700).create(path);
+    let created = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_folder(path) => {
+            remove(path)?;
+            create()
+        }
+        created => created,
+    };
+    match created {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(SyncError::from_io(path, error))
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a path is a folder and not a link to one.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Returns the entries of a folder.
@@ -135,6 +150,8 @@ pub(crate) fn remove(path: &Path) -> Result<(), SyncError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -186,6 +203,26 @@ mod tests {
         drop(second);
         first.clear_others().unwrap();
         assert_eq!((mine.exists(), dead.exists(), living.exists()), (true, false, true));
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_folder_is_replaced() {
+        let (root, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let link = |path: &Path| symlink(elsewhere.path(), path).unwrap();
+        link(&root.path().join(STAGING));
+        let slot = Slot::acquire(root.path()).unwrap();
+        link(&slot.folder.join(version('a').staging_name()));
+        let folder = slot.version_folder(&version('a')).unwrap();
+        assert!(is_folder(&folder) && is_folder(&root.path().join(STAGING)));
+        drop(slot);
+        let staging = root.path().join(STAGING);
+        fs::remove_dir_all(staging.join("0")).unwrap();
+        link(&staging.join("0"));
+        assert!(is_folder(&Slot::acquire(root.path()).unwrap().folder));
+        fs::remove_file(staging.join("0.lock")).unwrap();
+        symlink("/etc/hostname", staging.join("0.lock")).unwrap();
+        assert_eq!(Slot::acquire(root.path()).unwrap_err().code().name, "sync.io");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing was written there");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Copies a bundle from S3 to the file system, verifies it and publishes it atomically.
 //!
-//! An event names a [`ModelVersion`]. If its folder is complete, nothing is copied. Otherwise:
+//! An event names a [`ModelVersion`]. If its folder is complete, nothing is copied, unless the event asks
+//! to verify it: then files whose content differs from the manifest are replaced. Otherwise:
 //!
 //! 1. Fetch the manifest and compare its sha256 with the digest.
 //! 2. Check the sizes of all objects, so that a missing object fails before anything is written.
@@ -8,7 +9,7 @@
 //!    resumed.
 //! 4. Rename the folder when all files are flushed to disk.
 //!
-//! Finally, old versions and files of crashed runs are removed.
+//! Finally, files of crashed runs are removed, and old versions if the event names those in service.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,9 +22,9 @@ use crate::deadline::Deadline;
 use crate::error::SyncError;
 use crate::partial::PartialFile;
 use crate::staging::Slot;
-use crate::version::ModelVersion;
+use crate::version::{ModelVersion, SyncRequest};
 use crate::{copy, prune, publish};
-use semblance::internals::bundle::{BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
+use semblance::internals::bundle::{Bundle, BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
 
 /// The folder of the models, and the number of versions to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct SyncReport {
     pub path: String,
     /// Whether this run copied it.
     pub copied: bool,
+    /// The files of a complete copy that differed from the manifest and were replaced. Absent if the copy
+    /// was not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Vec<String>>,
     /// Number of files that this run copied, including the manifest.
     pub files: usize,
     /// Size of these files in bytes.
@@ -80,7 +85,8 @@ impl Syncer {
         Self { bucket, options }
     }
 
-    /// Copies a version of a model to the file system, unless a complete copy exists.
+    /// Copies a version of a model to the file system, unless a complete copy exists. Verifies and repairs
+    /// that if it is requested.
     ///
     /// # Errors
     /// - [`SyncError::ObjectMissing`], [`SyncError::AccessDenied`], [`SyncError::Storage`] if an
@@ -94,21 +100,30 @@ impl Syncer {
     /// - [`SyncError::TimeUp`] if the deadline passes.
     pub async fn sync(
         &self,
-        version: &ModelVersion,
+        request: &SyncRequest,
         deadline: Deadline,
     ) -> Result<SyncReport, SyncError> {
         let started = Instant::now();
         let root = &self.options.root;
-        let copied = match publish::is_complete(root, version) {
-            true => None,
-            false => self.copy_and_publish(version, deadline).await?,
+        let version = &request.version;
+        let mut repaired = None;
+        let copied = match publish::complete(root, version) {
+            None => self.copy_and_publish(version, deadline).await?,
+            Some(bundle) if request.verify => {
+                let (files, copied) = self.repair(version, bundle, deadline).await?;
+                let is_changed = !files.is_empty();
+                repaired = Some(files);
+                is_changed.then_some(copied)
+            }
+            Some(_) => None,
         };
-        let (pruned, leftovers) = self.clean_up(version);
+        let (pruned, leftovers) = self.clean_up(request);
         let seconds = started.elapsed().as_secs_f64();
         let CopyReport { files, bytes, fetched_bytes } = copied.unwrap_or_default();
         Ok(SyncReport {
             path: version.folder(root).display().to_string(),
             copied: copied.is_some(),
+            repaired,
             files,
             bytes,
             resumed_bytes: bytes.saturating_sub(fetched_bytes),
@@ -137,6 +152,43 @@ impl Syncer {
             let _ = slot.clear(None);
         }
         result
+    }
+
+    /// Hashes the files of a complete copy. Fetches those that differ from the manifest again, and replaces
+    /// each with a rename. Returns their names.
+    ///
+    /// A function that has mapped a replaced file must be started again.
+    async fn repair(
+        &self,
+        version: &ModelVersion,
+        bundle: Bundle,
+        deadline: Deadline,
+    ) -> Result<(Vec<String>, CopyReport), SyncError> {
+        let files: Vec<BundleFile> = bundle.manifest().files.iter().cloned().collect();
+        let slot = Slot::acquire(&self.options.root)?;
+        let mut report = CopyReport { files: 0, bytes: 0, fetched_bytes: 0 };
+        let mut repaired = Vec::new();
+        for file in files {
+            let key = version.key(self.bucket.prefix(), &file.path);
+            let (opened, hashed) = (bundle.clone(), file.clone());
+            let hash = copy::blocking(move || {
+                let found = opened.sha256_of(&hashed, |_| {});
+                found.map_err(|error| SyncError::from_io(&opened.path_of(&hashed), error))
+            });
+            let time_up = || SyncError::TimeUp { key: key.clone() };
+            if deadline.bound(hash).await.ok_or_else(time_up)?? == file.sha256 {
+                continue;
+            }
+            slot.clear(Some(version))?;
+            let staged = slot.version_folder(version)?.join(&file.path);
+            report.fetched_bytes +=
+                copy::copy(&self.bucket, &key, &file, staged.clone(), deadline).await?;
+            publish::replace(&staged, &bundle.path_of(&file))?;
+            report.bytes += file.size_bytes;
+            report.files += 1;
+            repaired.push(file.path);
+        }
+        Ok((repaired, report))
     }
 
     /// Copies every file of the version to the staging folder.
@@ -187,8 +239,10 @@ impl Syncer {
         Err(SyncError::SizeMismatch { key, found_bytes, expected_bytes })
     }
 
-    /// Removes old versions and files of crashed runs. Returns the removed versions and the failures.
-    fn clean_up(&self, version: &ModelVersion) -> (Vec<String>, Vec<SyncError>) {
+    /// Removes files of crashed runs, and old versions if the event names those in service. Returns the
+    /// removed versions and the failures.
+    fn clean_up(&self, request: &SyncRequest) -> (Vec<String>, Vec<SyncError>) {
+        let version = &request.version;
         let SyncOptions { root, keep_versions } = &self.options;
         let mut leftovers: Vec<_> = publish::touch(root, version).err().into_iter().collect();
         let slot = match Slot::acquire(root) {
@@ -199,7 +253,10 @@ impl Syncer {
             }
         };
         leftovers.extend(slot.clear(None).err());
-        let pruned = prune::prune(root, version, *keep_versions, &slot);
+        let pruned = match &request.keep {
+            Some(keep) => prune::prune(root, version, keep, *keep_versions, &slot),
+            None => prune::PruneReport::default(),
+        };
         leftovers.extend(pruned.failures);
         leftovers.extend(slot.clear_others().err());
         (pruned.digests, leftovers)

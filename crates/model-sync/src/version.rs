@@ -40,11 +40,64 @@ pub enum EventError {
     },
 }
 
+/// An event: what to do with a version of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// The version to copy.
+    pub version: ModelVersion,
+    /// Digests of versions that are in service, such as those of an alias and of its former function
+    /// version. `None` removes no version at all.
+    pub keep: Option<Vec<String>>,
+    /// Whether to hash the files of a complete copy and to replace those that differ.
+    pub verify: bool,
+}
+
 /// The fields of an event. Other fields, such as Terraform's `tf`, are ignored.
 #[derive(Deserialize)]
 struct Fields {
     model_name: String,
     digest: String,
+    keep: Option<Vec<String>>,
+    verify: Option<bool>,
+}
+
+impl SyncRequest {
+    /// Parses and validates an event.
+    ///
+    /// # Errors
+    /// - [`EventError::Malformed`] if it is not JSON, or a field is missing or of another type.
+    /// - [`EventError::Invalid`] if a value is not a model name or a digest.
+    ///
+    /// # Examples
+    /// ```
+    /// use semblance_model_sync::SyncRequest;
+    ///
+    /// let digest = "0".repeat(64);
+    /// let event = format!(r#"{{"model_name": "minilm", "digest": "{digest}", "verify": true}}"#);
+    /// let request = SyncRequest::decode(event.as_bytes())?;
+    /// assert_eq!((request.keep, request.verify), (None, true));
+    /// # Ok::<(), semblance_model_sync::EventError>(())
+    /// ```
+    pub fn decode(event: &[u8]) -> Result<Self, EventError> {
+        let Fields { model_name, digest, keep, verify } = Fields::decode(event)?;
+        for digest in keep.iter().flatten() {
+            check(is_sha256(digest), "keep", SHA256_RULE, digest)?;
+        }
+        let version = ModelVersion::new(model_name, digest)?;
+        Ok(Self { version, keep, verify: verify.unwrap_or(false) })
+    }
+}
+
+impl Fields {
+    fn decode(event: &[u8]) -> Result<Self, EventError> {
+        let mut json = serde_json::Deserializer::from_slice(event);
+        let fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = error.path().to_string();
+            EventError::Malformed { field, source: error.into_inner() }
+        })?;
+        json.end().map_err(|source| EventError::Malformed { field: ".".to_owned(), source })?;
+        Ok(fields)
+    }
 }
 
 impl ModelVersion {
@@ -66,13 +119,11 @@ impl ModelVersion {
     /// # Ok::<(), semblance_model_sync::EventError>(())
     /// ```
     pub fn decode(event: &[u8]) -> Result<Self, EventError> {
-        let mut json = serde_json::Deserializer::from_slice(event);
-        let fields: Fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let field = error.path().to_string();
-            EventError::Malformed { field, source: error.into_inner() }
-        })?;
-        json.end().map_err(|source| EventError::Malformed { field: ".".to_owned(), source })?;
-        let Fields { model_name, digest } = fields;
+        let Fields { model_name, digest, .. } = Fields::decode(event)?;
+        Self::new(model_name, digest)
+    }
+
+    fn new(model_name: String, digest: String) -> Result<Self, EventError> {
         check(is_name(&model_name), "model_name", NAME_RULE, &model_name)?;
         check(is_sha256(&digest), "digest", SHA256_RULE, &digest)?;
         Ok(Self { model_name, digest })
@@ -145,6 +196,28 @@ pub(crate) mod tests {
         let version = decode(&json!({"model_name": "m.1", "digest": digest, "tf": tf})).unwrap();
         assert_eq!(version.folder(Path::new("/r")), Path::new("/r/m.1").join(&digest));
         assert_eq!(version.key("a/b", "model.onnx"), format!("a/b/m.1/{digest}/model.onnx"));
+    }
+
+    #[test]
+    fn a_request_says_what_to_keep_and_to_verify() {
+        let digest = "0a".repeat(32);
+        let decode = |more: serde_json::Value| {
+            let mut event = json!({"model_name": "m", "digest": digest});
+            event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            SyncRequest::decode(event.to_string().as_bytes())
+        };
+        let plain = decode(json!({})).unwrap();
+        assert_eq!((plain.keep, plain.verify), (None, false));
+        let full = decode(json!({"keep": [digest], "verify": true})).unwrap();
+        assert_eq!((full.keep, full.verify), (Some(vec![digest.clone()]), true));
+        assert_eq!(decode(json!({"keep": []})).unwrap().keep, Some(vec![]));
+        for more in [json!({"keep": digest}), json!({"keep": [1]}), json!({"verify": "yes"})] {
+            assert!(matches!(decode(more).unwrap_err(), EventError::Malformed { .. }));
+        }
+        for keep in ["", "../up", "ABC"] {
+            let error = decode(json!({"keep": [keep]})).unwrap_err();
+            assert!(matches!(error, EventError::Invalid { field: "keep", .. }), "{error}");
+        }
     }
 
     #[test]

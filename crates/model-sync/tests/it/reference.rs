@@ -35,7 +35,11 @@ fn the_documentation_lists_every_field_of_a_report() {
     let (root, bucket) = (TempDir::new().unwrap(), Moto::shared().bucket());
     let bundle = Bundle::new(1_000, 10_000);
     bucket.upload(&bundle);
-    let report = Setting::new(root.path(), &bucket).start().report(&bundle.event());
+    let function = Setting::new(root.path(), &bucket).start();
+    function.report(&bundle.event());
+    let mut verify = bundle.event();
+    verify["verify"] = true.into();
+    let report = function.report(&verify);
     let fields: BTreeSet<String> = report.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(table_names("docs/events.md", "## Events of model-sync"), fields);
+    assert_eq!(table_names("docs/events.md", "### Reports of model-sync"), fields);
 }

@@ -45,3 +45,15 @@ fn the_package_is_within_its_size() {
     let zip = std::fs::metadata(repository("target/lambda/similarity/bootstrap.zip")).unwrap();
     assert!(zip.len() <= 16_000_000, "{} bytes, the limit is 16,000,000", zip.len());
 }
+
+#[test]
+fn the_package_has_the_licenses_of_its_parts() {
+    let task_root = unpack();
+    let notices = std::fs::read_to_string(task_root.path().join("THIRD_PARTY.txt")).unwrap();
+    for part in
+        ["axum ", "tokenizers ", "lambda_runtime ", "ONNX Runtime", "The Rust standard library"]
+    {
+        assert!(notices.contains(part), "{part}");
+    }
+    assert!(notices.contains("Apache License") && notices.contains("MIT License"));
+}
