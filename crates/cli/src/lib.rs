@@ -7,6 +7,6 @@ mod server;
 mod settings;
 
 pub use arguments::{Arguments, Command};
-pub use command::run;
+pub use command::{RowError, run};
 pub use error::{CommandError, Location};
 pub use server::ServerError;

@@ -9,7 +9,7 @@ use semblance_api::{Config, Limits, ServiceOptions, origins};
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
-use crate::arguments::{ModelArguments, ServeArguments};
+use crate::arguments::{ModelArguments, SearchArguments, ServeArguments};
 
 /// The settings of a command.
 #[derive(Debug)]
@@ -32,6 +32,18 @@ impl Settings {
         Ok(Self { config, bundle })
     }
 
+    /// Returns the settings of a search.
+    pub(crate) fn for_search(arguments: &SearchArguments) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(&arguments.model)?;
+        let environment = Environment::from_process();
+        // Without it, loading another bundle would be a waste.
+        settings.config.model.cross_encoder = arguments.rerank.and_then(|_| {
+            let configured = || environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE");
+            arguments.cross_encoder.clone().or_else(configured)
+        });
+        Ok(settings)
+    }
+
     /// Returns the settings of a server.
     pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
         let mut settings = Self::new(&arguments.model)?;
@@ -43,6 +55,7 @@ impl Settings {
             .or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"));
         config.model.threads = arguments.threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
+        config.indexes = arguments.index_dir.clone().or(config.indexes.take());
         config.concurrency = arguments.max_concurrent_requests;
         if !arguments.cors_origin.is_empty() {
             config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
@@ -69,6 +82,10 @@ impl Settings {
 
     pub(crate) fn concurrency(&self) -> NonZeroUsize {
         self.config.concurrency
+    }
+
+    pub(crate) fn indexes(&self) -> Option<PathBuf> {
+        self.config.indexes.clone()
     }
 
     pub(crate) fn cors_origins(&self) -> &[String] {

@@ -15,8 +15,9 @@ use crate::request::RequestError;
 pub(crate) use fields::Fields;
 pub use json::parse_json;
 pub(crate) use value::{
-    Absent, Candidates, Choice, Choices, Count, Dimensions, Direction, Documents, FieldValue, Flag,
-    Input, Object, OptionalObject, Pairs, PromptName, Text, TextList, Unread, truncation,
+    Absent, Candidates, Choice, Choices, Count, Dimensions, Direction, Documents, FieldValue,
+    FilterField, Flag, IndexName, Input, Object, OptionalObject, Pairs, PromptName, Text, TextList,
+    Unread, Vectors, truncation,
 };
 
 /// A body of a request, with its decoder and its schema.

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker::invocation;
 use super::tei::{self, Prediction, Rank, TokenOfText};
-use super::{Route, RouteSchema};
+use super::{Route, RouteSchema, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, Text, body, truncation,
 };
@@ -74,7 +74,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 8] = [
+const OPERATIONS: [NamedOperation; 9] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -115,6 +115,14 @@ const OPERATIONS: [NamedOperation; 8] = [
         decode: tei::tokenize,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::TokenizeBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "search",
+        decode: search::search,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<search::SearchBody>(),
             is_unambiguous: false,
         }],
     },
@@ -268,6 +276,7 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Prediction>>(),
         schemas.inline::<Vec<Vec<Prediction>>>(),
         schemas.inline::<Vec<Vec<TokenOfText>>>(),
+        schemas.reply::<search::SearchReply>(),
         schemas.reply::<About>(),
         schemas.reply::<Status>(),
     ];

@@ -7,6 +7,7 @@ mod error_form;
 mod event;
 mod openai;
 mod sagemaker;
+mod search;
 mod tei;
 
 use axum::http::Method;
@@ -25,8 +26,8 @@ pub(crate) use error_form::ErrorForm;
 pub use event::{DIRECT_SHAPES, decode as decode_event, warm_up_call};
 
 /// The routes of every dialect.
-const DIALECTS: [&[Route]; 5] =
-    [event::ROUTES, sagemaker::ROUTES, tei::ROUTES, openai::ROUTES, cohere::ROUTES];
+const DIALECTS: [&[Route]; 6] =
+    [event::ROUTES, search::ROUTES, sagemaker::ROUTES, tei::ROUTES, openai::ROUTES, cohere::ROUTES];
 
 /// A route: a path with a method.
 pub struct Route {

@@ -5,6 +5,7 @@ mod embed;
 mod info;
 mod predict;
 mod rerank;
+mod search;
 mod similarity;
 mod tokenize;
 
@@ -21,6 +22,7 @@ pub(crate) use info::{
 };
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
+pub(crate) use search::{Queries, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 

@@ -108,6 +108,20 @@ pub enum RequestError {
         /// The field.
         field: Field,
     },
+    /// A filter is invalid.
+    #[error("the filter is invalid at {path}: {reason}")]
+    BadFilter {
+        /// Path inside the filter; operators and indices only, columns as numbers.
+        path: String,
+        /// The rule.
+        reason: &'static str,
+    },
+    /// The fields of a request contradict each other.
+    #[error("the request must have {expected}")]
+    WrongFields {
+        /// The rule.
+        expected: &'static str,
+    },
     /// The shape of the request is not recognized.
     #[error("unrecognized request: expected {expected}")]
     Unrecognized {
@@ -194,6 +208,16 @@ semblance::codes!(RequestError {
         Fault::Field,
         "A list that requires at least one text is empty.",
     ),
+    Self::BadFilter { .. } => Code::new(
+        "request.bad_filter",
+        Fault::Field,
+        "A filter is invalid. The message has the place and the rule.",
+    ),
+    Self::WrongFields { .. } => Code::new(
+        "request.wrong_fields",
+        Fault::Field,
+        "The fields of a request contradict each other, or one is missing.",
+    ),
     Self::NotAPair { .. } => Code::new(
         "request.not_a_pair",
         Fault::Field,
@@ -214,7 +238,11 @@ impl RequestError {
     #[must_use]
     pub fn field(&self) -> Option<Field> {
         match *self {
-            Self::InvalidJson { .. } | Self::NotAnObject { .. } | Self::Unrecognized { .. } => None,
+            Self::InvalidJson { .. }
+            | Self::NotAnObject { .. }
+            | Self::BadFilter { .. }
+            | Self::WrongFields { .. }
+            | Self::Unrecognized { .. } => None,
             Self::MissingField { field }
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }

@@ -6,6 +6,7 @@ mod cross_encoder;
 mod documents;
 mod http;
 mod operations;
+mod search;
 
 use semblance_api::{ApiError, Call, Limits, Report, RequestError, Service, decode_event, routes};
 use serde_json::Value;

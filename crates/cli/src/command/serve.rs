@@ -45,6 +45,6 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
             max_body_bytes: arguments.max_body_bytes,
         },
     };
-    let service = Service::new(model, settings.service_options());
+    let service = Service::new(model, settings.service_options()).with_indexes(settings.indexes());
     Ok(server::serve(service, server)?)
 }

@@ -20,11 +20,16 @@ fn the_help_describes_the_command_line() {
     Usage: semblance <COMMAND>
 
     Commands:
-      score   Score texts against a query, best first
-      embed   Embed texts, one per line, and print JSON lines
-      verify  Verify the files of a bundle against its manifest
-      serve   Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
-      help    Print this message or the help of the given subcommand(s)
+      score    Score texts against a query, best first
+      embed    Embed texts, one per line, and print JSON lines
+      index    Build and change an index of texts
+      search   Search an index
+      mine     Find the pairs of rows of an index with the highest scores
+      cluster  Find groups of near rows of an index
+      map      Draw the rows of an index as points, near ones near each other
+      verify   Verify the files of a bundle against its manifest
+      serve    Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -47,7 +52,7 @@ fn the_help_of_serve_lists_every_route() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands = ["score", "embed", "verify", "serve"];
+    let commands = ["score", "embed", "search", "mine", "cluster", "map", "verify", "serve"];
     let without: Vec<&str> = commands
         .into_iter()
         .filter(|command| !help(&[command]).contains("\nExamples:\n  semblance "))

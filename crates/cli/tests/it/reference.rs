@@ -41,12 +41,17 @@ fn the_documentation_lists_every_variable() {
 fn the_documentation_lists_every_flag() {
     let table = |heading: &str| table_names("docs/configuration.md", heading);
     let common = table("### Flags of every command that runs a model");
-    let listed = ["score", "embed", "serve"].map(|command| {
+    let listed = ["score", "embed", "search", "serve"].map(|command| {
         let own = table(&format!("### Flags of {command}"));
         (command.to_owned(), &own | &common)
     });
     let mut listed = Vec::from(listed);
     listed.push(("verify".to_owned(), names(["--bundle"])));
+    // The flags of its commands are in docs/corpora.md.
+    listed.push(("index".to_owned(), names::<&str>([])));
+    for command in ["mine", "cluster", "map"] {
+        listed.push((command.to_owned(), table(&format!("### Flags of {command}"))));
+    }
     listed.sort();
     let program = Arguments::command();
     let mut found: Vec<_> = program

@@ -2,6 +2,7 @@
 
 mod number;
 mod option;
+mod search;
 mod text;
 
 use utoipa::openapi::RefOr;
@@ -14,6 +15,7 @@ use crate::request::RequestError;
 
 pub(crate) use number::{Count, Dimensions};
 pub(crate) use option::{Absent, Choice, Choices, Direction, Flag, PromptName, Unread, truncation};
+pub(crate) use search::{FilterField, IndexName, Vectors};
 pub(crate) use text::{Candidates, Documents, Input, Pairs, Text, TextList};
 
 /// The value of a field.

@@ -53,7 +53,20 @@ fn the_document_describes_exactly_the_routes() {
 fn the_document_has_the_fields_of_each_route() {
     let document = call(&fake(), get("/openapi.json")).json();
     let truncation = ["truncate", "truncation_direction"];
-    let cases: [(&str, &[&str]); 7] = [
+    let search = [
+        "index",
+        "query",
+        "vectors",
+        "top_k",
+        "filter",
+        "exact",
+        "rerank",
+        "prompt_name",
+        truncation[0],
+        truncation[1],
+    ];
+    let cases: [(&str, &[&str]); 8] = [
+        ("/search", &search),
         ("/similarity", &["inputs", "parameters"]),
         (
             "/embed",
