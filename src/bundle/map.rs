@@ -1,4 +1,4 @@
-//! Memory maps of a bundle's files. The only `unsafe` code of the crate.
+//! Memory maps of immutable files: those of a bundle and of an index.
 #![expect(unsafe_code, reason = "mapping a file is unsafe; the SAFETY comment has the proof")]
 
 use std::fs::File;
@@ -6,13 +6,15 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use memmap2::{Advice, Mmap};
+use memmap2::Advice;
+pub(crate) use memmap2::Mmap;
 
-/// Maps a file of a bundle for reading.
+/// Maps a file of a bundle or of an index for reading.
 pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
     // SAFETY: the mapped bytes must not change. A bundle's folder is immutable: it is written under a
-    // temporary name and renamed when it is complete. A new bundle has a new folder name.
+    // temporary name and renamed when it is complete. A new bundle has a new folder name. The same is
+    // true for the segments of an index.
     unsafe { Mmap::map(&file) }
 }
 
@@ -33,4 +35,26 @@ pub(crate) fn will_need(map: &Mmap, part: Range<usize>) -> io::Result<()> {
         map.advise_range(Advice::WillNeed, start, WINDOW_BYTES.min(part.end - start))?;
     }
     Ok(())
+}
+
+/// Types whose values are any bytes.
+pub(crate) trait Plain: Copy {}
+
+impl Plain for i8 {}
+impl Plain for u16 {}
+impl Plain for u32 {}
+impl Plain for u64 {}
+impl Plain for f32 {}
+
+/// Returns the values in these bytes, or none if the address or the length does not fit the type.
+pub(crate) fn values<T: Plain>(bytes: &[u8]) -> Option<&[T]> {
+    // SAFETY: any bytes are values of a plain type.
+    let (before, values, after) = unsafe { bytes.align_to::<T>() };
+    (before.is_empty() && after.is_empty()).then_some(values)
+}
+
+/// Returns the bytes of values, in the order of the machine.
+pub(crate) fn bytes<T: Plain>(values: &[T]) -> &[u8] {
+    // SAFETY: plain types have no padding, and bytes need no alignment.
+    unsafe { values.align_to::<u8>() }.1
 }

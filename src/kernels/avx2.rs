@@ -166,6 +166,24 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn dot_wide(self, sums: __m256i, x: *const i16, w: *const i8) -> __m256i {
+        unsafe {
+            let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
+            _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_loadu_si256(x.cast()), w))
+        }
+    }
+
+    #[inline(always)]
+    fn total(self, sums: __m256i) -> i32 {
+        unsafe {
+            let four =
+                _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+            let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
+            _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_sums(self, to: *mut i32, sums: __m256i) {
         unsafe { _mm256_storeu_si256(to.cast(), sums) }
     }

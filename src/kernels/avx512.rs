@@ -165,6 +165,22 @@ impl Dot for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn dot_wide(self, sums: __m512i, x: *const i16, w: *const i8) -> __m512i {
+        unsafe {
+            let w = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w.cast()));
+            _mm512_dpwssd_epi32(sums, _mm512_loadu_si512(x.cast()), w)
+        }
+    }
+
+    #[inline(always)]
+    fn total(self, sums: __m512i) -> i32 {
+        unsafe {
+            let (low, high) = (_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
+            self.0.total(_mm256_add_epi32(low, high))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_sums(self, to: *mut i32, sums: __m512i) {
         unsafe { _mm512_storeu_si512(to.cast(), sums) }
     }

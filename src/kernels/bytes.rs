@@ -152,7 +152,7 @@ pub(super) struct BytePanelTask<'a> {
 }
 
 /// The tallest tile of any instruction set.
-const MOST_ROWS: usize = 16;
+pub(super) const MOST_ROWS: usize = 16;
 
 impl Task for BytePanelTask<'_> {
     #[inline(always)]
@@ -206,7 +206,7 @@ impl Task for BytePanelTask<'_> {
 /// `panel` is valid for reading `[width / 4, 16, 4]` bytes, `x` for `[height, width]`, and `sums` for
 /// writing; `height` is at most `S::DOT_ROWS`.
 #[inline(always)]
-unsafe fn tile<S: Dot>(
+pub(super) unsafe fn tile<S: Dot>(
     s: S,
     height: usize,
     panel: *const i8,

@@ -16,11 +16,16 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bytes;
+#[cfg(test)]
+mod corpus_tests;
+mod estimate;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod norm;
+mod pairs;
 mod portable;
 mod product;
+mod scan;
 mod simd;
 mod team;
 #[cfg(test)]
@@ -39,6 +44,8 @@ use team::{Shared, share};
 
 pub use activation::Activation;
 pub use bytes::{BYTE_PANEL, ByteRange, GROUP};
+pub use estimate::SignTable;
+pub use pairs::{PAIR_PANEL, PairColumns, PairRows, pair_panel_bytes};
 pub use product::PANEL;
 pub use team::{Alone, Team};
 

@@ -171,6 +171,20 @@ impl Dot for Neon {
     }
 
     #[inline(always)]
+    unsafe fn dot_wide(self, sums: int32x4_t, x: *const i16, w: *const i8) -> int32x4_t {
+        unsafe {
+            let (x, w) = (vld1q_s16(x), vmovl_s8(vld1_s8(w)));
+            let sums = vmlal_s16(sums, vget_low_s16(x), vget_low_s16(w));
+            vmlal_s16(sums, vget_high_s16(x), vget_high_s16(w))
+        }
+    }
+
+    #[inline(always)]
+    fn total(self, sums: int32x4_t) -> i32 {
+        unsafe { vaddvq_s32(sums) }
+    }
+
+    #[inline(always)]
     unsafe fn store_sums(self, to: *mut i32, sums: int32x4_t) {
         unsafe { vst1q_s32(to, sums) }
     }

@@ -142,6 +142,21 @@ impl Dot for Portable {
     }
 
     #[inline(always)]
+    unsafe fn dot_wide(self, mut sums: [i32; 4], x: *const i16, w: *const i8) -> [i32; 4] {
+        // SAFETY: the caller vouches for eight readable values of each; `i16` is aligned.
+        let (x, w) = unsafe { (x.cast::<[[i16; 2]; 4]>().read(), w.cast::<[[i8; 2]; 4]>().read()) };
+        for ((sum, x), w) in sums.iter_mut().zip(x).zip(w) {
+            *sum += i32::from(x[0]) * i32::from(w[0]) + i32::from(x[1]) * i32::from(w[1]);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn total(self, sums: [i32; 4]) -> i32 {
+        sums.into_iter().sum()
+    }
+
+    #[inline(always)]
     unsafe fn store_sums(self, to: *mut i32, sums: [i32; 4]) {
         // SAFETY: the caller vouches for room for four values.
         unsafe { to.cast::<[i32; 4]>().write(sums) }

@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 20] = [
     (
         "load",
         &[
@@ -60,6 +60,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("encoder", &["cache", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
     ("cache", &["tokenizer"]),
     ("error", &["bundle", "code", "codes", "kernels", "runtime", "tokenizer", "vector"]),
+    ("corpus", &["bundle", "code", "codes", "kernels"]),
     ("scheduler", &["runtime", "tokenizer"]),
     ("runtime", &["bundle", "kernels"]),
     ("bundle", &["code", "codes", "vector"]),

@@ -35,6 +35,8 @@ pub struct Config {
     pub model: Options,
     /// `SEMBLANCE_MAX_TEXTS`, `SEMBLANCE_MAX_TEXT_BYTES` and `SEMBLANCE_AUTO_TRUNCATE`.
     pub limits: Limits,
+    /// `SEMBLANCE_INDEX_DIR`: the folder of the indexes that can be searched.
+    pub indexes: Option<PathBuf>,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: maximum number of concurrent events.
     pub concurrency: NonZeroUsize,
     /// `SEMBLANCE_CORS_ORIGINS`: origins that CORS allows.
@@ -103,6 +105,7 @@ impl Config {
                     .number("SEMBLANCE_MAX_TEXT_BYTES", 1, 6_291_456)?
                     .unwrap_or(limits.text_bytes),
             },
+            indexes: environment.path("SEMBLANCE_INDEX_DIR"),
             concurrency: environment
                 .number("AWS_LAMBDA_MAX_CONCURRENCY", 1, 10_000)?
                 .map_or(NonZeroUsize::MIN, at_least_one),

@@ -1,6 +1,7 @@
 //! Errors of a request. There is one type for every source of requests; each dialect has its own
 //! format for it.
 
+use semblance::corpus::CorpusError;
 use semblance::{Code, Fault, ModelError};
 
 use crate::request::RequestError;
@@ -15,6 +16,15 @@ pub enum ApiError {
     /// The model does not support the request, or failed.
     #[error(transparent)]
     Model(ModelError),
+    /// The index cannot be searched.
+    #[error(transparent)]
+    Index(CorpusError),
+    /// No index has the name.
+    #[error("no index has this name")]
+    UnknownIndex,
+    /// There are no indexes.
+    #[error("no folder of indexes is configured; set SEMBLANCE_INDEX_DIR")]
+    NoIndexes,
     /// The code panicked, which is a bug. The service keeps running.
     #[error("internal error; the log of the service has the location")]
     Panic,
@@ -100,6 +110,16 @@ pub enum ApiError {
     },
 }
 
+impl From<CorpusError> for ApiError {
+    /// The path of a missing index stays in the service.
+    fn from(error: CorpusError) -> Self {
+        match error {
+            CorpusError::NotFound { .. } => Self::UnknownIndex,
+            other => Self::Index(other),
+        }
+    }
+}
+
 semblance::codes!(ApiError {
     Self::Panic | Self::Write(_) => Code::PANIC,
     Self::Overloaded { .. } => Code::new(
@@ -118,6 +138,7 @@ semblance::codes!(ApiError {
         "The request has no API key, or an unknown one. Send one of SEMBLANCE_API_KEY as \
          Authorization: Bearer or x-api-key.",
     ),
+    Self::UnknownIndex | Self::NoIndexes => Code::INDEX_NOT_FOUND,
     Self::NotFound => Code::new(
         "http.not_found",
         Fault::NotFound,
@@ -168,6 +189,7 @@ semblance::codes!(ApiError {
 } else {
     Self::Request(error) => error.code(),
     Self::Model(error) => error.code(),
+    Self::Index(error) => error.code(),
 });
 
 /// The outcome of a request, for logs and metrics.

@@ -35,5 +35,8 @@ pub use error::{ApiError, Verdict};
 pub use limits::Limits;
 pub use log::{Failure, Line};
 pub use operation::{Answer, Call, Reply, Report};
-pub use request::{Field, Kind, RequestError, TextFault, Texts, check_text};
+pub use request::{
+    Field, Kind, RequestError, TextFault, Texts, check_text, filter_from_json, metadata_from_json,
+    metadata_to_json,
+};
 pub use service::{Service, ServiceOptions};

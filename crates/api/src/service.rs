@@ -1,8 +1,10 @@
 //! A service: the models and the limits of requests.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use semblance::Model;
+use semblance::corpus::Catalog;
 
 use crate::{About, Limits};
 
@@ -11,6 +13,7 @@ pub struct Service {
     model: Model,
     limits: Limits,
     about: About,
+    indexes: Option<Catalog>,
 }
 
 /// The limits that a service applies and reports.
@@ -29,7 +32,20 @@ impl Service {
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
         let about = About::new(&model, options);
-        Self { model, limits: options.limits, about }
+        Self { model, limits: options.limits, about, indexes: None }
+    }
+
+    /// Returns this service with the indexes in a folder, if there is one. They are opened when they
+    /// are first searched.
+    #[must_use]
+    pub fn with_indexes(self, folder: Option<PathBuf>) -> Self {
+        Self { indexes: folder.map(Catalog::new), ..self }
+    }
+
+    /// The indexes, if a folder is configured.
+    #[must_use]
+    pub fn indexes(&self) -> Option<&Catalog> {
+        self.indexes.as_ref()
     }
 
     /// The model.

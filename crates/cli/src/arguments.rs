@@ -1,5 +1,8 @@
 //! Arguments and their help.
 
+mod compare;
+mod corpus;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -19,6 +22,12 @@ pub(crate) use inspect::{
 };
 use pairs::{PREDICT_HELP, RERANK_HELP};
 pub(crate) use pairs::{PairArguments, PredictArguments, RerankArguments};
+
+pub(crate) use compare::{ClusterArguments, MapArguments, MineArguments, PairFormat};
+pub(crate) use corpus::{
+    AppendArguments, BadRows, BuildArguments, ChangeArguments, DeleteArguments, ExportArguments,
+    IndexArguments, IndexCommand, InfoArguments, RowArguments, RowFormat, SearchArguments,
+};
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.
 #[derive(Debug, Parser)]
@@ -74,6 +83,36 @@ pub enum Command {
     /// List the model bundles below a folder
     #[command(after_help = MODELS_HELP)]
     Models(ModelsArguments),
+    /// Build and change an index of texts
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Search an index
+    #[command(after_help = "Examples:
+  semblance search indexes/docs 'How do I reset my password?'
+  semblance search indexes/docs 'reset password' --filter '{\"product\": \"app\"}' --top-k 3
+  semblance search indexes/docs 'reset password' --rerank 50 --cross-encoder build/model/cross")]
+    Search(SearchArguments),
+    /// Find the pairs of rows of an index with the highest scores
+    #[command(after_help = "Examples:
+  semblance mine indexes/docs --min-score 0.9
+  semblance mine indexes/docs --top-k 5 --max-pairs 1000 --output csv > pairs.csv
+
+The pairs are those of paraphrase_mining of sentence-transformers.")]
+    Mine(MineArguments),
+    /// Find groups of near rows of an index
+    #[command(after_help = "Examples:
+  semblance cluster indexes/docs
+  semblance cluster indexes/docs --threshold 0.6 --min-size 5 --output csv > clusters.csv
+
+The clusters are those of community_detection of sentence-transformers.")]
+    Cluster(ClusterArguments),
+    /// Draw the rows of an index as points, near ones near each other
+    #[command(after_help = "Examples:
+  semblance map indexes/docs --output docs.svg
+  semblance map indexes/docs --threshold 0.5 --min-size 20
+
+Clusters are colored and labeled with the words that distinguish them.")]
+    Map(MapArguments),
     /// Verify the files of a bundle against its manifest
     #[command(after_help = "Examples:
   semblance verify
@@ -147,6 +186,9 @@ pub struct ServeArguments {
     /// Folder of the cross-encoder's bundle [default: SEMBLANCE_CROSS_ENCODER_BUNDLE, else none]
     #[arg(long, value_name = "DIR")]
     pub cross_encoder: Option<PathBuf>,
+    /// Folder of the indexes that can be searched [default: SEMBLANCE_INDEX_DIR, else none]
+    #[arg(long, value_name = "DIR")]
+    pub index_dir: Option<PathBuf>,
     /// Number of concurrent forward passes [default: SEMBLANCE_THREADS, else the number of CPUs]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 
+use semblance::corpus::CorpusError;
 use semblance::internals::bundle::{BundleError, VerifyError};
 use semblance::{Code, Fault, LoadError, ModelError};
 use semblance_api::{RequestError, TextFault};
 use semblance_process::ConfigError;
 
+use crate::command::RowError;
 use crate::server::ServerError;
 
 /// Why a command failed. `main` prints it with its causes and exits with status 1.
@@ -179,9 +181,39 @@ pub enum CommandError {
         /// Number of bundles.
         total: usize,
     },
+    /// A row of a file is invalid.
+    #[error("line {line}")]
+    Row {
+        /// Line, from 1.
+        line: u64,
+        /// The reason.
+        source: RowError,
+    },
+    /// An index cannot be read or written.
+    #[error(transparent)]
+    Index(#[from] CorpusError),
+    /// An argument has invalid JSON.
+    #[error("the argument {argument}")]
+    Argument {
+        /// The argument.
+        argument: &'static str,
+        /// The reason.
+        source: RequestError,
+    },
+    /// A request is invalid or failed.
+    #[error(transparent)]
+    Api(#[from] semblance_api::ApiError),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
+        /// The file.
+        path: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("{path} cannot be written")]
+    Unwritable {
         /// The file.
         path: String,
         /// The error of the operating system.
@@ -241,7 +273,7 @@ semblance::codes!(CommandError {
         Fault::Command,
         "The input file cannot be opened or read.",
     ),
-    Self::Write(_) | Self::WriteFile { .. } => Code::new(
+    Self::Write(_) | Self::WriteFile { .. } | Self::Unwritable { .. } => Code::new(
         "output.unwritable",
         Fault::Command,
         "The output cannot be written.",
@@ -303,8 +335,11 @@ semblance::codes!(CommandError {
     Self::Verify(error) => error.code(),
     Self::Model(error) => error.code(),
     Self::Text { fault, .. } => fault.code(),
-    Self::Line { source, .. } => source.code(),
+    Self::Line { source, .. } | Self::Argument { source, .. } => source.code(),
     Self::Embed { source, .. } => source.code(),
+    Self::Row { source, .. } => source.code(),
+    Self::Index(error) => error.code(),
+    Self::Api(error) => error.code(),
     Self::Server(error) => error.code(),
 });
 

@@ -8,7 +8,7 @@ mod settings;
 mod terminal;
 
 pub use arguments::{Arguments, Command};
-pub use command::run;
+pub use command::{RowError, run};
 pub use error::{CommandError, Location};
 pub use server::ServerError;
 pub use terminal::visible;

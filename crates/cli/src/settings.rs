@@ -10,7 +10,9 @@ use semblance_api::{Config, Limits, ServiceOptions, origins};
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
-use crate::arguments::{EmbedArguments, ModelArguments, PairArguments, ServeArguments};
+use crate::arguments::{
+    EmbedArguments, ModelArguments, PairArguments, SearchArguments, ServeArguments,
+};
 
 /// The settings of a command.
 #[derive(Debug)]
@@ -51,6 +53,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Returns the settings of a search.
+    pub(crate) fn for_search(arguments: &SearchArguments) -> Result<Self, ConfigError> {
+        let mut settings = Self::new(&arguments.model)?;
+        // Without `--rerank`, a cross-encoder is not needed.
+        settings.config.model.cross_encoder =
+            arguments.rerank.and_then(|_| cross_encoder_folder(arguments.cross_encoder.as_ref()));
+        Ok(settings)
+    }
+
     /// Returns the settings of a server.
     pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
         let mut settings = Self::new(&arguments.model)?;
@@ -58,6 +69,7 @@ impl Settings {
         config.model.cross_encoder = cross_encoder_folder(arguments.cross_encoder.as_ref());
         config.model.threads = arguments.threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
+        config.indexes = arguments.index_dir.clone().or(config.indexes.take());
         config.concurrency = arguments.max_concurrent_requests;
         if !arguments.cors_origin.is_empty() {
             config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
@@ -93,6 +105,10 @@ impl Settings {
 
     pub(crate) fn api_keys(&self) -> &ApiKeys {
         &self.config.api_keys
+    }
+
+    pub(crate) fn indexes(&self) -> Option<PathBuf> {
+        self.config.indexes.clone()
     }
 
     pub(crate) fn cors_origins(&self) -> &[String] {

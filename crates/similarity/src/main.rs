@@ -71,7 +71,8 @@ fn start(config: Config) -> Result<Handler, StartError> {
         total_ms = ms(timings.total),
         "started"
     );
-    let service = Arc::new(Service::new(model, config.service_options()));
+    let service =
+        Arc::new(Service::new(model, config.service_options()).with_indexes(config.indexes));
     let admission = match config.concurrency.get() {
         1 => Admission::inline(service),
         _ => Admission::queued(service, concurrent(config.concurrency)),

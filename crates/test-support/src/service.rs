@@ -8,7 +8,7 @@ use semblance::internals::tokenizer::{Tokenizer, TokenizerLimits};
 use semblance::{Model, Options};
 use semblance_api::{Limits, Service, ServiceOptions};
 
-use crate::{bundle, library};
+use crate::{bundle, indexes, library};
 
 /// Returns a service on the default bundle, with one thread; one for all tests of a process.
 pub fn service() -> &'static Arc<Service> {
@@ -33,7 +33,7 @@ pub fn load(bundle: &Path, cross_encoder: Option<&Path>, threads: NonZeroUsize) 
     Model::load(bundle, options).unwrap()
 }
 
-/// Returns a service over a model, with the default limits.
+/// Returns a service over a model, with the default limits and the index `docs`.
 #[must_use]
 pub fn service_of(model: Model) -> Service {
     let options = ServiceOptions {
@@ -41,7 +41,8 @@ pub fn service_of(model: Model) -> Service {
         batch_tokens: Options::default().batch_tokens,
         concurrency: NonZeroUsize::MIN,
     };
-    Service::new(model, options)
+    let folder = indexes(&model);
+    Service::new(model, options).with_indexes(Some(folder))
 }
 
 /// Returns the tokenizer of the default bundle, for a model that reads this many tokens.

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use semblance::corpus::{CorpusError, RowFault};
 use semblance::internals::bundle::{BundleError, VerifyError};
 use semblance::{Code, Fault, LoadError, ModelError};
 use semblance_api::{ApiError, RequestError, TextFault, Verdict, statuses};
-use semblance_cli::{CommandError, ServerError};
+use semblance_cli::{CommandError, RowError, ServerError};
 use semblance_model_sync::SyncError;
 use semblance_process::{ConfigError, RUNTIME_UNREACHABLE};
 use semblance_test_support::assert_document;
@@ -29,7 +30,7 @@ codes.
 
 /// The codes by name. A code that two types declare has one description.
 fn codes() -> BTreeMap<&'static str, Code> {
-    let lists: [&[Code]; 12] = [
+    let lists: [&[Code]; 15] = [
         RequestError::CODES,
         TextFault::CODES,
         ApiError::CODES,
@@ -40,6 +41,9 @@ fn codes() -> BTreeMap<&'static str, Code> {
         ConfigError::CODES,
         CommandError::CODES,
         ServerError::CODES,
+        CorpusError::CODES,
+        RowFault::CODES,
+        RowError::CODES,
         SyncError::CODES,
         &[RUNTIME_UNREACHABLE],
     ];

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker;
 use super::tei::{self, Prediction, Rank, TokenOfText};
-use super::{Route, RouteSchema};
+use super::{Route, RouteSchema, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
     Text, body, truncation,
@@ -90,7 +90,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 9] = [
+const OPERATIONS: [NamedOperation; 10] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -139,6 +139,14 @@ const OPERATIONS: [NamedOperation; 9] = [
         decode: tei::detokenize,
         bodies: &[NamedBody {
             schema: |schemas| schemas.body::<tei::DecodeBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "search",
+        decode: search::search,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<search::SearchBody>(),
             is_unambiguous: false,
         }],
     },
@@ -311,6 +319,7 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Vec<Prediction>>>(),
         schemas.inline::<Vec<Vec<TokenOfText>>>(),
         schemas.inline::<Vec<String>>(),
+        schemas.reply::<search::SearchReply>(),
         schemas.reply::<About>(),
         schemas.reply::<Status>(),
     ];

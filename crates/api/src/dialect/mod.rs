@@ -10,6 +10,7 @@ mod event;
 mod ollama;
 mod openai;
 mod sagemaker;
+mod search;
 mod tei;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,8 +33,9 @@ pub(crate) use error_form::ErrorForm;
 pub use event::{DIRECT_SHAPES, REQUEST_FIELDS, decode as decode_event, warm_up_call};
 
 /// The routes of every dialect.
-const DIALECTS: [&[Route]; 7] = [
+const DIALECTS: [&[Route]; 8] = [
     event::ROUTES,
+    search::ROUTES,
     sagemaker::ROUTES,
     tei::ROUTES,
     openai::ROUTES,

@@ -7,6 +7,7 @@ mod info;
 mod kept;
 mod predict;
 mod rerank;
+mod search;
 mod similarity;
 mod tokenize;
 
@@ -25,6 +26,7 @@ pub(crate) use info::{
 pub(crate) use kept::{ItemError, Listed};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
+pub(crate) use search::{Queries, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 

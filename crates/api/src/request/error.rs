@@ -116,6 +116,20 @@ pub enum RequestError {
         /// The field.
         field: Field,
     },
+    /// A filter is invalid.
+    #[error("the filter is invalid at {path}: {reason}")]
+    BadFilter {
+        /// Path inside the filter; operators and indices only, columns as numbers.
+        path: String,
+        /// The rule.
+        reason: &'static str,
+    },
+    /// The fields of a request contradict each other.
+    #[error("the request must have {expected}")]
+    WrongFields {
+        /// The rule.
+        expected: &'static str,
+    },
     /// The shape of the request is not recognized.
     #[error("unrecognized request: expected {expected}")]
     Unrecognized {
@@ -214,6 +228,16 @@ semblance::codes!(RequestError {
         Fault::Field,
         "A list that requires at least one text is empty.",
     ),
+    Self::BadFilter { .. } => Code::new(
+        "request.bad_filter",
+        Fault::Field,
+        "A filter is invalid. The message has the place and the rule.",
+    ),
+    Self::WrongFields { .. } => Code::new(
+        "request.wrong_fields",
+        Fault::Field,
+        "The fields of a request contradict each other, or one is missing.",
+    ),
     Self::NotAPair { .. } => Code::new(
         "request.not_a_pair",
         Fault::Field,
@@ -241,6 +265,8 @@ impl RequestError {
         match *self {
             Self::InvalidJson { .. }
             | Self::NotAnObject { .. }
+            | Self::BadFilter { .. }
+            | Self::WrongFields { .. }
             | Self::Unrecognized { .. }
             | Self::TooManyRecords { .. } => None,
             Self::MissingField { field }

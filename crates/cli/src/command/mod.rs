@@ -1,18 +1,26 @@
 //! The commands, one file each.
 
+mod cluster;
 mod embed;
+mod index;
 mod input;
 mod manual;
+mod map;
+mod mine;
 mod models;
 mod output;
 mod pairs;
 mod progress;
+mod rows;
 mod score;
+mod search;
 mod serve;
 mod tokenize;
 mod verify;
 
 use std::io::Write;
+
+pub use rows::RowError;
 
 use crate::arguments::{Arguments, Command};
 use crate::error::CommandError;
@@ -31,7 +39,20 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), CommandError
         Command::Models(models) => models::run(&models, out),
         Command::Completions(completions) => manual::completions(&completions, out),
         Command::Manual(manual) => manual::pages(&manual),
+        Command::Index(index) => index::run(&index, out),
+        Command::Mine(mine) => mine::run(&mine, out),
+        Command::Cluster(cluster) => cluster::run(&cluster, out),
+        Command::Map(map) => map::run(&map, out),
+        Command::Search(search) => search::run(&search, out),
         Command::Serve(serve) => serve::run(&serve),
         Command::Verify(verify) => verify::run(&verify, out),
     }
+}
+
+/// Writes a line of comma-separated values.
+fn csv_row(out: &mut dyn Write, fields: &[&str]) -> Result<(), CommandError> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(fields).map_err(std::io::Error::from)?;
+    writer.flush()?;
+    Ok(())
 }

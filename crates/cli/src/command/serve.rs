@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
             api_keys: settings.api_keys().clone(),
         },
     };
-    let service = Service::new(model, settings.service_options());
+    let service = Service::new(model, settings.service_options()).with_indexes(settings.indexes());
     Ok(server::serve(service, server)?)
 }
 

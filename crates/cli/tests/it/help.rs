@@ -28,6 +28,11 @@ fn the_help_describes_the_command_line() {
       embed        Embed the texts of a file, as JSON Lines, CSV, NumPy or Parquet
       tokenize     Print the tokens of texts
       models       List the model bundles below a folder
+      index        Build and change an index of texts
+      search       Search an index
+      mine         Find the pairs of rows of an index with the highest scores
+      cluster      Find groups of near rows of an index
+      map          Draw the rows of an index as points, near ones near each other
       verify       Verify the files of a bundle against its manifest
       serve        Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
       completions  Print a script that completes the command line in a shell
@@ -59,8 +64,9 @@ fn every_command_has_help_with_examples() {
     let commands: Vec<&str> = program.get_subcommands().map(clap::Command::get_name).collect();
     assert!(commands.len() > 9, "{commands:?}");
     let without = commands.into_iter().filter(|command| {
+        // The commands of `index` have their own help.
         let help = help(&[command]);
-        !help.contains(&format!("\nExamples:\n  semblance {command}"))
+        *command != "index" && !help.contains(&format!("\nExamples:\n  semblance {command}"))
     });
     assert_eq!(without.collect::<Vec<_>>(), [""; 0]);
 }

@@ -3,6 +3,7 @@
 
 mod cli;
 mod client;
+mod corpus;
 mod embed;
 mod help;
 mod inspect;

@@ -43,15 +43,19 @@ fn the_documentation_lists_every_flag() {
     let common = table("### Flags of every command that runs a model");
     let pairs = &common | &table("### Flags of rerank and predict");
     let own = |command| table(&format!("### Flags of {command}"));
-    let mut listed: Vec<_> = ["score", "embed", "tokenize", "serve"]
+    let mut listed: Vec<_> = ["score", "embed", "tokenize", "search", "serve", "verify"]
         .map(|command| (command.to_owned(), &own(command) | &common))
         .into();
     listed.push(("rerank".to_owned(), &own("rerank") | &pairs));
     listed.push(("predict".to_owned(), pairs));
-    listed.push(("verify".to_owned(), &own("verify") | &common));
     listed.push(("models".to_owned(), names(["--json"])));
     listed.push(("completions".to_owned(), names([""; 0])));
     listed.push(("manual".to_owned(), names(["--output"])));
+    // The flags of its commands are in docs/corpora.md.
+    listed.push(("index".to_owned(), names([""; 0])));
+    for command in ["mine", "cluster", "map"] {
+        listed.push((command.to_owned(), own(command)));
+    }
     listed.sort();
     let program = Arguments::command();
     let mut found: Vec<_> = program

@@ -5,6 +5,7 @@ mod document;
 mod ids;
 mod number;
 mod option;
+mod search;
 mod text;
 
 use utoipa::openapi::RefOr;
@@ -20,6 +21,7 @@ pub(crate) use document::{ClientInput, Documents};
 pub(crate) use ids::TokenIds;
 pub(crate) use number::{Count, Dimensions};
 pub(crate) use option::{Absent, Flag, Names, PromptName, Unread, Unsupported};
+pub(crate) use search::{FilterField, IndexName, Vectors};
 pub(crate) use text::{Candidates, Input, Pairs, Text, TextList};
 
 /// What the value of a field does.

@@ -24,6 +24,7 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
         ("/predict", "/predict", json!({"inputs": [query, texts[0]]})),
         ("/predict", "/predict", json!({"inputs": [[query, texts[0]], [query, texts[1]]]})),
         ("/tokenize", "/tokenize", json!({"inputs": texts})),
+        ("/search", "/search", json!({"index": "docs", "query": query})),
         ("/v1/embeddings", "/v1/embeddings", open_ai.clone()),
         ("/embeddings", "/v1/embeddings", open_ai),
         ("/v1/rerank", "/v1/rerank", cohere.clone()),

@@ -1,0 +1,144 @@
+//! The operation `search`: returns the rows of an index nearest to queries.
+
+use semblance::corpus::{Filter, Hit, SearchOptions};
+use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation, rank};
+
+use super::{Report, Request, in_fields};
+use crate::body::PromptName;
+use crate::error::ApiError;
+use crate::request::{Field, RequestError, Texts};
+use crate::service::Service;
+
+/// A request to search an index.
+pub(crate) struct SearchRequest {
+    /// Name of the index.
+    pub(crate) index: String,
+    /// What to search for.
+    pub(crate) queries: Queries,
+    /// Number of rows for each query.
+    pub(crate) top_k: usize,
+    /// Which rows to search; all if absent.
+    pub(crate) filter: Option<Filter>,
+    /// Whether the search must be exact.
+    pub(crate) exact: bool,
+    /// Number of rows of each query that the cross-encoder orders.
+    pub(crate) rerank: Option<usize>,
+    /// How to handle a query beyond the model's limit.
+    pub(crate) truncation: Truncation,
+    /// The prompt that is put before each query. If absent, that of the model for a query.
+    pub(crate) prompt_name: PromptName,
+}
+
+/// What to search for.
+pub(crate) enum Queries {
+    Texts(Texts),
+    Vectors(Vec<Vec<f32>>),
+}
+
+/// The result of a search.
+pub(crate) struct SearchResult {
+    /// Digest of the version of the index.
+    pub(crate) version: String,
+    /// Whether no row can be missing.
+    pub(crate) exact: bool,
+    /// Number of rows that were searched.
+    pub(crate) searched: usize,
+    /// The rows of each query.
+    pub(crate) queries: Vec<QueryHits>,
+}
+
+/// The rows of a query, best first, with the scores of the cross-encoder if it ordered them.
+pub(crate) type QueryHits = Vec<(Hit, Option<f32>)>;
+
+impl Request for SearchRequest {
+    type Outcome = SearchResult;
+
+    const NAME: &'static str = "search";
+
+    fn run(&self, service: &Service) -> Result<(SearchResult, Report), ApiError> {
+        let model = service.model();
+        if self.rerank.is_some() && model.cross_encoder().is_none() {
+            return Err(ApiError::Model(ModelError::NoCrossEncoder));
+        }
+        let indexes = service.indexes().ok_or(ApiError::NoIndexes)?;
+        let index = indexes.get(&self.index)?;
+        index.check_bundle(&model.info().digest)?;
+        let mut cost = Cost::default();
+        let options = SearchOptions {
+            top_k: self.top_k.max(self.rerank.unwrap_or(0)),
+            filter: self.filter.clone(),
+            exact: self.exact,
+            ..SearchOptions::default()
+        };
+        let output = match &self.queries {
+            Queries::Vectors(vectors) => index.search(vectors, &options)?,
+            Queries::Texts(texts) => {
+                let embed = EmbedOptions {
+                    truncation: self.truncation,
+                    prompt_name: match &self.prompt_name {
+                        PromptName::Absent => model.info().query_prompt().map(str::to_owned),
+                        named => named.clone().name(),
+                    },
+                    normalize: Some(true),
+                    dimensions: None,
+                };
+                let embedded = model
+                    .embed_with(texts.as_slice(), &embed)
+                    .map_err(|error| in_fields(error, |index| texts.field_of(index)))?;
+                cost = embedded.cost;
+                let vectors: Vec<Vec<f32>> =
+                    embedded.vectors.outer_iter().map(|row| row.to_vec()).collect();
+                index.search(&vectors, &options)?
+            }
+        };
+        let mut queries = Vec::with_capacity(output.hits.len());
+        for (number, hits) in output.hits.into_iter().enumerate() {
+            let mut hits: QueryHits = match (&self.queries, self.rerank) {
+                (Queries::Texts(texts), Some(count)) => {
+                    self.rerank(service, &texts.as_slice()[number], hits, count)?
+                }
+                _ => hits.into_iter().map(|hit| (hit, None)).collect(),
+            };
+            hits.truncate(self.top_k);
+            queries.push(hits);
+        }
+        let version = index.digest().to_owned();
+        let (exact, searched) = (output.exact, output.searched);
+        Ok((SearchResult { version, exact, searched, queries }, cost.into()))
+    }
+}
+
+impl SearchRequest {
+    /// Orders the first rows by the cross-encoder. The others follow in their order.
+    fn rerank(
+        &self,
+        service: &Service,
+        query: &str,
+        hits: Vec<Hit>,
+        count: usize,
+    ) -> Result<QueryHits, ApiError> {
+        let first = &hits[..count.min(hits.len())];
+        let texts: Vec<&str> = first.iter().map(|hit| hit.row.text.as_str()).collect();
+        // The texts are those of the index, which nobody can shorten now.
+        let options = PairOptions { truncation: Truncation::Right, raw_scores: false };
+        let scores = service
+            .model()
+            .rerank_with(query, &texts, &options)
+            .map_err(|error| in_fields(error, |_| Field::new("query")))?
+            .scores;
+        let order = rank(&scores, scores.len());
+        let reranked = order.iter().map(|&index| (hits[index].clone(), Some(scores[index])));
+        let others = hits[first.len()..].iter().map(|hit| (hit.clone(), None));
+        Ok(reranked.chain(others).collect())
+    }
+
+    /// Checks that the fields belong together.
+    pub(crate) fn check(self) -> Result<Self, RequestError> {
+        let is_vectors = matches!(self.queries, Queries::Vectors(_));
+        if is_vectors && self.rerank.is_some() {
+            let expected = "query texts with rerank, because the cross-encoder reads texts";
+            return Err(RequestError::WrongFields { expected });
+        }
+        Ok(self)
+    }
+}

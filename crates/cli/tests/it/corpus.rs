@@ -1,0 +1,354 @@
+//! Corpora on the command line, with the real model: build, search, change, interrupt.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use semblance_test_support::{bundle, library};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn semblance(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_semblance"));
+    command
+        .args(arguments)
+        .env("SEMBLANCE_BUNDLE", bundle())
+        .env("SEMBLANCE_ORT_LIBRARY", library());
+    command
+}
+
+/// Runs a command that succeeds; returns what it prints.
+fn run(arguments: &[&str]) -> String {
+    let output = semblance(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout).to_owned()
+}
+
+/// Runs a command that fails; returns its error.
+fn error(arguments: &[&str]) -> String {
+    let output = semblance(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    text(&output.stderr).to_owned()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
+}
+
+struct Corpus {
+    root: TempDir,
+}
+
+impl Corpus {
+    fn new() -> Self {
+        Self { root: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.root.path().join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        fs::write(self.root.path().join(name), content).unwrap();
+        self.path(name)
+    }
+}
+
+const ROWS: &str = r#"{"id": "a", "text": "The cat sleeps on the sofa", "kind": "animal", "year": 2001}
+{"id": "b", "text": "A dog barks at the postman", "kind": "animal", "year": 2005}
+{"id": "c", "text": "The stock market fell on Monday", "kind": "money", "year": 2010, "paid": true}
+{"id": 4, "text": "Interest rates rise again", "kind": "money", "year": 2020.5}
+"#;
+
+fn results(reply: &str) -> Vec<Value> {
+    let reply: Value = serde_json::from_str(reply).unwrap();
+    reply["results"][0].as_array().unwrap().clone()
+}
+
+fn ids(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+fn exported(index: &str) -> Vec<Value> {
+    run(&["index", "export", index])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_corpus_is_built_searched_changed_and_searched_again() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    let built = run(&["index", "build", &index, &rows]);
+    assert!(built.starts_with("added   4 rows\nversion "), "{built}");
+    let search =
+        |arguments: &[&str]| results(&run(&[&["search", &index, "--json"], arguments].concat()));
+    let found = search(&["a sleeping kitten"]);
+    assert_eq!(ids(&found)[0], "a");
+    assert_eq!(found[0]["text"], "The cat sleeps on the sofa");
+    assert_eq!(found[0]["metadata"], json!({"kind": "animal", "year": 2001}));
+    let scored = run(&["score", "--json", "a sleeping kitten", "The cat sleeps on the sofa"]);
+    let scored: Value = serde_json::from_str(&scored).unwrap();
+    let (score, expected) = (&found[0]["score"], &scored["Scores"][0][1]);
+    assert!((score.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-6);
+
+    let filter = r#"{"kind": "money", "year": {"$gt": 2010}}"#;
+    assert_eq!(ids(&search(&["a sleeping kitten", "--filter", filter])), ["4"]);
+
+    let more = corpus.write(
+        "more.jsonl",
+        &format!(
+            "{ROWS}{}\n",
+            r#"{"id": "e", "text": "A kitten naps on a cushion", "kind": "animal"}"#
+        ),
+    );
+    let appended = run(&["index", "append", &index, &more]);
+    assert!(appended.starts_with("added   1 rows\nkept    4 rows\n"), "{appended}");
+    let found = search(&["a sleeping kitten", "--top-k", "2"]);
+    assert_eq!(ids(&found).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(["a", "e"]));
+
+    run(&["index", "delete", &index, "--id", "a", "--filter", r#"{"paid": true}"#]);
+    run(&["index", "compact", &index]);
+    let verified = run(&["index", "verify", &index]);
+    assert!(verified.contains("ok      3 rows"), "{verified}");
+    let left: Vec<Value> = exported(&index);
+    assert_eq!(ids(&left), ["b", "4", "e"]);
+    assert_eq!(
+        left[1],
+        json!({
+            "id": "4", "text": "Interest rates rise again", "kind": "money", "year": 2020.5
+        })
+    );
+    let info: Value = serde_json::from_str(&run(&["index", "info", &index, "--json"])).unwrap();
+    assert_eq!(info["manifest"]["rows"], 3);
+    assert_eq!(info["columns"], json!(["kind", "year"]));
+}
+
+#[test]
+fn the_export_of_an_index_builds_an_equal_index() {
+    let corpus = Corpus::new();
+    let rows = corpus.write("rows.jsonl", ROWS);
+    let (first, second) = (corpus.path("first"), corpus.path("second"));
+    run(&["index", "build", &first, &rows]);
+    let rows = corpus.write("exported.jsonl", &run(&["index", "export", &first]));
+    run(&["index", "build", &second, &rows]);
+    let current = |index: &str| fs::read_to_string(Path::new(index).join("CURRENT")).unwrap();
+    assert_eq!(current(&first), current(&second));
+}
+
+#[test]
+fn csv_gives_the_same_rows() {
+    let corpus = Corpus::new();
+    let rows = "key,title,year,share,code,open\n\
+                a,\"A cat, asleep\",2001,0.5,007,true\n\
+                b,42,,,8,\n";
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.csv", rows));
+    run(&["index", "build", &index, &rows, "--id-column", "key", "--text-column", "title"]);
+    let expected = [
+        json!({"id": "a", "text": "A cat, asleep", "year": 2001, "share": 0.5, "code": "007",
+               "open": true}),
+        json!({"id": "b", "text": "42", "code": 8}),
+    ];
+    assert_eq!(exported(&index), expected);
+}
+
+#[test]
+fn a_bad_row_stops_the_command_or_is_reported_with_its_line() {
+    let corpus = Corpus::new();
+    let cases = [
+        (r#"{"id": "x"}"#, "input.bad_row: line 2: the column \"text\" is missing or null"),
+        (r#"{"text": "t"}"#, "input.bad_row: line 2: the column \"id\" is missing or null"),
+        (
+            r#"{"id": 1.5, "text": "t"}"#,
+            "input.bad_row: line 2: the column \"id\" must be a string or an integer",
+        ),
+        (
+            r#"{"id": "x", "text": 7}"#,
+            "input.bad_row: line 2: the column \"text\" must be a string",
+        ),
+        (r#"{"id": "x", "text": "t", "tags": [1]}"#, "input.bad_row: line 2: the column \"tags\""),
+        (r#"{"id": "x", "text": " "}"#, "request.empty_text: line 2: the text is empty"),
+        (r#"{"id": "x", "text": "#, "request.invalid_json: line 2"),
+        ("[1]", "line 2: expected a JSON object"),
+        ("", "request.invalid_json: line 2"),
+        (r#"{"id": "", "text": "t"}"#, "index.bad_id: line 2"),
+        (r#"{"id": "x", "text": "t", "$or": 1}"#, "index.bad_metadata: line 2"),
+        (
+            r#"{"id": "a", "text": "other"}"#,
+            "index.duplicate_id: line 2: the id is already used in line 1",
+        ),
+    ];
+    let mut all = String::from("{\"id\": \"a\", \"text\": \"first\"}\n");
+    for (line, expected) in cases {
+        let content = format!("{{\"id\": \"a\", \"text\": \"first\"}}\n{line}\n");
+        let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", &content));
+        let error = error(&["index", "build", &index, &rows]);
+        assert!(error.contains(expected), "{line}: {error}");
+        assert!(!Path::new(&index).join("CURRENT").exists(), "{line}");
+        all.push_str(line);
+        all.push('\n');
+    }
+    all.push_str("{\"id\": \"z\", \"text\": \"last\"}\n");
+    let (index, rows) = (corpus.path("skipped"), corpus.write("all.jsonl", &all));
+    let output =
+        semblance(&["index", "build", &index, &rows, "--bad-rows", "skip"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(&format!("skipped {} rows", cases.len())));
+    for line in 2..cases.len() + 2 {
+        assert!(text(&output.stderr).contains(&format!("skipped line {line}: ")), "{line}");
+    }
+    assert_eq!(ids(&exported(&index)), ["a", "z"]);
+}
+
+#[test]
+fn a_row_of_a_known_id_is_refused_or_replaces_the_other() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    run(&["index", "build", &index, &rows]);
+    let changed = corpus.write("changed.jsonl", "{\"id\": \"a\", \"text\": \"Another text\"}\n");
+    let refused = error(&["index", "append", &index, &changed]);
+    assert!(refused.contains("index.duplicate_id: line 1"), "{refused}");
+    run(&["index", "append", &index, &changed, "--replace"]);
+    let rows = exported(&index);
+    assert_eq!(ids(&rows), ["b", "c", "4", "a"]);
+    assert_eq!(rows[3]["text"], "Another text");
+    let again = run(&["index", "append", &index, &changed, "--replace"]);
+    assert!(again.contains("(unchanged)"), "{again}");
+}
+
+#[test]
+fn errors_of_an_index_have_their_codes() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    run(&["index", "build", &index, &rows]);
+    let (missing, nowhere) = (corpus.path("missing"), corpus.path("none.jsonl"));
+    let upper = corpus.path("Docs");
+    let cases: [(&[&str], &str); 9] = [
+        (&["index", "build", &upper, &rows], "index.invalid_name"),
+        (&["index", "build", &index, &rows], "index.exists"),
+        (&["index", "info", &missing], "index.not_found"),
+        (&["index", "append", &missing, &rows], "index.not_found"),
+        (&["search", &missing, "x"], "index.not_found"),
+        (&["index", "build", &missing, &nowhere], "input.unreadable"),
+        (&["search", &index, "x", "--filter", "{"], "request.invalid_json: the argument --filter"),
+        (&["search", &index, "x", "--filter", r#"{"$x": 1}"#], "request.bad_filter"),
+        (&["search", &index, "x", "--filter", r#"{"shape": 1}"#], "request.unknown_column"),
+    ];
+    for (arguments, expected) in cases {
+        let error = error(arguments);
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let reranked = error(&["search", &index, "x", "--rerank", "3"]);
+    assert!(reranked.contains("request.no_cross_encoder"), "{reranked}");
+}
+
+#[test]
+fn an_index_of_another_bundle_is_refused() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    run(&["index", "build", &index, &rows]);
+    // The same bundle with another manifest, so another digest.
+    let other = PathBuf::from(corpus.path("bundle"));
+    fs::create_dir(&other).unwrap();
+    for entry in fs::read_dir(bundle()).unwrap() {
+        let path = entry.unwrap().path();
+        let target = other.join(path.file_name().unwrap());
+        if path.ends_with("bundle.json") {
+            fs::write(target, fs::read_to_string(path).unwrap() + "\n").unwrap();
+        } else {
+            fs::copy(path, target).unwrap();
+        }
+    }
+    for command in [vec!["search", &index, "x"], vec!["index", "append", &index, &rows]] {
+        let arguments = [command, vec!["--bundle", other.to_str().unwrap()]].concat();
+        let error = error(&arguments);
+        assert!(error.contains("index.other_bundle"), "{error}");
+    }
+}
+
+/// Rows whose embedding takes some time.
+fn many_rows(count: usize) -> String {
+    (0..count)
+        .map(|i| {
+            let text = format!("Entry {i} about topic {} and place {}", i % 17, i % 23);
+            json!({"id": format!("r{i}"), "text": text, "n": i}).to_string() + "\n"
+        })
+        .collect()
+}
+
+#[test]
+fn after_a_crash_at_any_point_the_command_can_be_repeated() {
+    let corpus = Corpus::new();
+    let rows = corpus.write("rows.jsonl", &many_rows(40));
+    let expected: Vec<String> = (0..40).map(|i| format!("r{i}")).collect();
+    let points = semblance::corpus::POINTS;
+    for point in points {
+        let index = corpus.path(point);
+        let crash = |arguments: &[&str]| {
+            let mut command = semblance(arguments);
+            command.env("SEMBLANCE_TEST_CRASH_AT", point).output().unwrap()
+        };
+        let build: &[&str] = &["index", "build", &index, &rows, "--segment-rows", "16"];
+        let crashed = crash(build);
+        let is_published = Path::new(&index).join("CURRENT").exists();
+        // The first version has neither deleted rows nor files to remove, but reaches the point before.
+        let reached = point != "prune";
+        assert_eq!(crashed.status.success(), !reached, "{point}: {}", text(&crashed.stderr));
+        assert_eq!(is_published, ["current_renamed", "prune"].contains(&point), "{point}");
+        if !is_published {
+            let repeated = run(build);
+            let resumed = repeated.contains("resumed 40 rows");
+            assert_eq!(resumed, point != "staging", "{point}: {repeated}");
+        }
+        assert_eq!(ids(&exported(&index)), expected, "{point}");
+        let verified = run(&["index", "verify", &index]);
+        assert!(verified.contains("ok      40 rows"), "{point}: {verified}");
+
+        let filter = r#"{"n": {"$lt": 10}}"#;
+        let delete: &[&str] =
+            &["index", "delete", &index, "--filter", filter, "--grace-hours", "0"];
+        crash(delete);
+        run(&["index", "verify", &index]);
+        run(delete);
+        run(&["index", "compact", &index, "--grace-hours", "0"]);
+        assert_eq!(ids(&exported(&index)), expected[10..], "{point}");
+        let count = |name: &str| fs::read_dir(Path::new(&index).join(name)).unwrap().count();
+        assert_eq!((count("manifests"), count(".staging")), (1, 1), "{point}");
+    }
+}
+
+#[test]
+fn a_build_that_is_killed_at_any_moment_goes_on() {
+    let corpus = Corpus::new();
+    let rows = corpus.write("rows.jsonl", &many_rows(600));
+    let index = corpus.path("docs");
+    let build: &[&str] = &["index", "build", &index, &rows, "--segment-rows", "100"];
+    let mut kills = 0;
+    for round in 0..12u64 {
+        let mut child =
+            semblance(build).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(40 + 97 * round));
+        child.kill().unwrap();
+        let output: Output = child.wait_with_output().unwrap();
+        if output.status.code().is_some() {
+            // It had ended: published by this run, or by an earlier one.
+            let exists = text(&output.stderr).contains("index.exists");
+            assert!(output.status.success() || exists, "{}", text(&output.stderr));
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 0, "a build takes longer than 40 ms");
+    if !Path::new(&index).join("CURRENT").exists() {
+        run(build);
+    }
+    let verified = run(&["index", "verify", &index]);
+    assert!(verified.contains("ok      600 rows"), "{verified}");
+    // A run after the publication has files left to remove at most.
+    run(&["index", "append", &index, &rows]);
+    let staging = fs::read_dir(Path::new(&index).join(".staging")).unwrap().count();
+    assert_eq!(staging, 1);
+}

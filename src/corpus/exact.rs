@@ -1,0 +1,156 @@
+//! Exact search: a scan of the 8-bit codes whose error is bounded, and f32 for what the bound leaves.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::bits::Bits;
+use super::codes::QueryCode;
+use super::error::CorpusError;
+use super::index::{Index, Place};
+use super::search::Scored;
+
+/// Rows of a block: their codes stay in the cache for all queries.
+const BLOCK_ROWS: usize = 256;
+
+/// Below this number of rows, f32 at once is faster than two steps.
+const DIRECT_ROWS: usize = 1_000;
+
+/// What a query has found so far.
+struct Candidates {
+    code: QueryCode,
+    /// Rows that can be among the best, with the largest score that each can have.
+    rows: Vec<(f32, Place)>,
+    /// The `top_k` largest lower bounds, the smallest first.
+    lower: BinaryHeap<Reverse<Ordered>>,
+}
+
+/// A score with a total order.
+#[derive(Clone, Copy, PartialEq)]
+struct Ordered(f32);
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl Candidates {
+    /// A score that `top_k` rows reach for certain.
+    fn reached(&self, top_k: usize) -> f32 {
+        match self.lower.peek() {
+            Some(least) if self.lower.len() == top_k => least.0.0,
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
+    fn add(&mut self, product: f32, slack: f32, place: Place, top_k: usize) {
+        let reached = self.reached(top_k);
+        if product + slack < reached {
+            return;
+        }
+        self.rows.push((product + slack, place));
+        let lower = product - slack;
+        if lower > reached || self.lower.len() < top_k {
+            self.lower.push(Reverse(Ordered(lower)));
+            if self.lower.len() > top_k {
+                self.lower.pop();
+            }
+        }
+    }
+}
+
+pub(crate) fn exact(
+    index: &Index,
+    queries: &[Vec<f32>],
+    allowed: &[Bits],
+    top_k: usize,
+) -> Result<Vec<Vec<Scored>>, CorpusError> {
+    let rows: usize = allowed.iter().map(Bits::count).sum();
+    let top_k = top_k.min(rows);
+    if top_k == 0 {
+        return Ok(vec![Vec::new(); queries.len()]);
+    }
+    if rows <= DIRECT_ROWS.max(top_k) {
+        return direct(index, queries, allowed, top_k);
+    }
+    let mut found: Vec<Candidates> = queries
+        .iter()
+        .map(|query| {
+            let (code, lower) = (QueryCode::new(query), BinaryHeap::with_capacity(top_k + 1));
+            Candidates { code, rows: Vec::new(), lower }
+        })
+        .collect();
+    let mut products = vec![0i32; BLOCK_ROWS];
+    for ((number, part), allowed) in (0..).zip(&index.parts).zip(allowed) {
+        let segment = &part.segment;
+        let codes = segment.bytes();
+        for start in (0..segment.rows).step_by(BLOCK_ROWS) {
+            let end = (start + BLOCK_ROWS).min(segment.rows);
+            if !allowed.any(start, end) {
+                continue;
+            }
+            let block = &codes[start * segment.dim..end * segment.dim];
+            for candidates in &mut found {
+                let products = &mut products[..end - start];
+                index.kernels.byte_dots(&candidates.code.values, block, products)?;
+                for (row, &sum) in (start..end).zip(products.iter()) {
+                    if !allowed.contains(row) {
+                        continue;
+                    }
+                    let factors = segment.factors(row);
+                    let product = sum as f32 * candidates.code.scale * factors.scale;
+                    let slack = candidates.code.slack(factors.error);
+                    let place = Place { part: number, row: row as u32 };
+                    candidates.add(product, slack, place, top_k);
+                }
+            }
+        }
+    }
+    let best = |(query, candidates): (&Vec<f32>, Candidates)| {
+        let reached = candidates.reached(top_k);
+        let rows = candidates.rows.iter().filter(|(most, _)| *most >= reached);
+        let places: Vec<Place> = rows.map(|(_, place)| *place).collect();
+        rescore(index, query, &places, top_k)
+    };
+    queries.iter().zip(found).map(best).collect()
+}
+
+fn direct(
+    index: &Index,
+    queries: &[Vec<f32>],
+    allowed: &[Bits],
+    top_k: usize,
+) -> Result<Vec<Vec<Scored>>, CorpusError> {
+    let numbered = (0..).zip(allowed);
+    let places: Vec<Place> = numbered
+        .flat_map(|(part, rows)| rows.iter().map(move |row| Place { part, row: row as u32 }))
+        .collect();
+    queries.iter().map(|query| rescore(index, query, &places, top_k)).collect()
+}
+
+/// Returns the best of these rows by their f32 scores.
+pub(crate) fn rescore(
+    index: &Index,
+    query: &[f32],
+    places: &[Place],
+    top_k: usize,
+) -> Result<Vec<Scored>, CorpusError> {
+    for (number, part) in (0..).zip(&index.parts) {
+        let mut rows =
+            places.iter().filter(|place| place.part == number).map(|place| place.row as usize);
+        part.segment.will_need(&mut rows);
+    }
+    let scored = places.iter().map(|&place| index.score(query, place));
+    let mut scored: Vec<Scored> = scored.collect::<Result<_, _>>()?;
+    scored.sort_unstable_by(Scored::order);
+    scored.truncate(top_k);
+    Ok(scored)
+}

@@ -1,0 +1,88 @@
+//! Files that survive a crash: written under another name, synced and renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::CorpusError;
+use crate::bundle::hex;
+
+/// Writes a file that appears whole or not at all. The name is durable after [`sync_folder`].
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CorpusError> {
+    let partial = with_suffix(path, ".tmp");
+    let written = File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    });
+    written.map_err(|error| CorpusError::io(path, error))
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), CorpusError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| CorpusError::io(folder, error))
+}
+
+/// Creates a folder and those above it, if they do not exist.
+pub(crate) fn create_folder(folder: &Path) -> Result<(), CorpusError> {
+    fs::create_dir_all(folder).map_err(|error| CorpusError::io(folder, error))
+}
+
+/// Returns the entries of a folder, in the order of their names. A missing folder has none.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
+    let listed = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    match listed {
+        Ok(mut paths) => {
+            paths.sort();
+            Ok(paths)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(CorpusError::io(folder, error)),
+    }
+}
+
+/// Removes a file, or a folder with its content, if it exists.
+pub(crate) fn remove(path: &Path) -> Result<(), CorpusError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CorpusError::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the size and the sha256 of a file.
+pub(crate) fn digest(path: &Path) -> Result<(u64, String), CorpusError> {
+    let read = || -> io::Result<(u64, String)> {
+        let mut file = File::open(path)?;
+        let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok((size, hex(&hash.finalize())));
+            }
+            hash.update(&buffer[..read]);
+            size += read as u64;
+        }
+    };
+    read().map_err(|error| CorpusError::io(path, error))
+}
+
+/// Returns the last component of a path, if it is text.
+pub(crate) fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

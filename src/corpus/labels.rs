@@ -1,0 +1,91 @@
+//! Labels of clusters: a text and a few words.
+//!
+//! The text is that of the row nearest to the mean of the cluster. The words are those with the highest
+//! c-TF-IDF, the frequency in the cluster times `log(1 + A / f)`, with the mean number of words of a
+//! cluster `A` and the frequency `f` in all clusters.
+//! Source: BERTopic, <https://arxiv.org/abs/2203.05794>, section 3.3.
+
+use std::collections::HashMap;
+
+use super::cluster::Cluster;
+use super::error::CorpusError;
+use super::index::Index;
+
+/// The label of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterLabel {
+    /// The text nearest to the mean of the cluster.
+    pub text: String,
+    /// The words that distinguish it from the others, at most 5.
+    pub words: Vec<String>,
+}
+
+/// Number of words of a label.
+const WORDS: usize = 5;
+
+/// The shortest word that can be in a label.
+const MIN_CHARACTERS: usize = 3;
+
+/// Returns the label of each cluster.
+///
+/// # Errors
+/// - [`CorpusError`] if the index is damaged.
+pub fn labels(index: &Index, clusters: &[Cluster]) -> Result<Vec<ClusterLabel>, CorpusError> {
+    let places = index.places();
+    let dim = index.manifest().vectors.dimensions;
+    let mut total: HashMap<String, usize> = HashMap::new();
+    let (mut texts, mut counts) = (Vec::new(), Vec::new());
+    for members in clusters {
+        let vector = |row: usize| {
+            let place = places[row];
+            index.parts[place.part as usize].segment.vector(place.row as usize)
+        };
+        let mut mean = vec![0.0f32; dim];
+        let mut words: HashMap<String, usize> = HashMap::new();
+        for &row in members {
+            mean.iter_mut().zip(vector(row).iter()).for_each(|(sum, x)| *sum += x);
+            for word in words_of(&index.row(places[row])?.text) {
+                *total.entry(word.clone()).or_default() += 1;
+                *words.entry(word).or_default() += 1;
+            }
+        }
+        let mut nearest = (f32::NEG_INFINITY, 0);
+        for &row in members {
+            let mut score = [0.0];
+            index.kernels.dots(&mean, &vector(row), &mut score)?;
+            if score[0] > nearest.0 {
+                nearest = (score[0], row);
+            }
+        }
+        texts.push(index.row(places[nearest.1])?.text);
+        counts.push(words);
+    }
+    let all: usize = total.values().sum();
+    let mean_words = all as f64 / clusters.len().max(1) as f64;
+    let words = counts.into_iter().map(|words| {
+        let weight = |(word, count): (String, usize)| {
+            let frequency = total.get(&word).copied().unwrap_or(1) as f64;
+            (count as f64 * (1.0 + mean_words / frequency).ln(), word)
+        };
+        let mut weighted: Vec<(f64, String)> = words.into_iter().map(weight).collect();
+        weighted.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        weighted.into_iter().take(WORDS).map(|(_, word)| word).collect()
+    });
+    Ok(texts.into_iter().zip(words).map(|(text, words)| ClusterLabel { text, words }).collect())
+}
+
+/// The commonest English words, which say nothing about a cluster.
+const COMMON: [&str; 40] = [
+    "about", "all", "also", "and", "any", "are", "but", "can", "does", "for", "from", "has",
+    "have", "how", "into", "its", "more", "new", "not", "one", "other", "our", "out", "than",
+    "that", "the", "their", "them", "then", "there", "these", "they", "this", "use", "was", "what",
+    "when", "which", "with", "you",
+];
+
+fn words_of(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= MIN_CHARACTERS)
+        .filter(|word| word.chars().any(char::is_alphabetic))
+        .map(str::to_lowercase)
+        .filter(|word| !COMMON.contains(&word.as_str()))
+}

@@ -1,0 +1,180 @@
+//! A segment: an immutable folder of rows with their vectors, codes, texts and metadata.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::codes::{FACTORS, Factors, sign_words};
+use super::columns::{COLUMNS_FILE, Columns};
+use super::error::CorpusError;
+use super::half::from_half;
+use super::ids::{self, IDS_FILE};
+use super::manifest::{
+    BYTES_FILE, CENTER_FILE, FACTORS_FILE, SEGMENT_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE,
+    VectorPrecision,
+};
+use super::npy::{HEADER_BYTES, header};
+use super::texts::{TEXTS_FILE, Texts};
+use crate::bundle::map::{self, Mmap};
+use crate::bundle::sha256_hex;
+
+/// An open segment. Its files are mapped; only its manifest and the headers have been read.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) folder: PathBuf,
+    pub(crate) manifest: SegmentManifest,
+    pub(crate) rows: usize,
+    pub(crate) dim: usize,
+    pub(crate) columns: Columns,
+    pub(crate) texts: Texts,
+    vectors: Mmap,
+    signs: Mmap,
+    bytes: Mmap,
+    factors: Mmap,
+    center: Vec<f32>,
+    ids: Mmap,
+}
+
+impl Segment {
+    /// Opens the segment `segments/<digest>`. Checks the digest of its manifest, the sizes of its
+    /// files and the headers, not their contents.
+    pub(crate) fn open(folder: &Path, digest: &str) -> Result<Self, CorpusError> {
+        let path = folder.join(SEGMENT_FILE);
+        let bytes = fs::read(&path).map_err(|error| CorpusError::io(&path, error))?;
+        if sha256_hex(&bytes) != digest {
+            return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
+        }
+        let manifest = SegmentManifest::parse(&path, &bytes)?;
+        for (name, file) in &manifest.files {
+            let path = folder.join(name);
+            let metadata = fs::symlink_metadata(&path).map_err(|e| CorpusError::io(&path, e))?;
+            if !metadata.is_file() {
+                return Err(CorpusError::damaged(&path, "it is not a regular file"));
+            }
+            if metadata.len() != file.size_bytes {
+                return Err(CorpusError::SizeMismatch {
+                    file: path.display().to_string(),
+                    found_bytes: metadata.len(),
+                    expected_bytes: file.size_bytes,
+                });
+            }
+        }
+        let rows = usize::try_from(manifest.rows).unwrap_or(0);
+        let dim = manifest.vectors.dimensions;
+        let open = |name: &str, sparse: bool| {
+            let path = folder.join(name);
+            let map = if sparse { map::map_sparsely(&path) } else { map::map(&path) };
+            map.map_err(|error| CorpusError::io(&path, error))
+        };
+        let array = |name: &str, sparse, kind: &str, columns: usize| {
+            let (map, rows) = (open(name, sparse)?, if name == CENTER_FILE { 1 } else { rows });
+            match map.get(..HEADER_BYTES) == Some(&header(kind, rows, columns)) {
+                true => Ok(map),
+                false => {
+                    let reason =
+                        format!("its NumPy header is not that of {kind} [{rows}, {columns}]");
+                    Err(CorpusError::damaged(&folder.join(name), reason))
+                }
+            }
+        };
+        let vectors = array(VECTORS_FILE, true, manifest.vectors.precision.numpy(), dim)?;
+        let signs = array(SIGNS_FILE, false, "|u1", sign_words(dim) * 8)?;
+        let bytes = array(BYTES_FILE, false, "|i1", dim)?;
+        let factors = array(FACTORS_FILE, false, "<f4", FACTORS)?;
+        let center = array(CENTER_FILE, false, "<f4", dim)?;
+        let center = rows_of::<f32>(&center).to_vec();
+        let texts = Texts::new(folder.join(TEXTS_FILE), open(TEXTS_FILE, true)?, rows)?;
+        let columns = match manifest.columns.is_empty() {
+            true => None,
+            false => Some(open(COLUMNS_FILE, false)?),
+        };
+        let columns =
+            Columns::new(folder.join(COLUMNS_FILE), columns, manifest.columns.clone(), rows);
+        let ids = open(IDS_FILE, true)?;
+        let folder = folder.to_path_buf();
+        Ok(Self {
+            folder,
+            manifest,
+            rows,
+            dim,
+            columns,
+            texts,
+            vectors,
+            signs,
+            bytes,
+            factors,
+            center,
+            ids,
+        })
+    }
+
+    /// Requests read-ahead of what an approximate search reads of every row.
+    pub(crate) fn page_in(&self) -> Result<(), CorpusError> {
+        for (map, name) in [(&self.signs, SIGNS_FILE), (&self.factors, FACTORS_FILE)] {
+            map::will_need(map, 0..map.len())
+                .map_err(|error| CorpusError::io(&self.folder.join(name), error))?;
+        }
+        Ok(())
+    }
+
+    /// The vector of a row, `[dim]`, of unit length.
+    pub(crate) fn vector(&self, row: usize) -> Cow<'_, [f32]> {
+        match self.manifest.vectors.precision {
+            VectorPrecision::F32 => Cow::Borrowed(part(rows_of(&self.vectors), row, self.dim)),
+            VectorPrecision::F16 => {
+                let halves = part::<u16>(rows_of(&self.vectors), row, self.dim);
+                Cow::Owned(halves.iter().map(|&half| from_half(half)).collect())
+            }
+        }
+    }
+
+    /// Requests the pages of these rows together, so that they are read at once.
+    pub(crate) fn will_need(&self, rows: &mut dyn Iterator<Item = usize>) {
+        let row_bytes = self.dim * self.manifest.vectors.precision.bytes();
+        for row in rows {
+            let start = HEADER_BYTES + row * row_bytes;
+            // A hint: if it fails, the pages are read when they are accessed.
+            let _ = map::will_need(&self.vectors, start..start + row_bytes);
+        }
+    }
+
+    /// The 1-bit codes, `[rows, words]`.
+    pub(crate) fn signs(&self) -> &[u64] {
+        rows_of(&self.signs)
+    }
+
+    /// The 1-bit code of a row as bytes.
+    pub(crate) fn sign_bytes(&self, row: usize) -> &[u8] {
+        part(self.signs.get(HEADER_BYTES..).unwrap_or_default(), row, sign_words(self.dim) * 8)
+    }
+
+    /// The 8-bit codes, `[rows, dim]`.
+    pub(crate) fn bytes(&self) -> &[i8] {
+        rows_of(&self.bytes)
+    }
+
+    /// The factors of a row.
+    pub(crate) fn factors(&self, row: usize) -> Factors {
+        let values = part::<f32>(rows_of(&self.factors), row, FACTORS);
+        Factors::from_values(values.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The mean of the vectors.
+    pub(crate) fn center(&self) -> &[f32] {
+        &self.center
+    }
+
+    /// Returns the rows with an id, deleted ones included.
+    pub(crate) fn find(&self, id: &str) -> Result<Vec<usize>, CorpusError> {
+        ids::find(&self.ids, &self.texts, id)
+    }
+}
+
+/// The values behind the header of a NumPy file. A map starts at a page, so they are aligned.
+fn rows_of<T: map::Plain>(map: &Mmap) -> &[T] {
+    map.get(HEADER_BYTES..).and_then(map::values).unwrap_or_default()
+}
+
+fn part<T>(values: &[T], row: usize, width: usize) -> &[T] {
+    values.get(row * width..(row + 1) * width).unwrap_or_default()
+}

@@ -1,0 +1,121 @@
+//! Rows to compare with each other: those of an array, or the live rows of an index.
+
+use std::borrow::Cow;
+
+use super::codes::quantize;
+use super::error::CorpusError;
+use super::index::{Index, Place};
+use super::writer::unit;
+use crate::kernels::{Kernels, PAIR_PANEL, PairColumns, pair_panel_bytes};
+
+/// Rows `[rows, dim]`, f32, of unit length.
+pub(crate) trait UnitRows: Sync {
+    fn len(&self) -> usize;
+
+    fn dim(&self) -> usize;
+
+    fn get(&self, row: usize) -> Cow<'_, [f32]>;
+}
+
+/// Rows in memory.
+pub(crate) struct ArrayRows {
+    values: Vec<f32>,
+    dim: usize,
+}
+
+impl ArrayRows {
+    /// Normalizes rows, each `[dim]`.
+    pub(crate) fn new<R: AsRef<[f32]>>(rows: &[R]) -> Result<Self, CorpusError> {
+        let dim = rows.first().map_or(0, |row| row.as_ref().len());
+        let mut values = Vec::with_capacity(rows.len() * dim);
+        for (index, row) in rows.iter().enumerate() {
+            let row = unit(row.as_ref(), dim).map_err(|error| match error {
+                CorpusError::DegenerateVector { .. } => CorpusError::DegenerateVector { index },
+                other => other,
+            })?;
+            values.extend(row);
+        }
+        Ok(Self { values, dim })
+    }
+}
+
+impl UnitRows for ArrayRows {
+    fn len(&self) -> usize {
+        self.values.len().checked_div(self.dim).unwrap_or(0)
+    }
+
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn get(&self, row: usize) -> Cow<'_, [f32]> {
+        Cow::Borrowed(&self.values[row * self.dim..(row + 1) * self.dim])
+    }
+}
+
+/// The live rows of an index, in the order in which they were added.
+pub(crate) struct LiveRows<'a> {
+    index: &'a Index,
+    places: Vec<Place>,
+}
+
+impl<'a> LiveRows<'a> {
+    pub(crate) fn new(index: &'a Index) -> Self {
+        Self { index, places: index.places() }
+    }
+}
+
+impl UnitRows for LiveRows<'_> {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.index.manifest().vectors.dimensions
+    }
+
+    fn get(&self, row: usize) -> Cow<'_, [f32]> {
+        let place = self.places[row];
+        self.index.parts[place.part as usize].segment.vector(place.row as usize)
+    }
+}
+
+/// Rows in 8 bits, in the panels of the kernels.
+pub(crate) struct Panels {
+    panels: Vec<i8>,
+    scales: Vec<f32>,
+    errors: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+impl Panels {
+    pub(crate) fn new(rows: &dyn UnitRows, kernels: Kernels) -> Self {
+        let (count, dim) = (rows.len(), rows.dim());
+        let padded = count.next_multiple_of(PAIR_PANEL);
+        let mut panels = vec![0; padded / PAIR_PANEL * pair_panel_bytes(dim)];
+        // A padding row has an error of minus infinity, so it never reaches a score.
+        let mut errors = vec![f32::NEG_INFINITY; padded];
+        let (mut scales, mut sums) = (vec![0.0; padded], vec![0; padded]);
+        let mut codes = Vec::with_capacity(dim);
+        for row in 0..count {
+            codes.clear();
+            (scales[row], errors[row]) = quantize(&rows.get(row), kernels.pair_steps(), &mut codes);
+            sums[row] = codes.iter().map(|&code| i32::from(code)).sum();
+            let start = row / PAIR_PANEL * pair_panel_bytes(dim) + row % PAIR_PANEL * 4;
+            for (group, values) in codes.chunks(4).enumerate() {
+                let at = start + group * 4 * PAIR_PANEL;
+                panels[at..at + values.len()].copy_from_slice(values);
+            }
+        }
+        Self { panels, scales, errors, sums }
+    }
+
+    pub(crate) fn columns(&self) -> PairColumns<'_> {
+        PairColumns {
+            panels: &self.panels,
+            scales: &self.scales,
+            errors: &self.errors,
+            sums: &self.sums,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Every instruction set gives the products of the definition.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn sets() -> Vec<Kernels> {
+    InstructionSet::ALL.into_iter().filter_map(Kernels::of).collect()
+}
+
+/// The pairs of the definition, from the quantized rows in double precision.
+fn reachable(
+    codes: &[Vec<i8>],
+    scales: &[f32],
+    errors: &[f32],
+    least: f32,
+) -> Vec<(u32, u32, f64)> {
+    let mut found = Vec::new();
+    for a in 0..codes.len() {
+        for b in a + 1..codes.len() {
+            let sum: i64 =
+                codes[a].iter().zip(&codes[b]).map(|(&x, &y)| i64::from(x) * i64::from(y)).sum();
+            let (e, f) = (f64::from(errors[a]), f64::from(errors[b]));
+            let most = sum as f64 * f64::from(scales[a]) * f64::from(scales[b]) + e + f + e * f;
+            found.push((a as u32, b as u32, most - f64::from(least)));
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn scans_agree_with_the_definition(
+        dim in 1usize..200, rows in 0usize..20, seed in any::<u64>(),
+    ) {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let query: Vec<f32> = (0..dim).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
+        let values: Vec<f32> = (0..dim * rows).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
+        let wide: Vec<i16> = (0..dim).map(|_| (next() % 4_095) as i16 - 2_047).collect();
+        let bytes: Vec<i8> = (0..dim * rows).map(|_| (next() % 255) as i8).collect();
+        let words = dim.div_ceil(64);
+        let sign_query: Vec<u64> = (0..words).map(|_| next()).collect();
+        let signs: Vec<u64> = (0..words * rows).map(|_| next()).collect();
+        for kernels in sets() {
+            let mut dots = vec![f32::NAN; rows];
+            kernels.dots(&query, &values, &mut dots).unwrap();
+            let mut sums = vec![0; rows];
+            kernels.byte_dots(&wide, &bytes, &mut sums).unwrap();
+            let mut bits = vec![0; rows];
+            kernels.hamming(&sign_query, &signs, &mut bits).unwrap();
+            for row in 0..rows {
+                let products = query.iter().zip(&values[row * dim..]);
+                let exact: f64 = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                prop_assert!((f64::from(dots[row]) - exact).abs() < 1e-4, "{kernels:?}");
+                let products = wide.iter().zip(&bytes[row * dim..]);
+                let exact: i64 = products.map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+                prop_assert_eq!(i64::from(sums[row]), exact, "{:?}", kernels);
+                let different = sign_query.iter().zip(&signs[row * words..]);
+                let exact: u32 = different.map(|(a, b)| (a ^ b).count_ones()).sum();
+                prop_assert_eq!(u32::from(bits[row]), exact, "{:?}", kernels);
+            }
+        }
+        let table = SignTable::new(&query);
+        let code: Vec<u8> = (0..dim.div_ceil(8)).map(|_| next() as u8).collect();
+        let set = query.iter().enumerate().filter(|(i, _)| code[i / 8] >> (i % 8) & 1 == 1);
+        let exact: f64 = set.map(|(_, &x)| f64::from(x)).sum();
+        prop_assert!((f64::from(table.sum(&code)) - exact).abs() < 1e-4);
+    }
+
+    #[test]
+    fn pairs_agree_with_the_definition(
+        dim in 1usize..90, rows in 1usize..50, seed in any::<u64>(), least in -1.0f32..1.0,
+    ) {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for kernels in sets() {
+            let steps = u64::from(kernels.pair_steps().unsigned_abs());
+            // The largest values too: their sums must not saturate.
+            let codes: Vec<Vec<i8>> = (0..rows).map(|row| (0..dim).map(|_| match row % 3 {
+                0 => kernels.pair_steps(),
+                1 => -kernels.pair_steps(),
+                _ => ((next() % (2 * steps + 1)) as i16 - steps as i16) as i8,
+            }).collect()).collect();
+            let width = dim.next_multiple_of(4);
+            let padded = rows.next_multiple_of(PAIR_PANEL);
+            let (mut scales, mut errors) = (vec![0.0; padded], vec![f32::NEG_INFINITY; padded]);
+            let (mut sums, mut panels) = (vec![0; padded], vec![0i8; padded * width]);
+            for (row, codes) in codes.iter().enumerate() {
+                scales[row] = 1.0 / (steps as f32 * (dim as f32).sqrt());
+                errors[row] = (next() % 100) as f32 / 1_000.0;
+                sums[row] = codes.iter().map(|&code| i32::from(code)).sum();
+                for (i, &code) in codes.iter().enumerate() {
+                    let panel = row / PAIR_PANEL * pair_panel_bytes(dim);
+                    panels[panel + i / 4 * 64 + row % PAIR_PANEL * 4 + i % 4] = code;
+                }
+            }
+            let columns =
+                PairColumns { panels: &panels, scales: &scales, errors: &errors, sums: &sums };
+            let mut hits = Vec::new();
+            let mut block = PairRows::default();
+            for start in (0..rows).step_by(PAIR_PANEL) {
+                block.fill(kernels, &panels, dim, start..(start + PAIR_PANEL).min(rows));
+                let all = start / PAIR_PANEL..padded / PAIR_PANEL;
+                kernels.pairs(&block, columns, all, least, &mut hits).unwrap();
+            }
+            for (a, b, margin) in reachable(&codes, &scales, &errors, least) {
+                // At the limit itself, rounding decides.
+                if margin.abs() > 1e-5 {
+                    prop_assert_eq!(hits.contains(&(a, b)), margin > 0.0, "{:?} {} {}", kernels, a, b);
+                }
+            }
+            prop_assert!(hits.iter().all(|(a, b)| a < b && (*b as usize) < rows));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Products of one query with the rows of a corpus: in f32, in 8 bits, and by the number of
+//! different sign bits.
+#![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
+
+use super::simd::{Dot, Task};
+use super::{Kernels, LengthError, check};
+
+impl Kernels {
+    /// Writes to `out`, `[rows]`, the dot products of a query `[dim]` with rows `[rows, dim]`.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together.
+    pub fn dots(self, query: &[f32], rows: &[f32], out: &mut [f32]) -> Result<(), LengthError> {
+        check("the rows", rows.len(), out.len() * query.len())?;
+        self.enter(DotTask { query, rows, out });
+        Ok(())
+    }
+
+    /// Writes to `out`, `[rows]`, the dot products of a query `[dim]` with rows of bytes
+    /// `[rows, dim]`. The sums are exact if no partial sum exceeds 31 bits.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together.
+    pub fn byte_dots(self, query: &[i16], rows: &[i8], out: &mut [i32]) -> Result<(), LengthError> {
+        check("the rows", rows.len(), out.len() * query.len())?;
+        self.enter(ByteDotTask { query, rows, out });
+        Ok(())
+    }
+
+    /// Writes to `out`, `[rows]`, the number of bits in which each row of `[rows, words]` differs from
+    /// a query `[words]`.
+    ///
+    /// # Errors
+    /// - [`LengthError`] if the lengths of the operands do not belong together.
+    pub fn hamming(self, query: &[u64], rows: &[u64], out: &mut [u16]) -> Result<(), LengthError> {
+        check("the rows", rows.len(), out.len() * query.len())?;
+        self.enter(HammingTask { query, rows, out });
+        Ok(())
+    }
+}
+
+struct DotTask<'a> {
+    query: &'a [f32],
+    rows: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Task for DotTask<'_> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        let dim = self.query.len();
+        let pairs = dim - dim % (2 * S::WIDTH);
+        for (index, out) in self.out.iter_mut().enumerate() {
+            let row = &self.rows[index * dim..][..dim];
+            let mut sums = [s.splat(0.0); 2];
+            for at in (0..pairs).step_by(2 * S::WIDTH) {
+                for (part, sum) in sums.iter_mut().enumerate() {
+                    let at = at + part * S::WIDTH;
+                    // SAFETY: `at + WIDTH` is at most `dim`, the length of both.
+                    *sum = unsafe {
+                        s.mul_add(
+                            s.load(self.query.as_ptr().add(at)),
+                            s.load(row.as_ptr().add(at)),
+                            *sum,
+                        )
+                    };
+                }
+            }
+            let rest = self.query[pairs..].iter().zip(&row[pairs..]).map(|(a, b)| a * b);
+            *out = s.sum(s.add(sums[0], sums[1])) + rest.sum::<f32>();
+        }
+    }
+}
+
+struct ByteDotTask<'a> {
+    query: &'a [i16],
+    rows: &'a [i8],
+    out: &'a mut [i32],
+}
+
+/// How far ahead of its use a row is asked for, in bytes.
+const PREFETCH_BYTES: usize = 1_536;
+
+impl Task for ByteDotTask<'_> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        let dim = self.query.len();
+        let step = 2 * S::LANES;
+        let whole = dim - dim % step;
+        for (index, out) in self.out.iter_mut().enumerate() {
+            let row = &self.rows[index * dim..][..dim];
+            let mut sums = s.zeros();
+            for at in (0..whole).step_by(step) {
+                // SAFETY: `at + 2 * LANES` is at most `dim`, the length of both.
+                unsafe {
+                    if at % 64 == 0 {
+                        s.prefetch(row.as_ptr().wrapping_add(at + PREFETCH_BYTES).cast());
+                    }
+                    sums = s.dot_wide(sums, self.query.as_ptr().add(at), row.as_ptr().add(at));
+                }
+            }
+            let rest = self.query[whole..].iter().zip(&row[whole..]);
+            *out = s.total(sums) + rest.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+        }
+    }
+}
+
+struct HammingTask<'a> {
+    query: &'a [u64],
+    rows: &'a [u64],
+    out: &'a mut [u16],
+}
+
+impl Task for HammingTask<'_> {
+    #[inline(always)]
+    fn run<S: Dot>(self, _: S) {
+        match self.query.len() {
+            0 => self.out.fill(0),
+            // Vectors of 384, 768 and 1,024 dimensions.
+            6 => self.rows_of::<6>(),
+            12 => self.rows_of::<12>(),
+            16 => self.rows_of::<16>(),
+            words => {
+                for (out, row) in self.out.iter_mut().zip(self.rows.chunks_exact(words)) {
+                    *out = differences(self.query, row);
+                }
+            }
+        }
+    }
+}
+
+impl HammingTask<'_> {
+    #[inline(always)]
+    fn rows_of<const WORDS: usize>(self) {
+        let (rows, _) = self.rows.as_chunks::<WORDS>();
+        let Some(query) = self.query.first_chunk::<WORDS>() else { return };
+        for (out, row) in self.out.iter_mut().zip(rows) {
+            *out = differences(query, row);
+        }
+    }
+}
+
+#[inline(always)]
+fn differences(query: &[u64], row: &[u64]) -> u16 {
+    let bits: u32 = query.iter().zip(row).map(|(a, b)| (a ^ b).count_ones()).sum();
+    u16::try_from(bits).unwrap_or(u16::MAX)
+}
