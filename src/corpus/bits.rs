@@ -63,7 +63,7 @@ impl Bits {
             if index == first {
                 word &= u64::MAX << (start % 64);
             }
-            if index == last && end % 64 != 0 {
+            if index == last && !end.is_multiple_of(64) {
                 word &= (1 << (end % 64)) - 1;
             }
             word != 0

@@ -47,7 +47,7 @@ fn row(number: u64) -> Row {
         ("color".to_owned(), Value::Text(["red", "green", "blue"][number as usize % 3].to_owned())),
         ("year".to_owned(), Value::Integer(1990 + number as i64 % 40)),
     ];
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         metadata.push(("price".to_owned(), Value::Number(number as f64 / 4.0 + 0.1)));
     }
     Row { id: format!("row-{number}"), text: format!("text number {number}"), metadata }

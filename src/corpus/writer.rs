@@ -357,10 +357,10 @@ impl Writer {
     }
 
     fn find(&self, id: &str) -> Result<Option<Found>, CorpusError> {
-        if let Some(open) = &self.open {
-            if let Some(&row) = open.ids.get(id) {
-                return Ok(Some(Found::Open(row, open.first + row as u64)));
-            }
+        if let Some(open) = &self.open
+            && let Some(&row) = open.ids.get(id)
+        {
+            return Ok(Some(Found::Open(row, open.first + row as u64)));
         }
         for (index, part) in self.parts.iter().enumerate() {
             for row in part.segment.find(id)? {
@@ -436,13 +436,13 @@ impl Writer {
             SegmentEntry { digest, rows, deleted, tombstones }
         });
         let segments: Vec<SegmentEntry> = segments.collect();
-        if let Some((digest, manifest)) = &self.base {
-            if manifest.segments == segments {
-                self.check_base()?;
-                let (digest, manifest) = (digest.clone(), manifest.clone());
-                self.clean(&digest)?;
-                return Ok(Published { digest, manifest, changed: false });
-            }
+        if let Some((digest, manifest)) = &self.base
+            && manifest.segments == segments
+        {
+            self.check_base()?;
+            let (digest, manifest) = (digest.clone(), manifest.clone());
+            self.clean(&digest)?;
+            return Ok(Published { digest, manifest, changed: false });
         }
         let mut manifest = IndexManifest {
             schema_version: SCHEMA_VERSION,

@@ -187,7 +187,7 @@ pub enum CommandError {
         /// Line, from 1.
         line: u64,
         /// The reason.
-        source: RowError,
+        source: Box<RowError>,
     },
     /// An index cannot be read or written.
     #[error(transparent)]
@@ -198,7 +198,7 @@ pub enum CommandError {
         /// The argument.
         argument: &'static str,
         /// The reason.
-        source: RequestError,
+        source: Box<RequestError>,
     },
     /// A request is invalid or failed.
     #[error(transparent)]
@@ -335,8 +335,9 @@ semblance::codes!(CommandError {
     Self::Verify(error) => error.code(),
     Self::Model(error) => error.code(),
     Self::Text { fault, .. } => fault.code(),
-    Self::Line { source, .. } | Self::Argument { source, .. } => source.code(),
+    Self::Line { source, .. } => source.code(),
     Self::Embed { source, .. } => source.code(),
+    Self::Argument { source, .. } => source.code(),
     Self::Row { source, .. } => source.code(),
     Self::Index(error) => error.code(),
     Self::Api(error) => error.code(),

@@ -218,7 +218,10 @@ fn json_values(bytes: &[u8]) -> Result<Vec<(String, Json)>, RowError> {
 /// Returns the value that a field of a CSV file is written as: an integer, a number, a boolean, null for
 /// an empty field, else a string. A number is recognized only if printing it gives the same field.
 fn csv_value(field: &str) -> Json {
-    let same = |json: Json| (json.to_string() == field).then_some(json);
+    let same = |json: Json| {
+        let printed = json.to_string();
+        (printed == field).then_some(json)
+    };
     match field {
         "" => Json::Null,
         "true" => Json::Bool(true),

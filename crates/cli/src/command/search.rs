@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use semblance::corpus::Filter;
-use semblance_api::{Service, decode_event, filter_from_json, parse_json};
+use semblance_api::{RequestError, Service, decode_event, filter_from_json, parse_json};
 use serde_json::{Value, json};
 
 use crate::arguments::SearchArguments;
@@ -47,13 +47,15 @@ pub(super) fn run(arguments: &SearchArguments, out: &mut dyn Write) -> Result<()
 
 /// Returns the filter of an argument.
 pub(super) fn filter(text: &str) -> Result<Filter, CommandError> {
-    filter_from_json(&argument_json(text)?)
-        .map_err(|source| CommandError::Argument { argument: "--filter", source })
+    filter_from_json(&argument_json(text)?).map_err(invalid_filter)
+}
+
+fn invalid_filter(source: RequestError) -> CommandError {
+    CommandError::Argument { argument: "--filter", source: Box::new(source) }
 }
 
 fn argument_json(text: &str) -> Result<Value, CommandError> {
-    parse_json(text.as_bytes())
-        .map_err(|source| CommandError::Argument { argument: "--filter", source })
+    parse_json(text.as_bytes()).map_err(invalid_filter)
 }
 
 /// Returns the folder of indexes and the name of the index in it.

@@ -30,11 +30,11 @@ pub(super) fn build(arguments: &BuildArguments, out: &mut dyn Write) -> Result<(
     let rows = Rows::open(&arguments.rows, settings.limits())?;
     let model = settings.load()?;
     let info = model.info();
-    if let Some(name) = &arguments.prompt_name {
-        if !info.prompts.contains_key(name) {
-            let known = info.prompts.keys().cloned().collect();
-            return Err(ModelError::UnknownPrompt { known }.into());
-        }
+    if let Some(name) = &arguments.prompt_name
+        && !info.prompts.contains_key(name)
+    {
+        let known = info.prompts.keys().cloned().collect();
+        return Err(ModelError::UnknownPrompt { known }.into());
     }
     let source = VectorSource {
         bundle_digest: info.digest.clone(),
@@ -185,7 +185,7 @@ impl<'a> Adding<'a> {
         bar: &ProgressBar,
     ) -> Result<(), CommandError> {
         if self.bad_rows == BadRows::Fail {
-            return Err(CommandError::Row { line, source: error });
+            return Err(CommandError::Row { line, source: Box::new(error) });
         }
         self.skipped += 1;
         let code = error.code();
