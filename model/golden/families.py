@@ -11,12 +11,14 @@ with it and fails if a tensor is missing or unknown. The tokenizer is the given 
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
+from checkpoint import Checkpoint
 from cross_encoder import seeded_tensor
 from semblance_model.description import describe
 from semblance_model.families import FAMILIES
@@ -60,6 +62,14 @@ MODULES: dict[str, tuple[Any, list[tuple[int, bool, str]], bool]] = {
 }
 
 
+# Exports of `export_tiny.py` that are embedding models.
+EXPORTS = ("bert", "roberta", "mpnet", "albert", "modernbert")
+EXPORT_FOLDER = Path(__file__).parents[1] / "tests" / "data" / "exports"
+
+# Words of the exports' tokenizer, and the id of the first.
+EXPORT_WORDS, FIRST_EXPORT_WORD = 195, 5
+
+
 def main() -> None:
     """Writes every folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -70,9 +80,25 @@ def main() -> None:
         for kind in FAMILIES:
             write(source, kind, False, options.output / kind)
             write(source, kind, True, options.output / f"{kind}-classifier")
+        for name in EXPORTS:
+            write_export(name, options.output / f"export-{name}")
         for index, name in enumerate(MODULES):
             write(source, "bert", False, options.output / name)
             write_modules(np.random.default_rng(100 + index), name, options.output / name)
+
+
+def write_export(name: str, folder: Path) -> None:
+    """Writes a folder with the export `name`, without a checkpoint."""
+    model = Checkpoint(vocabulary=FIRST_EXPORT_WORD + EXPORT_WORDS, hidden=32)
+    model.tensors = {}
+    del model.files["config.json"]
+    tokenizer = model.files["tokenizer.json"]
+    tokenizer["normalizer"] |= {"clean_text": True, "handle_chinese_chars": True}
+    for token in tokenizer["added_tokens"]:
+        token.update(dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False))
+    model.write(folder)
+    (folder / "onnx").mkdir(exist_ok=True)
+    shutil.copy(EXPORT_FOLDER / f"{name}.onnx", folder / "onnx" / "model.onnx")
 
 
 def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> None:

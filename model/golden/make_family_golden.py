@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import sentence_transformers
 import torch
 import transformers
 
-from families import MODULES
+from families import EXPORT_FOLDER, EXPORT_WORDS, EXPORTS, FIRST_EXPORT_WORD, MODULES
 from pairs import golden_pairs
 from semblance_model.families import FAMILIES
 from texts import golden_texts
@@ -35,6 +36,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
+    for name in EXPORTS:
+        rows = ",\n".join(json.dumps(entry) for entry in texts_of_export(name))
+        file = options.output / f"export-{name}.json"
+        file.write_text(f'{{"texts": [\n{rows}\n]}}\n', "ascii")
     for name in MODULES:
         entries = texts_of(options.checkpoints / name)[::2]
         rows = ",\n".join(json.dumps(entry) for entry in entries)
@@ -68,6 +73,27 @@ def check_names(loader: Any, folder: Path) -> None:
     missing = [name for name in found["missing_keys"] if not name.startswith("pooler.")]
     if missing or found["unexpected_keys"] or found["mismatched_keys"]:
         raise ValueError(f"{folder}: {missing}, {found}")
+
+
+def texts_of_export(name: str) -> list[dict[str, object]]:
+    """Random words with the mean of what the export gives for each text alone, of unit length."""
+    session = onnxruntime.InferenceSession(str(EXPORT_FOLDER / f"{name}.onnx"))
+    random = np.random.default_rng(5)
+    entries: list[dict[str, object]] = []
+    for length in (1, 2, 3, 5, 9, 16):
+        words = random.integers(0, EXPORT_WORDS, length)
+        ids = words[None] + FIRST_EXPORT_WORD
+        values = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        (rows,) = session.run(None, {it.name: values[it.name] for it in session.get_inputs()})
+        mean = rows[0].astype(np.float64).mean(axis=0)
+        unit = (mean / np.linalg.norm(mean)).astype(np.float32)
+        text = " ".join(f"word{word}" for word in words)
+        entries.append({"text": text, "embedding": floats(unit)})
+    return entries
 
 
 def texts_of(folder: Path) -> list[dict[str, object]]:

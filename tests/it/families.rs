@@ -13,6 +13,10 @@ const SCORE_TOLERANCE: f32 = 1e-5;
 const FAMILIES: [&str; 7] =
     ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet"];
 
+/// ONNX exports, compared with the export in ONNX Runtime.
+const EXPORTS: [&str; 5] =
+    ["export-bert", "export-roberta", "export-mpnet", "export-albert", "export-modernbert"];
+
 /// BERT with other modules after it.
 const MODULES: [&str; 8] = [
     "pooling-cls",
@@ -55,8 +59,8 @@ fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
 }
 
 #[test]
-fn embeddings_of_every_family_and_module_match_sentence_transformers() {
-    for family in FAMILIES.into_iter().chain(MODULES) {
+fn embeddings_of_every_family_module_and_export_match_their_source() {
+    for family in FAMILIES.into_iter().chain(MODULES).chain(EXPORTS) {
         let golden = golden(family);
         let texts: Vec<&str> = golden.texts.iter().map(|text| text.text.as_str()).collect();
         let model = load(&family_bundle(family), None, NonZeroUsize::MIN);
