@@ -24,6 +24,8 @@ pub enum Fault {
     TooLarge,
     /// The whole request, or the whole response, has too many bytes.
     PayloadTooLarge,
+    /// The request has no valid API key.
+    Unauthorized,
     /// The request refers to a resource that does not exist.
     NotFound,
     /// The resource does not support the method.
@@ -58,6 +60,13 @@ impl Code {
         Fault::TooLarge,
         "A text or pair has more tokens than the model's limit, and truncation is disabled. Shorten \
          the text or allow truncation.",
+    );
+    /// A text has no tokens.
+    pub const EMPTY_TEXT: Self = Self::new(
+        "request.empty_text",
+        Fault::Field,
+        "A text has no tokens: it is empty, or the tokenizer removes all of its characters, such as \
+         white space, control characters and zero-width characters.",
     );
     /// A value is not among the allowed ones.
     pub const UNKNOWN_VALUE: Self = Self::new(

@@ -71,6 +71,25 @@ impl PreparedTexts {
         };
         self.texts.iter().map(count).collect()
     }
+
+    /// Returns, for each text, `Some(0)` if it has only special tokens. An empty text is never in the
+    /// cache.
+    #[must_use]
+    pub fn empty_texts(&self) -> Vec<Option<usize>> {
+        let empty = |text: &PreparedText| match &text.state {
+            TextState::Cached(_) => None,
+            TextState::Tokenized(encoding) => encoding.empty_text,
+        };
+        self.texts.iter().map(empty).collect()
+    }
+}
+
+/// A text that is not in the cache.
+struct Uncached {
+    index: usize,
+    total_tokens: usize,
+    is_truncated: bool,
+    is_empty: bool,
 }
 
 /// Pooled vectors of texts and their cost.
@@ -159,7 +178,12 @@ impl Encoder {
         let (mut uncached, mut encodings) = (Vec::new(), Vec::new());
         for (index, text) in texts.iter_mut().enumerate() {
             if let TextState::Tokenized(encoding) = &mut text.state {
-                uncached.push((index, encoding.total_tokens, encoding.is_truncated()));
+                uncached.push(Uncached {
+                    index,
+                    total_tokens: encoding.total_tokens,
+                    is_truncated: encoding.is_truncated(),
+                    is_empty: encoding.empty_text.is_some(),
+                });
                 encodings.push(std::mem::take(encoding));
             }
         }
@@ -172,14 +196,23 @@ impl Encoder {
             queue_time: run.queue_time,
             ..Cost::default()
         };
-        for ((index, total_tokens, is_truncated), pooled) in uncached.into_iter().zip(run.rows) {
+        for (text, pooled) in uncached.into_iter().zip(run.rows) {
+            let Uncached { index, total_tokens, is_truncated, is_empty } = text;
             let entry = Entry { pooled, total_tokens, is_truncated };
-            if let Some(key) = texts[index].key {
+            if let Some(key) = texts[index].key.filter(|_| !is_empty) {
                 self.cache().put(key, entry.clone());
             }
             texts[index].state = TextState::Cached(entry);
         }
         Ok(cost)
+    }
+
+    /// Returns the token ids of a text.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
+    pub fn encoding(&self, text: &str) -> Result<Encoding, TokenizerError> {
+        self.tokenizer.encode(text, Side::Right)
     }
 
     /// Returns the tokens of the whole text, without truncation.
@@ -188,6 +221,26 @@ impl Encoder {
     /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
     pub fn tokens(&self, text: &str, special: bool) -> Result<Vec<Token>, TokenizerError> {
         self.tokenizer.tokens(text, special)
+    }
+
+    /// Returns the text of token ids.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the tokenizer fails on the ids.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizerError> {
+        self.tokenizer.decode(ids, skip_special)
+    }
+
+    /// Whether the vocabulary has a token of this id.
+    #[must_use]
+    pub fn has_token(&self, id: u32) -> bool {
+        self.tokenizer.has_token(id)
+    }
+
+    /// Number of tokens of the vocabulary, including added tokens.
+    #[must_use]
+    pub fn vocabulary_size(&self) -> usize {
+        self.tokenizer.vocabulary_size()
     }
 
     /// The maximum number of tokens of one text, special tokens included.

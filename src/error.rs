@@ -21,6 +21,24 @@ pub enum ModelError {
         /// The model's limit.
         limit_tokens: usize,
     },
+    /// A text has no tokens besides special ones: the tokenizer removes all of its characters.
+    #[error("text {index} is empty: it has no tokens")]
+    EmptyText {
+        /// Index of the text or pair.
+        index: usize,
+        /// Index of the empty text in its pair, 0 or 1; 0 for a text that is not in a pair.
+        text: usize,
+    },
+    /// A token id is not in the vocabulary.
+    #[error("text {index} has the token id {id}; the vocabulary has {count} tokens")]
+    UnknownToken {
+        /// Index of the text.
+        index: usize,
+        /// The id.
+        id: u32,
+        /// Number of tokens of the vocabulary, including added tokens.
+        count: usize,
+    },
     /// The model has no prompt of this name.
     #[error("{}", unknown_prompt(.known))]
     UnknownPrompt {
@@ -71,6 +89,17 @@ pub enum ModelError {
     },
 }
 
+impl ModelError {
+    /// The index of the text or pair, for an error that an invalid text causes.
+    #[must_use]
+    pub fn index(&self) -> Option<usize> {
+        match *self {
+            Self::TooManyTokens { index, .. } | Self::EmptyText { index, .. } => Some(index),
+            _ => None,
+        }
+    }
+}
+
 fn unknown_prompt(known: &[String]) -> String {
     match known {
         [] => "this model has no prompts".to_owned(),
@@ -83,8 +112,9 @@ fn unknown_prompt(known: &[String]) -> String {
 
 crate::codes!(ModelError {
     Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
+    Self::EmptyText { .. } => Code::EMPTY_TEXT,
     Self::UnknownPrompt { .. } => Code::UNKNOWN_VALUE,
-    Self::TooManyDimensions { .. } | Self::NoDimensions => Code::OUT_OF_RANGE,
+    Self::TooManyDimensions { .. } | Self::NoDimensions | Self::UnknownToken { .. } => Code::OUT_OF_RANGE,
     Self::NoCrossEncoder => Code::new(
         "request.no_cross_encoder",
         Fault::NotFound,

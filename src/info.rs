@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::vector::SimilarityFunction;
+
 /// Properties of an embedding model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelInfo {
@@ -15,12 +17,35 @@ pub struct ModelInfo {
     pub pooling: String,
     /// Whether embeddings have unit length by default.
     pub normalizes: bool,
+    /// The function that scores two embeddings.
+    pub similarity: SimilarityFunction,
     /// Number of dimensions of an embedding.
     pub dimensions: usize,
     /// Prompts by name.
     pub prompts: BTreeMap<String, String>,
     /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
+}
+
+/// Names of the prompt of a document, in order of preference.
+///
+/// Source: `SentenceTransformer.encode_document` of sentence-transformers.
+const DOCUMENT_PROMPTS: [&str; 3] = ["document", "passage", "corpus"];
+
+impl ModelInfo {
+    /// Name of the prompt of a query, if the model has one: `query`.
+    #[must_use]
+    pub fn query_prompt(&self) -> Option<&str> {
+        self.prompts.get_key_value("query").map(|(name, _)| name.as_str())
+    }
+
+    /// Name of the prompt of a document, if the model has one: the first of `document`, `passage` and
+    /// `corpus`.
+    #[must_use]
+    pub fn document_prompt(&self) -> Option<&str> {
+        let own = |name: &&str| self.prompts.contains_key(*name);
+        DOCUMENT_PROMPTS.into_iter().find(own)
+    }
 }
 
 /// Properties of a cross-encoder.

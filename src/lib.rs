@@ -37,6 +37,7 @@ mod load;
 mod model;
 mod options;
 mod outcome;
+mod prompted;
 mod runtime;
 mod scheduler;
 mod tokenizer;
@@ -50,10 +51,12 @@ pub use error::{LoadError, ModelError};
 pub use info::{CrossEncoderInfo, ModelInfo};
 pub use load::LoadTimings;
 pub use model::Model;
-pub use options::{EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation};
+pub use options::{
+    EmbedOptions, Options, PairOptions, Prompts, TextOptions, TokenizeOptions, Truncation,
+};
 pub use outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
 pub use tokenizer::Token;
-pub use vector::rank;
+pub use vector::{SimilarityFunction, rank};
 
 /// Parts of the engine for the benches, the tests and the other crates of this workspace. They are
 /// not a stable API.

@@ -151,6 +151,7 @@ fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {
         precision: manifest.precision.to_string(),
         pooling: pooling.to_string(),
         normalizes: manifest.normalize.unwrap_or(true),
+        similarity: manifest.similarity.unwrap_or_default(),
         dimensions: manifest.hidden_size,
         prompts: manifest.prompts.clone(),
         max_tokens: manifest.max_tokens,

@@ -1,6 +1,5 @@
 //! A loaded model and its operations.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,17 +7,18 @@ use ndarray::{Array2, Axis, s};
 
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
-use crate::encoder::{Encoder, PooledTexts};
+use crate::encoder::{Encoder, PooledTexts, PreparedTexts};
 use crate::error::{LoadError, ModelError};
 use crate::info::{CrossEncoderInfo, ModelInfo};
 use crate::load::{LoadTimings, load};
 use crate::options::{
-    EmbedOptions, Options, PairOptions, TextOptions, TokenizeOptions, Truncation,
+    EmbedOptions, Options, PairOptions, Prompts, TextOptions, TokenizeOptions, Truncation,
 };
 use crate::outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
-use crate::tokenizer::{Side, Token};
+use crate::prompted::{Prompt, Prompted};
+use crate::tokenizer::{Encoding, Side, Token, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
-use crate::vector::{Embeddings, cosine, rank};
+use crate::vector::{Embeddings, SimilarityFunction, rank};
 
 /// An embedding model, and optionally a cross-encoder, ready to run.
 ///
@@ -71,7 +71,8 @@ impl Model {
         self.cross_encoder.as_ref().map(|(_, info)| info)
     }
 
-    /// Returns the cosine similarity of each text to a query, in input order.
+    /// Returns the similarity of each text to a query, in input order. [`ModelInfo::similarity`] is
+    /// the function; usually it is cosine similarity.
     ///
     /// # Errors
     /// - As [`Model::similarity_with`].
@@ -83,9 +84,12 @@ impl Model {
         Ok(self.similarity_with(query, texts, &TextOptions::default())?.scores)
     }
 
-    /// Returns the cosine similarity of each text to a query. A repeated text is embedded once.
+    /// Returns the similarity of each text to a query. A repeated text is embedded once. Cosine
+    /// similarity compares unit vectors; the other functions compare the vectors of
+    /// [`Model::embed`].
     ///
     /// # Errors
+    /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a text exceeds the model's limit and must not be truncated.
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
     /// - [`ModelError`] if the model fails.
@@ -95,17 +99,29 @@ impl Model {
         texts: &[T],
         options: &TextOptions,
     ) -> Result<Scores, ModelError> {
+        let (query_prompt, prompt) = match &options.prompts {
+            Prompts::ByRole => (self.info.query_prompt(), self.info.document_prompt()),
+            Prompts::Named(name) => (Some(name.as_str()), Some(name.as_str())),
+            Prompts::Off => (None, None),
+        };
+        let (query_prompt, prompt) = (self.prompt(query_prompt)?, self.prompt(prompt)?);
+        let others = texts.iter().map(|text| prompt.before(text.as_ref()));
+        let prompted: Vec<_> = std::iter::once(query_prompt.before(query)).chain(others).collect();
         if texts.is_empty() {
+            // The query is checked like that of any other call.
+            if let Some(error) = self.faults(&prompted, options.truncation)?.into_iter().next() {
+                return Err(error);
+            }
             let (scores, cost) = (Vec::new(), Cost::default());
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
-        let texts = std::iter::once(query).chain(texts.iter().map(AsRef::as_ref));
-        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
-        let (encoded, unique, _) = self.encode(&texts, options.truncation)?;
-        let rows = Embeddings::from_pooled(encoded.pooled)?;
+        let (encoded, unique, _) = self.encode(&prompted, options.truncation)?;
+        let function = self.info.similarity;
+        let is_unit = function == SimilarityFunction::Cosine || self.info.normalizes;
+        let rows = self.rows(encoded.pooled, is_unit)?;
         let query = rows.row(unique.members[0]);
         let others = unique.members[1..].iter();
-        let scores = others.map(|&text| cosine(query, rows.row(text))).collect();
+        let scores = others.map(|&text| function.score(query, rows.row(text))).collect();
         Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost: encoded.cost })
     }
 
@@ -120,6 +136,7 @@ impl Model {
     /// Embeds texts. A repeated text is embedded once.
     ///
     /// # Errors
+    /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a text exceeds the model's limit and must not be truncated.
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
     /// - [`ModelError::NoDimensions`], [`ModelError::TooManyDimensions`] if the embedding does not
@@ -138,16 +155,13 @@ impl Model {
         if requested > available {
             return Err(ModelError::TooManyDimensions { requested, available });
         }
-        let texts = texts.iter().map(AsRef::as_ref);
-        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
+        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
         let (encoded, unique, tokens) = self.encode(&texts, options.truncation)?;
         // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
-        let vectors = match options.normalize.unwrap_or(self.info.normalizes) {
-            true => Embeddings::from_pooled(vectors)?.into_rows(),
-            false => vectors,
-        };
+        let vectors = self.rows(vectors, options.normalize.unwrap_or(self.info.normalizes))?;
         let vectors = vectors.select(Axis(0), &unique.members);
         let tokens = unique.members.iter().map(|&text| tokens.counts[text]).collect();
         Ok(EmbedOutput { vectors, tokens, cost: encoded.cost })
@@ -169,9 +183,10 @@ impl Model {
     }
 
     /// Scores the relevance of each text to a query. Uses the cross-encoder if it returns one score
-    /// per pair, otherwise the embedding model.
+    /// per pair, otherwise the embedding model with the prompts of a query and of a document.
     ///
     /// # Errors
+    /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a text or a pair exceeds the model's limit and must not be
     ///   truncated.
     /// - [`ModelError`] if the model fails.
@@ -183,7 +198,7 @@ impl Model {
     ) -> Result<Scores, ModelError> {
         let Some((cross_encoder, _)) = self.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
         else {
-            let options = TextOptions { truncation: options.truncation, prompt_name: None };
+            let options = TextOptions { truncation: options.truncation, prompts: Prompts::ByRole };
             return self.similarity_with(query, texts, &options);
         };
         let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
@@ -192,6 +207,15 @@ impl Model {
         predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
         let scores = CrossEncoder::first_label(&predicted.scores);
         Ok(Scores { scores, scored_by: Scorer::CrossEncoder, cost: predicted.cost })
+    }
+
+    /// The kind of model that [`Model::rerank`] uses.
+    #[must_use]
+    pub fn reranks_with(&self) -> Scorer {
+        match &self.cross_encoder {
+            Some((cross_encoder, _)) if cross_encoder.ranks() => Scorer::CrossEncoder,
+            _ => Scorer::BiEncoder,
+        }
     }
 
     /// Returns the scores of the cross-encoder for pairs, `[pairs, labels]`, f32.
@@ -206,6 +230,7 @@ impl Model {
     ///
     /// # Errors
     /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
+    /// - [`ModelError::EmptyText`] if a text of a pair has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a pair exceeds the model's limit and must not be truncated.
     /// - [`ModelError`] if the model fails.
     pub fn predict_with(
@@ -228,6 +253,7 @@ impl Model {
     /// Returns the tokens of each text, not truncated.
     ///
     /// # Errors
+    /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
     pub fn tokenize_with<T: AsRef<str>>(
@@ -236,22 +262,50 @@ impl Model {
         options: &TokenizeOptions,
     ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
-        let texts = texts.iter().map(AsRef::as_ref);
-        let texts = self.prompted(texts, options.prompt_name.as_deref())?;
-        let tokens_of = |(index, text): (usize, &Cow<'_, str>)| {
-            let tokens = self.encoder.tokens(text, options.special_tokens);
-            tokens.map_err(|source| ModelError::Tokenize { index, source })
+        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
+        let tokens_of = |(index, text): (usize, &Prompted<'_>)| {
+            let failed = |source| ModelError::Tokenize { index, source };
+            let tokens =
+                self.encoder.tokens(&text.whole, options.special_tokens).map_err(failed)?;
+            let own = tokens.iter().filter(|token| token.characters.is_some()).count();
+            match own == 0 || self.is_empty(text, tokens.len()).map_err(failed)? {
+                true => Err(ModelError::EmptyText { index, text: 0 }),
+                false => Ok(tokens),
+            }
         };
         let tokens: Vec<Vec<Token>> =
             texts.iter().enumerate().map(tokens_of).collect::<Result<_, _>>()?;
         let cost = Cost {
             texts: texts.len(),
-            characters: characters(texts.iter().map(AsRef::as_ref)),
+            characters: characters(texts.iter().map(|text| text.whole.as_ref())),
             prompt_tokens: tokens.iter().map(Vec::len).sum(),
             tokenize_time: started.elapsed(),
             ..Cost::default()
         };
         Ok(TokenizeOutput { tokens, cost })
+    }
+
+    /// Returns the text of token ids, for each text. Whether it equals the text that was tokenized
+    /// depends on the tokenizer.
+    ///
+    /// # Errors
+    /// - [`ModelError::UnknownToken`] if an id is not in the vocabulary.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on the ids.
+    pub fn decode(
+        &self,
+        texts: &[Vec<u32>],
+        skip_special: bool,
+    ) -> Result<Vec<String>, ModelError> {
+        let text = |(index, ids): (usize, &Vec<u32>)| {
+            if let Some(id) = ids.iter().copied().find(|&id| !self.encoder.has_token(id)) {
+                let count = self.encoder.vocabulary_size();
+                return Err(ModelError::UnknownToken { index, id, count });
+            }
+            let failed = |source| ModelError::Tokenize { index, source };
+            self.encoder.decode(ids, skip_special).map_err(failed)
+        };
+        texts.iter().enumerate().map(text).collect()
     }
 
     /// Runs each model once, so that its pages are in memory before the next call.
@@ -268,45 +322,141 @@ impl Model {
         Ok(())
     }
 
-    /// Returns each text with the prompt as a prefix.
-    fn prompted<'a>(
+    /// Returns every fault of these texts that a call would refuse, in input order. Without faults,
+    /// a call with the texts succeeds unless the model fails. `index` of an error is the index of the
+    /// text.
+    ///
+    /// # Errors
+    /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
+    pub fn text_faults<T: AsRef<str>>(
         &self,
-        texts: impl Iterator<Item = &'a str>,
+        texts: &[T],
         prompt_name: Option<&str>,
-    ) -> Result<Vec<Cow<'a, str>>, ModelError> {
-        let Some(name) = prompt_name else { return Ok(texts.map(Cow::from).collect()) };
+        truncation: Truncation,
+    ) -> Result<Vec<ModelError>, ModelError> {
+        let prompt = self.prompt(prompt_name)?;
+        let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
+        self.faults(&texts, truncation)
+    }
+
+    /// Returns every fault of these pairs that [`Model::predict_with`] would refuse, in input order.
+    /// `index` of an error is the index of the pair.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
+    pub fn pair_faults(
+        &self,
+        pairs: &[(&str, &str)],
+        truncation: Truncation,
+    ) -> Result<Vec<ModelError>, ModelError> {
+        let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        let (unique, _, tokens) = prepare_pairs(cross_encoder, pairs, truncation)?;
+        Ok(unique.faults(&tokens, truncation).collect())
+    }
+
+    /// Returns the prompt of a name. Without a name, it is empty.
+    fn prompt(&self, name: Option<&str>) -> Result<Prompt<'_>, ModelError> {
+        let Some(name) = name else { return Ok(Prompt::default()) };
         let prompts = &self.info.prompts;
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
-        let prompt = prompts.get(name).ok_or_else(unknown)?;
-        Ok(texts.map(|text| format!("{prompt}{text}").into()).collect())
+        let text = prompts.get(name).ok_or_else(unknown)?;
+        let failed = |source| ModelError::Tokenize { index: 0, source };
+        let tokens = self.encoder.encoding(text).map_err(failed)?.total_tokens;
+        Ok(Prompt { text, tokens })
+    }
+
+    /// Whether a text has no tokens besides special ones, given the number of tokens with its prompt.
+    fn is_empty(&self, text: &Prompted<'_>, tokens: usize) -> Result<bool, TokenizerError> {
+        // A text that adds tokens to its prompt is not empty.
+        if text.prompt_tokens == 0 || tokens > text.prompt_tokens {
+            return Ok(false);
+        }
+        Ok(self.encoder.encoding(text.own)?.empty_text.is_some())
+    }
+
+    /// Returns pooled vectors as rows of a response: of unit length, or unchanged. A vector without a
+    /// direction is an error in both cases.
+    fn rows(&self, pooled: Array2<f32>, is_unit: bool) -> Result<Array2<f32>, ModelError> {
+        if is_unit {
+            return Ok(Embeddings::from_pooled(pooled)?.into_rows());
+        }
+        Embeddings::check(&pooled)?;
+        Ok(pooled)
+    }
+
+    /// Tokenizes the distinct texts.
+    fn prepare<'a>(
+        &self,
+        texts: &'a [Prompted<'a>],
+        truncation: Truncation,
+    ) -> Result<(Unique<&'a str>, PreparedTexts, TokenCounts), ModelError> {
+        let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
+        let first_of = |index| first_member(&unique.members, index);
+        let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
+        let prepared = prepared.map_err(|error| at_index(error, first_of))?;
+        let counts = prepared.token_counts();
+        let mut empty = prepared.empty_texts();
+        for (&item, text) in unique.members.iter().zip(texts) {
+            let failed = |source| ModelError::Tokenize { index: first_of(item), source };
+            if empty[item].is_none() && self.is_empty(text, counts[item].0).map_err(failed)? {
+                empty[item] = Some(0);
+            }
+        }
+        let tokens = TokenCounts { counts, empty, limit_tokens: self.encoder.max_tokens() };
+        Ok((unique, prepared, tokens))
+    }
+
+    fn faults(
+        &self,
+        texts: &[Prompted<'_>],
+        truncation: Truncation,
+    ) -> Result<Vec<ModelError>, ModelError> {
+        let (unique, _, tokens) = self.prepare(texts, truncation)?;
+        Ok(unique.faults(&tokens, truncation).collect())
     }
 
     /// Embeds the distinct texts. Their vectors are pooled and not normalized.
     fn encode<'a>(
         &self,
-        texts: &'a [Cow<'a, str>],
+        texts: &'a [Prompted<'a>],
         truncation: Truncation,
     ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
-        let unique = Unique::new(texts.iter().map(AsRef::as_ref));
-        let first_of = |index| first_member(&unique.members, index);
-        let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
-        let prepared = prepared.map_err(|error| at_index(error, first_of))?;
-        let tokens = TokenCounts {
-            counts: prepared.token_counts(),
-            limit_tokens: self.encoder.max_tokens(),
-        };
-        let truncated = unique.truncated(&tokens, truncation)?;
+        let (unique, prepared, tokens) = self.prepare(texts, truncation)?;
+        if let Some(error) = unique.faults(&tokens, truncation).next() {
+            return Err(error);
+        }
+        let truncated = unique.truncated(&tokens);
         let mut encoded = self.encoder.encode(prepared)?;
         encoded.cost = Cost {
             texts: texts.len(),
             unique_texts: unique.items.len(),
-            characters: characters(texts.iter().map(AsRef::as_ref)),
+            characters: characters(texts.iter().map(|text| text.whole.as_ref())),
             prompt_tokens: unique.read_tokens(&tokens),
             truncated,
             ..encoded.cost
         };
         Ok((encoded, unique, tokens))
     }
+}
+
+/// Tokenizes the distinct pairs.
+fn prepare_pairs<'a>(
+    cross_encoder: &CrossEncoder,
+    pairs: &[(&'a str, &'a str)],
+    truncation: Truncation,
+) -> Result<(Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts), ModelError> {
+    let unique = Unique::new(pairs.iter().copied());
+    let first_of = |index| first_member(&unique.members, index);
+    let prepared = cross_encoder.prepare(unique.items.iter().copied(), truncation.side());
+    let prepared = prepared.map_err(|error| at_index(error, first_of))?;
+    let tokens = TokenCounts {
+        counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
+        empty: prepared.iter().map(|pair| pair.empty_text).collect(),
+        limit_tokens: cross_encoder.max_tokens(),
+    };
+    Ok((unique, prepared, tokens))
 }
 
 /// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
@@ -316,15 +466,12 @@ fn classify(
     options: &PairOptions,
 ) -> Result<PredictOutput, ModelError> {
     let started = Instant::now();
-    let unique = Unique::new(pairs.iter().copied());
+    let (unique, prepared, tokens) = prepare_pairs(cross_encoder, pairs, options.truncation)?;
+    if let Some(error) = unique.faults(&tokens, options.truncation).next() {
+        return Err(error);
+    }
     let first_of = |index| first_member(&unique.members, index);
-    let prepared = cross_encoder.prepare(unique.items.iter().copied(), options.truncation.side());
-    let prepared = prepared.map_err(|error| at_index(error, first_of))?;
-    let tokens = TokenCounts {
-        counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
-        limit_tokens: cross_encoder.max_tokens(),
-    };
-    let truncated = unique.truncated(&tokens, options.truncation)?;
+    let truncated = unique.truncated(&tokens);
     let tokenize_time = started.elapsed();
     let classified = cross_encoder.classify(prepared).map_err(|error| at_index(error, first_of))?;
     let cost = Cost {
@@ -354,15 +501,20 @@ fn at_index(error: ModelError, of: impl Fn(usize) -> usize) -> ModelError {
         ModelError::TooManyTokens { index, tokens, limit_tokens } => {
             ModelError::TooManyTokens { index: of(index), tokens, limit_tokens }
         }
+        ModelError::EmptyText { index, text } => ModelError::EmptyText { index: of(index), text },
         ModelError::Tokenize { index, source } => ModelError::Tokenize { index: of(index), source },
         ModelError::NotFinite { index } => ModelError::NotFinite { index: of(index) },
         other => other,
     }
 }
 
-/// Returns the error of a pair as the error of its text. Index 0 is the query.
+/// Returns the error of a pair as the error of one of its texts. Index 0 is the query.
 fn after_query(error: ModelError) -> ModelError {
-    at_index(error, |index| index + 1)
+    match error {
+        ModelError::EmptyText { text: 0, .. } => ModelError::EmptyText { index: 0, text: 0 },
+        ModelError::EmptyText { index, .. } => ModelError::EmptyText { index: index + 1, text: 0 },
+        error => at_index(error, |index| index + 1),
+    }
 }
 
 fn characters<'a>(texts: impl Iterator<Item = &'a str>) -> usize {

@@ -63,13 +63,27 @@ impl Truncation {
     }
 }
 
+/// The prompts that are put before the texts of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Prompts {
+    /// The query gets the model's prompt `query`. The texts get its prompt `document`, `passage` or
+    /// `corpus`. A prompt that the model does not have is empty. This is how `encode_query` and
+    /// `encode_document` of sentence-transformers select prompts.
+    #[default]
+    ByRole,
+    /// The query and the texts get the prompt of this name.
+    Named(String),
+    /// There are no prompts.
+    Off,
+}
+
 /// Options of [`Model::similarity_with`](crate::Model::similarity_with).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextOptions {
     /// How to handle a text with more tokens than the model's limit.
     pub truncation: Truncation,
-    /// Name of the prompt that is put before each text.
-    pub prompt_name: Option<String>,
+    /// The prompts that are put before the query and the texts.
+    pub prompts: Prompts,
 }
 
 /// Options of [`Model::embed_with`](crate::Model::embed_with).

@@ -18,6 +18,9 @@ pub(crate) struct Unique<T> {
 pub(crate) struct TokenCounts {
     /// For each distinct text: its number of tokens before truncation, and whether it was truncated.
     pub(crate) counts: Vec<(usize, bool)>,
+    /// For each distinct text, or pair: the index of the first text in it, 0 or 1, that has only special
+    /// tokens.
+    pub(crate) empty: Vec<Option<usize>>,
     /// The model's limit.
     pub(crate) limit_tokens: usize,
 }
@@ -38,25 +41,26 @@ impl<T: Copy + Eq + Hash> Unique<T> {
     }
 
     /// Returns the indices of the input texts that were truncated.
-    ///
-    /// # Errors
-    /// - [`ModelError::TooManyTokens`] for the first truncated text, if truncation is refused.
-    pub(crate) fn truncated(
+    pub(crate) fn truncated(&self, tokens: &TokenCounts) -> Vec<usize> {
+        let is_truncated = |&(_, &item): &(usize, &usize)| tokens.counts[item].1;
+        self.members.iter().enumerate().filter(is_truncated).map(|(index, _)| index).collect()
+    }
+
+    /// Returns the errors of the input texts, at most one each: [`ModelError::EmptyText`], or
+    /// [`ModelError::TooManyTokens`] if truncation is refused.
+    pub(crate) fn faults(
         &self,
         tokens: &TokenCounts,
         truncation: Truncation,
-    ) -> Result<Vec<usize>, ModelError> {
-        let is_truncated = |&(_, &item): &(usize, &usize)| tokens.counts[item].1;
-        let indices = self.members.iter().enumerate().filter(is_truncated).map(|(index, _)| index);
-        let indices: Vec<usize> = indices.collect();
-        match indices.first() {
-            Some(&index) if truncation == Truncation::Refuse => Err(ModelError::TooManyTokens {
-                index,
-                tokens: tokens.counts[self.members[index]].0,
-                limit_tokens: tokens.limit_tokens,
-            }),
-            _ => Ok(indices),
-        }
+    ) -> impl Iterator<Item = ModelError> {
+        self.members.iter().enumerate().filter_map(move |(index, &item)| {
+            if let Some(text) = tokens.empty[item] {
+                return Some(ModelError::EmptyText { index, text });
+            }
+            let ((count, is_truncated), limit_tokens) = (tokens.counts[item], tokens.limit_tokens);
+            (is_truncated && truncation == Truncation::Refuse)
+                .then_some(ModelError::TooManyTokens { index, tokens: count, limit_tokens })
+        })
     }
 
     /// Returns the number of tokens of the input texts, after truncation.

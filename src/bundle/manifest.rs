@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use crate::vector::{Activation, Pooling};
+use crate::vector::{Activation, Pooling, SimilarityFunction};
 
 /// The schema this version reads.
 const SCHEMA_VERSION: u32 = 3;
@@ -43,6 +43,10 @@ pub struct Manifest {
     pub pooling: Option<Pooling>,
     /// Whether embeddings are normalized to unit length; `None` for a cross-encoder.
     pub normalize: Option<bool>,
+    /// The function that scores two embeddings; `None` for cosine similarity and for a cross-encoder.
+    /// The field can be absent.
+    #[serde(default)]
+    pub similarity: Option<SimilarityFunction>,
     /// Prompts by name: prefixes that the model was trained with.
     pub prompts: BTreeMap<String, String>,
     /// Number of logits of a cross-encoder; `None` for an embedding model.
@@ -210,6 +214,8 @@ impl Manifest {
             Task::CrossEncoder => {
                 check(self.pooling.is_none(), "pooling", "null for the task cross-encoder")?;
                 check(self.normalize.is_none(), "normalize", "null for the task cross-encoder")?;
+                let similarity = self.similarity.is_none();
+                check(similarity, "similarity", "absent for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
                 check(self.activation.is_some(), "activation", "present for the task cross-encoder")
@@ -323,6 +329,16 @@ mod tests {
         assert_eq!(manifest.pooling, Some(Pooling::Mean));
         assert_eq!(manifest.files.weights.path, "model.weights");
         assert_eq!(manifest.prompts["query"], "query: ");
+    }
+
+    #[test]
+    fn the_similarity_function_is_optional() {
+        assert_eq!(parse(&embedding()).unwrap().similarity, None);
+        let mut manifest = embedding();
+        manifest["similarity"] = json!("dot");
+        assert_eq!(parse(&manifest).unwrap().similarity, Some(SimilarityFunction::Dot));
+        manifest["similarity"] = json!("maxsim");
+        assert!(parse(&manifest).unwrap_err().to_string().contains("similarity"));
     }
 
     #[test]

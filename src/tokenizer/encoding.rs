@@ -31,6 +31,8 @@ pub struct Encoding {
     pub token_type_ids: Vec<i32>,
     /// Number of tokens before truncation, special tokens included.
     pub total_tokens: usize,
+    /// The index of the first text that has no tokens besides special ones: 0, or 1 for the second of a pair.
+    pub empty_text: Option<usize>,
 }
 
 /// One token of a text.

@@ -1,14 +1,15 @@
 //! The rules of a tokenizer: `tokenizer.json` of a bundle, without the vocabulary.
 
 use serde::Deserialize;
-use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
+};
 
 /// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
 /// `words`, the size of the vocabulary. Other readers therefore reject the file instead of loading a
 /// tokenizer with an empty vocabulary.
 ///
-/// `truncation`, `padding` and `decoder` are not read: the manifest has the limit, each batch is
-/// padded to its longest text, and nothing is decoded.
+/// `truncation` and `padding` are not read: the manifest has the limit, and passes have no padding.
 #[derive(Deserialize)]
 pub(super) struct Rules {
     #[serde(rename = "version")]
@@ -17,6 +18,8 @@ pub(super) struct Rules {
     pub(super) normalizer: Option<NormalizerWrapper>,
     pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
     pub(super) post_processor: Option<PostProcessorWrapper>,
+    #[serde(default)]
+    pub(super) decoder: Option<DecoderWrapper>,
     pub(super) model: ModelRules,
 }
 

@@ -159,15 +159,17 @@ impl Tokenizer {
     ) -> Result<Self, TokenizerError> {
         let path = || rules.display().to_string();
         let unusable = |source| TokenizerError::Unusable { path: path(), source };
-        let Rules { added_tokens, normalizer, pre_tokenizer, post_processor, model, .. } =
-            Rules::parse(&read(rules)?).map_err(|(field, source)| TokenizerError::Rules {
-                path: path(),
-                field,
-                source,
-            })?;
+        let Rules {
+            added_tokens, normalizer, pre_tokenizer, post_processor, decoder, model, ..
+        } = Rules::parse(&read(rules)?).map_err(|(field, source)| TokenizerError::Rules {
+            path: path(),
+            field,
+            source,
+        })?;
         let mut inner = Inner::new(word_piece(model, vocabulary)?);
         inner.with_normalizer(normalizer).map_err(unusable)?;
         inner.with_pre_tokenizer(pre_tokenizer).with_post_processor(post_processor);
+        inner.with_decoder(decoder);
         let added = added_tokens.iter().map(|added| added.token.clone());
         inner.add_tokens(added).map_err(unusable)?;
         let around =
@@ -218,12 +220,14 @@ impl Tokenizer {
     /// - [`TokenizerError::Encode`] if the library fails on the text.
     pub fn encode(&self, text: &str, side: Side) -> Result<Encoding, TokenizerError> {
         let mut encoding = self.inner.encode_fast(text, false).map_err(TokenizerError::Encode)?;
+        let empty_text = encoding.is_empty().then_some(0);
         let total_tokens = encoding.len() + self.special_tokens;
         if total_tokens > self.max_tokens {
             let room = self.max_tokens - self.special_tokens;
             encoding.truncate(room, 0, side.into());
         }
-        self.with_special_tokens(encoding, None, total_tokens)
+        let encoding = self.with_special_tokens(encoding, None, total_tokens)?;
+        Ok(Encoding { empty_text, ..encoding })
     }
 
     /// Returns the token ids of a pair, `[CLS] first [SEP] second [SEP]`, truncated to the model's
@@ -244,6 +248,7 @@ impl Tokenizer {
     ) -> Result<Encoding, TokenizerError> {
         let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
         let (first, second) = (encode(first)?, encode(second)?);
+        let empty_text = [&first, &second].into_iter().position(|text| text.is_empty());
         let total_tokens = first.len() + second.len() + self.pair_special_tokens;
         let limit = TruncationParams {
             direction: side.into(),
@@ -253,7 +258,8 @@ impl Tokenizer {
         };
         let (first, second) =
             truncate_encodings(first, Some(second), &limit).map_err(TokenizerError::Encode)?;
-        self.with_special_tokens(first, second, total_tokens)
+        let encoding = self.with_special_tokens(first, second, total_tokens)?;
+        Ok(Encoding { empty_text, ..encoding })
     }
 
     /// Adds the special tokens to truncated encodings.
@@ -270,6 +276,7 @@ impl Tokenizer {
             input_ids: i32s(encoding.get_ids()),
             token_type_ids: i32s(encoding.get_type_ids()),
             total_tokens,
+            empty_text: None,
         })
     }
 
@@ -294,6 +301,26 @@ impl Tokenizer {
                 }
             })
             .collect())
+    }
+
+    /// Returns the text of token ids. Ids that are not in the vocabulary are omitted.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on the ids.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizerError> {
+        self.inner.decode(ids, skip_special).map_err(TokenizerError::Encode)
+    }
+
+    /// Whether the vocabulary has a token of this id.
+    #[must_use]
+    pub fn has_token(&self, id: u32) -> bool {
+        self.inner.id_to_token(id).is_some()
+    }
+
+    /// Number of tokens of the vocabulary, including added tokens.
+    #[must_use]
+    pub fn vocabulary_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
     }
 
     /// The maximum number of tokens of one text, special tokens included.

@@ -40,13 +40,20 @@ impl Embeddings {
     /// ```
     pub fn from_pooled(mut pooled: Array2<f32>) -> Result<Self, DegenerateVector> {
         for (row, mut vector) in pooled.outer_iter_mut().enumerate() {
-            let norm = vector.dot(&vector).sqrt();
-            if !(norm.is_finite() && norm > 0.0) {
-                return Err(DegenerateVector { row, norm });
-            }
-            vector /= norm;
+            vector /= norm(row, vector.view())?;
         }
         Ok(Self { rows: pooled })
+    }
+
+    /// Checks that each row of `pooled`, `[texts, dim]`, f32, has a direction.
+    ///
+    /// # Errors
+    /// - [`DegenerateVector`] if the norm of a row is zero or not finite.
+    pub fn check(pooled: &Array2<f32>) -> Result<(), DegenerateVector> {
+        for (row, vector) in pooled.outer_iter().enumerate() {
+            norm(row, vector)?;
+        }
+        Ok(())
     }
 
     /// Returns a view of the rows, `[texts, dim]`, f32, unit length.
@@ -81,6 +88,12 @@ impl Embeddings {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Returns the L2 norm of a row if it is finite and not zero.
+fn norm(row: usize, vector: ArrayView1<'_, f32>) -> Result<f32, DegenerateVector> {
+    let norm = vector.dot(&vector).sqrt();
+    if norm.is_finite() && norm > 0.0 { Ok(norm) } else { Err(DegenerateVector { row, norm }) }
 }
 
 #[cfg(test)]

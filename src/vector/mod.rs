@@ -1,4 +1,4 @@
-//! Vector arithmetic: pooling of token embeddings, normalization, cosine similarity, activations.
+//! Vector arithmetic: pooling of token embeddings, normalization, similarity functions, activations.
 //!
 //! This module does not depend on tokenizers, sessions or requests.
 
@@ -10,4 +10,4 @@ mod score;
 pub use activation::Activation;
 pub use embeddings::{DegenerateVector, Embeddings};
 pub use pool::{Pooling, pool};
-pub use score::{cosine, rank};
+pub use score::{SimilarityFunction, cosine, rank};

@@ -1,6 +1,67 @@
-//! Cosine similarity and ranking.
+//! Similarity functions and ranking.
 
-use ndarray::ArrayView1;
+use std::fmt;
+
+use ndarray::{ArrayView1, Zip};
+use serde::Deserialize;
+
+/// The function that scores two embeddings. A higher score means more similar.
+///
+/// Source: `SimilarityFunction` of sentence-transformers (`util/similarity.py`), which a model names
+/// in the field `similarity_fn_name` of `config_sentence_transformers.json`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimilarityFunction {
+    /// `a·b / (|a||b|)`, in [-1, 1].
+    #[default]
+    Cosine,
+    /// `a·b`.
+    Dot,
+    /// `-|a - b|` with the L2 norm, at most 0.
+    Euclidean,
+    /// `-|a - b|` with the L1 norm, at most 0.
+    Manhattan,
+}
+
+impl fmt::Display for SimilarityFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cosine => "cosine",
+            Self::Dot => "dot",
+            Self::Euclidean => "euclidean",
+            Self::Manhattan => "manhattan",
+        })
+    }
+}
+
+impl SimilarityFunction {
+    /// Returns the score of two vectors `[dim]`, f32. For [`Cosine`](Self::Cosine) they have unit
+    /// length; for the other functions they have the length that the model gives them.
+    ///
+    /// # Examples
+    /// ```
+    /// use ndarray::array;
+    /// use semblance::SimilarityFunction;
+    ///
+    /// let (a, b) = (array![3.0, 4.0], array![0.0, 0.0]);
+    /// assert_eq!(SimilarityFunction::Euclidean.score(a.view(), b.view()), -5.0);
+    /// assert_eq!(SimilarityFunction::Manhattan.score(a.view(), b.view()), -7.0);
+    /// ```
+    #[must_use]
+    pub fn score(self, a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f32 {
+        match self {
+            Self::Cosine => cosine(a, b),
+            Self::Dot => a.dot(&b),
+            Self::Euclidean => -sum(a, b, |difference| difference * difference).sqrt(),
+            Self::Manhattan => -sum(a, b, f32::abs),
+        }
+    }
+}
+
+/// Returns the sum of `part` over the differences of two vectors.
+fn sum(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, part: impl Fn(f32) -> f32) -> f32 {
+    Zip::from(a).and(b).fold(0.0, |sum, &a, &b| sum + part(a - b))
+}
 
 /// Returns the cosine similarity of two unit vectors, in [-1, 1].
 ///
@@ -42,6 +103,15 @@ mod tests {
 
     use super::*;
     use crate::vector::Embeddings;
+
+    #[test]
+    fn distances_are_negative_and_the_dot_product_depends_on_length() {
+        let (a, b) = (ndarray::array![1.0, 2.0], ndarray::array![4.0, -2.0]);
+        let score = |function: SimilarityFunction| function.score(a.view(), b.view());
+        assert_eq!(score(SimilarityFunction::Dot), 0.0);
+        assert_eq!(score(SimilarityFunction::Euclidean), -5.0);
+        assert_eq!(score(SimilarityFunction::Manhattan), -7.0);
+    }
 
     #[test]
     fn equal_scores_keep_their_order() {

@@ -1,6 +1,6 @@
 //! The real model compared with embeddings and scores of sentence-transformers.
 
-use semblance::EmbedOptions;
+use semblance::{EmbedOptions, ModelError, Truncation};
 use semblance_test_support::{repository, service};
 use serde::Deserialize;
 
@@ -35,10 +35,39 @@ pub(crate) struct Text {
     pub(crate) embedding: Vec<f32>,
 }
 
-/// Returns the golden vectors.
+/// Returns the golden vectors of the texts that have tokens.
 pub(crate) fn golden() -> Golden {
+    let golden = all();
+    Golden { texts: golden.texts.into_iter().filter(|text| !text.is_empty()).collect(), ..golden }
+}
+
+/// Returns the golden vectors of every text.
+fn all() -> Golden {
     let file = repository("tests/data/golden/all-minilm-l6-v2.json");
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+impl Text {
+    /// Whether the tokenizer of sentence-transformers returns only `[CLS]` and `[SEP]`.
+    fn is_empty(&self) -> bool {
+        self.tokens == 2
+    }
+}
+
+#[test]
+fn a_text_is_empty_if_it_has_only_special_tokens() {
+    let texts = all().texts;
+    assert!(texts.iter().filter(|text| text.is_empty()).count() >= 5);
+    let model = service().model();
+    for text in &texts {
+        let faults = model.text_faults(&[&text.text], None, Truncation::Right).unwrap();
+        assert_eq!(faults.len(), usize::from(text.is_empty()), "{:?}", text.text);
+        let found = model.embed(&["London", &text.text]);
+        match found {
+            Err(ModelError::EmptyText { index, .. }) => assert!(text.is_empty() && index == 1),
+            found => assert!(found.is_ok() && !text.is_empty(), "{:?}", text.text),
+        }
+    }
 }
 
 #[test]

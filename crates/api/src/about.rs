@@ -1,6 +1,6 @@
 //! A description of a service: models, limits, version.
 
-use semblance::Model;
+use semblance::{Model, Scorer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,8 +36,18 @@ pub struct About {
     pub max_concurrent_requests: usize,
     /// Whether texts beyond the model's limit are truncated by default.
     pub auto_truncate: bool,
+    /// Always null: passes are limited by tokens, not by requests.
+    pub max_batch_requests: Option<usize>,
+    /// Number of threads that tokenize concurrently: at most one for each concurrent request.
+    pub tokenization_workers: usize,
+    /// The function that scores two embeddings: `cosine`, `dot`, `euclidean` or `manhattan`.
+    pub similarity_fn_name: String,
     /// Version of this software.
     pub version: &'static str,
+    /// Always null: the version identifies the software.
+    pub sha: Option<String>,
+    /// Always null: the software is not a container image.
+    pub docker_label: Option<String>,
 }
 
 impl About {
@@ -62,9 +72,28 @@ impl About {
             max_client_batch_size: options.limits.texts,
             max_text_bytes: options.limits.text_bytes,
             max_concurrent_requests: options.concurrency.get(),
-            auto_truncate: false,
+            auto_truncate: options.limits.auto_truncate,
+            max_batch_requests: None,
+            tokenization_workers: options.concurrency.get(),
+            similarity_fn_name: info.similarity.to_string(),
             version: env!("CARGO_PKG_VERSION"),
+            sha: None,
+            docker_label: None,
         }
+    }
+
+    /// Name of the model that scores the texts of a rerank.
+    pub(crate) fn scorer(&self, scorer: Scorer) -> &str {
+        match (&self.cross_encoder, scorer) {
+            (Some(cross_encoder), Scorer::CrossEncoder) => &cross_encoder.model_id,
+            _ => &self.model_id,
+        }
+    }
+
+    /// Maximum number of tokens of one text or pair of a rerank.
+    pub(crate) fn max_rerank_tokens(&self) -> usize {
+        let pair = self.cross_encoder.as_ref().map_or(0, |model| model.max_input_length);
+        self.max_input_length.max(pair)
     }
 
     /// Names of the models, the embedding model first.

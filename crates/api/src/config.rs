@@ -7,6 +7,7 @@ use semblance::Options;
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
+use crate::http::ApiKeys;
 use crate::{Limits, ServiceOptions};
 
 /// Memory per vCPU on AWS Lambda, in MB.
@@ -31,12 +32,15 @@ pub struct Config {
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, otherwise the number of CPUs. The model is warmed up unless
     /// `AWS_LAMBDA_INITIALIZATION_TYPE` is `on-demand`, because an on-demand start delays an event.
     pub model: Options,
-    /// `SEMBLANCE_MAX_TEXTS` and `SEMBLANCE_MAX_TEXT_BYTES`.
+    /// `SEMBLANCE_MAX_TEXTS`, `SEMBLANCE_MAX_TEXT_BYTES` and `SEMBLANCE_AUTO_TRUNCATE`.
     pub limits: Limits,
     /// `AWS_LAMBDA_MAX_CONCURRENCY`: maximum number of concurrent events.
     pub concurrency: NonZeroUsize,
     /// `SEMBLANCE_CORS_ORIGINS`: origins that CORS allows.
     pub cors: Vec<String>,
+    /// `SEMBLANCE_API_KEY`: the keys of HTTP clients. Direct events need none, because IAM authorizes
+    /// them.
+    pub api_keys: ApiKeys,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -81,13 +85,16 @@ impl Config {
                 .unwrap_or(options.cache_bytes),
             warm_up: initialization.as_deref() != Some("on-demand"),
         };
+        let texts = environment.number("SEMBLANCE_MAX_TEXTS", 1, 100_000)?;
         Ok(Self {
             bundle: environment.path("SEMBLANCE_BUNDLE"),
             model,
             limits: Limits {
-                texts: environment
-                    .number("SEMBLANCE_MAX_TEXTS", 1, 100_000)?
-                    .unwrap_or(limits.texts),
+                texts: texts.unwrap_or(limits.texts),
+                client_texts: texts.unwrap_or(limits.client_texts),
+                auto_truncate: environment
+                    .flag("SEMBLANCE_AUTO_TRUNCATE")?
+                    .unwrap_or(limits.auto_truncate),
                 text_bytes: environment
                     .number("SEMBLANCE_MAX_TEXT_BYTES", 1, 6_291_456)?
                     .unwrap_or(limits.text_bytes),
@@ -98,6 +105,10 @@ impl Config {
             cors: match environment.get("SEMBLANCE_CORS_ORIGINS") {
                 Some(list) => origins("SEMBLANCE_CORS_ORIGINS", list)?,
                 None => Vec::new(),
+            },
+            api_keys: match environment.get("SEMBLANCE_API_KEY") {
+                Some(list) => ApiKeys::parse("SEMBLANCE_API_KEY", &list)?,
+                None => ApiKeys::default(),
             },
             log_level: environment.log_level()?,
         })
@@ -182,7 +193,8 @@ mod tests {
     #[test]
     fn an_empty_environment_gives_the_defaults() {
         let config = config(&[]).unwrap();
-        assert_eq!(config.limits, Limits { texts: 1_000, text_bytes: 65_536 });
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!((config.limits.texts, config.limits.client_texts), (1_000, 2_048));
         assert_eq!(config.model.batch_tokens, 192);
         assert_eq!(config.log_level, LevelFilter::INFO);
         assert!(matches!(config.require_bundle(), Err(ConfigError::Missing { .. })));

@@ -33,6 +33,9 @@ pub enum ApiError {
         /// The time limit.
         limit_seconds: u64,
     },
+    /// The request has no valid API key.
+    #[error("a valid API key is required, as Authorization: Bearer or x-api-key")]
+    Unauthorized,
     /// The path has no route.
     #[error("no such path; /openapi.json lists the routes")]
     NotFound,
@@ -100,6 +103,12 @@ semblance::codes!(ApiError {
         "http.timed_out",
         Fault::Timeout,
         "The request took longer than the time limit of the server. Send fewer texts, or retry.",
+    ),
+    Self::Unauthorized => Code::new(
+        "http.unauthorized",
+        Fault::Unauthorized,
+        "The request has no API key, or an unknown one. Send one of SEMBLANCE_API_KEY as \
+         Authorization: Bearer or x-api-key.",
     ),
     Self::NotFound => Code::new(
         "http.not_found",

@@ -26,9 +26,9 @@ mod service;
 
 pub use about::{About, AboutCrossEncoder, ModelType};
 pub use admission::{Admission, AdmissionLimits};
-pub use body::parse_json;
+pub use body::{parse_json, readable_json};
 pub use config::{Config, origins};
-pub use dialect::{DIRECT_SHAPES, Route, decode_event, routes, statuses, warm_up_call};
+pub use dialect::{Route, decode_event, routes, statuses, warm_up_call};
 pub use error::{ApiError, Verdict};
 pub use limits::Limits;
 pub use log::{Failure, Line};

@@ -155,6 +155,14 @@ pub struct ServeArguments {
     /// Time limit of a request, in seconds
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout_seconds: u64,
+    /// API key that HTTP clients must send, as Authorization: Bearer or x-api-key; can be repeated, or
+    /// several separated by commas [default: SEMBLANCE_API_KEY, else none]
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Vec<String>,
+    /// Whether the routes of text-embeddings-inference truncate by default [default:
+    /// SEMBLANCE_AUTO_TRUNCATE, else true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub auto_truncate: Option<bool>,
     /// Origin that CORS allows, or *; can be repeated [default: SEMBLANCE_CORS_ORIGINS]
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use semblance::{LoadError, Model, Options};
+use semblance_api::http::ApiKeys;
 use semblance_api::{Config, Limits, ServiceOptions, origins};
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
@@ -61,6 +62,11 @@ impl Settings {
         if !arguments.cors_origin.is_empty() {
             config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
         }
+        if !arguments.api_key.is_empty() {
+            config.api_keys = ApiKeys::parse("--api-key", &arguments.api_key.join(","))?;
+        }
+        config.limits.auto_truncate =
+            arguments.auto_truncate.unwrap_or(config.limits.auto_truncate);
         Ok(settings)
     }
 
@@ -83,6 +89,10 @@ impl Settings {
 
     pub(crate) fn concurrency(&self) -> NonZeroUsize {
         self.config.concurrency
+    }
+
+    pub(crate) fn api_keys(&self) -> &ApiKeys {
+        &self.config.api_keys
     }
 
     pub(crate) fn cors_origins(&self) -> &[String] {

@@ -111,6 +111,22 @@ impl Environment {
         }
     }
 
+    /// Returns the value of a variable as a boolean; `None` if it is unset.
+    ///
+    /// # Errors
+    /// - [`ConfigError::Invalid`] if it is neither `true` nor `false` (or 1 and 0).
+    pub fn flag(&self, variable: &'static str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.get(variable) else { return Ok(None) };
+        match value.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            _ => {
+                let rule = "true or false".to_owned();
+                Err(ConfigError::Invalid { variable, value, rule })
+            }
+        }
+    }
+
     /// Returns the log level from `AWS_LAMBDA_LOG_LEVEL`; the default is INFO.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use semblance::Cost;
 use semblance_api::http::HttpOptions;
 use semblance_api::{
     Admission, ApiError, Call, Failure, Limits, Line, Report, Verdict, decode_event, parse_json,
-    warm_up_call,
+    readable_json, warm_up_call,
 };
 use semblance_process::{Event, WrapBody, chain};
 use serde_json::Value;
@@ -79,6 +79,8 @@ impl Handler {
         let started = Instant::now();
         let request_id = context.request_id.clone();
         let mut operation = None;
+        // An HTTP event is read again, with the types of its payload format.
+        let event = &readable_json(event);
         let (source, response) = match parse_json(event) {
             Ok(json) => {
                 let source = EventSource::from_event(&json);

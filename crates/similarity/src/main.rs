@@ -76,7 +76,11 @@ fn start(config: Config) -> Result<Handler, StartError> {
         1 => Admission::inline(service),
         _ => Admission::queued(service, concurrent(config.concurrency)),
     };
-    let http = HttpOptions { cors_origins: config.cors, ..HttpOptions::default() };
+    let http = HttpOptions {
+        cors_origins: config.cors,
+        api_keys: config.api_keys,
+        ..HttpOptions::default()
+    };
     Ok(Handler::new(admission, http))
 }
 

@@ -11,7 +11,7 @@ use semblance::internals::encoder::{Encoder, PooledModel};
 use semblance::internals::runtime::{Infer, InferError, Inputs};
 use semblance::internals::scheduler::Scheduler;
 use semblance::internals::vector::Pooling;
-use semblance::{Model, ModelInfo};
+use semblance::{Model, ModelInfo, SimilarityFunction};
 use semblance_api::{Limits, Service, ServiceOptions};
 
 use crate::tokenizer;
@@ -40,6 +40,7 @@ pub fn named_fake_service(
         precision: "fp32".into(),
         pooling: "mean".into(),
         normalizes: true,
+        similarity: SimilarityFunction::Cosine,
         dimensions,
         prompts: [("query".to_owned(), "red ".to_owned())].into(),
         max_tokens: 256,

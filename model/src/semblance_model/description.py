@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from semblance_model.field import Fields, read_fields, read_json, shown
+from semblance_model.keys import check_keys, check_module, check_normalize
 from semblance_model.refusal import Refusal
 from semblance_model.source import WEIGHTS_FILE, Source
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
@@ -44,6 +45,9 @@ _POOLING_NAMES = {
     "mean": "mean",
     "mean_sqrt_len_tokens": "mean_sqrt_len",
 }
+
+# Values of similarity_fn_name, and of `similarity` in a manifest.
+_SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
 
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
@@ -91,8 +95,8 @@ class Shape:
 class Description:
     """A model that the builder accepts.
 
-    `pooling` and `normalize` are None for a cross-encoder, `labels` and `activation` for an
-    embedding model. `notes` are messages for the user: what was assumed and why.
+    `pooling`, `normalize` and `similarity` are None for a cross-encoder, `labels` and `activation`
+    for an embedding model. `notes` are messages for the user: what was assumed and why.
     """
 
     task: Task
@@ -100,6 +104,7 @@ class Description:
     max_tokens: int
     pooling: str | None
     normalize: bool | None
+    similarity: str | None
     prompts: dict[str, str]
     labels: int | None
     activation: str | None
@@ -141,10 +146,13 @@ def describe(source: Source) -> Description:
     )
     pooling: str | None = None
     normalize: bool | None = None
+    similarity: str | None = None
     labels: int | None = None
     activation: str | None = None
     prompts = _prompts(general)
+    check_keys(source, inside, modules.pooling if modules is not None else None)
     if task == "embedding":
+        similarity = _similarity(general)
         normalize = modules.normalize if modules is not None else False
         if modules is not None and modules.pooling is not None:
             pooling = _pooling(_required(source, _join(modules.pooling, "config.json")), shape)
@@ -170,6 +178,7 @@ def describe(source: Source) -> Description:
         max_tokens=_max_tokens(sentence, tokenizer_config, config, shape, notes),
         pooling=pooling,
         normalize=normalize,
+        similarity=similarity,
         prompts=prompts,
         labels=labels,
         activation=activation,
@@ -191,6 +200,7 @@ def _modules(source: Source) -> _Modules | None:
     paths: list[str] = []
     for index, entry in enumerate(entries):
         fields = Fields(f"modules.json: entry {index}", entry)
+        check_module(fields)
         kind = fields.text("type")
         name = kind.rsplit(".", 1)[-1]
         # Dropout has no effect at inference.
@@ -205,6 +215,8 @@ def _modules(source: Source) -> _Modules | None:
                 f"modules.json: entry {index} is {shown(kind)}, expected Transformer, Pooling or "
                 "Normalize of sentence_transformers",
             )
+        if name == "Normalize":
+            check_normalize(source, fields.text("path", ""))
         if name != "Dropout":
             kinds.append(name)
             paths.append(fields.text("path", ""))
@@ -334,6 +346,17 @@ def _check_prompt_pooling(source: Source, folder: str, prompts: dict[str, str]) 
             f"{config.file}: field include_prompt is false and the model has prompts; pooling "
             "that excludes the prompt is not supported",
         )
+
+
+def _similarity(general: Fields) -> str:
+    name = general.text("similarity_fn_name", "cosine")
+    if name not in _SIMILARITY_FUNCTIONS:
+        raise Refusal(
+            "model.similarity",
+            f"{general.file}: field similarity_fn_name is {shown(name)}, expected one of "
+            f"{', '.join(_SIMILARITY_FUNCTIONS)}",
+        )
+    return name
 
 
 def _prompts(general: Fields) -> dict[str, str]:

@@ -49,6 +49,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         "max_tokens": description.max_tokens,
         "pooling": description.pooling,
         "normalize": description.normalize,
+        **_similarity(description),
         "prompts": description.prompts,
         "labels": description.labels,
         "activation": description.activation,
@@ -65,6 +66,12 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         },
     }
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _similarity(description: Description) -> dict[str, str]:
+    """The field `similarity`, which only functions other than cosine similarity need."""
+    function = description.similarity
+    return {} if function is None or function == "cosine" else {"similarity": function}
 
 
 def digest_of(manifest: bytes) -> str:

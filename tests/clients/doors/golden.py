@@ -41,6 +41,8 @@ GOLDEN = [
         np.array(item["embedding"], dtype=np.float32),
     )
     for item in _GOLDEN["texts"]
+    # A text without tokens besides [CLS] and [SEP] is refused.
+    if item["tokens"] > 2
 ]
 
 # The texts that no route must truncate.

@@ -70,7 +70,7 @@ def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
     [
         ("", ["a"], "request.empty_text"),
         ("a", ["b", " "], "request.empty_text"),
-        ("a", ["b"] * 1_001, "request.too_many_texts"),
+        ("a", ["b"] * 2_049, "request.too_many_texts"),
     ],
 )
 def test_a_bad_request_is_the_sdks_error_with_the_stable_code(

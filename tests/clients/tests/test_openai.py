@@ -87,9 +87,8 @@ def test_what_was_cut_is_said_in_a_header(door: Door) -> None:
     [
         ("", "request.empty_text", "input"),
         (["a", " \n"], "request.empty_text", "input[1]"),
-        (["a", "b\0"], "request.nul_character", "input[1]"),
-        ("x" * 65_537, "request.text_too_long", "input"),
-        (["b"] * 1_001, "request.too_many_texts", "input"),
+        (["a", "\0"], "request.empty_text", "input[1]"),
+        (["b"] * 2_049, "request.too_many_texts", "input"),
     ],
 )
 def test_a_bad_request_is_the_sdks_error_with_the_stable_code(

@@ -13,10 +13,11 @@ use crate::openapi::Schemas;
 use crate::request::RequestError;
 
 pub(crate) use fields::Fields;
-pub use json::parse_json;
+pub use json::{parse_json, readable_json};
 pub(crate) use value::{
-    Absent, Candidates, Choice, Choices, Count, Dimensions, Direction, Documents, FieldValue, Flag,
-    Input, Object, OptionalObject, Pairs, PromptName, Text, TextList, Unread, truncation,
+    Absent, Candidates, Choice, ChoiceList, Choices, ClientInput, Count, Dimensions, Direction,
+    Documents, Effect, FieldValue, Flag, Input, Names, Object, OnError, OptionalObject, Pairs,
+    PromptName, Text, TextList, TokenIds, Truncate, Unread, Unsupported, truncation,
 };
 
 /// A body of a request, with its decoder and its schema.

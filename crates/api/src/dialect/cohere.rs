@@ -1,17 +1,22 @@
-//! The dialect of Cohere's rerank.
+//! The rerank dialects of Cohere, Jina and Voyage. Their requests and responses differ in a few
+//! fields, which do not contradict each other.
 //!
-//! Source: <https://docs.cohere.com/v1/reference/rerank> and `v2/rerank`.
+//! Sources: <https://docs.cohere.com/v1/reference/rerank> and `v2/rerank`,
+//! <https://api.jina.ai/redoc#tag/rerank>, <https://docs.voyageai.com/reference/reranker-api>.
 
 use axum::http::Method;
 use semblance::{PairOptions, Scores, Truncation, rank};
 use serde::Serialize;
-use serde_json::Error;
+use serde_json::{Error, Map, Value};
 use utoipa::ToSchema;
 
-use super::{Route, RouteSchema, openai};
+use super::{Route, RouteSchema, openai, request_id};
 use crate::Limits;
-use crate::body::{Body as _, Count, Documents, Fields, Flag, Text, Unread, body};
-use crate::operation::{Call, Reply, RerankRequest, scorer_name};
+use crate::body::{
+    Body as _, Choice, Count, Direction, Documents, Fields, Flag, Names, OnError, PromptName, Text,
+    Truncate, Unread, Unsupported, body,
+};
+use crate::operation::{Call, ItemError, Listed, Reply, RerankRequest, scorer_name};
 use crate::request::RequestError;
 use crate::service::Service;
 
@@ -39,7 +44,7 @@ const fn rerank_route(path: &'static str) -> Route {
 
 body! {
     /// Texts to rank by their relevance to a query. A pair beyond the model's limit is truncated.
-    CohereRerankBody = {
+    pub(super) CohereRerankBody = {
         "model": "any",
         "query": "How many people live in London?",
         "documents": ["Around 9 million", {"text": "It has a river"}]
@@ -48,32 +53,100 @@ body! {
         documents: Documents,
         /// Number of texts to return, best first; all if absent.
         top_n: Count,
+        /// The same as `top_n`, in Voyage's API. With `top_k` or `truncation`, the response has
+        /// Voyage's form.
+        top_k: Count,
         /// Whether the response contains the texts.
         return_documents: Flag,
+        /// Names of the fields of a document that form its text, joined in this order. `text` if
+        /// absent.
+        rank_fields: Names,
+        /// Maximum number of tokens of each document; the rest is ignored.
+        max_tokens_per_doc: Count,
+        /// Refused: a document is not divided into chunks.
+        max_chunks_per_doc: Unsupported,
+        /// Whether to truncate a pair beyond the model's limit (default). Otherwise it is an error.
+        truncation: Truncate,
+        /// The same as `truncation`.
+        truncate: Truncate,
+        /// The side of a text from which tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Refused, because the model defines its limit.
+        truncate_prompt_tokens: Unsupported,
+        /// Whether to return logits instead of scores.
+        raw_scores: Flag,
+        /// Name of the model's prompt; see `/similarity`. A cross-encoder has no prompts.
+        prompt_name: PromptName,
+        /// What to do with an invalid document: `error` refuses the request (default); `null` ranks the
+        /// others.
+        on_error: Choice<OnError>,
         /// Ignored; the service has one model.
         model: Unread,
+        /// Ignored; requests have no priorities.
+        priority: Unread,
+        /// Ignored.
+        user: Unread,
     }
 }
 
-fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let form = Form {
+        is_voyage: fields.has("top_k", |_| true)
+            || fields.has("truncation", |_| true) && !fields.has("top_n", |_| true),
+        objects: Vec::new(),
+    };
+    fields.read_texts(true);
+    let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = CohereRerankBody::decode(fields, limits)?;
+    let form = Form { objects: body.documents.objects, ..form };
+    let truncation = match body.truncation.0.or(body.truncate.0) {
+        None | Some(Truncation::Right) if is_left => Truncation::Left,
+        truncation => truncation.unwrap_or(Truncation::Right),
+    };
+    let raw_scores = body.raw_scores.0.unwrap_or(false);
     let request = RerankRequest {
         query: body.query.0,
-        texts: body.documents.0,
-        options: PairOptions { truncation: Truncation::Right, raw_scores: false },
-        top_n: body.top_n.0,
+        texts: body.documents.texts,
+        options: PairOptions { truncation, raw_scores },
+        prompt_name: body.prompt_name,
+        max_text_tokens: body.max_tokens_per_doc.0,
+        top_n: body.top_n.0.or(body.top_k.0),
         return_texts: body.return_documents.0.unwrap_or(false),
     };
-    Ok(Call::new(request, response))
+    Ok(Call::new(request, move |request, listed, service| form.response(request, listed, service)))
+}
+
+/// The form of a response.
+struct Form {
+    /// Whether the request is one of Voyage.
+    is_voyage: bool,
+    /// For each document that is an object: the object, unchanged.
+    objects: Vec<Option<Map<String, Value>>>,
 }
 
 /// The texts that are most relevant to a query.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-struct RerankResponse {
-    /// The ranked texts, best first.
-    results: Vec<RerankResult>,
-    /// The cost of the request.
+pub(super) struct RerankResponse {
+    /// The id of the response.
+    id: String,
+    /// The ranked texts, best first. Absent in Voyage's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<RerankResult>>,
+    /// `list`, in Voyage's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'static str>,
+    /// The ranked texts, best first, as in Voyage's API. In Voyage's form, with the texts if they were
+    /// requested.
+    data: Vec<RerankResult>,
+    /// Name of the model that scored the texts. The requested name is ignored.
+    model: String,
+    /// The cost of the request, as in Jina's and Voyage's API.
+    usage: RerankUsage,
+    /// The cost of the request, as in Cohere's API.
     meta: RerankMeta,
+    /// The errors of the invalid documents, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// One text.
@@ -81,18 +154,21 @@ struct RerankResponse {
 struct RerankResult {
     /// Index of the text in the request.
     index: usize,
-    /// Its score.
+    /// Its score; null if the document is invalid.
     relevance_score: f32,
-    /// The text, if it was requested.
+    /// The document, if it was requested: an object, unchanged, or the text in an object. In Voyage's
+    /// form, the text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Document>,
+    document: Option<Value>,
 }
 
-/// A text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-struct Document {
-    /// The text of the request, unchanged.
-    text: String,
+/// Token counts of a rerank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+struct RerankUsage {
+    /// Number of tokens of all texts after truncation, special tokens included.
+    total_tokens: usize,
+    /// Equal to `total_tokens`.
+    prompt_tokens: usize,
 }
 
 /// The cost of a request.
@@ -108,9 +184,9 @@ struct RerankMeta {
 
 /// The version of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-struct ApiVersion {
-    /// `1`.
-    version: &'static str,
+pub(super) struct ApiVersion {
+    /// `1` or `2`.
+    pub(super) version: &'static str,
 }
 
 /// Billed units of a request.
@@ -120,23 +196,51 @@ struct BilledUnits {
     search_units: usize,
 }
 
-fn response(request: &RerankRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
-    let texts = request.texts.as_slice();
-    let result = |index: usize| RerankResult {
-        index,
-        relevance_score: scores.scores[index],
-        document: request.return_texts.then(|| Document { text: texts[index].clone() }),
-    };
-    let best = rank(&scores.scores, request.top_n.unwrap_or(usize::MAX));
-    let response = RerankResponse {
-        results: best.into_iter().map(result).collect(),
-        meta: RerankMeta {
-            api_version: ApiVersion { version: "1" },
-            billed_units: BilledUnits {
-                search_units: texts.len().div_ceil(DOCUMENTS_PER_SEARCH_UNIT),
+impl Form {
+    fn response(
+        &self,
+        request: &RerankRequest,
+        listed: Listed<Scores>,
+        service: &Service,
+    ) -> Result<Reply, Error> {
+        let (texts, scores) = (request.texts.as_slice(), listed.outcome);
+        let document = |index: usize| match (&self.objects[index], self.is_voyage) {
+            (Some(object), false) => Value::Object(object.clone()),
+            (None, false) => serde_json::json!({"text": texts[index]}),
+            (_, true) => Value::String(texts[index].clone()),
+        };
+        let result = |index: usize| RerankResult {
+            index,
+            relevance_score: scores.scores[index],
+            document: request.return_texts.then(|| document(index)),
+        };
+        let best = rank(&scores.scores, request.top_n.unwrap_or(usize::MAX));
+        let results: Vec<RerankResult> = best.into_iter().map(result).collect();
+        let items = results.len();
+        // Some clients of Voyage send the body of Cohere. They read only `data`.
+        let without_text =
+            |result: &RerankResult| RerankResult { document: None, ..result.clone() };
+        let data = match self.is_voyage {
+            true => results.clone(),
+            false => results.iter().map(without_text).collect(),
+        };
+        let prompt_tokens = scores.cost.prompt_tokens;
+        let response = RerankResponse {
+            id: request_id(),
+            object: self.is_voyage.then_some("list"),
+            data,
+            results: (!self.is_voyage).then_some(results),
+            model: service.about().scorer(scores.scored_by).to_owned(),
+            usage: RerankUsage { total_tokens: prompt_tokens, prompt_tokens },
+            meta: RerankMeta {
+                api_version: ApiVersion { version: "1" },
+                billed_units: BilledUnits {
+                    search_units: texts.len().div_ceil(DOCUMENTS_PER_SEARCH_UNIT),
+                },
+                scored_by: scorer_name(scores.scored_by),
             },
-            scored_by: scorer_name(scores.scored_by),
-        },
-    };
-    Reply::new(&response, response.results.len())
+            errors: listed.errors,
+        };
+        Reply::new(&response, items)
+    }
 }

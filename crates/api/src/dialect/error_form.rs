@@ -30,6 +30,7 @@ impl ErrorForm {
             Fault::TooLarge => self.too_large_status,
             Fault::Syntax => StatusCode::BAD_REQUEST,
             Fault::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::Unauthorized => StatusCode::UNAUTHORIZED,
             Fault::NotFound => StatusCode::NOT_FOUND,
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -2,30 +2,30 @@
 //! "actual_queries"}`, or an object with the field `operation`.
 
 use axum::http::Method;
-use semblance::{Scores, TextOptions, rank};
+use semblance::{Prompts, Scores, TextOptions, rank};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
-use super::sagemaker::invocation;
+use super::sagemaker;
 use super::tei::{self, Prediction, Rank, TokenOfText};
 use super::{Route, RouteSchema};
 use crate::body::{
-    Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, Text, body, truncation,
+    Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
+    Text, body, truncation,
 };
 use crate::openapi::{Schemas, any_of};
-use crate::operation::{Call, DocumentRequest, Reply, SimilarityRequest, Status, WarmUpRequest};
+use crate::operation::{
+    Call, DocumentRequest, ItemError, Listed, Reply, SimilarityRequest, Status, WarmUpRequest,
+};
 use crate::request::RequestError;
 use crate::service::Service;
 use crate::{About, Limits};
 
-/// The accepted shapes of a direct event.
-pub const DIRECT_SHAPES: &str = "{\"query_from_app\", \"actual_queries\"} or {\"operation\", …}";
-
-/// The accepted shapes of an HTTP request.
-pub(super) const EVENT_SHAPES: &str =
+/// The accepted shapes of an event.
+const EVENT_SHAPES: &str =
     "{\"query_from_app\", \"actual_queries\"}, {\"inputs\"} or {\"operation\", …}";
 
 pub(super) const ROUTES: &[Route] = &[
@@ -33,7 +33,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/",
         summary: "Process an event of the function, or a body of text-embeddings-inference",
-        decode: invocation,
+        decode: sagemaker::any,
         errors: &tei::ERRORS,
         schema: event_schema,
     },
@@ -74,7 +74,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 8] = [
+const OPERATIONS: [NamedOperation; 9] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -118,6 +118,14 @@ const OPERATIONS: [NamedOperation; 8] = [
             is_unambiguous: false,
         }],
     },
+    NamedOperation {
+        name: "decode",
+        decode: tei::detokenize,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<tei::DecodeBody>(),
+            is_unambiguous: false,
+        }],
+    },
     NamedOperation { name: "info", decode: tei::info, bodies: &[] },
     NamedOperation { name: "health", decode: tei::health, bodies: &[] },
     NamedOperation { name: "warmup", decode: warm_up, bodies: &[] },
@@ -139,6 +147,12 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
+        /// Name of the model's prompt to put before the query and the texts. Absent: the model's prompt
+        /// for a query, and that for a document. Null: no prompt.
+        prompt_name: PromptName,
+        /// What to do with an invalid text of `actual_queries`: `error` refuses the event (default);
+        /// `null` scores the others.
+        on_error: Choice<OnError>,
         /// Must be absent. With `inputs`, the request is a body of text-embeddings-inference.
         inputs: Absent,
     }
@@ -149,19 +163,14 @@ body! {
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
-    operation(&mut Fields::new(event)?, limits, DIRECT_SHAPES)
+    sagemaker::any(&mut Fields::new(event)?, limits)
 }
 
-/// Decodes a request with the field `operation`, or an event of the function. `shapes` lists the
-/// shapes that the source of the request accepts, for an error message.
-pub(super) fn operation(
-    fields: &mut Fields,
-    limits: &Limits,
-    shapes: &'static str,
-) -> Result<Call, RequestError> {
+/// Decodes a request with the field `operation`, or the event of the function.
+pub(super) fn operation(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let known = ["operation", "query_from_app", "actual_queries"];
     if !known.iter().any(|name| fields.has(name, |_| true)) {
-        return Err(RequestError::Unrecognized { expected: shapes });
+        return Err(RequestError::Unrecognized { expected: EVENT_SHAPES });
     }
     let field = fields.field("operation");
     let Some(name) = fields.name("operation")? else { return similarity(fields, limits) };
@@ -184,10 +193,15 @@ fn similarity_or_tei(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
 }
 
 fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.read_texts(true);
     let body = EventBody::decode(fields, limits)?;
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, true),
-        prompt_name: None,
+        prompts: match body.prompt_name {
+            PromptName::Absent => Prompts::ByRole,
+            PromptName::Null => Prompts::Off,
+            PromptName::Name(name) => Prompts::Named(name),
+        },
     };
     let (query, texts) = (body.query_from_app.0, body.actual_queries.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: body.top_k.0, options }, response))
@@ -207,12 +221,15 @@ pub fn warm_up_call() -> Call {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SimilarityResponse {
-    /// Each text, unchanged, with its cosine similarity to the query in [-1, 1]. Highest first, ties in
-    /// input order.
+    /// Each text, unchanged, with its similarity to the query. Cosine similarity, the usual function,
+    /// is in [-1, 1]. Highest first, ties in input order. An invalid text has null and is last.
     scores: Vec<(String, f32)>,
     /// The truncated texts; absent if no text was truncated.
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<Truncated>,
+    /// The errors of the invalid texts, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// The texts that were truncated to the model's limit.
@@ -237,12 +254,17 @@ impl Truncated {
     }
 }
 
-fn response(request: &SimilarityRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
-    let texts = request.texts.as_slice();
+fn response(
+    request: &SimilarityRequest,
+    listed: Listed<Scores>,
+    _: &Service,
+) -> Result<Reply, Error> {
+    let (texts, scores) = (request.texts.as_slice(), listed.outcome);
     let best = rank(&scores.scores, request.top_k.unwrap_or(usize::MAX));
     let response = SimilarityResponse {
         scores: best.into_iter().map(|i| (texts[i].clone(), scores.scores[i])).collect(),
         truncated: Truncated::new(&scores.cost.truncated),
+        errors: listed.errors,
     };
     Reply::new(&response, response.scores.len())
 }
@@ -268,6 +290,7 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Prediction>>(),
         schemas.inline::<Vec<Vec<Prediction>>>(),
         schemas.inline::<Vec<Vec<TokenOfText>>>(),
+        schemas.inline::<Vec<String>>(),
         schemas.reply::<About>(),
         schemas.reply::<Status>(),
     ];

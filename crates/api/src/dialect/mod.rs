@@ -3,14 +3,21 @@
 //! docs/http.md are generated from its routes.
 
 mod cohere;
+mod cohere_embed;
+mod embedding;
 mod error_form;
 mod event;
+mod ollama;
 mod openai;
 mod sagemaker;
 mod tei;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::http::Method;
 use semblance::Fault;
+use semblance::internals::bundle::sha256_hex;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -22,11 +29,18 @@ use crate::operation::Call;
 use crate::request::RequestError;
 
 pub(crate) use error_form::ErrorForm;
-pub use event::{DIRECT_SHAPES, decode as decode_event, warm_up_call};
+pub use event::{decode as decode_event, warm_up_call};
 
 /// The routes of every dialect.
-const DIALECTS: [&[Route]; 5] =
-    [event::ROUTES, sagemaker::ROUTES, tei::ROUTES, openai::ROUTES, cohere::ROUTES];
+const DIALECTS: [&[Route]; 7] = [
+    event::ROUTES,
+    sagemaker::ROUTES,
+    tei::ROUTES,
+    openai::ROUTES,
+    cohere::ROUTES,
+    cohere_embed::ROUTES,
+    ollama::ROUTES,
+];
 
 /// A route: a path with a method.
 pub struct Route {
@@ -101,6 +115,16 @@ pub(crate) fn error_form(path: &str) -> &'static ErrorForm {
     routes()
         .find(|route| !first.is_empty() && segment(route.path) == first)
         .map_or(&tei::ERRORS, |route| route.errors)
+}
+
+/// Returns a new id for a response, in the form of a UUID.
+fn request_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let seed = format!("{} {now} {count}", std::process::id());
+    let hex = sha256_hex(seed.as_bytes());
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
 
 /// Returns the HTTP status of a fault in each form of errors: that of text-embeddings-inference, and

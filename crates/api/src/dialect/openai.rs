@@ -3,31 +3,29 @@
 //! Source: <https://platform.openai.com/docs/api-reference/embeddings>.
 
 use axum::http::{Method, StatusCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use semblance::{EmbedOptions, EmbedOutput, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
 
+use super::embedding::{EmbeddingValue, NumberFormat};
 use super::{ErrorForm, Route, RouteSchema};
 use crate::Limits;
-use crate::body::{Body as _, Choice, Choices, Dimensions, Fields, Input, Unread, body};
-use crate::operation::{Call, EmbedRequest, ModelRequest, ModelsRequest, Reply};
+use crate::body::{
+    Body as _, Choice, Choices, ClientInput, Dimensions, Direction, Fields, Flag, OnError,
+    PromptName, Truncate, Unread, Unsupported, body,
+};
+use crate::operation::{
+    Call, EmbedRequest, ItemError, Listed, ModelRequest, ModelsRequest, Purpose, Reply,
+};
 use crate::request::RequestError;
 use crate::service::Service;
 
 pub(super) const ROUTES: &[Route] = &[
     embeddings_route("/v1/embeddings"),
     embeddings_route("/embeddings"),
-    Route {
-        method: Method::GET,
-        path: "/v1/models",
-        summary: "List the models",
-        decode: |_, _| Ok(Call::new(ModelsRequest, |_, names, _| models(&names))),
-        errors: &ERRORS,
-        schema: |schemas| RouteSchema::get(schemas.reply::<ModelList>()),
-    },
+    models_route("/v1/models"),
+    models_route("/models"),
     Route {
         method: Method::GET,
         path: "/v1/models/{model}",
@@ -49,6 +47,17 @@ const fn embeddings_route(path: &'static str) -> Route {
             let reply = schemas.reply::<EmbeddingList>();
             RouteSchema::post(schemas.body::<EmbeddingsBody>(), reply)
         },
+    }
+}
+
+const fn models_route(path: &'static str) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        summary: "List the models",
+        decode: |_, _| Ok(Call::new(ModelsRequest, |_, names, _| models(&names))),
+        errors: &ERRORS,
+        schema: |schemas| RouteSchema::get(schemas.reply::<ModelList>()),
     }
 }
 
@@ -99,18 +108,54 @@ struct OpenAiErrorObject {
 }
 
 body! {
-    /// Texts to embed. A text beyond the model's limit is truncated.
+    /// Texts to embed. A text beyond the model's limit is truncated. The options of Jina's and Voyage's
+    /// embeddings are accepted too.
     EmbeddingsBody = {"model": "any", "input": ["Around 9 million", "It has a river"]} {
-        input: Input,
+        input: ClientInput,
         /// Encoding of an embedding: an array of numbers (default), or base64 of its little-endian
         /// f32 values.
         encoding_format: Choice<EncodingFormat>,
         /// Number of leading dimensions to keep.
         dimensions: Dimensions,
+        /// The same as `dimensions`, in Voyage's API.
+        output_dimension: Dimensions,
+        /// Number format of an embedding, in Voyage's API.
+        output_dtype: Choice<NumberFormat>,
+        /// Number format of an embedding, in Jina's API.
+        embedding_type: Choice<NumberFormat>,
+        /// The use of the embeddings. It selects the model's prompt for a query or a document, if the
+        /// model has one.
+        input_type: Choice<Purpose>,
+        /// The same as `input_type`, in Jina's API.
+        task: Choice<Purpose>,
+        /// Name of the model's prompt to put before each text.
+        prompt_name: PromptName,
+        /// Whether embeddings have unit length (default), in Jina's API.
+        normalized: Flag,
+        /// Whether to truncate a text beyond the model's limit (default), in Voyage's API. Otherwise it
+        /// is an error.
+        truncation: Truncate,
+        /// The same as `truncation`, in Jina's API.
+        truncate: Truncate,
+        /// The side of a text from which tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// What to do with an invalid text: `error` refuses the request (default); `null` embeds the
+        /// others.
+        on_error: Choice<OnError>,
+        /// Refused: each text is embedded alone.
+        late_chunking: Unsupported,
+        /// Refused: a text has one embedding.
+        return_multivector: Unsupported,
+        /// Refused, because the model defines its limit.
+        truncate_prompt_tokens: Unsupported,
+        /// `text`, in Infinity's API.
+        modality: Choice<Modality>,
         /// Ignored; the service has one model.
         model: Unread,
         /// Ignored.
         user: Unread,
+        /// Ignored; requests have no priorities.
+        priority: Unread,
     }
 }
 
@@ -129,7 +174,20 @@ impl Choices for EncodingFormat {
     const EXPECTED: &'static str = "\"float\" or \"base64\"";
 }
 
-fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+/// The kind of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Modality {
+    /// Texts.
+    Text,
+}
+
+impl Choices for Modality {
+    const VALUES: &'static [(&'static str, Self)] = &[("text", Self::Text)];
+    const EXPECTED: &'static str = "\"text\"";
+    const UNSUPPORTED: &'static [&'static str] = &["image", "audio"];
+}
+
+pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let is_tokens = |value: &Value| match value {
         Value::Array(items) => matches!(items.first(), Some(Value::Number(_) | Value::Array(_))),
         _ => false,
@@ -140,16 +198,35 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
         let field = fields.field("input");
         return Err(RequestError::UnknownValue { field, expected: expected.into() });
     }
+    // infinity_client sends 0 for all dimensions, and always a modality.
+    if fields.has("modality", |_| true) && fields.has("dimensions", |value| *value == 0) {
+        fields.optional("dimensions");
+    }
+    fields.read_texts(true);
+    let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = EmbeddingsBody::decode(fields, limits)?;
-    let options = EmbedOptions {
-        truncation: Truncation::Right,
-        prompt_name: None,
-        normalize: None,
-        dimensions: body.dimensions.0,
+    let format = match (body.encoding_format.0, body.output_dtype.0.or(body.embedding_type.0)) {
+        (Some(EncodingFormat::Base64), Some(NumberFormat::Binary | NumberFormat::Ubinary)) => {
+            let field = fields.field("encoding_format");
+            let expected = "\"float\" for embeddings of bits";
+            return Err(RequestError::UnsupportedOption { field, expected });
+        }
+        (Some(EncodingFormat::Base64), _) => NumberFormat::Base64,
+        (_, number) => number.unwrap_or(NumberFormat::Float),
     };
-    let format = body.encoding_format.0.unwrap_or(EncodingFormat::Float);
-    let request = EmbedRequest { texts: body.input.0, options };
-    Ok(Call::new(request, move |_, embedded, service| embeddings(&embedded, format, service)))
+    let options = EmbedOptions {
+        truncation: match body.truncation.0.or(body.truncate.0) {
+            None | Some(Truncation::Right) if is_left => Truncation::Left,
+            truncation => truncation.unwrap_or(Truncation::Right),
+        },
+        prompt_name: body.prompt_name.name(),
+        // Embeddings of OpenAI, Jina and Voyage have unit length.
+        normalize: Some(body.normalized.0.unwrap_or(true)),
+        dimensions: body.dimensions.0.or(body.output_dimension.0),
+    };
+    let purpose = body.input_type.0.or(body.task.0);
+    let request = EmbedRequest { texts: body.input.0, purpose, options };
+    Ok(Call::new(request, move |_, listed, service| embeddings(&listed, format, service)))
 }
 
 /// A list of embeddings.
@@ -163,6 +240,9 @@ struct EmbeddingList {
     model: String,
     /// Token counts.
     usage: TokenUsage,
+    /// The errors of the invalid texts, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// One embedding.
@@ -172,18 +252,8 @@ struct EmbeddingItem {
     object: &'static str,
     /// Index of the text in the request.
     index: usize,
-    /// The embedding.
-    embedding: EmbeddingValue,
-}
-
-/// An embedding, `[dim]`, f32.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[serde(untagged)]
-enum EmbeddingValue {
-    /// The values.
-    Float(Vec<f32>),
-    /// The little-endian values, in base64.
-    Base64(String),
+    /// The embedding; null if the text is invalid.
+    embedding: Option<EmbeddingValue>,
 }
 
 /// Token counts of a request.
@@ -196,28 +266,18 @@ struct TokenUsage {
 }
 
 fn embeddings(
-    embedded: &EmbedOutput,
-    format: EncodingFormat,
+    listed: &Listed<EmbedOutput>,
+    format: NumberFormat,
     service: &Service,
 ) -> Result<Reply, Error> {
-    let value = |row: Vec<f32>| match format {
-        EncodingFormat::Float => EmbeddingValue::Float(row),
-        EncodingFormat::Base64 => {
-            let bytes: Vec<u8> = row.iter().flat_map(|number| number.to_le_bytes()).collect();
-            EmbeddingValue::Base64(STANDARD.encode(bytes))
-        }
-    };
-    let item = |(index, row): (usize, ndarray::ArrayView1<'_, f32>)| EmbeddingItem {
-        object: "embedding",
-        index,
-        embedding: value(row.to_vec()),
-    };
-    let prompt_tokens = embedded.cost.prompt_tokens;
+    let item = |(index, embedding)| EmbeddingItem { object: "embedding", index, embedding };
+    let prompt_tokens = listed.outcome.cost.prompt_tokens;
     let list = EmbeddingList {
         object: "list",
-        data: embedded.vectors.outer_iter().enumerate().map(item).collect(),
+        data: listed.values(format).into_iter().enumerate().map(item).collect(),
         model: service.about().model_id.clone(),
         usage: TokenUsage { prompt_tokens, total_tokens: prompt_tokens },
+        errors: listed.errors.clone(),
     };
     Reply::new(&list, list.data.len())
 }

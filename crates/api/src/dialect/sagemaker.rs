@@ -5,8 +5,8 @@
 use axum::http::Method;
 use serde_json::Value;
 
-use super::event::{EVENT_SHAPES, event_schema};
-use super::{Route, RouteSchema, event, tei};
+use super::event::event_schema;
+use super::{Route, RouteSchema, event, openai, tei};
 use crate::Limits;
 use crate::body::Fields;
 use crate::operation::{Call, Status};
@@ -17,7 +17,7 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/invocations",
         summary: "Process an event of the function, or a body of text-embeddings-inference",
-        decode: invocation,
+        decode: any,
         errors: &tei::ERRORS,
         schema: event_schema,
     },
@@ -31,15 +31,20 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// Decodes an event, or a body of text-embeddings-inference with `inputs`.
-pub(super) fn invocation(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+/// Decodes an event, or a body of another route that its fields identify: of text-embeddings-inference
+/// with `inputs` or `texts`, of OpenAI with `input`, of Cohere with `documents`.
+pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     if fields.has("operation", |value| !value.is_null()) {
-        event::operation(fields, limits, EVENT_SHAPES)
+        event::operation(fields, limits)
     } else if fields.has("inputs", Value::is_object) {
         tei::similarity(fields, limits)
     } else if fields.has("inputs", |value| !value.is_null()) {
         tei::embed(fields, limits)
+    } else if fields.has("input", |value| !value.is_null()) {
+        openai::embed(fields, limits)
+    } else if fields.has("query", |_| true) {
+        tei::rerank(fields, limits)
     } else {
-        event::operation(fields, limits, EVENT_SHAPES)
+        event::operation(fields, limits)
     }
 }

@@ -5,22 +5,22 @@
 
 use axum::http::{Method, StatusCode};
 use semblance::{
-    EmbedOptions, EmbedOutput, PairOptions, PredictOutput, Scorer, Scores, TextOptions, Token,
-    TokenizeOptions, TokenizeOutput, rank,
+    EmbedOptions, EmbedOutput, PairOptions, PredictOutput, Prompts, Scorer, Scores, TextOptions,
+    Token, TokenizeOptions, TokenizeOutput, rank,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;
 
-use super::{ErrorForm, Route, RouteSchema};
+use super::{ErrorForm, Route, RouteSchema, cohere};
 use crate::body::{
-    Body as _, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OptionalObject, Pairs,
-    PromptName, Text, TextList, body, truncation,
+    Body, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OnError, OptionalObject,
+    Pairs, PromptName, Text, TextList, TokenIds, body, truncation,
 };
 use crate::openapi::any_of;
 use crate::operation::{
-    Call, EmbedRequest, HealthRequest, InfoRequest, PredictRequest, Reply, RerankRequest,
-    SimilarityRequest, Status, TokenizeRequest, scorer_name,
+    Call, DecodeRequest, EmbedRequest, HealthRequest, InfoRequest, Listed, PredictRequest, Reply,
+    RerankRequest, SimilarityRequest, Status, TokenizeRequest, scorer_name,
 };
 use crate::request::RequestError;
 use crate::service::Service;
@@ -54,7 +54,8 @@ pub(super) const ROUTES: &[Route] = &[
         decode: rerank,
         errors: &ERRORS,
         schema: |schemas| {
-            let reply = schemas.inline::<Vec<Rank>>();
+            let own = schemas.inline::<Vec<Rank>>();
+            let reply = any_of([own, schemas.reply::<cohere::RerankResponse>()]);
             RouteSchema::post(schemas.body::<RerankBody>(), reply).with_scorer()
         },
     },
@@ -82,6 +83,16 @@ pub(super) const ROUTES: &[Route] = &[
         },
     },
     Route {
+        method: Method::POST,
+        path: "/decode",
+        summary: "Return the text of token ids",
+        decode: detokenize,
+        errors: &ERRORS,
+        schema: |schemas| {
+            RouteSchema::post(schemas.body::<DecodeBody>(), schemas.inline::<Vec<String>>())
+        },
+    },
+    Route {
         method: Method::GET,
         path: "/info",
         summary: "Describe models and limits",
@@ -92,6 +103,14 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/health",
+        summary: "Check that the service responds",
+        decode: health,
+        errors: &ERRORS,
+        schema: |schemas| RouteSchema::get(schemas.reply::<Status>()),
+    },
+    Route {
+        method: Method::GET,
+        path: "/healthz",
         summary: "Check that the service responds",
         decode: health,
         errors: &ERRORS,
@@ -141,12 +160,17 @@ body! {
 body! {
     /// Options of the comparison.
     SimilarityParameters = null {
-        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error (default).
+        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error. The default is
+        /// `auto_truncate` of `/info`.
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before the query and the texts. Absent: the model's prompt
+        /// for a query, and that for a document. Null: no prompt.
         prompt_name: PromptName,
+        /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -154,7 +178,8 @@ body! {
     /// Texts to embed.
     pub(super) EmbedBody = {"inputs": ["Around 9 million", "It has a river"]} {
         inputs: Input,
-        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error (default).
+        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error. The default is
+        /// `auto_truncate` of `/info`.
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
@@ -164,6 +189,9 @@ body! {
         normalize: Flag,
         /// Number of leading dimensions to keep.
         dimensions: Dimensions,
+        /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -174,7 +202,8 @@ body! {
     } {
         query: Text,
         texts: TextList,
-        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error (default).
+        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error. The default is
+        /// `auto_truncate` of `/info`.
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
@@ -182,6 +211,11 @@ body! {
         raw_scores: Flag,
         /// Whether the response contains the texts.
         return_text: Flag,
+        /// As for `/similarity`. A cross-encoder has no prompts.
+        prompt_name: PromptName,
+        /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -189,12 +223,16 @@ body! {
     /// Pairs to score.
     pub(super) PredictBody = {"inputs": [["How many people live in London?", "Around 9 million"]]} {
         inputs: Pairs,
-        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error (default).
+        /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error. The default is
+        /// `auto_truncate` of `/info`.
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
         /// Whether to return logits instead of scores.
         raw_scores: Flag,
+        /// What to do with an invalid pair of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -206,61 +244,103 @@ body! {
         add_special_tokens: Flag,
         /// Name of the model's prompt to put before each text.
         prompt_name: PromptName,
+        /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
     }
 }
 
+body! {
+    /// Token ids to decode.
+    pub(super) DecodeBody = {"ids": [101, 2414, 102]} {
+        ids: TokenIds,
+        /// Whether to omit special tokens (default).
+        skip_special_tokens: Flag,
+    }
+}
+
+/// The options of a comparison, which can also be fields of the request itself.
+const SIMILARITY_OPTIONS: &[&str] =
+    &["truncate", "truncation_direction", "prompt_name", "on_error"];
+
 pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.sink("parameters", SIMILARITY_OPTIONS);
+    fields.read_texts(limits.auto_truncate);
     let body = SimilarityBody::decode(fields, limits)?;
     let (Object(inputs), OptionalObject(parameters)) = (body.inputs, body.parameters);
     let options = TextOptions {
-        truncation: truncation(&parameters.truncate, &parameters.truncation_direction, false),
-        prompt_name: parameters.prompt_name.0,
+        truncation: truncation(
+            &parameters.truncate,
+            &parameters.truncation_direction,
+            limits.auto_truncate,
+        ),
+        prompts: match parameters.prompt_name {
+            PromptName::Absent => Prompts::ByRole,
+            PromptName::Null => Prompts::Off,
+            PromptName::Name(name) => Prompts::Named(name),
+        },
     };
     let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
 }
 
-fn scores(_: &SimilarityRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
-    Reply::new(&scores.scores, scores.scores.len())
+fn scores(_: &SimilarityRequest, listed: Listed<Scores>, _: &Service) -> Result<Reply, Error> {
+    let scores = &listed.outcome.scores;
+    Reply::list(scores, listed.errors.as_deref(), scores.len())
+}
+
+/// Decodes a body whose options can also be in an object `parameters`.
+fn decoded<T: Body>(fields: &mut Fields, limits: &Limits) -> Result<T, RequestError> {
+    fields.lift("parameters");
+    fields.read_texts(limits.auto_truncate);
+    T::decode(fields, limits)
 }
 
 pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let body = EmbedBody::decode(fields, limits)?;
+    let body = decoded::<EmbedBody>(fields, limits)?;
     let options = EmbedOptions {
-        truncation: truncation(&body.truncate, &body.truncation_direction, false),
-        prompt_name: body.prompt_name.0,
+        truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
+        prompt_name: body.prompt_name.name(),
         normalize: Some(body.normalize.0.unwrap_or(true)),
         dimensions: body.dimensions.0,
     };
-    Ok(Call::new(EmbedRequest { texts: body.inputs.0, options }, rows))
+    Ok(Call::new(EmbedRequest { texts: body.inputs.0, purpose: None, options }, rows))
 }
 
-fn rows(_: &EmbedRequest, embedded: EmbedOutput, _: &Service) -> Result<Reply, Error> {
-    let items = embedded.vectors.nrows();
-    Reply::new(&Rows(embedded), items)
+fn rows(_: &EmbedRequest, listed: Listed<EmbedOutput>, _: &Service) -> Result<Reply, Error> {
+    Reply::list(&Rows(&listed), listed.errors.as_deref(), listed.places.len())
 }
 
-/// Embeddings as rows of numbers.
-struct Rows(EmbedOutput);
+/// Embeddings as rows of numbers, or null for an invalid text.
+pub(super) struct Rows<'a>(pub(super) &'a Listed<EmbedOutput>);
 
-impl Serialize for Rows {
+impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let vectors = &self.0.outcome.vectors;
         // Rows are contiguous, so `to_slice` never fails.
-        let rows = self.0.vectors.rows().into_iter();
-        serializer.collect_seq(rows.map(|row| row.to_slice().unwrap_or_default()))
+        let row = |place: &Option<usize>| {
+            place.map(|place| vectors.row(place).to_slice().unwrap_or_default().to_vec())
+        };
+        serializer.collect_seq(self.0.places.iter().map(row))
     }
 }
 
 pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let body = RerankBody::decode(fields, limits)?;
+    // Clients of Cohere, Jina, vLLM and Infinity use this path too.
+    if fields.has("documents", |value| !value.is_null()) && !fields.has("texts", |_| true) {
+        return cohere::rerank(fields, limits);
+    }
+    let body = decoded::<RerankBody>(fields, limits)?;
     let options = PairOptions {
-        truncation: truncation(&body.truncate, &body.truncation_direction, false),
+        truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         raw_scores: body.raw_scores.0.unwrap_or(false),
     };
     let request = RerankRequest {
         query: body.query.0,
         texts: body.texts.0,
         options,
+        prompt_name: body.prompt_name,
+        max_text_tokens: None,
         top_n: None,
         return_texts: body.return_text.0.unwrap_or(false),
     };
@@ -272,7 +352,7 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
 pub(super) struct Rank {
     /// Index of the text in the request.
     index: usize,
-    /// Its score.
+    /// Its score; null if the text is invalid.
     score: f32,
     /// The text, if it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,7 +362,8 @@ pub(super) struct Rank {
     scored_by: Option<&'static str>,
 }
 
-fn ranks(request: &RerankRequest, scores: Scores, _: &Service) -> Result<Reply, Error> {
+fn ranks(request: &RerankRequest, listed: Listed<Scores>, _: &Service) -> Result<Reply, Error> {
+    let scores = &listed.outcome;
     let (texts, by) = (request.texts.as_slice(), scores.scored_by);
     let scored_by = (by != Scorer::CrossEncoder).then(|| scorer_name(by));
     let rank_of = |index: usize| Rank {
@@ -293,13 +374,13 @@ fn ranks(request: &RerankRequest, scores: Scores, _: &Service) -> Result<Reply, 
     };
     let best = rank(&scores.scores, request.top_n.unwrap_or(usize::MAX));
     let ranks: Vec<Rank> = best.into_iter().map(rank_of).collect();
-    Reply::new(&ranks, ranks.len())
+    Reply::list(&ranks, listed.errors.as_deref(), ranks.len())
 }
 
 pub(super) fn predict(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let body = PredictBody::decode(fields, limits)?;
+    let body = decoded::<PredictBody>(fields, limits)?;
     let options = PairOptions {
-        truncation: truncation(&body.truncate, &body.truncation_direction, false),
+        truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         raw_scores: body.raw_scores.0.unwrap_or(false),
     };
     Ok(Call::new(PredictRequest { pairs: body.inputs, options }, predictions))
@@ -314,29 +395,30 @@ pub(super) struct Prediction {
     label: String,
 }
 
-/// Returns the labels of each pair, highest score first, ties in label order.
+/// Returns the labels of each pair, highest score first, ties in label order; null for an invalid pair.
 fn predictions(
     request: &PredictRequest,
-    predicted: PredictOutput,
+    listed: Listed<PredictOutput>,
     _: &Service,
 ) -> Result<Reply, Error> {
-    let labels = |scores: Vec<f32>| {
+    let labels = |place: usize| -> Vec<Prediction> {
+        let scores = listed.outcome.scores.row(place).to_vec();
         let best = rank(&scores, usize::MAX).into_iter();
         best.map(|i| Prediction { score: scores[i], label: format!("LABEL_{i}") }).collect()
     };
-    let pairs: Vec<Vec<Prediction>> =
-        predicted.scores.outer_iter().map(|scores| labels(scores.to_vec())).collect();
+    let pairs: Vec<Option<Vec<Prediction>>> =
+        listed.places.iter().map(|place| place.map(labels)).collect();
     match pairs.as_slice() {
-        [only] if !request.pairs.is_list => Reply::new(only, 1),
-        pairs => Reply::new(&pairs, pairs.len()),
+        [Some(only)] if !request.pairs.is_list => Reply::list(only, listed.errors.as_deref(), 1),
+        pairs => Reply::list(pairs, listed.errors.as_deref(), pairs.len()),
     }
 }
 
 pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let body = TokenizeBody::decode(fields, limits)?;
+    let body = decoded::<TokenizeBody>(fields, limits)?;
     let options = TokenizeOptions {
         special_tokens: body.add_special_tokens.0.unwrap_or(true),
-        prompt_name: body.prompt_name.0,
+        prompt_name: body.prompt_name.name(),
     };
     Ok(Call::new(TokenizeRequest { texts: body.inputs.0, options }, tokens))
 }
@@ -364,11 +446,28 @@ impl From<Token> for TokenOfText {
     }
 }
 
-fn tokens(_: &TokenizeRequest, tokenized: TokenizeOutput, _: &Service) -> Result<Reply, Error> {
-    let texts = tokenized.tokens.into_iter();
-    let texts: Vec<Vec<TokenOfText>> =
-        texts.map(|tokens| tokens.into_iter().map(TokenOfText::from).collect()).collect();
-    Reply::new(&texts, texts.len())
+fn tokens(
+    _: &TokenizeRequest,
+    listed: Listed<TokenizeOutput>,
+    _: &Service,
+) -> Result<Reply, Error> {
+    let Listed { outcome, places, errors } = listed;
+    let mut valid = outcome.tokens.into_iter();
+    let texts: Vec<Option<Vec<TokenOfText>>> = places
+        .iter()
+        .map(|place| {
+            let tokens = place.and_then(|_| valid.next())?;
+            Some(tokens.into_iter().map(TokenOfText::from).collect())
+        })
+        .collect();
+    Reply::list(&texts, errors.as_deref(), texts.len())
+}
+
+pub(super) fn detokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = DecodeBody::decode(fields, limits)?;
+    let skip_special_tokens = body.skip_special_tokens.0.unwrap_or(true);
+    let request = DecodeRequest { ids: body.ids, skip_special_tokens };
+    Ok(Call::new(request, |_, texts, _| Reply::new(&texts, texts.len())))
 }
 
 pub(super) fn info(_: &mut Fields, _: &Limits) -> Result<Call, RequestError> {

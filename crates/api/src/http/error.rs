@@ -28,6 +28,9 @@ pub(super) fn response(error: &ApiError, form: &ErrorForm) -> Response {
         ApiError::MethodNotAllowed { allow } => {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        ApiError::Unauthorized => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         ApiError::Overloaded { .. } | ApiError::TimedOut { .. } => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

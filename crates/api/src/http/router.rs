@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use axum::{Extension, Router, middleware};
+use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -17,7 +18,8 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 
 use super::error::{self, error_response};
 use super::headers::{EXPOSED, REQUEST_ID, report_headers};
-use super::{body, page};
+use super::key::{self, ApiKeys};
+use super::{body, page, path};
 use crate::admission::Admission;
 use crate::body::Fields;
 use crate::dialect::{Route, routes};
@@ -38,12 +40,18 @@ pub struct HttpOptions {
     pub cors_origins: Vec<String>,
     /// Maximum size of a body in bytes, as sent and after decompression.
     pub max_body_bytes: usize,
+    /// The keys of clients. Without keys, requests need none.
+    pub api_keys: ApiKeys,
 }
 
 impl Default for HttpOptions {
     /// CORS is disabled, and the body limit is that of AWS Lambda.
     fn default() -> Self {
-        Self { cors_origins: Vec::new(), max_body_bytes: 6 * 1024 * 1024 }
+        Self {
+            cors_origins: Vec::new(),
+            max_body_bytes: 6 * 1024 * 1024,
+            api_keys: ApiKeys::default(),
+        }
     }
 }
 
@@ -81,6 +89,24 @@ pub fn router(admission: Admission, options: HttpOptions) -> Router {
             router = router.route(&pattern(route.path), methods(route.path, &shared));
         }
     }
+    // A path with redundant slashes has no separate route.
+    let routes = router.clone();
+    let router = router.fallback(move |request: Request| {
+        let routes = routes.clone();
+        async move {
+            match path::normalized(request) {
+                Ok(request) => routes.oneshot(request).await.into_response(),
+                Err(request) => not_found(request.uri().clone()).await,
+            }
+        }
+    });
+    let router = match options.api_keys.is_empty() {
+        true => router,
+        false => {
+            let keys = Arc::new(options.api_keys);
+            router.layer(middleware::from_fn_with_state(keys, key::check))
+        }
+    };
     let compression = CompressionLayer::new().compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES));
     let router = router.layer(middleware::map_response(finish)).layer(compression);
     let router = match cors(&options.cors_origins) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
+use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr};
 
-use crate::body::{Body, FieldValue};
+use crate::body::{Body, Effect, FieldValue};
 use crate::{About, Limits};
 
 /// The named schemas, with the limits and model properties that they depend on.
@@ -113,13 +114,26 @@ impl ObjectSchema {
         name: &str,
         about: &str,
     ) -> Self {
-        let object = self.0.property(name, described(T::schema(schemas), about.trim()));
+        let schema = described(T::schema(schemas), about.trim());
+        let object = self.0.property(name, with_effect(schema, T::EFFECT));
         Self(if T::REQUIRED { object.required(name) } else { object })
     }
 
     /// Returns the schema.
     pub(crate) fn build(self) -> RefOr<Schema> {
         Schema::Object(self.0.build()).into()
+    }
+}
+
+/// Adds what an option does, if it is not carried out, as `x-effect`.
+fn with_effect(schema: RefOr<Schema>, effect: Effect) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) if effect != Effect::Applied => {
+            let extensions = ExtensionsBuilder::new().add("x-effect", effect.name()).build();
+            object.extensions = Some(extensions);
+            Schema::Object(object).into()
+        }
+        schema => schema,
     }
 }
 
@@ -130,6 +144,7 @@ fn described(schema: RefOr<Schema>, about: &str) -> RefOr<Schema> {
             RefOr::Ref(reference) => reference.description = about.to_owned(),
             RefOr::T(Schema::Object(object)) => object.description = Some(about.to_owned()),
             RefOr::T(Schema::AnyOf(any)) => any.description = Some(about.to_owned()),
+            RefOr::T(Schema::Array(array)) => array.description = Some(about.to_owned()),
             RefOr::T(_) => {}
         }
     }

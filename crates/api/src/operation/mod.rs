@@ -1,8 +1,10 @@
 //! Operations of a service, independent of the source and dialect of a request. An operation is one
 //! file in this module.
 
+mod decode;
 mod embed;
 mod info;
+mod kept;
 mod predict;
 mod rerank;
 mod similarity;
@@ -12,13 +14,15 @@ use semblance::{Cost, ModelError, Scorer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::ApiError;
-use crate::request::{Field, RequestError};
+use crate::request::{Field, RequestError, TextFault};
 use crate::service::Service;
 
-pub(crate) use embed::EmbedRequest;
+pub(crate) use decode::DecodeRequest;
+pub(crate) use embed::{EmbedRequest, Purpose};
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
+pub(crate) use kept::{ItemError, Listed};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
 pub(crate) use similarity::SimilarityRequest;
@@ -98,6 +102,26 @@ impl Reply {
     ) -> Result<Self, serde_json::Error> {
         Ok(Self { body: to_raw_value(body)?, items })
     }
+
+    /// Serializes a response that is a list: the list, or with the option `on_error` an object of the
+    /// list and the errors of its invalid items.
+    pub(crate) fn list(
+        list: &(impl serde::Serialize + ?Sized),
+        errors: Option<&[ItemError]>,
+        items: usize,
+    ) -> Result<Self, serde_json::Error> {
+        match errors {
+            None => Self::new(&list, items),
+            Some(errors) => Self::new(&ResultsWithErrors { results: list, errors }, items),
+        }
+    }
+}
+
+/// A list, and the errors of its invalid items.
+#[derive(serde::Serialize)]
+struct ResultsWithErrors<'a, T: ?Sized> {
+    results: &'a T,
+    errors: &'a [ItemError],
 }
 
 /// The cost of an operation, for headers, logs and metrics.
@@ -130,6 +154,15 @@ pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) ->
         ModelError::TooManyTokens { index, tokens, limit_tokens } => {
             RequestError::TooManyTokens { field: field_of(index), tokens, limit_tokens }
         }
+        ModelError::EmptyText { index, .. } => {
+            RequestError::Text { field: field_of(index), fault: TextFault::Empty }
+        }
+        ModelError::UnknownToken { index, id, count } => RequestError::OutOfRange {
+            field: field_of(index),
+            minimum: 0,
+            maximum: Some(count.saturating_sub(1) as u64),
+            found: id.to_string(),
+        },
         ModelError::UnknownPrompt { known } if known.is_empty() => {
             RequestError::NoPrompts { field: Field::new("prompt_name") }
         }

@@ -1,7 +1,8 @@
 //! The operation `predict`: returns the cross-encoder's score of each label for each pair.
 
-use semblance::{PairOptions, PredictOutput};
+use semblance::{ModelError, PairOptions, PredictOutput};
 
+use super::kept::{Kept, ListFaults, Listed};
 use super::{Report, Request, in_fields};
 use crate::body::Pairs;
 use crate::error::ApiError;
@@ -17,25 +18,50 @@ pub(crate) struct PredictRequest {
 }
 
 impl PredictRequest {
-    fn field_of(&self, index: usize) -> Field {
-        let Pairs { field, is_list, .. } = self.pairs;
-        if is_list { field.at(index) } else { field }
+    /// Returns the error of a pair as the error of a field: the empty text of it, or the pair.
+    fn in_fields(&self, error: ModelError, index_of: impl Fn(usize) -> usize) -> ApiError {
+        let part = match error {
+            ModelError::EmptyText { text, .. } => Some(text),
+            _ => None,
+        };
+        let field_of = |item| -> Field {
+            let field = self.pairs.field_of(index_of(item));
+            match (part, self.pairs.is_list) {
+                (None, _) => field,
+                (Some(text), false) => field.at(text),
+                (Some(0), true) => field.part("[0]"),
+                (Some(_), true) => field.part("[1]"),
+            }
+        };
+        in_fields(error, field_of)
     }
 }
 
 impl Request for PredictRequest {
-    type Outcome = PredictOutput;
+    type Outcome = Listed<PredictOutput>;
 
     const NAME: &'static str = "predict";
 
-    fn run(&self, service: &Service) -> Result<(PredictOutput, Report), ApiError> {
-        let pairs = self.pairs.pairs.iter();
-        let pairs: Vec<_> =
-            pairs.map(|[first, second]| (first.as_str(), second.as_str())).collect();
-        let predicted = service.model().predict_with(&pairs, &self.options);
+    fn run(&self, service: &Service) -> Result<(Listed<PredictOutput>, Report), ApiError> {
+        let (model, pairs) = (service.model(), &self.pairs.pairs);
+        let of = |items: &[usize]| -> Vec<(&str, &str)> {
+            items.iter().map(|&item| (pairs[item][0].as_str(), pairs[item][1].as_str())).collect()
+        };
+        let faults = ListFaults {
+            count: pairs.len(),
+            keeps_good: self.pairs.keeps_good,
+            faults: &self.pairs.faults,
+        };
+        let kept = Kept::new(
+            faults,
+            |index| self.pairs.field_of(index),
+            |items| model.pair_faults(&of(items), self.options.truncation),
+        )?;
+        let predicted = model.predict_with(&of(&kept.items), &self.options);
         let predicted =
-            predicted.map_err(|error| in_fields(error, |index| self.field_of(index)))?;
-        let report = predicted.cost.clone().into();
-        Ok((predicted, report))
+            predicted.map_err(|error| self.in_fields(error, |item| kept.items[item]))?;
+        let mut report: Report = predicted.cost.clone().into();
+        kept.restore(&mut report.cost, 0, &self.pairs.cut);
+        Ok((kept.listed(predicted, pairs.len()), report))
     }
 }

@@ -1,11 +1,15 @@
 //! The operation `rerank`: returns the relevance of each text to a query.
 
-use semblance::{PairOptions, Scorer, Scores};
+use semblance::{
+    ModelError, PairOptions, Prompts, Scorer, Scores, TextOptions, TokenizeOptions, Truncation,
+};
 
-use super::similarity::field_after_query;
+use super::kept::{Kept, Listed};
+use super::similarity::{self, field_after_query};
 use super::{Report, Request, in_fields};
+use crate::body::PromptName;
 use crate::error::ApiError;
-use crate::request::Texts;
+use crate::request::{Field, RequestError, Texts};
 use crate::service::Service;
 
 /// A request to score the relevance of texts to a query.
@@ -16,6 +20,10 @@ pub(crate) struct RerankRequest {
     pub(crate) texts: Texts,
     /// Truncation, and whether to return logits.
     pub(crate) options: PairOptions,
+    /// The prompt of the query and the texts, for the embedding model.
+    pub(crate) prompt_name: PromptName,
+    /// Maximum number of tokens of each text, special tokens excluded. The rest of a text is ignored.
+    pub(crate) max_text_tokens: Option<usize>,
     /// Number of texts to return, best first; all if absent.
     pub(crate) top_n: Option<usize>,
     /// Whether the response contains the texts.
@@ -24,18 +32,87 @@ pub(crate) struct RerankRequest {
 
 impl Request for RerankRequest {
     /// Scores in input order.
-    type Outcome = Scores;
+    type Outcome = Listed<Scores>;
 
     const NAME: &'static str = "rerank";
 
-    fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
-        let texts = self.texts.as_slice();
-        let scores = service.model().rerank_with(self.query.first(), texts, &self.options);
+    fn run(&self, service: &Service) -> Result<(Listed<Scores>, Report), ApiError> {
+        let (texts, shortened) = self.shortened(service)?;
+        let mut scored = match service.model().reranks_with() {
+            Scorer::CrossEncoder => self.cross_encoder_scores(service, &texts)?,
+            Scorer::BiEncoder => {
+                let prompts = match &self.prompt_name {
+                    PromptName::Absent => Prompts::ByRole,
+                    PromptName::Null => Prompts::Off,
+                    PromptName::Name(name) => Prompts::Named(name.clone()),
+                };
+                let options = TextOptions { truncation: self.options.truncation, prompts };
+                similarity::scores(service, &self.query, &texts, &options)?
+            }
+        };
+        let truncated = &mut scored.outcome.cost.truncated;
+        truncated.extend(shortened.iter().map(|index| index + 1));
+        truncated.sort_unstable();
+        truncated.dedup();
+        let (cost, scored_by) = (scored.outcome.cost.clone(), Some(scored.outcome.scored_by));
+        Ok((scored, Report { cost, scored_by }))
+    }
+}
+
+impl RerankRequest {
+    fn cross_encoder_scores(
+        &self,
+        service: &Service,
+        texts: &Texts,
+    ) -> Result<Listed<Scores>, ApiError> {
+        if let PromptName::Name(_) = self.prompt_name {
+            let field = Field::new("prompt_name");
+            let expected = "absent or null: the cross-encoder has no prompts";
+            return Err(RequestError::UnsupportedOption { field, expected }.into());
+        }
+        let (model, query) = (service.model(), self.query.first());
+        let is_empty = |fault: &ModelError| matches!(fault, ModelError::EmptyText { .. });
+        // A fault of the query is not a fault of each text.
+        let faults = model.pair_faults(&[(query, query)], Truncation::Right);
+        let faults = faults.map_err(|error| in_fields(error, |_| self.query.field_of(0)))?;
+        if let Some(fault) = faults.into_iter().find(is_empty) {
+            return Err(in_fields(fault, |_| self.query.field_of(0)));
+        }
+        let kept = Kept::new(
+            texts.into(),
+            |index| texts.field_of(index),
+            |items| {
+                let pairs = items.iter().map(|&item| (query, texts.as_slice()[item].as_str()));
+                model.pair_faults(&pairs.collect::<Vec<_>>(), self.options.truncation)
+            },
+        )?;
+        let scores = model.rerank_with(query, &kept.texts(texts), &self.options);
         let scores = scores.map_err(|error| {
-            in_fields(error, |i| field_after_query(&self.query, &self.texts, i))
+            in_fields(error, |index| field_after_query(&self.query, texts, &kept, index))
         })?;
-        let report = Report { cost: scores.cost.clone(), scored_by: Some(scores.scored_by) };
-        Ok((scores, report))
+        Ok(similarity::listed(scores, kept, &self.query, texts))
+    }
+
+    /// Returns the texts, each with its first tokens only, and the indices of the shortened ones.
+    fn shortened(&self, service: &Service) -> Result<(Texts, Vec<usize>), ApiError> {
+        let (mut texts, mut shortened) = (self.texts.clone(), Vec::new());
+        let Some(limit) = self.max_text_tokens else { return Ok((texts, shortened)) };
+        if limit >= service.about().max_rerank_tokens() {
+            return Ok((texts, shortened));
+        }
+        let options = TokenizeOptions { special_tokens: false, prompt_name: None };
+        for (index, text) in texts.as_mut_slice().iter_mut().enumerate() {
+            // An empty text has its own error later.
+            let Ok(tokenized) = service.model().tokenize_with(&[text.as_str()], &options) else {
+                continue;
+            };
+            let beyond = tokenized.tokens[0].get(limit);
+            if let Some(start) = beyond.and_then(|token| token.characters.as_ref()) {
+                *text = text.chars().take(start.start).collect();
+                shortened.push(index);
+            }
+        }
+        Ok((texts, shortened))
     }
 }
 

@@ -1,7 +1,8 @@
-//! The operation `similarity`: returns the cosine similarity of each text to a query.
+//! The operation `similarity`: returns the similarity of each text to a query.
 
-use semblance::{Scores, TextOptions};
+use semblance::{Prompts, Scores, TextOptions};
 
+use super::kept::{Kept, Listed};
 use super::{Report, Request, in_fields};
 use crate::error::ApiError;
 use crate::request::{Field, Texts};
@@ -15,31 +16,70 @@ pub(crate) struct SimilarityRequest {
     pub(crate) texts: Texts,
     /// Number of texts to return, best first; all if absent.
     pub(crate) top_k: Option<usize>,
-    /// Truncation and prompt.
+    /// Truncation and prompts.
     pub(crate) options: TextOptions,
 }
 
 impl Request for SimilarityRequest {
     /// Scores in input order.
-    type Outcome = Scores;
+    type Outcome = Listed<Scores>;
 
     const NAME: &'static str = "similarity";
 
-    fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
-        let texts = self.texts.as_slice();
-        let scores = service.model().similarity_with(self.query.first(), texts, &self.options);
-        let scores = scores.map_err(|error| {
-            in_fields(error, |i| field_after_query(&self.query, &self.texts, i))
-        })?;
-        let report = scores.cost.clone().into();
-        Ok((scores, report))
+    fn run(&self, service: &Service) -> Result<(Listed<Scores>, Report), ApiError> {
+        let scored = scores(service, &self.query, &self.texts, &self.options)?;
+        let report = scored.outcome.cost.clone().into();
+        Ok((scored, report))
     }
 }
 
-/// Returns the field of text `index`. Index 0 is the query; texts start at 1.
-pub(super) fn field_after_query(query: &Texts, texts: &Texts, index: usize) -> Field {
+/// Scores texts with the embedding model. The scores are in input order.
+pub(super) fn scores(
+    service: &Service,
+    query: &Texts,
+    texts: &Texts,
+    options: &TextOptions,
+) -> Result<Listed<Scores>, ApiError> {
+    let model = service.model();
+    let prompt = match &options.prompts {
+        Prompts::ByRole => model.info().document_prompt(),
+        Prompts::Named(name) => Some(name.as_str()),
+        Prompts::Off => None,
+    };
+    let kept = Kept::new(
+        texts.into(),
+        |index| texts.field_of(index),
+        |items| {
+            let texts: Vec<_> = items.iter().map(|&item| &texts.as_slice()[item]).collect();
+            model.text_faults(&texts, prompt, options.truncation)
+        },
+    )?;
+    let scores = model.similarity_with(query.first(), &kept.texts(texts), options);
+    let scores =
+        scores.map_err(|error| in_fields(error, |i| field_after_query(query, texts, &kept, i)))?;
+    Ok(listed(scores, kept, query, texts))
+}
+
+/// Returns the scores of the valid texts as scores of all texts.
+pub(super) fn listed(
+    mut scores: Scores,
+    kept: Kept,
+    query: &Texts,
+    texts: &Texts,
+) -> Listed<Scores> {
+    let count = texts.as_slice().len();
+    scores.scores = kept.scores(&scores.scores, count);
+    kept.restore(&mut scores.cost, 1, texts.cut());
+    if !query.cut().is_empty() && scores.cost.truncated.first() != Some(&0) {
+        scores.cost.truncated.insert(0, 0);
+    }
+    kept.listed(scores, count)
+}
+
+/// Returns the field of text `index` of a call. Index 0 is the query; texts start at 1.
+pub(super) fn field_after_query(query: &Texts, texts: &Texts, kept: &Kept, index: usize) -> Field {
     match index.checked_sub(1) {
         None => query.field_of(0),
-        Some(text) => texts.field_of(text),
+        Some(item) => texts.field_of(kept.items[item]),
     }
 }

@@ -1,7 +1,8 @@
 //! The operation `tokenize`: returns the tokens of each text.
 
-use semblance::{TokenizeOptions, TokenizeOutput};
+use semblance::{TokenizeOptions, TokenizeOutput, Truncation};
 
+use super::kept::{Kept, Listed};
 use super::{Report, Request, in_fields};
 use crate::error::ApiError;
 use crate::request::Texts;
@@ -16,15 +17,21 @@ pub(crate) struct TokenizeRequest {
 }
 
 impl Request for TokenizeRequest {
-    type Outcome = TokenizeOutput;
+    type Outcome = Listed<TokenizeOutput>;
 
     const NAME: &'static str = "tokenize";
 
-    fn run(&self, service: &Service) -> Result<(TokenizeOutput, Report), ApiError> {
-        let tokenized = service.model().tokenize_with(self.texts.as_slice(), &self.options);
+    fn run(&self, service: &Service) -> Result<(Listed<TokenizeOutput>, Report), ApiError> {
+        let (model, prompt) = (service.model(), self.options.prompt_name.as_deref());
+        let field_of = |index| self.texts.field_of(index);
+        let kept = Kept::new((&self.texts).into(), field_of, |items| {
+            let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();
+            model.text_faults(&texts, prompt, Truncation::Right)
+        })?;
+        let tokenized = model.tokenize_with(&kept.texts(&self.texts), &self.options);
         let tokenized =
-            tokenized.map_err(|error| in_fields(error, |index| self.texts.field_of(index)))?;
+            tokenized.map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
         let report = tokenized.cost.clone().into();
-        Ok((tokenized, report))
+        Ok((kept.listed(tokenized, self.texts.as_slice().len()), report))
     }
 }

@@ -102,6 +102,14 @@ pub enum RequestError {
         /// The allowed values.
         expected: Cow<'static, str>,
     },
+    /// An option of a dialect, or a value of it, is not supported.
+    #[error("the option {field} is not supported with this value; it must be {expected}")]
+    UnsupportedOption {
+        /// The option.
+        field: Field,
+        /// The supported values.
+        expected: &'static str,
+    },
     /// The model has no prompts.
     #[error("the field {field} must be absent: this model has no prompts")]
     NoPrompts {
@@ -164,8 +172,8 @@ semblance::codes!(RequestError {
     Self::InvalidJson { .. } => Code::new(
         "request.invalid_json",
         Fault::Syntax,
-        "The request is not JSON in UTF-8, nests more than 128 levels deep, or contains a lone \
-         surrogate or a number beyond the range of a double.",
+        "The request is not JSON in UTF-8, nests more than 128 levels deep, or contains a number \
+         beyond the range of a double.",
     ),
     Self::NotAnObject { .. } => Code::new(
         "request.not_an_object",
@@ -184,6 +192,12 @@ semblance::codes!(RequestError {
     ),
     Self::OutOfRange { .. } => Code::OUT_OF_RANGE,
     Self::UnknownValue { .. } | Self::NoPrompts { .. } => Code::UNKNOWN_VALUE,
+    Self::UnsupportedOption { .. } => Code::new(
+        "request.unsupported_option",
+        Fault::Field,
+        "The service does not support an option of the API, or this value of it, and the option would \
+         change the response. The message lists the supported values.",
+    ),
     Self::Unrecognized { .. } => Code::new(
         "request.unknown_event",
         Fault::Field,
@@ -202,7 +216,7 @@ semblance::codes!(RequestError {
     Self::TooManyTexts { .. } => Code::new(
         "request.too_many_texts",
         Fault::TooLarge,
-        "A list has more texts than SEMBLANCE_MAX_TEXTS.",
+        "A list has more texts than the limit of its route: SEMBLANCE_MAX_TEXTS.",
     ),
     Self::TooManyTokens { .. } => Code::TOO_MANY_TOKENS,
 } else {
@@ -219,6 +233,7 @@ impl RequestError {
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }
             | Self::UnknownValue { field, .. }
+            | Self::UnsupportedOption { field, .. }
             | Self::NoPrompts { field }
             | Self::NoTexts { field }
             | Self::NotAPair { field, .. }

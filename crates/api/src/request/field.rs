@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A field of a request, or an item of a list in a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Field {
     /// Name of the enclosing object; `None` for the request itself.
     pub parent: Option<&'static str>,

@@ -8,4 +8,5 @@ mod texts;
 pub use error::{Kind, RequestError};
 pub use field::Field;
 pub use text::{TextFault, check_text};
+pub(crate) use texts::OneText;
 pub use texts::Texts;

@@ -9,18 +9,9 @@ use crate::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextFault {
-    /// It is empty or only white space.
-    #[error("is empty or only white space ({bytes} bytes)")]
-    Empty {
-        /// Its size.
-        bytes: usize,
-    },
-    /// It contains U+0000.
-    #[error("contains a NUL character at byte {offset_bytes}")]
-    Nul {
-        /// Offset of the first U+0000.
-        offset_bytes: usize,
-    },
+    /// It has no tokens besides special ones. The tokenizer of the model decides that.
+    #[error("is empty: it has no tokens")]
+    Empty,
     /// It is not UTF-8. This applies only to a text from a file.
     #[error("is not UTF-8 at byte {offset_bytes}")]
     NotUtf8 {
@@ -38,16 +29,6 @@ pub enum TextFault {
 }
 
 semblance::codes!(TextFault {
-    Self::Empty { .. } => Code::new(
-        "request.empty_text",
-        Fault::Field,
-        "A text is empty or only white space.",
-    ),
-    Self::Nul { .. } => Code::new(
-        "request.nul_character",
-        Fault::Field,
-        "A text contains the character U+0000.",
-    ),
     Self::NotUtf8 { .. } => Code::new(
         "request.not_utf8",
         Fault::Field,
@@ -56,26 +37,17 @@ semblance::codes!(TextFault {
     Self::TooLong { .. } => Code::new(
         "request.text_too_long",
         Fault::TooLarge,
-        "A text has more bytes than SEMBLANCE_MAX_TEXT_BYTES.",
+        "A text has more bytes than SEMBLANCE_MAX_TEXT_BYTES, and truncation is disabled.",
     ),
+    Self::Empty => Code::EMPTY_TEXT,
 });
 
-/// Checks that a text is not blank, contains no NUL and is within the limit.
+/// Checks that a text is within the size limit. Whether it is empty is decided by its tokens, so the
+/// model checks that.
 ///
 /// # Errors
 /// - [`TextFault::TooLong`] if it has more bytes than the limit.
-/// - [`TextFault::Nul`] if it contains U+0000.
-/// - [`TextFault::Empty`] if it is empty or only white space.
 pub fn check_text(text: &str, limits: &Limits) -> Result<(), TextFault> {
-    let bytes = text.len();
-    if bytes > limits.text_bytes {
-        return Err(TextFault::TooLong { bytes, limit_bytes: limits.text_bytes });
-    }
-    if let Some(offset_bytes) = text.find('\0') {
-        return Err(TextFault::Nul { offset_bytes });
-    }
-    if text.trim().is_empty() {
-        return Err(TextFault::Empty { bytes });
-    }
-    Ok(())
+    let (bytes, limit_bytes) = (text.len(), limits.text_bytes);
+    if bytes > limit_bytes { Err(TextFault::TooLong { bytes, limit_bytes }) } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::call;
 
 /// The OpenAPI document of a service with the default bundle.
-fn openapi() -> Value {
+pub(crate) fn openapi() -> Value {
     let route = routes().find(|route| route.path == "/openapi.json").unwrap();
     let answer = route.call(json!({}), service().limits()).unwrap().run(service()).unwrap();
     serde_json::from_str(answer.reply.body.get()).unwrap()
@@ -35,8 +35,76 @@ generated from their declarations. `GET /openapi.json` describes a running servi
 [openapi.json](openapi.json) is that document for the default model.
 
 A request body is JSON in UTF-8. It can be compressed with gzip or zstd (`Content-Encoding`). A
-response is compressed if `Accept-Encoding` allows it and it has at least 1 KiB. Unknown fields are ignored;
-`null` counts as absent. [errors.md](errors.md) lists the error codes.
+response is compressed if `Accept-Encoding` allows it and it has at least 1 KiB. A byte order mark before
+the body is ignored. Slashes at the end of a path and doubled slashes count for nothing.
+[errors.md](errors.md) lists the error codes.
+
+";
+
+const FORMS: &str = "Some paths accept the bodies of several APIs, which their fields identify:
+
+| path | body with | is read as that of |
+|---|---|---|
+| `/`, `/invocations` | `operation` | an [event](events.md) |
+| `/`, `/invocations` | `inputs` | `/similarity` if it is an object, otherwise `/embed` |
+| `/`, `/invocations` | `input` | `/v1/embeddings` |
+| `/`, `/invocations` | `query` | `/rerank` |
+| `/rerank` | `documents` | `/v1/rerank` |
+| `/v1/rerank`, `/v2/rerank` | `top_k`, or `truncation` without `top_n` | Voyage's API: the response has `data` instead of `results` |
+
+A direct event of the function with `inputs` is read in the same way. On the routes of
+text-embeddings-inference, options can also be in an object `parameters`.
+
+## API keys
+
+With `serve --api-key` or `SEMBLANCE_API_KEY` (several keys are separated by commas), a request must have
+a key: `Authorization: Bearer KEY` or `x-api-key: KEY`. Otherwise the status is 401 and the code
+`http.unauthorized`. `GET /health`, `/healthz`, `/ping` and `/metrics` need no key. The keys apply to the
+HTTP events of the function too; direct events are authorized by IAM. Keys are compared in constant time
+and are never logged.
+
+";
+
+const TEXTS: &str = "## Texts
+
+A text must have at least one token besides special ones; the tokenizer of the model decides that. White space,
+control characters and zero-width characters usually have none. Such a text is the error
+`request.empty_text`.
+
+A lone surrogate, such as the escape `\\ud83d` without its second half, is read as U+FFFD. U+0000 is
+passed to the tokenizer, which removes it together with other control characters if that is its rule. A
+response repeats a text with the same replacement.
+
+A text beyond the model's limit is truncated or refused, as `truncate` says. `/info` reports the default
+of the routes of text-embeddings-inference, `auto_truncate`; `serve --auto-truncate false` or
+`SEMBLANCE_AUTO_TRUNCATE=false` changes it. The other APIs truncate by default. The size limit of a text
+applies only to a text that must not be truncated. A longer text is truncated, and the header
+`x-semblance-truncated` lists it.
+
+### Invalid texts of a list
+
+By default, an invalid text refuses the whole request. With `\"on_error\": \"null\"`, the valid texts are
+processed: a text that is empty, too long or not a string has null in its place, and the response has
+`errors`, a list of `{\"index\", \"code\", \"message\"}`. `on_error` is an extension of every API with a list
+of texts:
+
+| routes | response with `\"on_error\": \"null\"` |
+|---|---|
+| `/similarity`, `/embed`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
+| event | `Scores` has invalid texts last, with the score null; `errors` is added. |
+| `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
+
+An invalid query refuses the request.
+
+## Similarity and prompts
+
+A bundle carries the similarity function of its model (`similarity_fn_name` of sentence-transformers):
+`cosine`, `dot`, `euclidean` or `manhattan`. `/info` reports it. `/similarity`, the event, and rerank without a
+cross-encoder use it. Distances are negative, so a higher score is always better.
+
+If the model has a prompt `query`, it is put before the query of a comparison. The first of the prompts
+`document`, `passage` and `corpus` that the model has is put before each text. `prompt_name: null` disables
+both. Embeddings get a prompt only with `prompt_name`, `input_type` or `task`.
 
 ";
 
@@ -52,6 +120,33 @@ request. Responses with status 429 or 503 have the header `Retry-After`.
 
 ";
 
+const GUARANTEES: &str = "## Guarantees
+
+They hold for every kind of bundle: fp32 and int8, with and without a cross-encoder, with and without a
+Normalize module.
+
+| routes | guarantee |
+|---|---|
+| all with a list | Item *i* belongs to text *i*. Repeated texts are kept, and have equal results. A result does not depend on the other texts. |
+| `/v1/embeddings`, `/embeddings`, `/v1/embed`, `/v2/embed`, `/api/embed`, `/api/embeddings` | Embeddings have unit length (L2), also with `dimensions`. |
+| `/embed` | Embeddings have unit length unless `normalize` is false. |
+| `/v1/embeddings`, `/embeddings` | `data[i].index` is *i*. `usage.total_tokens` equals `usage.prompt_tokens` and counts repeated texts. `base64` has the same numbers as `float`. |
+| `/rerank`, `/v1/rerank`, `/v2/rerank` | Each index occurs once. Scores do not increase; equal scores are in input order. `top_n` keeps the best. |
+| `/similarity` | One score for each sentence, in input order. Cosine similarity is in [-1, 1]. |
+| `/`, `/invocations` with an event | `Scores` has every text, unchanged. Scores do not increase; equal scores are in input order. |
+| `/predict` | Every label occurs once for each pair; scores do not increase. |
+| `/tokenize` | `start` and `stop` count characters; that part of the text is `text`. |
+
+";
+
+const OPTIONS: &str = "## Options
+
+These tables list every option of the public reference of each API. An option is applied, or it has no
+effect on the response because there is nothing to choose, or it is refused with
+`request.unsupported_option` because the service cannot carry it out. A refused option can be null or
+false. `null` counts as absent, except for `prompt_name`. A field that is not listed is ignored.
+";
+
 /// Returns docs/http.md: routes, headers, errors and the fields of each body.
 fn http_md(document: &Value) -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -60,6 +155,7 @@ fn http_md(document: &Value) -> String {
         let _ = writeln!(page, "| {} | `{}` | {} |", route.method, route.path, route.summary);
     }
     page.push_str("\n`semblance serve` also has `GET /metrics`, for Prometheus.\n\n");
+    page.push_str(FORMS);
     page.push_str("## Response headers\n\n| header | value |\n|---|---|\n");
     let headers = &document["paths"]["/rerank"]["post"]["responses"]["200"]["headers"];
     for (name, header) in headers.as_object().unwrap() {
@@ -67,7 +163,9 @@ fn http_md(document: &Value) -> String {
     }
     page.push('\n');
     page.push_str(ERRORS);
-    page.push_str("## Fields\n");
+    page.push_str(TEXTS);
+    page.push_str(GUARANTEES);
+    page.push_str(OPTIONS);
     let mut described = Vec::new();
     for route in routes().filter(|route| route.method == "POST") {
         let schema = &document["paths"][route.path]["post"]["requestBody"]["content"];
@@ -88,8 +186,8 @@ fn http_md(document: &Value) -> String {
         }
     }
     page.push_str(
-        "\n### `/`, `/invocations`\n\nThe [event of the function](events.md), or a body of \
-         `/similarity` or `/embed`, or another body with the field `operation`.\n",
+        "\n### `/`, `/invocations`\n\nThe [event of the function](events.md), a body of another route \
+         that its fields identify, or a body with the field `operation`.\n",
     );
     page
 }
@@ -99,8 +197,10 @@ fn fields(page: &mut String, document: &Value, reference: &str, prefix: &str) {
     let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
     if prefix.is_empty() {
         let about = body["description"].as_str().unwrap();
-        let _ =
-            write!(page, "{about}\n\n| field | type | required | meaning |\n|---|---|---|---|\n");
+        let _ = write!(
+            page,
+            "{about}\n\n| field | type | required | effect | meaning |\n|---|---|---|---|---|\n"
+        );
     }
     for (name, field) in body["properties"].as_object().unwrap() {
         let required = body["required"].as_array();
@@ -108,7 +208,8 @@ fn fields(page: &mut String, document: &Value, reference: &str, prefix: &str) {
         let about = field["description"].as_str().unwrap_or_default();
         let path = format!("{prefix}{name}");
         let required = if required { "yes" } else { "" };
-        let _ = writeln!(page, "| `{path}` | {} | {required} | {about} |", kind(field));
+        let effect = field["x-effect"].as_str().unwrap_or("applied");
+        let _ = writeln!(page, "| `{path}` | {} | {required} | {effect} | {about} |", kind(field));
         let nested = field["$ref"].as_str().or(field["anyOf"][1]["$ref"].as_str());
         if let Some(nested) = nested {
             let body = document.pointer(nested.strip_prefix('#').unwrap()).unwrap();
@@ -126,20 +227,28 @@ fn kind(field: &Value) -> String {
         return match name.as_str() {
             "Text" => "text".to_owned(),
             "Texts" | "Candidates" => "texts".to_owned(),
-            "Input" => "text or texts".to_owned(),
+            "Input" | "ClientInput" => "text or texts".to_owned(),
+            "TokenIds" => "token ids, or a list of them".to_owned(),
             "PairInput" => "pair of texts, or pairs".to_owned(),
-            "Documents" => "texts, or objects with `text`".to_owned(),
+            "Documents" => "texts or objects".to_owned(),
             _ => "object".to_owned(),
         };
+    }
+    if field["x-effect"] == "refused" {
+        return "absent".to_owned();
     }
     if let Some(values) = field["enum"].as_array() {
         let values: Vec<String> = values
             .iter()
             .filter_map(Value::as_str)
-            .filter(|value| value.chars().next().is_some_and(char::is_lowercase))
+            .filter(|value| !["Left", "Right"].contains(value))
             .map(|value| format!("`{value}`"))
             .collect();
-        return if values.is_empty() { "name".to_owned() } else { values.join(" or ") };
+        let or_boolean = if field["enum"][0].is_boolean() { "boolean or " } else { "" };
+        return match values.is_empty() {
+            true => "name".to_owned(),
+            false => format!("{or_boolean}{}", values.join(" or ")),
+        };
     }
     match field["type"][0].as_str() {
         Some(kind) => kind.to_owned(),

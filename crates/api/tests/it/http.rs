@@ -4,6 +4,7 @@ mod bodies;
 mod browsers;
 mod document;
 mod errors;
+mod keys;
 mod load;
 mod routes;
 
@@ -42,7 +43,8 @@ enum Dialect {
 impl Dialect {
     fn from_path(path: &str) -> Self {
         let is_open_ai = ["/v1/", "/v2/"].iter().any(|prefix| path.starts_with(prefix));
-        if is_open_ai || path == "/embeddings" { Self::OpenAi } else { Self::Tei }
+        let is_alias = ["/embeddings", "/models"].contains(&path);
+        if is_open_ai || is_alias { Self::OpenAi } else { Self::Tei }
     }
 }
 
@@ -58,7 +60,7 @@ fn service() -> &'static Arc<Service> {
 }
 
 fn options() -> HttpOptions {
-    HttpOptions { cors_origins: Vec::new(), max_body_bytes: MAX_BODY_BYTES }
+    HttpOptions { max_body_bytes: MAX_BODY_BYTES, ..HttpOptions::default() }
 }
 
 /// A router with the real model.
@@ -68,7 +70,8 @@ fn real() -> Router {
 
 /// A router with a fake model, which is fast.
 fn fake() -> Router {
-    let service = fake_service(OneHot::default(), 16, Limits { texts: 40, text_bytes: 2_000 });
+    let limits = Limits { texts: 40, client_texts: 60, text_bytes: 2_000, ..Limits::default() };
+    let service = fake_service(OneHot::default(), 16, limits);
     router(Admission::inline(Arc::new(service)), options())
 }
 

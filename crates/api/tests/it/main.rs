@@ -4,8 +4,12 @@
 
 mod cross_encoder;
 mod documents;
+mod guarantees;
 mod http;
 mod operations;
+mod options;
+mod similarity;
+mod texts;
 
 use semblance_api::{ApiError, Call, Limits, Report, RequestError, Service, decode_event, routes};
 use serde_json::Value;

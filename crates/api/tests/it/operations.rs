@@ -115,7 +115,10 @@ fn truncation_on_the_left_keeps_the_end() {
     assert_close(&right[0], &kept(format!("start {}", "cat ".repeat(253))));
     assert_close(&left[0], &kept(format!("{}end", "cat ".repeat(253))));
     assert_ne!(left[0], right[0], "the cache distinguishes the sides");
-    assert_eq!(error("/embed", json!({"inputs": long})).0, "request.too_many_tokens");
+    let refused = json!({"inputs": long, "truncate": false});
+    assert_eq!(error("/embed", refused).0, "request.too_many_tokens");
+    let (_, report) = answer_and_report("/embed", json!({"inputs": long})).unwrap();
+    assert_eq!(report.cost.truncated, [0], "truncation is the default");
     let wrong = json!({"inputs": "a", "truncation_direction": "up"});
     assert_eq!(error("/embed", wrong).0, "request.unknown_value");
 }
@@ -155,6 +158,25 @@ fn tokens_have_ids_characters_and_positions() {
 }
 
 #[test]
+fn decode_returns_the_text_of_token_ids() {
+    let decode = |request: Value| answer("/decode", request);
+    let tokens = answer("/tokenize", json!({"inputs": "unaffable people, in London!"}));
+    let ids: Vec<&Value> = tokens[0].as_array().unwrap().iter().map(|token| &token["id"]).collect();
+    let text = "unaffable people, in london!";
+    assert_eq!(decode(json!({"ids": ids})), json!([text]));
+    assert_eq!(decode(json!({"ids": [ids, [2414]]})), json!([text, "london"]));
+    let whole = decode(json!({"ids": ids, "skip_special_tokens": false}));
+    assert_eq!(whole, json!([format!("[CLS] {text} [SEP]")]));
+    let (code, message) = error("/decode", json!({"ids": [[1], [30_522]]}));
+    assert_eq!(code, "request.out_of_range");
+    assert_eq!(message, "the field ids[1] must be an integer from 0 to 30521, found 30522");
+    for ids in [json!(["a"]), json!("a"), json!([[1], ["b"]]), json!([1, [2]])] {
+        assert_eq!(error("/decode", json!({"ids": ids})).0, "request.wrong_type");
+    }
+    assert_eq!(error("/decode", json!({"ids": [-1]})).0, "request.out_of_range");
+}
+
+#[test]
 fn usage_counts_repeated_and_cached_texts() {
     let request = json!({"input": ["Hello, world", "Hello, world"]});
     let answer = answer("/v1/embeddings", request);
@@ -180,12 +202,6 @@ fn an_error_names_the_field_in_every_dialect() {
             "inputs.sentences",
         ),
         ("/similarity", json!({"inputs": "a"}), "request.wrong_type", "inputs"),
-        (
-            "/similarity",
-            json!({"inputs": {"source_sentence": "a", "sentences": ["b", " "]}}),
-            "request.empty_text",
-            "inputs.sentences[1]",
-        ),
         (
             "/similarity",
             json!({"inputs": {"source_sentence": "a", "sentences": ["b"]},
@@ -232,7 +248,7 @@ fn an_error_names_the_field_in_every_dialect() {
 
 #[test]
 fn list_limits_apply_in_every_dialect() {
-    let limits = Limits { texts: 2, text_bytes: 8 };
+    let limits = Limits { texts: 2, client_texts: 2, text_bytes: 8, auto_truncate: false };
     let cases = [
         ("/embed", json!({"inputs": ["a", "b", "c"]})),
         ("/similarity", json!({"inputs": {"source_sentence": "a", "sentences": ["a", "b", "c"]}})),

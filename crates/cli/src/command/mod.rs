@@ -2,6 +2,7 @@
 
 mod embed;
 mod input;
+mod limited;
 mod manual;
 mod models;
 mod output;

@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
         http: HttpOptions {
             cors_origins: settings.cors_origins().to_vec(),
             max_body_bytes: arguments.max_body_bytes,
+            api_keys: settings.api_keys().clone(),
         },
     };
     let service = Service::new(model, settings.service_options());

@@ -30,6 +30,11 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         event[field] = value;
         event
     };
+    let whole = |query: Value, candidates: Value| {
+        let mut event = list(query, candidates);
+        event["truncate"] = json!(false);
+        event
+    };
     let too_long = "x".repeat(65_537);
     let long = "cat ".repeat(300);
     let mut deep = "[".repeat(200);
@@ -63,11 +68,16 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("query is no-break space", list(json!("\u{a0}"), json!([])), "request.empty_text"),
         ("a candidate is empty", list(json!("a"), json!(["b", ""])), "request.empty_text"),
         ("a candidate is em spaces", list(json!("a"), json!(["\u{2003}"])), "request.empty_text"),
-        ("query has a NUL", list(json!("a\u{0}b"), json!([])), "request.nul_character"),
-        ("a candidate is a NUL", list(json!("a"), json!(["\u{0}"])), "request.nul_character"),
-        ("query is too long", list(json!(too_long), json!([])), "request.text_too_long"),
-        ("a candidate is too long", list(json!("a"), json!([too_long])), "request.text_too_long"),
-        ("long in bytes only", list(json!("ä".repeat(33_000)), json!([])), "request.text_too_long"),
+        ("query is a NUL", list(json!("\u{0}"), json!([])), "request.empty_text"),
+        ("a candidate is a NUL", list(json!("a"), json!(["\u{0}"])), "request.empty_text"),
+        ("a zero-width candidate", list(json!("a"), json!(["\u{200b}"])), "request.empty_text"),
+        ("query is too long", whole(json!(too_long), json!([])), "request.text_too_long"),
+        ("a candidate is too long", whole(json!("a"), json!([too_long])), "request.text_too_long"),
+        (
+            "long in bytes only",
+            whole(json!("ä".repeat(33_000)), json!([])),
+            "request.text_too_long",
+        ),
         ("1,001 candidates", list(json!("a"), json!(vec!["b"; 1_001])), "request.too_many_texts"),
         (
             "100,000 candidates",
@@ -109,7 +119,7 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "lone surrogate",
             br#"{"query_from_app": "\ud800", "actual_queries": []}"#.to_vec(),
-            "request.invalid_json",
+            "request.empty_text",
         ),
         ("nested 200 deep", deep.into_bytes(), "request.invalid_json"),
     ];

@@ -160,7 +160,11 @@ fn a_panic_fails_one_event_only() {
 #[test]
 fn no_error_message_contains_the_text() {
     let secret = "sehr-geheim";
-    let handler = handler(fake_service(OneHot::default(), 16, Limits { texts: 1, text_bytes: 64 }));
+    let handler = handler(fake_service(
+        OneHot::default(),
+        16,
+        Limits { texts: 1, text_bytes: 64, ..Limits::default() },
+    ));
     let events = [
         format!("{{\"query_from_app\": \"{secret}\""),
         json!({"query_from_app": format!("{secret}\0"), "actual_queries": []}).to_string(),

@@ -1,5 +1,8 @@
 //! Types of fields. Each type reads and validates its value, and describes it as a schema.
 
+mod choice;
+mod document;
+mod ids;
 mod number;
 mod option;
 mod text;
@@ -12,14 +15,42 @@ use crate::Limits;
 use crate::openapi::Schemas;
 use crate::request::RequestError;
 
+pub(crate) use choice::{Choice, ChoiceList, Choices, Direction, OnError, Truncate, truncation};
+pub(crate) use document::{ClientInput, Documents};
+pub(crate) use ids::TokenIds;
 pub(crate) use number::{Count, Dimensions};
-pub(crate) use option::{Absent, Choice, Choices, Direction, Flag, PromptName, Unread, truncation};
-pub(crate) use text::{Candidates, Documents, Input, Pairs, Text, TextList};
+pub(crate) use option::{Absent, Flag, Names, PromptName, Unread, Unsupported};
+pub(crate) use text::{Candidates, Input, Pairs, Text, TextList};
+
+/// What the value of a field does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It is carried out.
+    Applied,
+    /// It is accepted and changes nothing.
+    None,
+    /// It is refused by name.
+    Refused,
+}
+
+impl Effect {
+    /// Its name in the OpenAPI document and in docs/http.md.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::None => "no effect",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// The value of a field.
 pub(crate) trait FieldValue: Sized {
     /// Whether the field is required.
     const REQUIRED: bool;
+
+    /// What a value does.
+    const EFFECT: Effect = Effect::Applied;
 
     /// Reads the value of the field `name` and validates it.
     fn take(fields: &mut Fields, name: &'static str, limits: &Limits)

@@ -1,11 +1,10 @@
-//! Options: flags, names and choices. Each is optional; null counts as absent.
+//! Options: flags and names. Each is optional; null counts as absent.
 
-use semblance::Truncation;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
-use super::FieldValue;
+use super::{Effect, FieldValue};
 use crate::Limits;
 use crate::body::Fields;
 use crate::openapi::Schemas;
@@ -15,55 +14,37 @@ use crate::request::RequestError;
 pub(crate) struct Flag(pub(crate) Option<bool>);
 
 /// An optional name of a prompt of the model. The model checks it.
-pub(crate) struct PromptName(pub(crate) Option<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PromptName {
+    /// The field is absent.
+    Absent,
+    /// The field is null: no prompt.
+    Null,
+    /// A name.
+    Name(String),
+}
+
+impl PromptName {
+    /// The name, if there is one.
+    pub(crate) fn name(self) -> Option<String> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Absent | Self::Null => None,
+        }
+    }
+}
+
+/// An optional list of names.
+pub(crate) struct Names(pub(crate) Option<Vec<String>>);
 
 /// A field that is accepted and has no effect.
 pub(crate) struct Unread;
 
+/// An option of a dialect that this service does not support. It must be absent, null or false.
+pub(crate) struct Unsupported;
+
 /// A field that must be absent or null, because it would select another kind of request.
 pub(crate) struct Absent;
-
-/// An optional choice.
-pub(crate) struct Choice<T>(pub(crate) Option<T>);
-
-/// The values of a choice.
-pub(crate) trait Choices: Copy + 'static {
-    /// The values with their spellings.
-    const VALUES: &'static [(&'static str, Self)];
-    /// The values, for an error message.
-    const EXPECTED: &'static str;
-}
-
-/// The side of a text from which tokens are removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Left,
-    Right,
-}
-
-impl Choices for Direction {
-    const VALUES: &'static [(&'static str, Self)] = &[
-        ("Left", Self::Left),
-        ("Right", Self::Right),
-        ("left", Self::Left),
-        ("right", Self::Right),
-    ];
-    const EXPECTED: &'static str = "\"Right\" or \"Left\"";
-}
-
-/// Returns how to handle a text beyond the model's limit, from the fields `truncate` and
-/// `truncation_direction`.
-pub(crate) fn truncation(
-    truncate: &Flag,
-    direction: &Choice<Direction>,
-    by_default: bool,
-) -> Truncation {
-    match (truncate.0.unwrap_or(by_default), direction.0) {
-        (false, _) => Truncation::Refuse,
-        (true, Some(Direction::Left)) => Truncation::Left,
-        (true, Some(Direction::Right) | None) => Truncation::Right,
-    }
-}
 
 impl FieldValue for Flag {
     const REQUIRED: bool = false;
@@ -81,7 +62,10 @@ impl FieldValue for PromptName {
     const REQUIRED: bool = false;
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
-        fields.name(name).map(Self)
+        if fields.has(name, Value::is_null) {
+            return Ok(Self::Null);
+        }
+        Ok(fields.name(name)?.map_or(Self::Absent, Self::Name))
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
@@ -90,28 +74,48 @@ impl FieldValue for PromptName {
     }
 }
 
-impl<T: Choices> FieldValue for Choice<T> {
+impl FieldValue for Names {
     const REQUIRED: bool = false;
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        let names = |value: &Value| {
+            let names = value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned));
+            names.collect::<Option<Vec<_>>>()
+        };
+        fields.optional_as(name, "an array of strings", names).map(Self)
+    }
+
+    fn schema(_: &mut Schemas) -> RefOr<Schema> {
+        let item = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+        let list = ArrayBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+            .items(RefOr::T(Schema::Object(item.build())));
+        Schema::Array(list.build()).into()
+    }
+}
+
+impl FieldValue for Unsupported {
+    const REQUIRED: bool = false;
+    const EFFECT: Effect = Effect::Refused;
+
+    fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
         let field = fields.field(name);
-        let Some(written) = fields.name(name)? else { return Ok(Self(None)) };
-        // The case is ignored; the schema lists the common spellings.
-        let chosen = T::VALUES.iter().find(|(value, _)| written.eq_ignore_ascii_case(value));
-        match chosen {
-            Some(&(_, value)) => Ok(Self(Some(value))),
-            None => Err(RequestError::UnknownValue { field, expected: T::EXPECTED.into() }),
+        match fields.optional(name) {
+            None | Some(Value::Bool(false)) => Ok(Self),
+            Some(_) => Err(RequestError::UnsupportedOption { field, expected: "absent" }),
         }
     }
 
     fn schema(_: &mut Schemas) -> RefOr<Schema> {
-        let names = T::VALUES.iter().map(|(value, _)| json!(value)).collect();
-        optional(Type::String, Some(names))
+        let object =
+            ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Boolean, Type::Null]));
+        Schema::Object(object.enum_values(Some([json!(false), Value::Null])).build()).into()
     }
 }
 
 impl FieldValue for Unread {
     const REQUIRED: bool = false;
+    const EFFECT: Effect = Effect::None;
 
     fn take(_: &mut Fields, _: &'static str, _: &Limits) -> Result<Self, RequestError> {
         Ok(Self)
@@ -135,7 +139,7 @@ impl FieldValue for Absent {
     }
 }
 
-fn optional(r#type: Type, values: Option<Vec<Value>>) -> RefOr<Schema> {
+pub(super) fn optional(r#type: Type, values: Option<Vec<Value>>) -> RefOr<Schema> {
     let object = ObjectBuilder::new().schema_type(SchemaType::from_iter([r#type, Type::Null]));
     let with_null = |mut values: Vec<Value>| {
         values.push(Value::Null);

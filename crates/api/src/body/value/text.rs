@@ -6,12 +6,12 @@ use utoipa::openapi::schema::{
     AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type,
 };
 
-use super::FieldValue;
+use super::{Direction, FieldValue};
 use crate::Limits;
 use crate::body::Fields;
-use crate::body::fields::wrong_type;
+use crate::body::fields::{Reading, wrong_type};
 use crate::openapi::Schemas;
-use crate::request::{Field, RequestError, Texts, check_text};
+use crate::request::{Field, OneText, RequestError, TextFault, Texts, check_text};
 
 /// A required text.
 pub(crate) struct Text(pub(crate) Texts);
@@ -25,24 +25,60 @@ pub(crate) struct TextList(pub(crate) Texts);
 /// A required text, or list of at least one text.
 pub(crate) struct Input(pub(crate) Texts);
 
-/// A required list of at least one document. A document is a text, or an object with a text.
-pub(crate) struct Documents(pub(crate) Texts);
-
 /// A required pair of texts, or list of at least one pair.
+#[derive(Default)]
 pub(crate) struct Pairs {
     pub(crate) field: Field,
     pub(crate) pairs: Vec<[String; 2]>,
     /// Whether the request has a list of pairs, not a single pair.
     pub(crate) is_list: bool,
+    /// Whether invalid pairs are recorded.
+    pub(crate) keeps_good: bool,
+    /// The invalid pairs, by index. Their texts are empty.
+    pub(crate) faults: Vec<(usize, RequestError)>,
+    /// Indices of the pairs of which a part was removed because of its size.
+    pub(crate) cut: Vec<usize>,
+}
+
+impl Pairs {
+    /// Adds the next pair, or records its fault.
+    fn add(
+        &mut self,
+        pair: Result<[OneText; 2], RequestError>,
+        keeps_good: bool,
+    ) -> Result<(), RequestError> {
+        self.keeps_good = keeps_good;
+        let index = self.pairs.len();
+        match pair {
+            Ok([first, second]) => {
+                if first.is_cut || second.is_cut {
+                    self.cut.push(index);
+                }
+                self.pairs.push([first.text, second.text]);
+            }
+            Err(fault) if keeps_good => {
+                self.faults.push((index, fault));
+                self.pairs.push(Default::default());
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// The field of pair `index`, for errors.
+    pub(crate) fn field_of(&self, index: usize) -> Field {
+        if self.is_list { self.field.at(index) } else { self.field }
+    }
 }
 
 /// The pattern of a text: at least one character that is neither white space (Unicode property
-/// `White_Space`) nor U+0000, and no U+0000 elsewhere.
-const PATTERN: &str = concat!(
-    r"^[^\u0000]*",
-    r"[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
-    r"[^\u0000]*$"
-);
+/// `White_Space`) nor U+0000. A text that matches can still have no tokens.
+const PATTERN: &str =
+    r"[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
+
+/// Size in bytes up to which a text that is truncated is kept: far more than any model reads, and few
+/// enough to bound the memory of the tokenizer.
+const MAX_KEPT_BYTES: usize = 256 << 10;
 
 impl FieldValue for Text {
     const REQUIRED: bool = true;
@@ -52,21 +88,22 @@ impl FieldValue for Text {
         name: &'static str,
         limits: &Limits,
     ) -> Result<Self, RequestError> {
-        let field = fields.field(name);
-        Ok(Self(Texts::one(field, text(fields.required(name)?, field, limits)?)))
+        let (field, reading) = (fields.field(name), fields.reading());
+        let text = text(fields.required(name)?, field, limits, reading)?;
+        Ok(Self(Texts::one(field, text)))
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
         let max_bytes = schemas.limits().text_bytes;
         schemas.add("Text", |_| {
+            let about = format!(
+                "A text. It must have at least one token besides special ones. If it must not be truncated, its \
+                 size must not exceed {max_bytes} bytes in UTF-8."
+            );
             let text = ObjectBuilder::new()
                 .schema_type(SchemaType::Type(Type::String))
-                .description(Some(
-                    "A text. It must not be blank or contain U+0000. Its size in UTF-8 must not exceed \
-                     the limit of the service.",
-                ))
+                .description(Some(about))
                 .min_length(Some(1))
-                .max_length(Some(max_bytes))
                 .pattern(Some(PATTERN));
             Schema::Object(text.build()).into()
         })
@@ -83,7 +120,7 @@ impl FieldValue for Candidates {
     ) -> Result<Self, RequestError> {
         let field = fields.field(name);
         match fields.required(name)? {
-            Value::Array(items) => texts(items, field, limits).map(Self),
+            Value::Array(items) => texts(items, field, limits, fields.reading()).map(Self),
             other => Err(wrong_type(field, "an array of strings", &other)),
         }
     }
@@ -123,8 +160,12 @@ impl FieldValue for Input {
     ) -> Result<Self, RequestError> {
         let field = fields.field(name);
         match fields.required(name)? {
-            Value::String(value) => Ok(Self(Texts::one(field, text(value.into(), field, limits)?))),
-            Value::Array(items) => at_least_one(texts(items, field, limits)?, field).map(Self),
+            Value::String(value) => {
+                Ok(Self(Texts::one(field, text(value.into(), field, limits, fields.reading())?)))
+            }
+            Value::Array(items) => {
+                at_least_one(texts(items, field, limits, fields.reading())?, field).map(Self)
+            }
             other => Err(wrong_type(field, "a string or an array of strings", &other)),
         }
     }
@@ -136,51 +177,6 @@ impl FieldValue for Input {
                 .item(TextList::schema(schemas))
                 .description(Some("A text, or a list of at least one text."));
             Schema::AnyOf(any.build()).into()
-        })
-    }
-}
-
-impl FieldValue for Documents {
-    const REQUIRED: bool = true;
-
-    fn take(
-        fields: &mut Fields,
-        name: &'static str,
-        limits: &Limits,
-    ) -> Result<Self, RequestError> {
-        let field = fields.field(name);
-        let items = match fields.required(name)? {
-            Value::Array(items) => items,
-            other => return Err(wrong_type(field, "an array of strings or of objects", &other)),
-        };
-        if items.is_empty() {
-            return Err(RequestError::NoTexts { field });
-        }
-        check_count(items.len(), field, limits)?;
-        let item = |(index, item)| match item {
-            Value::Object(mut document) => {
-                let field = field.at(index).part(".text");
-                let value = document.remove("text").ok_or(RequestError::MissingField { field })?;
-                text(value, field, limits)
-            }
-            other => text(other, field.at(index), limits),
-        };
-        let texts = items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?;
-        Ok(Self(Texts::list(field, texts)))
-    }
-
-    fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
-        schemas.add("Documents", |schemas| {
-            let object = ObjectBuilder::new()
-                .schema_type(SchemaType::Type(Type::Object))
-                .property("text", Text::schema(schemas))
-                .required("text");
-            let item = AnyOfBuilder::new()
-                .item(Text::schema(schemas))
-                .item(RefOr::T(Schema::Object(object.build())))
-                .description(Some("A text, or an object that contains it."));
-            let item = Schema::AnyOf(item.build());
-            array(schemas, item.into(), 1, "A list of at least one text to rank.")
         })
     }
 }
@@ -198,31 +194,41 @@ impl FieldValue for Pairs {
             Value::Array(items) => items,
             other => return Err(wrong_type(field, "a pair of texts or an array of pairs", &other)),
         };
-        let is_list = items.iter().all(Value::is_array);
+        // A list whose items are not all pairs is a list of pairs if its first item is one.
+        let is_list = items.iter().all(Value::is_array)
+            || fields.reading().keeps_good && items.first().is_some_and(Value::is_array);
         if items.is_empty() {
             return Err(RequestError::NoTexts { field });
         }
-        if !is_list {
-            let count = items.len();
-            let [first, second] = <[Value; 2]>::try_from(items)
+        let reading = fields.reading();
+        let pair = |pair: Vec<Value>, field: Field| {
+            let count = pair.len();
+            let [first, second] = <[Value; 2]>::try_from(pair)
                 .map_err(|_| RequestError::NotAPair { field, count })?;
-            let first = text(first, field.at(0), limits)?;
-            let pairs = vec![[first, text(second, field.at(1), limits)?]];
-            return Ok(Self { field, pairs, is_list });
-        }
-        check_count(items.len(), field, limits)?;
-        let item = |(index, item)| match item {
-            Value::Array(pair) => {
-                let count = pair.len();
-                let [first, second] = <[Value; 2]>::try_from(pair)
-                    .map_err(|_| RequestError::NotAPair { field: field.at(index), count })?;
-                let first = text(first, field.at(index).part("[0]"), limits)?;
-                Ok([first, text(second, field.at(index).part("[1]"), limits)?])
-            }
-            other => Err(wrong_type(field.at(index), "a pair of texts", &other)),
+            let part = |index: usize, part| match is_list {
+                true => field.part(part),
+                false => field.at(index),
+            };
+            let first = text(first, part(0, "[0]"), limits, reading)?;
+            let second = text(second, part(1, "[1]"), limits, reading)?;
+            Ok([first, second])
         };
-        let pairs = items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?;
-        Ok(Self { field, pairs, is_list })
+        let mut pairs = Self { field, is_list, ..Self::default() };
+        if !is_list {
+            let one = pair(items, field);
+            pairs.add(one, reading.keeps_good)?;
+            return Ok(pairs);
+        }
+        check_count(items.len(), field, limits.texts)?;
+        for (index, item) in items.into_iter().enumerate() {
+            let field = field.at(index);
+            let item = match item {
+                Value::Array(items) => pair(items, field),
+                other => Err(wrong_type(field, "a pair of texts", &other)),
+            };
+            pairs.add(item, reading.keeps_good)?;
+        }
+        Ok(pairs)
     }
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
@@ -235,7 +241,9 @@ impl FieldValue for Pairs {
                     .max_items(Some(2));
                 Schema::Array(pair.build()).into()
             });
-            let pairs = array(schemas, pair.clone(), 1, "A list of at least one pair of texts.");
+            let maximum = schemas.limits().texts;
+            let about = "A list of at least one pair of texts.";
+            let pairs = array(pair.clone(), 1, maximum, about);
             let any = AnyOfBuilder::new()
                 .item(pair)
                 .item(pairs)
@@ -246,45 +254,95 @@ impl FieldValue for Pairs {
 }
 
 fn list<T: FieldValue>(schemas: &mut Schemas, minimum: usize, about: &str) -> RefOr<Schema> {
-    let item = T::schema(schemas);
-    array(schemas, item, minimum, about)
+    let (item, maximum) = (T::schema(schemas), schemas.limits().texts);
+    array(item, minimum, maximum, about)
 }
 
-fn array(schemas: &Schemas, item: RefOr<Schema>, minimum: usize, about: &str) -> RefOr<Schema> {
+pub(super) fn array(
+    item: RefOr<Schema>,
+    minimum: usize,
+    maximum: usize,
+    about: &str,
+) -> RefOr<Schema> {
     let array = ArrayBuilder::new()
         .items(item)
         .description(Some(about))
         .min_items((minimum > 0).then_some(minimum))
-        .max_items(Some(schemas.limits().texts));
+        .max_items(Some(maximum));
     Schema::Array(array.build()).into()
 }
 
-/// Returns the items of a list as validated texts.
-fn texts(items: Vec<Value>, field: Field, limits: &Limits) -> Result<Texts, RequestError> {
-    check_count(items.len(), field, limits)?;
-    let item = |(index, value)| text(value, field.at(index), limits);
-    Ok(Texts::list(field, items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?))
+/// Returns the items of a list as texts.
+fn texts(
+    items: Vec<Value>,
+    field: Field,
+    limits: &Limits,
+    reading: Reading,
+) -> Result<Texts, RequestError> {
+    check_count(items.len(), field, limits.texts)?;
+    let items = items.into_iter().enumerate();
+    let items = items.map(|(index, item)| text(item, field.at(index), limits, reading));
+    Texts::list(field, items, reading.keeps_good)
 }
 
-fn at_least_one(texts: Texts, field: Field) -> Result<Texts, RequestError> {
+pub(super) fn at_least_one(texts: Texts, field: Field) -> Result<Texts, RequestError> {
     if texts.as_slice().is_empty() { Err(RequestError::NoTexts { field }) } else { Ok(texts) }
 }
 
 /// Checks that a list has no more texts than the limit.
-fn check_count(count: usize, field: Field, limits: &Limits) -> Result<(), RequestError> {
-    let limit = limits.texts;
+pub(super) fn check_count(count: usize, field: Field, limit: usize) -> Result<(), RequestError> {
     if count > limit {
         return Err(RequestError::TooManyTexts { field, count, limit });
     }
     Ok(())
 }
 
-/// Returns a text that is a string and passes [`check_text`].
-fn text(value: Value, field: Field, limits: &Limits) -> Result<String, RequestError> {
+/// Returns a text that is a string within the size limit. A text that is truncated anyway can be
+/// longer; the part that no model reads is removed.
+pub(super) fn text(
+    value: Value,
+    field: Field,
+    limits: &Limits,
+    reading: Reading,
+) -> Result<OneText, RequestError> {
     let text = match value {
         Value::String(text) => text,
         other => return Err(wrong_type(field, "a string", &other)),
     };
-    check_text(&text, limits).map_err(|fault| RequestError::Text { field, fault })?;
-    Ok(text)
+    match (check_text(&text, limits), reading.truncation) {
+        (Ok(()), _) => Ok(OneText { text, is_cut: false }),
+        (Err(TextFault::TooLong { .. }), Some(side)) => {
+            let text = kept(&text, side, limits.text_bytes.max(MAX_KEPT_BYTES)).to_owned();
+            Ok(OneText { text, is_cut: true })
+        }
+        (Err(fault), _) => Err(RequestError::Text { field, fault }),
+    }
+}
+
+/// Returns the part of a text that remains if it is truncated to this size. White space at the side
+/// that remains has no tokens and does not count.
+fn kept(text: &str, side: Direction, bytes: usize) -> &str {
+    match side {
+        Direction::Right => {
+            let text = text.trim_start();
+            &text[..text.floor_char_boundary(bytes)]
+        }
+        Direction::Left => {
+            let text = text.trim_end();
+            &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = format!("  {}", "é".repeat(5));
+        assert_eq!(kept(&text, Direction::Right, 5), "éé");
+        assert_eq!(kept(&format!("{text} \n"), Direction::Left, 5), "éé");
+        assert_eq!(kept("abc", Direction::Left, 5), "abc");
+    }
 }

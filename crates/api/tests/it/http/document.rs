@@ -42,37 +42,13 @@ fn the_document_describes_exactly_the_routes() {
     let different: BTreeSet<&str> = ids.iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(different.len(), routes().count());
     let schemas = &document["components"]["schemas"];
-    assert_eq!(schemas["Text"]["maxLength"], 2_000);
+    let about = schemas["Text"]["description"].as_str().unwrap();
+    assert!(about.contains("must not exceed 2000 bytes"), "{about}");
+    assert_eq!(schemas["ClientInput"]["anyOf"][1]["maxItems"], 60);
     assert_eq!(schemas["Texts"]["maxItems"], 40);
     let embed = &schemas["EmbedBody"]["properties"];
     assert_eq!(embed["dimensions"]["maximum"], 16);
     assert_eq!(embed["prompt_name"]["enum"], json!(["query", null]));
-}
-
-#[test]
-fn the_document_has_the_fields_of_each_route() {
-    let document = call(&fake(), get("/openapi.json")).json();
-    let truncation = ["truncate", "truncation_direction"];
-    let cases: [(&str, &[&str]); 7] = [
-        ("/similarity", &["inputs", "parameters"]),
-        (
-            "/embed",
-            &["inputs", "prompt_name", "normalize", "dimensions", truncation[0], truncation[1]],
-        ),
-        ("/rerank", &["query", "texts", "raw_scores", "return_text", truncation[0], truncation[1]]),
-        ("/predict", &["inputs", "raw_scores", truncation[0], truncation[1]]),
-        ("/tokenize", &["inputs", "add_special_tokens", "prompt_name"]),
-        ("/v1/embeddings", &["input", "encoding_format", "dimensions", "model", "user"]),
-        ("/v1/rerank", &["query", "documents", "top_n", "return_documents", "model"]),
-    ];
-    for (path, fields) in cases {
-        let content = &document["paths"][path]["post"]["requestBody"]["content"];
-        let reference = content["application/json"]["schema"]["$ref"].as_str().unwrap();
-        let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
-        let described: BTreeSet<&str> =
-            body["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(described, fields.iter().copied().collect(), "{path}");
-    }
 }
 
 #[test]
@@ -112,5 +88,5 @@ fn examples_get_documented_statuses_and_headers() {
         let status = reply.status.to_string();
         assert!(operation["responses"].get(&status).is_some(), "{status} of {}", route.path);
     }
-    assert!(tried >= 12, "{tried}");
+    assert!(tried >= 20, "{tried}");
 }

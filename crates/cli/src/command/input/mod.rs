@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use semblance_api::{Field, Kind, Limits, RequestError, TextFault, check_text, parse_json};
+use semblance_api::{Field, Kind, Limits, RequestError, TextFault, parse_json};
 use serde_json::Value;
 
+use super::limited::limited;
 use crate::arguments::{EmbedArguments, InputFormat};
 use crate::error::{CommandError, Location};
 
@@ -33,6 +34,7 @@ pub(super) struct Input {
     reader: Box<dyn BufRead>,
     format: Format,
     limits: Limits,
+    no_truncate: bool,
     total_bytes: Option<u64>,
     consumed: Consumed,
 }
@@ -43,12 +45,19 @@ enum Format {
     Csv { records: CsvRecords, field: &'static str, column: usize },
 }
 
+/// The text of a record.
+pub(super) struct InputText {
+    pub(super) text: String,
+    /// Whether the end of the text was removed, because it exceeds the size limit.
+    pub(super) is_cut: bool,
+}
+
 /// A record: a line of text, a JSON line, or a record of a CSV file.
 pub(super) struct Record {
     /// The line it starts on, from 1.
     pub(super) line: u64,
     /// Its text, or the reason why it has none.
-    pub(super) text: Result<String, CommandError>,
+    pub(super) text: Result<InputText, CommandError>,
 }
 
 impl Input {
@@ -79,6 +88,7 @@ impl Input {
             reader,
             format: Format::Text,
             limits: *limits,
+            no_truncate: arguments.no_truncate,
             total_bytes,
             consumed: Consumed::default(),
         };
@@ -161,10 +171,15 @@ impl Input {
         Ok(Some(Record { line: number, text }))
     }
 
-    fn checked(&self, text: String, number: u64) -> Result<String, CommandError> {
+    fn checked(&self, mut text: String, number: u64) -> Result<InputText, CommandError> {
         let invalid = |fault| CommandError::Text { location: Location::Line(number), fault };
-        check_text(&text, &self.limits).map_err(invalid)?;
-        Ok(text)
+        if text.trim().is_empty() {
+            return Err(invalid(TextFault::Empty));
+        }
+        let (kept, is_cut) = limited(&text, &self.limits, self.no_truncate).map_err(invalid)?;
+        let kept_bytes = kept.len();
+        text.truncate(kept_bytes);
+        Ok(InputText { text, is_cut })
     }
 
     /// Reads the header of a CSV file.
@@ -262,7 +277,7 @@ fn utf8(bytes: &[u8], line: u64) -> Result<String, CommandError> {
 fn json_text(bytes: &[u8], name: &'static str, line: u64) -> Result<String, CommandError> {
     let text = utf8(bytes, line)?;
     let fault = if text.trim().is_empty() {
-        let fault = TextFault::Empty { bytes: text.len() };
+        let fault = TextFault::Empty;
         return Err(CommandError::Text { location: Location::Line(line), fault });
     } else {
         match parse_json(text.as_bytes()) {

@@ -1,0 +1,250 @@
+//! Every option in the tables of docs/http.md does what its row says.
+
+use std::fs;
+
+use semblance_api::routes;
+use semblance_test_support::{repository, service};
+use serde_json::{Value, json};
+
+use crate::documents::openapi;
+use crate::{call, run};
+
+/// A row of a table of options.
+struct Row {
+    path: String,
+    field: String,
+    kind: String,
+    effect: String,
+}
+
+/// Returns the rows of the tables in the section Options of docs/http.md.
+fn rows() -> Vec<Row> {
+    let page = fs::read_to_string(repository("docs/http.md")).unwrap();
+    let section = page.split("## Options").nth(1).unwrap();
+    let (mut rows, mut paths) = (Vec::new(), Vec::new());
+    for line in section.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            paths = heading.split('`').filter(|path| path.starts_with('/')).collect();
+        }
+        let cells: Vec<&str> = line.split(" | ").collect();
+        if let [field, kind, _, effect, ..] = cells[..]
+            && let Some(field) = field.strip_prefix("| `")
+        {
+            rows.extend(paths.iter().map(|path| Row {
+                path: (*path).to_owned(),
+                field: field.trim_end_matches('`').to_owned(),
+                kind: kind.to_owned(),
+                effect: effect.to_owned(),
+            }));
+        }
+    }
+    rows
+}
+
+/// Returns the example of a route with a field set. The field is a path.
+fn with(document: &Value, path: &str, field: &str, value: Value) -> Value {
+    let body = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+    let reference = body["schema"]["$ref"].as_str().unwrap();
+    let body = document.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+    let mut request = body["examples"][0].clone();
+    let place = field.split('.').fold(&mut request, |place, name| &mut place[name]);
+    *place = value;
+    request
+}
+
+/// Returns a reply without what differs between equal requests.
+fn answer(path: &str, request: Value) -> Value {
+    let (mut reply, _) = run(service(), path, request).unwrap();
+    for name in ["id", "total_duration"] {
+        reply.as_object_mut().map(|reply| reply.remove(name));
+    }
+    reply
+}
+
+#[test]
+fn every_option_does_what_the_documentation_says() {
+    let (document, limits) = (openapi(), service().limits());
+    let (mut applied, mut none, mut refused) = (0, 0, 0);
+    for Row { path, field, kind, effect } in rows() {
+        let with = |value: Value| with(&document, &path, &field, value);
+        let error = |value: Value| {
+            let error = call(&path, with(value), limits).err();
+            let error = error.unwrap_or_else(|| panic!("{path} {field}"));
+            (error.code().name, error.field().map(|field| field.to_string()).unwrap_or_default())
+        };
+        match effect.as_str() {
+            "refused" => {
+                for value in [json!(true), json!(1), json!("x"), json!(["x"])] {
+                    let expected = ("request.unsupported_option", field.clone());
+                    assert_eq!(error(value), expected, "{path}");
+                }
+                for value in [json!(null), json!(false)] {
+                    assert!(call(&path, with(value), limits).is_ok(), "{path} {field}");
+                }
+                refused += 1;
+            }
+            "no effect" => {
+                let plain = answer(&path, with(json!(null)));
+                for value in [json!("x"), json!(3), json!({"a": [1]})] {
+                    assert_eq!(answer(&path, with(value)), plain, "{path} {field}");
+                }
+                none += 1;
+            }
+            "applied" => {
+                let wrong = if kind == "object" { json!(5) } else { json!({"no": "value"}) };
+                let (code, found) = error(wrong);
+                let is_own = found.starts_with(&field) || field == "inputs" && found.contains('.');
+                assert!(is_own, "{path}: {field} {found}");
+                let known = ["request.wrong_type", "request.missing_field"];
+                assert!(known.contains(&code), "{path} {field}: {code}");
+                for value in values(&kind) {
+                    let request = with(value.clone());
+                    let decoded = call(&path, request, limits);
+                    assert!(decoded.is_ok(), "{path} {field} {value}: {:?}", decoded.err());
+                }
+                applied += 1;
+            }
+            other => panic!("{path} {field}: {other}"),
+        }
+    }
+    println!("options: {applied} applied, {none} without effect, {refused} refused");
+    assert!(applied > 70 && none > 15 && refused > 8, "{applied} {none} {refused}");
+}
+
+/// Returns values of a type, as docs/http.md describes it.
+fn values(kind: &str) -> Vec<Value> {
+    match kind {
+        "boolean" => vec![json!(true), json!(false), json!(null)],
+        "integer" => vec![json!(1), json!(2), json!(2.0), json!(null)],
+        "name" => vec![json!(null)],
+        kind if kind.contains('`') => {
+            let values = kind.split(" or ").map(|value| match value.strip_prefix('`') {
+                Some(value) => json!(value.trim_matches('`')),
+                None => json!(true),
+            });
+            values.chain([json!(null)]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_post_route_is_in_the_tables_or_takes_an_event() {
+    let described: Vec<String> = rows().into_iter().map(|row| row.path).collect();
+    for route in routes().filter(|route| route.method == "POST") {
+        let is_event = ["/", "/invocations"].contains(&route.path);
+        assert!(is_event || described.iter().any(|path| path == route.path), "{}", route.path);
+    }
+}
+
+#[test]
+fn ranked_fields_are_joined_in_order() {
+    let documents = json!([
+        {"title": "Paris is the capital of France", "text": "bread"},
+        {"title": "bread", "text": "Paris is the capital of France"},
+    ]);
+    let rank = |fields: Value| {
+        let request = json!({"query": "capital of France", "documents": documents,
+                             "rank_fields": fields});
+        answer("/v1/rerank", request)["results"].clone()
+    };
+    assert_eq!(rank(json!(["title"]))[0]["index"], 0);
+    assert_eq!(rank(json!(["text"]))[0]["index"], 1);
+    assert_eq!(rank(json!(null))[0]["index"], 1);
+    let joined = json!({"query": "capital of France",
+                        "documents": ["bread\nParis is the capital of France"]});
+    let joined = answer("/v1/rerank", joined)["results"][0]["relevance_score"].clone();
+    let both = rank(json!(["text", "title"]));
+    let first = both.as_array().unwrap().iter().find(|result| result["index"] == 0).unwrap();
+    assert_eq!(first["relevance_score"], joined);
+    let request = json!({"query": "a", "documents": [{"title": "b"}, {"year": 1999}],
+                         "rank_fields": ["title", "year"], "return_documents": true});
+    let reply = answer("/v1/rerank", request);
+    let result = reply["results"].as_array().unwrap().iter().find(|one| one["index"] == 1).unwrap();
+    assert_eq!(result["document"], json!({"year": 1999}), "the object of the request");
+    let missing = json!({"query": "a", "documents": [{"text": "b"}], "rank_fields": ["title"]});
+    let error = call("/v1/rerank", missing, service().limits()).err().unwrap();
+    assert_eq!(error.code().name, "request.missing_field");
+}
+
+#[test]
+fn a_document_is_limited_to_its_first_tokens() {
+    let rerank = |document: &str, limit: Value| {
+        let request = json!({"query": "capital", "documents": [document],
+                             "max_tokens_per_doc": limit});
+        let (reply, report) = run(service(), "/v2/rerank", request).unwrap();
+        (reply["results"][0]["relevance_score"].clone(), report.cost.truncated)
+    };
+    let (short, _) = rerank("Paris is the", json!(null));
+    assert_eq!(rerank("Paris is the capital of France", json!(3)), (short, vec![1]));
+    let (whole, _) = rerank("Paris is the capital of France", json!(null));
+    assert_eq!(rerank("Paris is the capital of France", json!(4_096)), (whole, vec![]));
+}
+
+#[test]
+fn a_rerank_of_voyage_has_its_form() {
+    let documents = ["a river", "London is a city", "bread"];
+    let voyage = json!({"query": "city", "documents": documents, "top_k": 1, "model": "rerank-2",
+                        "truncation": true});
+    let reply = answer("/v1/rerank", voyage);
+    assert_eq!(reply["object"], "list");
+    assert_eq!(reply["data"].as_array().unwrap().len(), 1);
+    assert_eq!(reply["data"][0]["index"], 1);
+    assert!(reply["usage"]["total_tokens"].as_u64().unwrap() > 0 && reply.get("results").is_none());
+    let cohere = answer("/rerank", json!({"query": "city", "documents": documents, "top_n": 1}));
+    assert_eq!(cohere["results"], reply["data"], "the same scores");
+    assert_eq!(cohere["usage"], reply["usage"]);
+    assert_eq!(cohere["model"], "all-minilm-l6-v2");
+}
+
+#[test]
+fn an_embedding_has_the_requested_format() {
+    let embed = |options: Value| {
+        let mut request = json!({"input": ["London"]});
+        request.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        answer("/v1/embeddings", request)["data"][0]["embedding"].clone()
+    };
+    let float: Vec<f64> = serde_json::from_value(embed(json!({}))).unwrap();
+    let bits: Vec<u8> = serde_json::from_value(embed(json!({"output_dtype": "ubinary"}))).unwrap();
+    let signed: Vec<i8> =
+        serde_json::from_value(embed(json!({"embedding_type": "binary"}))).unwrap();
+    assert_eq!((float.len(), bits.len(), signed.len()), (384, 48, 48));
+    for (index, value) in float.iter().enumerate() {
+        assert_eq!(bits[index / 8] >> (7 - index % 8) & 1 == 1, *value > 0.0, "{index}");
+        assert_eq!(i16::from(signed[index / 8]), i16::from(bits[index / 8]) - 128);
+    }
+    let short: Vec<f64> = serde_json::from_value(embed(json!({"output_dimension": 8}))).unwrap();
+    assert_eq!(short.len(), 8);
+    for (field, value) in [("output_dtype", "int8"), ("embedding_type", "uint8")] {
+        let request = json!({"input": "a", field: value});
+        let error = call("/v1/embeddings", request, service().limits()).err().unwrap();
+        assert_eq!(error.code().name, "request.unsupported_option");
+        assert_eq!(error.field().unwrap().to_string(), field);
+    }
+    let both = json!({"texts": ["London"], "embedding_types": ["float", "ubinary", "base64"]});
+    let reply = answer("/v1/embed", both);
+    assert_eq!(reply["embeddings"]["ubinary"][0], json!(bits));
+    assert_eq!(reply["response_type"], "embeddings_by_type");
+    assert_eq!(
+        answer("/v1/embed", json!({"texts": ["London"]}))["embeddings"][0],
+        json!(embed(json!({})))
+    );
+}
+
+#[test]
+fn options_can_be_in_an_object_of_parameters_or_not() {
+    let nested = json!({"inputs": "London", "parameters": {"normalize": false}});
+    assert_eq!(
+        answer("/embed", nested),
+        answer("/embed", json!({"inputs": "London", "normalize": false}))
+    );
+    let long = "word ".repeat(300);
+    let inputs = json!({"source_sentence": "a", "sentences": [long]});
+    for request in [
+        json!({"inputs": inputs, "truncate": false}),
+        json!({"inputs": inputs, "parameters": {"truncate": false}}),
+    ] {
+        let error = run(service(), "/similarity", request).unwrap_err();
+        assert_eq!(error.code().name, "request.too_many_tokens");
+    }
+}
