@@ -12,7 +12,7 @@ from doors.scenarios import (
     rows,
 )
 from doors.server import Server
-from frameworks.embedders import EMBEDDERS, run_infinity
+from frameworks.embedders import EMBEDDERS
 
 # Those that send half an emoji as an escape in JSON. The others encode UTF-8, and fail before they
 # send a request.
@@ -34,6 +34,7 @@ LOSE_THE_MESSAGE = {
     "chromadb HuggingFaceEmbeddingServer",
     "haystack TEI",
     "haystack TEI text",
+    "infinity_client",
     "llama-index TEI",
     "tei-client",
 }
@@ -86,7 +87,3 @@ def test_an_empty_text_is_refused_by_name(door: Door, name: str) -> None:
         message = "" if name in LOSE_THE_MESSAGE else "is empty"
         with pytest.raises(Exception, match=message):
             rows(embed(WITH_EMPTY))
-
-
-def test_infinity_client_lists_the_models(door: Door) -> None:
-    assert run_infinity({"url": door.url})[0] == "all-minilm-l6-v2"
