@@ -42,7 +42,7 @@ pub(super) struct Input {
 enum Format {
     Text,
     JsonLines { field: &'static str },
-    Csv { records: CsvRecords, field: &'static str, column: usize },
+    Csv { records: Box<CsvRecords>, field: &'static str, column: usize },
 }
 
 /// The text of a record.
@@ -184,7 +184,7 @@ impl Input {
 
     /// Reads the header of a CSV file.
     fn csv(&mut self, field: &'static str, delimiter: u8) -> Result<Format, CommandError> {
-        let mut records = CsvRecords::new(delimiter);
+        let mut records = Box::new(CsvRecords::new(delimiter));
         let Some(mut header) = self.read()? else {
             // A file without a header has no records either.
             return Ok(Format::Csv { records, field, column: 0 });
