@@ -57,14 +57,6 @@ pub enum CommandError {
         /// The reason.
         source: RequestError,
     },
-    /// The model failed on the text of a line.
-    #[error("line {line} cannot be embedded")]
-    Embed {
-        /// Line, from 1.
-        line: u64,
-        /// The reason.
-        source: ModelError,
-    },
     /// A line is too long.
     #[error("line {line} has {bytes} bytes; the limit is {limit_bytes}")]
     LineTooLong {
@@ -242,7 +234,7 @@ pub enum Location {
     Query,
     /// An argument TEXT, from 1.
     Text(usize),
-    /// A pair of FIRST and an argument TEXT, from 1.
+    /// A pair of QUERY and an argument TEXT, from 1.
     Pair(usize),
     /// A line, from 1.
     Line(u64),
@@ -261,7 +253,7 @@ impl fmt::Display for Location {
         match self {
             Self::Query => f.write_str("QUERY"),
             Self::Text(number) => write!(f, "TEXT {number}"),
-            Self::Pair(number) => write!(f, "FIRST with TEXT {number}"),
+            Self::Pair(number) => write!(f, "QUERY with TEXT {number}"),
             Self::Line(number) => write!(f, "line {number}"),
         }
     }
@@ -336,7 +328,6 @@ semblance::codes!(CommandError {
     Self::Model(error) => error.code(),
     Self::Text { fault, .. } => fault.code(),
     Self::Line { source, .. } => source.code(),
-    Self::Embed { source, .. } => source.code(),
     Self::Argument { source, .. } => source.code(),
     Self::Row { source, .. } => source.code(),
     Self::Index(error) => error.code(),
@@ -345,29 +336,31 @@ semblance::codes!(CommandError {
 });
 
 impl CommandError {
-    /// Returns the error of a comparison of texts that are arguments.
+    /// Returns the error of a call with texts. `location` returns the location of a text by its index.
     #[must_use]
-    pub fn from_arguments(error: ModelError) -> Self {
+    pub fn from_texts(error: ModelError, location: impl Fn(usize) -> Location) -> Self {
         match error {
             ModelError::TooManyTokens { index, tokens, limit_tokens } => {
-                Self::TooManyTokens { location: Location::from_index(index), tokens, limit_tokens }
+                Self::TooManyTokens { location: location(index), tokens, limit_tokens }
             }
             ModelError::EmptyText { index, .. } => {
-                Self::Text { location: Location::from_index(index), fault: TextFault::Empty }
+                Self::Text { location: location(index), fault: TextFault::Empty }
             }
             other => Self::Model(other),
         }
     }
 
-    /// Returns the error of a prediction for pairs that are arguments.
+    /// Returns the error of a call with the pairs of QUERY and each TEXT.
     #[must_use]
     pub fn from_pairs(error: ModelError) -> Self {
         match error {
-            ModelError::TooManyTokens { index, tokens, limit_tokens } => {
-                let location = Location::Pair(index + 1);
-                Self::TooManyTokens { location, tokens, limit_tokens }
+            ModelError::EmptyText { text: 0, .. } => {
+                Self::Text { location: Location::Query, fault: TextFault::Empty }
             }
-            other => Self::Model(other),
+            ModelError::EmptyText { .. } => {
+                Self::from_texts(error, |index| Location::Text(index + 1))
+            }
+            other => Self::from_texts(other, |index| Location::Pair(index + 1)),
         }
     }
 

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from infinity_client import Client
-from infinity_client.api.default import embeddings, models, rerank
+from infinity_client.api.default import embeddings, rerank
 from infinity_client.models import OpenAIEmbeddingInputText, RerankInput
 
 # A name that no server knows.
@@ -13,17 +13,15 @@ MODEL = "any-model"
 
 
 def result(call: dict[str, Any]) -> Any:
-    """Embeds the texts of a call, ranks them, or lists the models."""
+    """Embeds the texts of a call, or ranks them."""
     with Client(base_url=call["url"], timeout=120) as client:
         if "query" in call:
             ask = RerankInput(query=call["query"], documents=call["texts"], model=MODEL)
             ranked = rerank.sync(client=client, body=ask)
             return [[item.index, item.relevance_score] for item in ranked.results]
-        if "texts" in call:
-            ask = OpenAIEmbeddingInputText(input_=call["texts"], model=MODEL)
-            answer = embeddings.sync(client=client, body=ask)
-            return [item.embedding for item in answer.data]
-        return [item.id for item in models.sync(client=client).data]
+        ask = OpenAIEmbeddingInputText(input_=call["texts"], model=MODEL)
+        answer = embeddings.sync(client=client, body=ask)
+        return [item.embedding for item in answer.data]
 
 
 def main() -> None:

@@ -54,7 +54,6 @@ def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
         top_n=2,
         return_documents=True,
         rank_fields=["text"],
-        max_chunks_per_doc=1,
     )
     assert [item.index for item in answer.results] == [index for index, _ in predicted(door)[:2]]
     texts = [item.document.text for item in answer.results if item.document]
@@ -63,6 +62,13 @@ def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
         model="any", query=QUERY, documents=DOCUMENTS, top_n=1, max_tokens_per_doc=100
     )
     assert len(two.results) == 1
+
+
+def test_an_option_that_would_change_the_answer_is_refused(door: Door) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        first(door).rerank(query=QUERY, documents=DOCUMENTS, max_chunks_per_doc=1)
+    assert caught.value.body["error"]["code"] == "request.unsupported_option"
+    assert caught.value.body["error"]["param"] == "max_chunks_per_doc"
 
 
 @pytest.mark.parametrize(

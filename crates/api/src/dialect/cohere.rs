@@ -135,10 +135,9 @@ pub(super) struct RerankResponse {
     /// `list`, in Voyage's form.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<&'static str>,
-    /// The ranked texts, best first, in Voyage's form. Also in the other form, unless it contains the
-    /// texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Vec<RerankResult>>,
+    /// The ranked texts, best first, as in Voyage's API. In Voyage's form, with the texts if they were
+    /// requested.
+    data: Vec<RerankResult>,
     /// Name of the model that scored the texts. The requested name is ignored.
     model: String,
     /// The cost of the request, as in Jina's and Voyage's API.
@@ -217,12 +216,19 @@ impl Form {
         };
         let best = rank(&scores.scores, request.top_n.unwrap_or(usize::MAX));
         let results: Vec<RerankResult> = best.into_iter().map(result).collect();
-        let (items, has_data) = (results.len(), self.is_voyage || !request.return_texts);
+        let items = results.len();
+        // Some clients of Voyage send the body of Cohere. They read only `data`.
+        let without_text =
+            |result: &RerankResult| RerankResult { document: None, ..result.clone() };
+        let data = match self.is_voyage {
+            true => results.clone(),
+            false => results.iter().map(without_text).collect(),
+        };
         let prompt_tokens = scores.cost.prompt_tokens;
         let response = RerankResponse {
             id: request_id(),
-            object: has_data.then_some("list"),
-            data: has_data.then(|| results.clone()),
+            object: self.is_voyage.then_some("list"),
+            data,
             results: (!self.is_voyage).then_some(results),
             model: service.about().scorer(scores.scored_by).to_owned(),
             usage: RerankUsage { total_tokens: prompt_tokens, prompt_tokens },

@@ -198,6 +198,10 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         let field = fields.field("input");
         return Err(RequestError::UnknownValue { field, expected: expected.into() });
     }
+    // infinity_client sends 0 for all dimensions, and always a modality.
+    if fields.has("modality", |_| true) && fields.has("dimensions", |value| *value == 0) {
+        fields.optional("dimensions");
+    }
     fields.read_texts(true);
     let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = EmbeddingsBody::decode(fields, limits)?;

@@ -18,7 +18,7 @@ pub(super) const PREDICT_HELP: &str = "Examples:
   semblance predict --cross-encoder build/model/cross 'How old is it?' 'It was built in 1890'
   semblance predict --cross-encoder build/model/cross-labels --json 'a text' 'one' 'two'
 
-Each TEXT makes a pair with FIRST.
+Each TEXT makes a pair with QUERY.
 
 With --json: [[{\"score\": 0.9, \"label\": \"LABEL_0\"}, …], …], the pairs in input order, the labels of a \
 pair by score";
@@ -49,7 +49,7 @@ pub struct RerankArguments {
 #[derive(Debug, Args)]
 pub struct PredictArguments {
     /// The first text of each pair
-    pub first: String,
+    pub query: String,
     /// The second text of a pair
     #[arg(required = true, value_name = "TEXT")]
     pub texts: Vec<String>,

@@ -4,6 +4,7 @@ mod cluster;
 mod embed;
 mod index;
 mod input;
+mod limited;
 mod manual;
 mod map;
 mod mine;

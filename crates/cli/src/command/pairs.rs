@@ -5,9 +5,10 @@ use std::io::Write;
 use semblance::{PairOptions, Scorer, rank};
 use serde::Serialize;
 
-use super::score::{check_arguments, table, truncation};
+use super::limited::ArgumentTexts;
+use super::score::{table, truncation};
 use crate::arguments::{PairArguments, PredictArguments, RerankArguments};
-use crate::error::CommandError;
+use crate::error::{CommandError, Location};
 use crate::settings::Settings;
 
 /// A text of a ranking.
@@ -33,9 +34,9 @@ fn options(arguments: &PairArguments) -> PairOptions {
 pub(super) fn rerank(arguments: &RerankArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let RerankArguments { query, texts, pairs, .. } = arguments;
     let settings = Settings::for_pairs(&arguments.model, pairs)?;
-    check_arguments(query, texts, settings.limits())?;
-    let scored = settings.load()?.rerank_with(query, texts, &options(pairs));
-    let scored = scored.map_err(CommandError::from_arguments)?;
+    let limited = ArgumentTexts::new(query, texts, settings.limits(), pairs.no_truncate)?;
+    let scored = settings.load()?.rerank_with(limited.query, &limited.texts, &options(pairs));
+    let scored = scored.map_err(|error| CommandError::from_texts(error, Location::from_index))?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
     let best = rank(&scored.scores, top_k);
     if arguments.json {
@@ -49,7 +50,7 @@ pub(super) fn rerank(arguments: &RerankArguments, out: &mut dyn Write) -> Result
     } else {
         let scores: Vec<_> =
             best.iter().map(|&index| (texts[index].as_str(), scored.scores[index])).collect();
-        table(&scores, &scored.cost.truncated, out)?;
+        table(&scores, &limited.truncated(&scored.cost.truncated), out)?;
         let scorer = match scored.scored_by {
             Scorer::CrossEncoder => "cross-encoder",
             Scorer::BiEncoder => "embedding model",
@@ -64,11 +65,11 @@ pub(super) fn predict(
     arguments: &PredictArguments,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
-    let PredictArguments { first, texts, pairs, .. } = arguments;
+    let PredictArguments { query, texts, pairs, .. } = arguments;
     let settings = Settings::for_pairs(&arguments.model, pairs)?;
-    check_arguments(first, texts, settings.limits())?;
+    let limited = ArgumentTexts::new(query, texts, settings.limits(), pairs.no_truncate)?;
     let model = settings.load()?;
-    let all: Vec<(&str, &str)> = texts.iter().map(|text| (first.as_str(), text.as_str())).collect();
+    let all: Vec<(&str, &str)> = limited.texts.iter().map(|&text| (limited.query, text)).collect();
     let predicted = model.predict_with(&all, &options(pairs));
     let predicted = predicted.map_err(CommandError::from_pairs)?;
     let predictions: Vec<Vec<Prediction>> =
@@ -82,8 +83,8 @@ pub(super) fn predict(
                 writeln!(out, "{score:8.5}  {label}  {text}")?;
             }
         }
-        for &pair in &predicted.cost.truncated {
-            writeln!(out, "truncated to the model's limit: FIRST with TEXT {}", pair + 1)?;
+        for &text in &limited.truncated_pairs(&predicted.cost.truncated) {
+            writeln!(out, "truncated to the model's limit: QUERY with TEXT {text}")?;
         }
     }
     Ok(out.flush()?)

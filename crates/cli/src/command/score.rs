@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use semblance::{Prompts, TextOptions, Truncation, rank};
-use semblance_api::{Limits, check_text};
 use serde::Serialize;
 
+use super::limited::ArgumentTexts;
 use crate::arguments::ScoreArguments;
 use crate::error::{CommandError, Location};
 use crate::settings::Settings;
@@ -29,15 +29,15 @@ struct Truncated {
 pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
-    check_arguments(query, texts, settings.limits())?;
+    let limited = ArgumentTexts::new(query, texts, settings.limits(), arguments.no_truncate)?;
     let truncation = truncation(arguments.no_truncate);
     let options = TextOptions { truncation, prompts: Prompts::ByRole };
-    let scored = settings.load()?.similarity_with(query, texts, &options);
-    let scored = scored.map_err(CommandError::from_arguments)?;
+    let scored = settings.load()?.similarity_with(limited.query, &limited.texts, &options);
+    let scored = scored.map_err(|error| CommandError::from_texts(error, Location::from_index))?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);
     let best = rank(&scored.scores, top_k).into_iter();
     let scores = best.map(|index| (texts[index].as_str(), scored.scores[index])).collect();
-    let truncated = &scored.cost.truncated;
+    let truncated = &limited.truncated(&scored.cost.truncated);
     if arguments.json {
         let truncated = (!truncated.is_empty()).then(|| Truncated {
             query: truncated.contains(&0),
@@ -50,20 +50,6 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
         table(&scores, truncated, out)?;
     }
     out.flush()?;
-    Ok(())
-}
-
-/// Checks texts that are arguments.
-pub(super) fn check_arguments(
-    query: &str,
-    texts: &[String],
-    limits: &Limits,
-) -> Result<(), CommandError> {
-    let all = std::iter::once(query).chain(texts.iter().map(String::as_str));
-    for (index, text) in all.enumerate() {
-        let location = Location::from_index(index);
-        check_text(text, limits).map_err(|fault| CommandError::Text { location, fault })?;
-    }
     Ok(())
 }
 

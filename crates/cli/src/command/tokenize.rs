@@ -44,7 +44,9 @@ pub(super) fn run(arguments: &TokenizeArguments, out: &mut dyn Write) -> Result<
         special_tokens: !arguments.no_special_tokens,
         ..TokenizeOptions::default()
     };
-    let tokenized = settings.load()?.tokenize_with(&arguments.texts, &options)?;
+    let tokenized = settings.load()?.tokenize_with(&arguments.texts, &options);
+    let tokenized = tokenized
+        .map_err(|error| CommandError::from_texts(error, |index| Location::Text(index + 1)))?;
     if arguments.json {
         let all: Vec<Vec<Item<'_>>> =
             tokenized.tokens.iter().map(|tokens| tokens.iter().map(Item::from).collect()).collect();

@@ -44,7 +44,7 @@ fn an_error_of_score_names_the_argument() {
         (&["score", " ", "a"], "request.empty_text: QUERY is empty: it has no tokens"),
         (&["score", "a", "b", ""], "request.empty_text: TEXT 2 is empty: it has no tokens"),
         (
-            &["score", "a", &long],
+            &["score", "--no-truncate", "a", &long],
             "request.text_too_long: TEXT 1 has 65537 bytes; the limit is 65536",
         ),
         (

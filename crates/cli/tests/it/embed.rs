@@ -47,7 +47,7 @@ fn an_error_of_embed_names_the_line() {
         (
             &["embed", "--on-error", "fail"],
             b"hello\n\nworld\n",
-            "request.empty_text: line 2 is empty or only white space (0 bytes)",
+            "request.empty_text: line 2 is empty: it has no tokens",
         ),
         (
             &["embed", "--on-error", "fail"],
@@ -56,8 +56,8 @@ fn an_error_of_embed_names_the_line() {
         ),
         (
             &["embed", "--on-error", "fail"],
-            b"a\0b\n",
-            "request.nul_character: line 1 contains a NUL character at byte 1",
+            b"\0\n",
+            "request.empty_text: line 1 is empty: it has no tokens",
         ),
         (
             &["embed", "--jsonl", "--on-error", "fail"],
@@ -130,10 +130,10 @@ fn a_file_of_windows_loses_no_good_line() {
     assert_eq!(embeddings(&rows), embeddings(&plain));
     let messages: Vec<&str> = text(&run.stderr).lines().collect();
     let expected = [
-        "skipped: request.empty_text: line 2 is empty or only white space (0 bytes)",
+        "skipped: request.empty_text: line 2 is empty: it has no tokens",
         "skipped: request.not_utf8: line 3 is not UTF-8 at byte 4",
-        "skipped: request.empty_text: line 5 is empty or only white space (2 bytes)",
-        "skipped: request.empty_text: line 7 is empty or only white space (0 bytes)",
+        "skipped: request.empty_text: line 5 is empty: it has no tokens",
+        "skipped: request.empty_text: line 7 is empty: it has no tokens",
     ];
     assert_eq!(messages[..4], expected);
     assert!(messages[4].ends_with("; 0 truncated; 4 skipped"), "{}", messages[4]);
@@ -145,7 +145,7 @@ fn a_bad_line_can_be_fatal_and_the_lines_before_it_are_written() {
     for (name, least_bytes) in [("out.jsonl", 1_000), ("out.csv", 1_000), ("out.npy", 1_664)] {
         let (file, run) = embed_file("windows.txt", WINDOWS, name, &arguments);
         assert_eq!(run.status.code(), Some(1), "{name}");
-        let message = "error: request.empty_text: line 2 is empty or only white space (0 bytes)\n";
+        let message = "error: request.empty_text: line 2 is empty: it has no tokens\n";
         assert_eq!(text(&run.stderr), message);
         assert!(file.len() >= least_bytes, "{name} has {} bytes", file.len());
     }
@@ -262,7 +262,7 @@ fn csv_input_is_read_by_column() {
     let messages: Vec<&str> = text(&run.stderr).lines().collect();
     let expected = [
         "skipped: input.missing_column: line 4 has 1 fields; body is field 2",
-        "skipped: request.empty_text: line 5 is empty or only white space (0 bytes)",
+        "skipped: request.empty_text: line 5 is empty: it has no tokens",
         "skipped: input.unclosed_quote: line 7 has a quoted field without a closing quote",
     ];
     assert_eq!(messages[..3], expected);
@@ -308,11 +308,18 @@ fn each_kind_of_bad_record_is_skipped_with_its_line() {
         json!({"body": long_text}).to_string(),
         json!({"body": long_line}).to_string(),
         String::new(),
-        json!({"body": "also good", "more": [1, 2]}).to_string(),
+        json!({"body": "\0\u{200b}"}).to_string(),
+        "{\"body\": \"half an emoji \\ud83d\", \"more\": [1, 2]}".to_owned(),
+        json!({"body": "a zero\0"}).to_string(),
     ]
     .join("\n");
-    let output = with_input(&["embed", "--jsonl", "--field", "body"], input.as_bytes());
-    assert_eq!(indices(&lines(&output)), [0, 10]);
+    let arguments = ["embed", "--jsonl", "--field", "body", "--no-truncate"];
+    let output = with_input(&arguments, input.as_bytes());
+    let rows = lines(&output);
+    assert_eq!(indices(&rows), [0, 1, 11, 12]);
+    let plain = lines(&with_input(&["embed"], b"half an emoji\na zero\n"));
+    assert_eq!(rows[2]["embedding"], plain[0]["embedding"]);
+    assert_eq!(rows[3]["embedding"], plain[1]["embedding"]);
     let codes: Vec<(String, String)> = text(&output.stderr)
         .lines()
         .filter_map(|line| line.strip_prefix("skipped: "))
@@ -323,7 +330,6 @@ fn each_kind_of_bad_record_is_skipped_with_its_line() {
         })
         .collect();
     let expected = [
-        ("2", "request.invalid_json"),
         ("3", "request.invalid_json"),
         ("4", "request.wrong_type"),
         ("5", "request.missing_field"),
@@ -332,6 +338,7 @@ fn each_kind_of_bad_record_is_skipped_with_its_line() {
         ("8", "request.text_too_long"),
         ("9", "input.line_too_long"),
         ("10", "request.empty_text"),
+        ("11", "request.empty_text"),
     ];
     assert_eq!(codes, expected.map(|(line, code)| (line.to_owned(), code.to_owned())));
 }
@@ -346,6 +353,9 @@ fn a_text_beyond_the_models_limit_can_be_an_error_of_its_line() {
     let message = "skipped: request.too_many_tokens: line 2 has 302 tokens; the limit is 256 and \
                    --no-truncate is set\n";
     assert!(text(&refused.stderr).starts_with(message), "{}", text(&refused.stderr));
+    let long = lines(&with_input(&["embed"], "cat ".repeat(20_000).as_bytes()));
+    assert_eq!(long[0]["truncated"], true);
+    assert_eq!(long[0]["embedding"], truncated[1]["embedding"], "beyond 64 KiB");
     let fatal = with_input(&["embed", "--no-truncate", "--on-error", "fail"], input.as_bytes());
     assert_eq!(fatal.status.code(), Some(1));
     assert_eq!(indices(&parsed(&fatal.stdout)), [0]);

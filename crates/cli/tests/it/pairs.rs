@@ -81,7 +81,7 @@ fn an_error_of_a_pair_names_the_argument() {
         "error: request.empty_text: TEXT 1 is empty",
         "error: request.empty_text: QUERY is empty",
         "error: request.too_many_tokens: TEXT 2 has 602 tokens; the limit is 256 and --no-truncate",
-        "error: request.too_many_tokens: FIRST with TEXT 2 has 604 tokens; the limit is ",
+        "error: request.too_many_tokens: QUERY with TEXT 2 has 604 tokens; the limit is ",
     ];
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}");

@@ -1,10 +1,9 @@
 //! Some consecutive records of the input, which go through the model in one call.
 
 use semblance::{EmbedOptions, Model, ModelError};
-use semblance_api::TextFault;
 
 use crate::arguments::OnError;
-use crate::command::input::{Input, Position};
+use crate::command::input::{Input, InputText, Position};
 use crate::error::{CommandError, Location};
 
 /// Maximum number of texts of a chunk: large enough to fill forward passes, small enough to show
@@ -32,7 +31,7 @@ struct Text {
     record: u64,
     /// Its line, from 1.
     line: u64,
-    text: String,
+    text: InputText,
     /// The position before it, if the command stops at an error.
     before: Option<Position>,
 }
@@ -84,7 +83,7 @@ impl Chunk {
             };
             match next.text {
                 Ok(text) => {
-                    bytes += text.len();
+                    bytes += text.text.len();
                     chunk.texts.push(Text { record, line: next.line, text, before });
                 }
                 Err(error) => match before {
@@ -114,27 +113,39 @@ impl Chunk {
     ) -> Result<EmbeddedChunk, CommandError> {
         let Self { texts, mut skipped, mut failed, mut position, .. } = self;
         let mut rows = Vec::with_capacity(texts.len());
-        match embed(model, &texts, options) {
-            Ok(embedded) => rows = embedded,
+        let good = match embed(model, &texts, options) {
+            Ok(embedded) => {
+                rows = embedded;
+                Vec::new()
+            }
             Err(error) if !is_of_one_text(&error) => return Err(error.into()),
             Err(_) => {
-                for text in texts {
-                    match embed(model, std::slice::from_ref(&text), options) {
-                        Ok(embedded) => rows.extend(embedded),
-                        Err(error) if !is_of_one_text(&error) => return Err(error.into()),
-                        Err(error) => {
-                            let error = at_line(error, text.line);
-                            let Some(before) = text.before else {
-                                skipped.push((text.record, error));
-                                continue;
-                            };
-                            failed = Some(Failed { records: text.record, error });
-                            position = before;
-                            break;
-                        }
-                    }
+                let faults = model.text_faults(
+                    &contents(&texts),
+                    options.prompt_name.as_deref(),
+                    options.truncation,
+                )?;
+                let mut faults = faults.into_iter().peekable();
+                let mut good = Vec::with_capacity(texts.len());
+                for (index, text) in texts.into_iter().enumerate() {
+                    let Some(fault) = faults.next_if(|fault| fault.index() == Some(index)) else {
+                        good.push(text);
+                        continue;
+                    };
+                    let error = CommandError::from_texts(fault, |_| Location::Line(text.line));
+                    let Some(before) = text.before else {
+                        skipped.push((text.record, error));
+                        continue;
+                    };
+                    failed = Some(Failed { records: text.record, error });
+                    position = before;
+                    break;
                 }
+                good
             }
+        };
+        if !good.is_empty() {
+            rows = embed(model, &good, options)?;
         }
         skipped.sort_by_key(|&(record, _)| record);
         let skipped = skipped.into_iter().map(|(_, error)| error).collect();
@@ -147,37 +158,21 @@ fn embed(
     texts: &[Text],
     options: &EmbedOptions,
 ) -> Result<Vec<EmbeddedText>, ModelError> {
-    let contents: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
+    let contents = contents(texts);
     let embedded = model.embed_with(&contents, options)?;
     let vectors = embedded.vectors.outer_iter().zip(embedded.tokens);
     let rows = texts.iter().zip(vectors).map(|(text, (vector, (tokens, truncated)))| {
-        let embedding = vector.to_vec();
+        let (embedding, truncated) = (vector.to_vec(), truncated || text.text.is_cut);
         EmbeddedText { text_index: text.record, embedding, tokens, truncated }
     });
     Ok(rows.collect())
 }
 
-/// Whether an error is about one text of a call. Without this text, the call can succeed.
-fn is_of_one_text(error: &ModelError) -> bool {
-    !matches!(
-        error,
-        ModelError::UnknownPrompt { .. }
-            | ModelError::TooManyDimensions { .. }
-            | ModelError::NoDimensions
-            | ModelError::NoCrossEncoder
-            | ModelError::Inference(_)
-            | ModelError::Labels { .. }
-    )
+fn contents(texts: &[Text]) -> Vec<&str> {
+    texts.iter().map(|text| text.text.text.as_str()).collect()
 }
 
-fn at_line(error: ModelError, line: u64) -> CommandError {
-    match error {
-        ModelError::TooManyTokens { tokens, limit_tokens, .. } => {
-            CommandError::TooManyTokens { location: Location::Line(line), tokens, limit_tokens }
-        }
-        ModelError::EmptyText { .. } => {
-            CommandError::Text { location: Location::Line(line), fault: TextFault::Empty }
-        }
-        source => CommandError::Embed { line, source },
-    }
+/// Whether an error is about one text of a call. Without this text, the call can succeed.
+fn is_of_one_text(error: &ModelError) -> bool {
+    matches!(error, ModelError::TooManyTokens { .. } | ModelError::EmptyText { .. })
 }

@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use semblance_api::{Field, Kind, Limits, RequestError, TextFault, check_text, parse_json};
+use semblance_api::{Field, Kind, Limits, RequestError, TextFault, parse_json};
 use serde_json::Value;
 
+use super::limited::limited;
 use crate::arguments::{EmbedArguments, InputFormat};
 use crate::error::{CommandError, Location};
 
@@ -33,6 +34,7 @@ pub(super) struct Input {
     reader: Box<dyn BufRead>,
     format: Format,
     limits: Limits,
+    no_truncate: bool,
     total_bytes: Option<u64>,
     consumed: Consumed,
 }
@@ -40,7 +42,14 @@ pub(super) struct Input {
 enum Format {
     Text,
     JsonLines { field: &'static str },
-    Csv { records: CsvRecords, field: &'static str, column: usize },
+    Csv { records: Box<CsvRecords>, field: &'static str, column: usize },
+}
+
+/// The text of a record.
+pub(super) struct InputText {
+    pub(super) text: String,
+    /// Whether the end of the text was removed, because it exceeds the size limit.
+    pub(super) is_cut: bool,
 }
 
 /// A record: a line of text, a JSON line, or a record of a CSV file.
@@ -48,7 +57,7 @@ pub(super) struct Record {
     /// The line it starts on, from 1.
     pub(super) line: u64,
     /// Its text, or the reason why it has none.
-    pub(super) text: Result<String, CommandError>,
+    pub(super) text: Result<InputText, CommandError>,
 }
 
 impl Input {
@@ -79,6 +88,7 @@ impl Input {
             reader,
             format: Format::Text,
             limits: *limits,
+            no_truncate: arguments.no_truncate,
             total_bytes,
             consumed: Consumed::default(),
         };
@@ -161,15 +171,20 @@ impl Input {
         Ok(Some(Record { line: number, text }))
     }
 
-    fn checked(&self, text: String, number: u64) -> Result<String, CommandError> {
+    fn checked(&self, mut text: String, number: u64) -> Result<InputText, CommandError> {
         let invalid = |fault| CommandError::Text { location: Location::Line(number), fault };
-        check_text(&text, &self.limits).map_err(invalid)?;
-        Ok(text)
+        if text.trim().is_empty() {
+            return Err(invalid(TextFault::Empty));
+        }
+        let (kept, is_cut) = limited(&text, &self.limits, self.no_truncate).map_err(invalid)?;
+        let kept_bytes = kept.len();
+        text.truncate(kept_bytes);
+        Ok(InputText { text, is_cut })
     }
 
     /// Reads the header of a CSV file.
     fn csv(&mut self, field: &'static str, delimiter: u8) -> Result<Format, CommandError> {
-        let mut records = CsvRecords::new(delimiter);
+        let mut records = Box::new(CsvRecords::new(delimiter));
         let Some(mut header) = self.read()? else {
             // A file without a header has no records either.
             return Ok(Format::Csv { records, field, column: 0 });

@@ -126,7 +126,7 @@ impl<'a> Output<'a> {
         if let Some(OutputFile { working, converted: Some((path, dimensions)), .. }) = &self.file {
             let partial = with_suffix(path, ".partial");
             parquet::convert(working, &partial, *dimensions)
-                .and_then(|()| Ok(std::fs::rename(&partial, path)?))
+                .and_then(|()| std::fs::rename(&partial, path))
                 .map_err(|source| unwritable(path, source))?;
         }
         Ok(())

@@ -1,0 +1,81 @@
+"""Every client that reranks: its defaults, a long text, half an emoji and a large batch."""
+
+import httpx
+import pytest
+
+from doors import Door
+from doors.golden import CANDIDATES, QUERY
+from doors.scenarios import HALF_EMOJI, LONG, WHOLE_CHARACTER
+from doors.server import Server
+from frameworks.rerankers import RERANKERS, Rerank
+
+DOCUMENTS = [*CANDIDATES, "The Thames flows through London", "Cats sleep most of the day"]
+
+# Those that send half an emoji as an escape in JSON. The others encode UTF-8, and fail before they
+# send a request.
+SEND_HALF_EMOJI = {
+    "infinity_client",
+    "litellm cohere/",
+    "litellm hosted_vllm/ with /v1",
+    "litellm hosted_vllm/",
+    "litellm huggingface/",
+    "litellm infinity/",
+    "litellm jina_ai/",
+    "litellm voyage/",
+    "llama-index Jina",
+    "voyageai",
+}
+
+# The most documents that each of them returns, as its user configured it.
+TOP = 100
+
+every_client = pytest.mark.parametrize("name", RERANKERS)
+
+
+def expected(door: Door, documents: list[str]) -> list[tuple[int, float]]:
+    """Indices and scores by the route of text-embeddings-inference, best first."""
+    texts = [text.replace(HALF_EMOJI, WHOLE_CHARACTER) for text in documents]
+    body = {"query": QUERY, "texts": texts, "truncate": True}
+    answer = httpx.post(f"{door.url}/rerank", json=body, timeout=120).raise_for_status()
+    return [(item["index"], item["score"]) for item in answer.json()]
+
+
+def check(door: Door, rerank: Rerank, documents: list[str]) -> None:
+    found = rerank(QUERY, documents)
+    wanted = expected(door, documents)[: len(found)]
+    assert len(found) in (len(documents), TOP)
+    assert [index for index, _ in found] == [index for index, _ in wanted]
+    scores = [score for _, score in wanted]
+    assert [score for _, score in found] == pytest.approx(scores, abs=1e-6)
+
+
+@every_client
+def test_documents_are_ranked_by_the_cross_encoder(door: Door, name: str) -> None:
+    check(door, RERANKERS[name](door.url), DOCUMENTS)
+
+
+@every_client
+def test_a_long_document_is_truncated(door: Door, name: str) -> None:
+    check(door, RERANKERS[name](door.url), [*DOCUMENTS, LONG])
+
+
+@every_client
+def test_half_an_emoji_loses_nothing_else(door: Door, name: str) -> None:
+    if name in SEND_HALF_EMOJI:
+        check(door, RERANKERS[name](door.url), [*DOCUMENTS, HALF_EMOJI])
+    else:
+        with pytest.raises(Exception, match="surrogates not allowed"):
+            RERANKERS[name](door.url)(QUERY, [*DOCUMENTS, HALF_EMOJI])
+
+
+@every_client
+def test_a_thousand_documents_are_ranked(server: Server, name: str) -> None:
+    # Without ties, which clients may order in their own way.
+    documents = [f"document number {number}" for number in range(1000)]
+    ranked = RERANKERS[name](server.url)(QUERY, documents)
+    wanted = dict(expected(server.door, documents))
+    assert len(ranked) in (1000, TOP)
+    scores = [score for _, score in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert scores == pytest.approx([wanted[index] for index, _ in ranked], abs=1e-6)
+    assert min(scores) >= sorted(wanted.values(), reverse=True)[len(ranked) - 1] - 1e-6
