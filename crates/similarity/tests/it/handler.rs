@@ -167,8 +167,8 @@ fn no_error_message_contains_the_text() {
     ));
     let events = [
         format!("{{\"query_from_app\": \"{secret}\""),
-        json!({"query_from_app": format!("{secret}\0"), "actual_queries": []}).to_string(),
-        json!({"query_from_app": secret.repeat(9), "actual_queries": []}).to_string(),
+        json!({"query_from_app": secret.repeat(9), "actual_queries": [], "truncate": false})
+            .to_string(),
         json!({"query_from_app": [secret], "actual_queries": []}).to_string(),
         json!({"query_from_app": "a", "actual_queries": [secret, secret]}).to_string(),
         json!({"query_from_app": "a", "actual_queries": {secret: secret}}).to_string(),
@@ -226,15 +226,15 @@ fn only_the_failed_records_come_back() {
 #[test]
 fn an_unknown_event_is_told_the_shapes_of_its_door() {
     let (handler, _) = one_hot();
-    let direct = "unrecognized request: expected {\"query_from_app\", \"actual_queries\"} or \
-                  {\"operation\", …}";
+    let direct = "unrecognized request: expected {\"query_from_app\", \"actual_queries\"}, \
+                  {\"inputs\"} or {\"operation\", …}";
     let records = "unrecognized request: expected SQS records, each with \"messageId\" and \
                    \"body\"";
     let cases = [
         (json!({}), direct),
         (json!({"Records": [{"eventSource": "aws:s3"}]}), direct),
         (json!({"query": "a"}), direct),
-        (json!({"inputs": "a"}), direct),
+        (json!({"inputs": null}), direct),
         (json!({"Records": [{"eventSource": "aws:sqs", "body": "{}"}]}), records),
     ];
     let found = cases.each_ref().map(|(event, _)| {

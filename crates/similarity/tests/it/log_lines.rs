@@ -219,11 +219,11 @@ fn a_panic_is_logged_at_error_on_every_door() {
 
 #[test]
 fn a_failed_record_is_logged_with_its_message_id() {
-    assert_json_snapshot!(lines(&handler(), &queue(&json!({"inputs": "a"}))), @r#"
+    assert_json_snapshot!(lines(&handler(), &queue(&json!({"input_text": "a"}))), @r#"
     [
       {
         "code": "request.unknown_event",
-        "error": "unrecognized request: expected {\"query_from_app\", \"actual_queries\"} or {\"operation\", …}",
+        "error": "unrecognized request: expected {\"query_from_app\", \"actual_queries\"}, {\"inputs\"} or {\"operation\", …}",
         "level": "WARN",
         "message": "record failed",
         "message_id": "message-1",
