@@ -39,14 +39,18 @@ pub struct LoadTimings {
     pub total: Duration,
 }
 
-pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError> {
+/// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
+pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, LoadError> {
     let started = Instant::now();
-    let open = |folder: &Path, task| timed(|| Bundle::open(folder)?.for_task(task));
-    let (bundle, bundle_time) = open(folder, Task::Embedding)?;
-    let pairs = options.cross_encoder.as_deref();
-    let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
-    let pairs = pairs.map(|(bundle, _)| bundle);
-    let pooling = bundle.manifest().pooling.unwrap_or(Pooling::Mean);
+    let open = |folder: &Path, task| Bundle::open(folder)?.for_task(task);
+    let (opened, bundle_time) = timed(|| {
+        let embedding = folder.map(|folder| open(folder, Task::Embedding)).transpose()?;
+        let pairs = options.cross_encoder.as_deref();
+        Ok::<_, LoadError>((embedding, pairs.map(|it| open(it, Task::CrossEncoder)).transpose()?))
+    })?;
+    let (bundle, pairs) = opened;
+    let pooling = bundle.as_ref().and_then(|bundle| bundle.manifest().pooling);
+    let pooling = pooling.unwrap_or(Pooling::Mean);
     let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
         Box::new(PooledModel::new(session, pooling))
     };
@@ -55,11 +59,19 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
     let (encoder, cross_encoder) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
         let cross_encoder = pairs.as_ref().map(load);
-        (LoadedParts::new(&bundle, options, pooled), cross_encoder.map(join))
+        let encoder = bundle.as_ref().map(|bundle| LoadedParts::new(bundle, options, pooled));
+        (encoder, cross_encoder.map(join))
     });
-    let (encoder, mut timings) = encoder?;
-    let cross_encoder = cross_encoder.transpose()?.map(|(loaded, _)| loaded);
-    let info = model_info(&bundle, pooling);
+    let (encoder, cross_encoder) = (encoder.transpose()?, cross_encoder.transpose()?);
+    // The times are those of the embedding model, if there is one.
+    let timings = [&encoder, &cross_encoder].into_iter().flatten().next();
+    let mut timings = timings.ok_or(LoadError::NoBundle)?.1;
+    let info = match (&bundle, &pairs) {
+        (Some(bundle), _) => model_info(bundle, pooling.to_string()),
+        (None, Some(pairs)) => ModelInfo { dimensions: 0, ..model_info(pairs, String::new()) },
+        (None, None) => return Err(LoadError::NoBundle),
+    };
+    let cross_encoder = cross_encoder.map(|(loaded, _)| loaded);
     let cross_encoder = cross_encoder.zip(pairs).map(|(loaded, bundle)| {
         let info = cross_encoder_info(&bundle);
         let options = CrossEncoderOptions {
@@ -69,7 +81,7 @@ pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError>
         (CrossEncoder::new(loaded.tokenizer, loaded.scheduler, options), info)
     });
     let cache = CacheLimit { bytes: options.cache_bytes };
-    let encoder = Encoder::new(encoder.tokenizer, encoder.scheduler, cache);
+    let encoder = encoder.map(|(parts, _)| Encoder::new(parts.tokenizer, parts.scheduler, cache));
     let model = Model::new(encoder, cross_encoder, info);
     let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
         .map_err(LoadError::WarmUp)?;
@@ -143,13 +155,13 @@ fn scheduler(
     Ok((Scheduler::new(rows(session), options.batch_tokens), library_time, session_time))
 }
 
-fn model_info(bundle: &Bundle, pooling: Pooling) -> ModelInfo {
+fn model_info(bundle: &Bundle, pooling: String) -> ModelInfo {
     let manifest = bundle.manifest();
     ModelInfo {
         name: manifest.model_name.clone(),
         digest: bundle.digest().to_owned(),
         precision: manifest.precision.to_string(),
-        pooling: pooling.to_string(),
+        pooling,
         normalizes: manifest.normalize.unwrap_or(true),
         similarity: manifest.similarity.unwrap_or_default(),
         dimensions: manifest.hidden_size,

@@ -17,6 +17,8 @@ use crate::arguments::{ModelArguments, ServeArguments};
 pub(crate) struct Settings {
     config: Config,
     bundle: PathBuf,
+    /// Whether the embedding model is loaded.
+    has_bundle: bool,
 }
 
 impl Settings {
@@ -30,7 +32,7 @@ impl Settings {
             (None, false) => PathBuf::from("build/lib/libonnxruntime.so"),
         };
         config.model = Options { cross_encoder: None, warm_up: false, ..config.model };
-        Ok(Self { config, bundle })
+        Ok(Self { config, bundle, has_bundle: true })
     }
 
     /// Returns the settings of a server.
@@ -38,10 +40,12 @@ impl Settings {
         let mut settings = Self::new(&arguments.model)?;
         let environment = Environment::from_process();
         let config = &mut settings.config;
+        let is_bundle_given = arguments.model.bundle.is_some() || config.bundle.is_some();
         config.model.cross_encoder = arguments
             .cross_encoder
             .clone()
             .or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"));
+        settings.has_bundle = is_bundle_given || config.model.cross_encoder.is_none();
         config.model.threads = arguments.threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
         config.concurrency = arguments.max_concurrent_requests;
@@ -58,11 +62,15 @@ impl Settings {
 
     /// Loads the model.
     pub(crate) fn load(&self) -> Result<Model, LoadError> {
-        Model::load(&self.bundle, self.config.model.clone())
+        match self.bundle() {
+            Some(bundle) => Model::load(bundle, self.config.model.clone()),
+            None => Model::load_cross_encoder(self.config.model.clone()),
+        }
     }
 
-    pub(crate) fn bundle(&self) -> &Path {
-        &self.bundle
+    /// The folder of the embedding model's bundle; `None` for a server that has only a cross-encoder.
+    pub(crate) fn bundle(&self) -> Option<&Path> {
+        self.has_bundle.then_some(self.bundle.as_path())
     }
 
     pub(crate) fn model(&self) -> &Options {
