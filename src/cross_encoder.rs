@@ -130,6 +130,12 @@ impl CrossEncoder {
         scores.index_axis(Axis(1), 0).to_vec()
     }
 
+    /// The tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
     /// The maximum number of tokens of one pair, special tokens included.
     #[must_use]
     pub fn max_tokens(&self) -> usize {

@@ -10,7 +10,7 @@ use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
+use crate::tokenizer::{Encoding, Side, Tokenizer, TokenizerError};
 use crate::vector::{DenseLayer, Poolings, pool};
 
 /// An encoder for a bundle of the task `embedding`: tokenizer, transformer with pooling, and a cache
@@ -225,40 +225,10 @@ impl Encoder {
         Ok(cost)
     }
 
-    /// Returns the token ids of a text.
-    ///
-    /// # Errors
-    /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
-    pub fn encoding(&self, text: &str) -> Result<Encoding, TokenizerError> {
-        self.tokenizer.encode(text, Side::Right)
-    }
-
-    /// Returns the tokens of the whole text, without truncation.
-    ///
-    /// # Errors
-    /// - [`TokenizerError::Encode`] if the tokenizer fails on the text.
-    pub fn tokens(&self, text: &str, special: bool) -> Result<Vec<Token>, TokenizerError> {
-        self.tokenizer.tokens(text, special)
-    }
-
-    /// Returns the text of token ids.
-    ///
-    /// # Errors
-    /// - [`TokenizerError::Encode`] if the tokenizer fails on the ids.
-    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizerError> {
-        self.tokenizer.decode(ids, skip_special)
-    }
-
-    /// Whether the vocabulary has a token of this id.
+    /// The tokenizer.
     #[must_use]
-    pub fn has_token(&self, id: u32) -> bool {
-        self.tokenizer.has_token(id)
-    }
-
-    /// Number of tokens of the vocabulary, including added tokens.
-    #[must_use]
-    pub fn vocabulary_size(&self) -> usize {
-        self.tokenizer.vocabulary_size()
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
     }
 
     /// The maximum number of tokens of one text, special tokens included.

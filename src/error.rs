@@ -57,6 +57,9 @@ pub enum ModelError {
     /// No dimensions were requested.
     #[error("0 dimensions requested; the minimum is 1")]
     NoDimensions,
+    /// The call needs an embedding model.
+    #[error("no embedding model is configured; only a cross-encoder is")]
+    NoEmbeddingModel,
     /// The call needs a cross-encoder.
     #[error("no cross-encoder is configured; scoring pairs requires one")]
     NoCrossEncoder,
@@ -122,6 +125,12 @@ crate::codes!(ModelError {
         "The operation scores pairs, but no cross-encoder is configured. Configure a cross-encoder \
          as the second bundle.",
     ),
+    Self::NoEmbeddingModel => Code::new(
+        "request.no_embedding_model",
+        Fault::NotFound,
+        "The operation embeds texts, but only a cross-encoder is configured. Configure the bundle of an \
+         embedding model.",
+    ),
     Self::Tokenize { .. } => Code::new(
         "model.tokenisation_failed",
         Fault::Internal,
@@ -145,6 +154,9 @@ crate::codes!(ModelError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// Neither an embedding model nor a cross-encoder is given.
+    #[error("no bundle is given: set that of an embedding model or of a cross-encoder")]
+    NoBundle,
     /// The bundle is incomplete or cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -166,6 +178,11 @@ pub enum LoadError {
 }
 
 crate::codes!(LoadError {
+    Self::NoBundle => Code::new(
+        "bundle.missing",
+        Fault::Start,
+        "Neither the bundle of an embedding model nor that of a cross-encoder is configured.",
+    ),
     Self::Tokenizer(_) => Code::new(
         "bundle.invalid_tokenizer",
         Fault::Start,

@@ -39,33 +39,48 @@ pub struct LoadTimings {
     pub total: Duration,
 }
 
-pub(crate) fn load(folder: &Path, options: &Options) -> Result<Model, LoadError> {
+/// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
+pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, LoadError> {
     let started = Instant::now();
-    let open = |folder: &Path, task| timed(|| Bundle::open(folder)?.for_task(task));
-    let (bundle, bundle_time) = open(folder, Task::Embedding)?;
-    let pairs = options.cross_encoder.as_deref();
-    let pairs = pairs.map(|folder| open(folder, Task::CrossEncoder)).transpose()?;
-    let pairs = pairs.map(|(bundle, _)| bundle);
-    let modules = modules(&bundle)?;
-    let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
-        Box::new(PooledModel::new(session, modules.clone()))
-    };
+    let open = |folder: &Path, task| Bundle::open(folder)?.for_task(task);
+    let (opened, bundle_time) = timed(|| {
+        let embedding = folder.map(|folder| open(folder, Task::Embedding)).transpose()?;
+        let pairs = options.cross_encoder.as_deref();
+        Ok::<_, LoadError>((embedding, pairs.map(|it| open(it, Task::CrossEncoder)).transpose()?))
+    })?;
+    let (bundle, pairs) = opened;
+    let modules = bundle.as_ref().map(modules).transpose()?;
     let logits =
         |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
     let (encoder, pair_model) = thread::scope(|scope| {
         let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
         let pair_model = pairs.as_ref().map(load);
-        (LoadedParts::new(&bundle, options, pooled), pair_model.map(join))
+        let encoder = bundle.as_ref().zip(modules.as_ref()).map(|(bundle, modules)| {
+            let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
+                Box::new(PooledModel::new(session, modules.clone()))
+            };
+            LoadedParts::new(bundle, options, pooled)
+        });
+        (encoder, pair_model.map(join))
     });
-    let (encoder, mut timings) = encoder?;
-    let pair_model = pair_model.transpose()?.map(|(loaded, _)| loaded);
-    let info = model_info(&bundle, &modules);
+    let (encoder, pair_model) = (encoder.transpose()?, pair_model.transpose()?);
+    // The times are those of the embedding model, if there is one.
+    let timings = [&encoder, &pair_model].into_iter().flatten().next();
+    let mut timings = timings.ok_or(LoadError::NoBundle)?.1;
+    let info = match (&bundle, &modules, &pairs) {
+        (Some(bundle), Some(modules), _) => {
+            model_info(bundle, modules.poolings.to_string(), modules.dimensions)
+        }
+        (_, _, Some(pairs)) => model_info(pairs, String::new(), 0),
+        _ => return Err(LoadError::NoBundle),
+    };
+    let pair_model = pair_model.map(|(loaded, _)| loaded);
     let pair_model = pair_model.zip(pairs).map(|(loaded, bundle)| {
         let info = cross_encoder_info(&bundle);
         (cross_encoder(loaded, &bundle), info)
     });
     let cache = CacheLimit { bytes: options.cache_bytes };
-    let encoder = Encoder::new(encoder.tokenizer, encoder.scheduler, cache);
+    let encoder = encoder.map(|(parts, _)| Encoder::new(parts.tokenizer, parts.scheduler, cache));
     let model = Model::new(encoder, pair_model, info);
     let ((), warm_up) = timed(|| if options.warm_up { model.warm_up() } else { Ok(()) })
         .map_err(LoadError::WarmUp)?;
@@ -196,16 +211,16 @@ fn modules(bundle: &Bundle) -> Result<Modules, BundleError> {
     })
 }
 
-fn model_info(bundle: &Bundle, modules: &Modules) -> ModelInfo {
+fn model_info(bundle: &Bundle, pooling: String, dimensions: usize) -> ModelInfo {
     let manifest = bundle.manifest();
     ModelInfo {
         name: manifest.model_name.clone(),
         digest: bundle.digest().to_owned(),
         precision: manifest.precision.to_string(),
-        pooling: modules.poolings.to_string(),
+        pooling,
         normalizes: manifest.normalize.unwrap_or(true),
         similarity: manifest.similarity.unwrap_or_default(),
-        dimensions: modules.dimensions,
+        dimensions,
         prompts: manifest.prompts.clone(),
         max_tokens: manifest.max_tokens,
     }

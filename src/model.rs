@@ -16,15 +16,15 @@ use crate::options::{
 };
 use crate::outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
 use crate::prompted::{Prompt, Prompted};
-use crate::tokenizer::{Encoding, Side, Token, TokenizerError};
+use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction, rank};
 
-/// An embedding model, and optionally a cross-encoder, ready to run.
+/// An embedding model, a cross-encoder, or both, ready to run.
 ///
 /// A model can be shared between threads. Calls from several threads share forward passes.
 pub struct Model {
-    encoder: Encoder,
+    encoder: Option<Encoder>,
     cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
     info: ModelInfo,
     timings: LoadTimings,
@@ -36,7 +36,17 @@ impl Model {
     /// # Errors
     /// - [`LoadError`], one variant for each part that can fail to load.
     pub fn load(bundle: impl AsRef<Path>, options: Options) -> Result<Self, LoadError> {
-        load(bundle.as_ref(), &options)
+        load(Some(bundle.as_ref()), &options)
+    }
+
+    /// Loads only the cross-encoder of the options, for [`Model::rerank`] and [`Model::predict`].
+    /// Other calls fail with [`ModelError::NoEmbeddingModel`]; tokenization uses its tokenizer.
+    ///
+    /// # Errors
+    /// - [`LoadError::NoBundle`] if the options have no cross-encoder.
+    /// - [`LoadError`], one variant for each part that can fail to load.
+    pub fn load_cross_encoder(options: Options) -> Result<Self, LoadError> {
+        load(None, &options)
     }
 
     /// Loads a bundle, and runs its model on a text of the maximum length. The bundle can be an embedding
@@ -51,11 +61,11 @@ impl Model {
     /// Returns a model of these parts.
     #[must_use]
     pub fn new(
-        encoder: Encoder,
+        encoder: impl Into<Option<Encoder>>,
         cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
         info: ModelInfo,
     ) -> Self {
-        Self { encoder, cross_encoder, info, timings: LoadTimings::default() }
+        Self { encoder: encoder.into(), cross_encoder, info, timings: LoadTimings::default() }
     }
 
     pub(crate) fn with_timings(self, timings: LoadTimings) -> Self {
@@ -68,7 +78,14 @@ impl Model {
         self.timings
     }
 
-    /// The embedding model.
+    /// Whether there is an embedding model.
+    #[must_use]
+    pub fn embeds(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// The embedding model. Without one, it describes the cross-encoder, and has no dimensions and no
+    /// prompts.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
         &self.info
@@ -98,6 +115,7 @@ impl Model {
     /// [`Model::embed`].
     ///
     /// # Errors
+    /// - [`ModelError::NoEmbeddingModel`] if there is only a cross-encoder.
     /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a text exceeds the model's limit and must not be truncated.
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
@@ -273,12 +291,12 @@ impl Model {
         let started = Instant::now();
         let prompt = self.prompt(options.prompt_name.as_deref())?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
+        let tokenizer = self.tokenizer()?;
         let tokens_of = |(index, text): (usize, &Prompted<'_>)| {
             let failed = |source| ModelError::Tokenize { index, source };
-            let tokens =
-                self.encoder.tokens(&text.whole, options.special_tokens).map_err(failed)?;
+            let tokens = tokenizer.tokens(&text.whole, options.special_tokens).map_err(failed)?;
             let own = tokens.iter().filter(|token| token.characters.is_some()).count();
-            match own == 0 || self.is_empty(text, tokens.len()).map_err(failed)? {
+            match own == 0 || Self::is_empty(tokenizer, text, tokens.len()).map_err(failed)? {
                 true => Err(ModelError::EmptyText { index, text: 0 }),
                 false => Ok(tokens),
             }
@@ -306,13 +324,14 @@ impl Model {
         texts: &[Vec<u32>],
         skip_special: bool,
     ) -> Result<Vec<String>, ModelError> {
+        let tokenizer = self.tokenizer()?;
         let text = |(index, ids): (usize, &Vec<u32>)| {
-            if let Some(id) = ids.iter().copied().find(|&id| !self.encoder.has_token(id)) {
-                let count = self.encoder.vocabulary_size();
+            if let Some(id) = ids.iter().copied().find(|&id| !tokenizer.has_token(id)) {
+                let count = tokenizer.vocabulary_size();
                 return Err(ModelError::UnknownToken { index, id, count });
             }
             let failed = |source| ModelError::Tokenize { index, source };
-            self.encoder.decode(ids, skip_special).map_err(failed)
+            tokenizer.decode(ids, skip_special).map_err(failed)
         };
         texts.iter().enumerate().map(text).collect()
     }
@@ -323,8 +342,10 @@ impl Model {
     /// - [`ModelError`] if a model fails on an ordinary text.
     pub fn warm_up(&self) -> Result<(), ModelError> {
         let text = "one two three four five six seven";
-        let prepared = self.encoder.prepare([text], Side::Right)?;
-        Embeddings::from_pooled(self.encoder.encode(prepared)?.pooled)?;
+        if let Some(encoder) = &self.encoder {
+            let prepared = encoder.prepare([text], Side::Right)?;
+            Embeddings::from_pooled(encoder.encode(prepared)?.pooled)?;
+        }
         if let Some((cross_encoder, _)) = &self.cross_encoder {
             cross_encoder.classify(cross_encoder.prepare([(text, text)], Side::Right)?)?;
         }
@@ -372,17 +393,34 @@ impl Model {
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
         let text = prompts.get(name).ok_or_else(unknown)?;
         let failed = |source| ModelError::Tokenize { index: 0, source };
-        let tokens = self.encoder.encoding(text).map_err(failed)?.total_tokens;
+        let encoding = self.tokenizer()?.encode(text, Side::Right).map_err(failed)?;
+        let tokens = encoding.total_tokens;
         Ok(Prompt { text, tokens })
     }
 
     /// Whether a text has no tokens besides special ones, given the number of tokens with its prompt.
-    fn is_empty(&self, text: &Prompted<'_>, tokens: usize) -> Result<bool, TokenizerError> {
+    fn is_empty(
+        tokenizer: &Tokenizer,
+        text: &Prompted<'_>,
+        tokens: usize,
+    ) -> Result<bool, TokenizerError> {
         // A text that adds tokens to its prompt is not empty.
         if text.prompt_tokens == 0 || tokens > text.prompt_tokens {
             return Ok(false);
         }
-        Ok(self.encoder.encoding(text.own)?.empty_text.is_some())
+        Ok(tokenizer.encode(text.own, Side::Right)?.empty_text.is_some())
+    }
+
+    /// The embedding model.
+    fn encoder(&self) -> Result<&Encoder, ModelError> {
+        self.encoder.as_ref().ok_or(ModelError::NoEmbeddingModel)
+    }
+
+    /// The tokenizer of the embedding model, or else that of the cross-encoder.
+    fn tokenizer(&self) -> Result<&Tokenizer, ModelError> {
+        let pairs = self.cross_encoder.as_ref().map(|(cross_encoder, _)| cross_encoder.tokenizer());
+        let own = self.encoder.as_ref().map(Encoder::tokenizer);
+        own.or(pairs).ok_or(ModelError::NoEmbeddingModel)
     }
 
     /// Returns pooled vectors as rows of a response: of unit length, or unchanged. A vector without a
@@ -403,17 +441,20 @@ impl Model {
     ) -> Result<(Unique<&'a str>, PreparedTexts, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
         let first_of = |index| first_member(&unique.members, index);
-        let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
+        let encoder = self.encoder()?;
+        let prepared = encoder.prepare(unique.items.iter().copied(), truncation.side());
         let prepared = prepared.map_err(|error| at_index(error, first_of))?;
         let counts = prepared.token_counts();
         let mut empty = prepared.empty_texts();
         for (&item, text) in unique.members.iter().zip(texts) {
             let failed = |source| ModelError::Tokenize { index: first_of(item), source };
-            if empty[item].is_none() && self.is_empty(text, counts[item].0).map_err(failed)? {
+            let count = counts[item].0;
+            let is_empty = || Self::is_empty(encoder.tokenizer(), text, count).map_err(failed);
+            if empty[item].is_none() && is_empty()? {
                 empty[item] = Some(0);
             }
         }
-        let tokens = TokenCounts { counts, empty, limit_tokens: self.encoder.max_tokens() };
+        let tokens = TokenCounts { counts, empty, limit_tokens: encoder.max_tokens() };
         Ok((unique, prepared, tokens))
     }
 
@@ -437,7 +478,7 @@ impl Model {
             return Err(error);
         }
         let truncated = unique.truncated(&tokens);
-        let mut encoded = self.encoder.encode(prepared)?;
+        let mut encoded = self.encoder()?.encode(prepared)?;
         encoded.cost = Cost {
             texts: texts.len(),
             unique_texts: unique.items.len(),

@@ -1,5 +1,7 @@
 //! A description of a service: models, limits, version.
 
+use std::collections::BTreeMap;
+
 use semblance::{Model, Scorer};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,7 +59,7 @@ impl About {
             model_id: info.name.clone(),
             model_sha: info.digest.clone(),
             model_dtype: info.precision.clone(),
-            model_type: ModelType::Embedding { pooling: info.pooling.clone() },
+            model_type: ModelType::new(model),
             dimensions: info.dimensions,
             prompts: info.prompts.keys().cloned().collect(),
             cross_encoder: model.cross_encoder().map(|info| AboutCrossEncoder {
@@ -99,7 +101,8 @@ impl About {
     /// Names of the models, the embedding model first.
     pub(crate) fn models(&self) -> Vec<String> {
         let cross_encoder = self.cross_encoder.iter().map(|model| model.model_id.clone());
-        std::iter::once(self.model_id.clone()).chain(cross_encoder).collect()
+        let embedding = matches!(self.model_type, ModelType::Embedding { .. });
+        embedding.then(|| self.model_id.clone()).into_iter().chain(cross_encoder).collect()
     }
 }
 
@@ -112,6 +115,36 @@ pub enum ModelType {
         /// How token embeddings are pooled.
         pooling: String,
     },
+    /// A cross-encoder with one label. The service has no embedding model.
+    Reranker {
+        /// Names of the labels by index.
+        id2label: BTreeMap<String, String>,
+        /// Indices of the labels by name.
+        label2id: BTreeMap<String, usize>,
+    },
+    /// A cross-encoder with several labels. The service has no embedding model.
+    Classifier {
+        /// Names of the labels by index.
+        id2label: BTreeMap<String, String>,
+        /// Indices of the labels by name.
+        label2id: BTreeMap<String, usize>,
+    },
+}
+
+impl ModelType {
+    fn new(model: &Model) -> Self {
+        let labels = match model.cross_encoder() {
+            Some(cross_encoder) if !model.embeds() => 0..cross_encoder.labels,
+            _ => return Self::Embedding { pooling: model.info().pooling.clone() },
+        };
+        let name = |label: usize| format!("LABEL_{label}");
+        let id2label = labels.clone().map(|label| (label.to_string(), name(label))).collect();
+        let label2id = labels.clone().map(|label| (name(label), label)).collect();
+        match labels.len() {
+            1 => Self::Reranker { id2label, label2id },
+            _ => Self::Classifier { id2label, label2id },
+        }
+    }
 }
 
 /// A cross-encoder.

@@ -122,15 +122,18 @@ impl Config {
         })
     }
 
-    /// The folder of the bundle.
+    /// The folder of the embedding model's bundle; `None` if only a cross-encoder is configured.
     ///
     /// # Errors
-    /// - [`ConfigError::Missing`] if it is not set.
-    pub fn require_bundle(&self) -> Result<&PathBuf, ConfigError> {
-        self.bundle.as_ref().ok_or(ConfigError::Missing {
-            variable: "SEMBLANCE_BUNDLE",
-            hint: "set it to the folder of a model bundle, such as /mnt/models/<name>/<digest>",
-        })
+    /// - [`ConfigError::Missing`] if neither is set.
+    pub fn require_bundle(&self) -> Result<Option<&PathBuf>, ConfigError> {
+        if self.bundle.is_none() && self.model.cross_encoder.is_none() {
+            return Err(ConfigError::Missing {
+                variable: "SEMBLANCE_BUNDLE",
+                hint: "set it to the folder of a model bundle, such as /mnt/models/<name>/<digest>",
+            });
+        }
+        Ok(self.bundle.as_ref())
     }
 
     /// The part of the configuration that a service reports.

@@ -183,7 +183,8 @@ pub struct ServeArguments {
     /// Port to listen on; 0 selects a free port, which is in the log
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// Folder of the cross-encoder's bundle [default: SEMBLANCE_CROSS_ENCODER_BUNDLE, else none]
+    /// Folder of the cross-encoder's bundle [default: SEMBLANCE_CROSS_ENCODER_BUNDLE, else none].
+    /// Without --bundle and SEMBLANCE_BUNDLE, it is the only model
     #[arg(long, value_name = "DIR")]
     pub cross_encoder: Option<PathBuf>,
     /// Folder of the indexes that can be searched [default: SEMBLANCE_INDEX_DIR, else none]

@@ -19,6 +19,8 @@ use crate::arguments::{
 pub(crate) struct Settings {
     config: Config,
     bundle: PathBuf,
+    /// Whether the embedding model is loaded.
+    has_bundle: bool,
 }
 
 impl Settings {
@@ -32,7 +34,7 @@ impl Settings {
             (None, false) => PathBuf::from("build/lib/libonnxruntime.so"),
         };
         config.model = Options { cross_encoder: None, warm_up: false, ..config.model };
-        Ok(Self { config, bundle })
+        Ok(Self { config, bundle, has_bundle: true })
     }
 
     /// Returns the settings of `embed`.
@@ -66,7 +68,9 @@ impl Settings {
     pub(crate) fn for_server(arguments: &ServeArguments) -> Result<Self, ConfigError> {
         let mut settings = Self::new(&arguments.model)?;
         let config = &mut settings.config;
+        let is_bundle_given = arguments.model.bundle.is_some() || config.bundle.is_some();
         config.model.cross_encoder = cross_encoder_folder(arguments.cross_encoder.as_ref());
+        settings.has_bundle = is_bundle_given || config.model.cross_encoder.is_none();
         config.model.threads = arguments.threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
         config.indexes = arguments.index_dir.clone().or(config.indexes.take());
@@ -84,10 +88,19 @@ impl Settings {
 
     /// Loads the model.
     pub(crate) fn load(&self) -> Result<Model, LoadError> {
-        Model::load(&self.bundle, self.config.model.clone())
+        match self.bundle() {
+            Some(bundle) => Model::load(bundle, self.config.model.clone()),
+            None => Model::load_cross_encoder(self.config.model.clone()),
+        }
     }
 
-    pub(crate) fn bundle(&self) -> &Path {
+    /// The folder of the embedding model's bundle; `None` for a server that has only a cross-encoder.
+    pub(crate) fn bundle(&self) -> Option<&Path> {
+        self.has_bundle.then_some(self.bundle.as_path())
+    }
+
+    /// The folder of the bundle of a command that runs a model once.
+    pub(crate) fn folder(&self) -> &Path {
         &self.bundle
     }
 

@@ -55,11 +55,14 @@ fn main() -> ExitCode {
 
 fn start(config: Config) -> Result<Handler, StartError> {
     let bundle = config.require_bundle()?;
-    let model = Model::load(bundle, config.model.clone())?;
+    let model = match bundle {
+        Some(bundle) => Model::load(bundle, config.model.clone())?,
+        None => Model::load_cross_encoder(config.model.clone())?,
+    };
     let timings = model.timings();
     tracing::info!(
         target: "semblance",
-        bundle = %bundle.display(),
+        bundle = bundle.map(|folder| folder.display().to_string()),
         cross_encoder = config.model.cross_encoder.as_ref().map(|folder| folder.display().to_string()),
         threads = config.model.threads,
         bundle_ms = ms(timings.bundle),

@@ -44,7 +44,7 @@ pub fn named_fake_service(
         normalizes: true,
         similarity: SimilarityFunction::Cosine,
         dimensions,
-        prompts: [("query".to_owned(), "red ".to_owned())].into(),
+        prompts: [("color".to_owned(), "red ".to_owned())].into(),
         max_tokens: 256,
     };
     let options =

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::embedding::{EmbeddingValue, NumberFormat};
 use super::{Route, RouteSchema, tei};
 use crate::Limits;
-use crate::about::About;
+use crate::about::{About, ModelType};
 use crate::body::{
     Body as _, Choice, ClientInput, Dimensions, Fields, OnError, Text, Truncate, Unread, body,
 };
@@ -219,8 +219,8 @@ struct OllamaShow {
     /// Its sizes, as in Ollama's `model_info`.
     #[schema(value_type = Object)]
     model_info: Map<String, Value>,
-    /// `["embedding"]`.
-    capabilities: [&'static str; 1],
+    /// `["embedding"]`, or empty without an embedding model.
+    capabilities: Vec<&'static str>,
 }
 
 /// The version.
@@ -252,7 +252,9 @@ impl OllamaShow {
         });
         let model_info = info.as_object().cloned().unwrap_or_default();
         let details = OllamaDetails::new(&about.model_dtype);
-        Self { details, model_info, capabilities: ["embedding"] }
+        let embeds = matches!(about.model_type, ModelType::Embedding { .. });
+        let capabilities = if embeds { vec!["embedding"] } else { Vec::new() };
+        Self { details, model_info, capabilities }
     }
 }
 
@@ -287,7 +289,9 @@ fn tags(about: &About) -> Result<Reply, Error> {
     let cross_encoder = about.cross_encoder.iter();
     let cross_encoder =
         cross_encoder.map(|one| model(&one.model_id, &one.model_sha, &one.model_dtype));
-    let models: Vec<OllamaModel> = std::iter::once(embedding).chain(cross_encoder).collect();
+    let embeds = matches!(about.model_type, ModelType::Embedding { .. });
+    let embedding = embeds.then_some(embedding).into_iter();
+    let models: Vec<OllamaModel> = embedding.chain(cross_encoder).collect();
     let items = models.len();
     Reply::new(&OllamaModels { models }, items)
 }

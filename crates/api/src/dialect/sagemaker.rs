@@ -42,7 +42,7 @@ pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestE
         tei::embed(fields, limits)
     } else if fields.has("input", |value| !value.is_null()) {
         openai::embed(fields, limits)
-    } else if fields.has("query", |_| true) {
+    } else if ["texts", "documents"].iter().any(|name| fields.has(name, |_| true)) {
         tei::rerank(fields, limits)
     } else {
         event::operation(fields, limits)

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::{Model, Options};
 use semblance_api::{ApiError, RequestError, Service};
 use semblance_test_support::{
-    assert_close, bundle, cross_encoder_bundle, load, repository, service, service_of,
+    assert_close, bundle, cross_encoder_bundle, library, load, repository, service, service_of,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -245,6 +246,45 @@ fn a_pair_that_is_too_long_is_an_error_with_its_field() {
 fn predict_requires_a_cross_encoder() {
     let error = answer(service(), "/predict", json!({"inputs": ["a", "b"]})).unwrap_err();
     assert_eq!(error.code().name, "request.no_cross_encoder");
+}
+
+#[test]
+fn a_service_can_have_only_a_cross_encoder() {
+    let load = |name: &str| {
+        let options = Options {
+            library: library(),
+            cross_encoder: Some(folder(name)),
+            warm_up: true,
+            ..Options::default()
+        };
+        service_of(Model::load_cross_encoder(options).unwrap())
+    };
+    let service = load("cross");
+    let about = serde_json::to_value(service.about()).unwrap();
+    let label = json!({"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}});
+    assert_eq!(about["model_type"], json!({"reranker": label}));
+    assert_eq!(about["model_id"], about["cross_encoder"]["model_id"]);
+    let models = answer(&service, "/api/show", json!({})).unwrap();
+    assert_eq!(models["capabilities"], json!([]));
+    let request = json!({"query": "a", "texts": ["b", "a"]});
+    let expected = answer(one_label_service(), "/rerank", request.clone()).unwrap();
+    assert_close(&answer(&service, "/rerank", request).unwrap(), &expected);
+    let tokens = answer(&service, "/tokenize", json!({"inputs": "London"})).unwrap();
+    assert_eq!(tokens[0].as_array().unwrap().len(), 3);
+    for (form, request) in [
+        ("/embed", json!({"inputs": "a"})),
+        ("/v1/embeddings", json!({"input": "a"})),
+        ("event", json!({"query_from_app": "a", "actual_queries": ["b"]})),
+        ("event", json!({"query_from_app": "a", "actual_queries": []})),
+    ] {
+        let error = answer(&service, form, request).unwrap_err();
+        assert_eq!(error.code().name, "request.no_embedding_model", "{form}");
+    }
+    let classifier = serde_json::to_value(load("cross-labels").about()).unwrap();
+    assert_eq!(classifier["model_type"]["classifier"]["id2label"]["2"], "LABEL_2");
+    let none = Options { library: library(), ..Options::default() };
+    let error = Model::load_cross_encoder(none).err().unwrap();
+    assert_eq!(error.code().name, "bundle.missing");
 }
 
 #[test]

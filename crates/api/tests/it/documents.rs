@@ -48,7 +48,7 @@ const FORMS: &str = "Some paths accept the bodies of several APIs, which their f
 | `/`, `/invocations` | `operation` | an [event](events.md) |
 | `/`, `/invocations` | `inputs` | `/similarity` if it is an object, otherwise `/embed` |
 | `/`, `/invocations` | `input` | `/v1/embeddings` |
-| `/`, `/invocations` | `query` | `/rerank` |
+| `/`, `/invocations` | `texts` or `documents` | `/rerank` |
 | `/rerank` | `documents` | `/v1/rerank` |
 | `/v1/rerank`, `/v2/rerank` | `top_k`, or `truncation` without `top_n` | Voyage's API: the response has `data` instead of `results` |
 

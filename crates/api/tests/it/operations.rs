@@ -127,10 +127,10 @@ fn truncation_on_the_left_keeps_the_end() {
 fn a_prompt_is_a_prefix_of_each_text() {
     let service = fake_service(OneHot::default(), 16, Limits::default());
     let embed = |request: Value| run(&service, "/embed", request).map(|(reply, _)| reply);
-    let prompted = embed(json!({"inputs": ["cat", "dog"], "prompt_name": "query"})).unwrap();
+    let prompted = embed(json!({"inputs": ["cat", "dog"], "prompt_name": "color"})).unwrap();
     assert_eq!(prompted, embed(json!({"inputs": ["red cat", "red dog"]})).unwrap());
     let error = embed(json!({"inputs": "cat", "prompt_name": "passage"})).unwrap_err();
-    assert_eq!(error.to_string(), "the field prompt_name must be a prompt of the model: \"query\"");
+    assert_eq!(error.to_string(), "the field prompt_name must be a prompt of the model: \"color\"");
 }
 
 #[test]

@@ -240,9 +240,13 @@ fn a_prompt_does_not_make_an_empty_text_valid() {
     let service = fake_service(OneHot::default(), 16, Limits::default());
     for text in ["", " ", "\u{200b}"] {
         for (form, request) in [
-            ("/embed", json!({"inputs": ["a", text], "prompt_name": "query"})),
-            ("/tokenize", json!({"inputs": ["a", text], "prompt_name": "query"})),
-            ("event", json!({"query_from_app": text, "actual_queries": ["a"]})),
+            ("/embed", json!({"inputs": ["a", text], "prompt_name": "color"})),
+            ("/tokenize", json!({"inputs": ["a", text], "prompt_name": "color"})),
+            (
+                "event",
+                json!({"query_from_app": text, "actual_queries": ["a"],
+                             "prompt_name": "color"}),
+            ),
         ] {
             let error = run(&service, form, request).unwrap_err();
             assert_eq!(error.code().name, "request.empty_text", "{form} {text:?}");

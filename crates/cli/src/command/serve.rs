@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
     let (options, timings) = (settings.model(), model.timings());
     tracing::info!(
         target: "semblance",
-        bundle = %settings.bundle().display(),
+        bundle = settings.bundle().map(|folder| folder.display().to_string()),
         cross_encoder = options.cross_encoder.as_ref().map(|folder| folder.display().to_string()),
         threads = options.threads,
         total_ms = ms(timings.total),

@@ -12,14 +12,14 @@ use crate::terminal::visible;
 
 pub(super) fn run(arguments: &VerifyArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
-    let bundle = Bundle::open(settings.bundle())?;
+    let bundle = Bundle::open(settings.folder())?;
     let total = bundle.manifest().files.iter().map(|file| file.size_bytes).sum();
     let bar = progress::bytes(Some(total));
     let verified = bundle.verify(|bytes| bar.inc(bytes));
     bar.finish_and_clear();
     let verified = verified?;
     if arguments.load {
-        Model::check(settings.bundle(), settings.model())?;
+        Model::check(settings.folder(), settings.model())?;
     }
     // A manifest is written by others: its texts could contain control sequences of the terminal.
     let manifest = bundle.manifest();

@@ -167,8 +167,8 @@ fn no_error_message_contains_the_text() {
     ));
     let events = [
         format!("{{\"query_from_app\": \"{secret}\""),
-        json!({"query_from_app": format!("{secret}\0"), "actual_queries": []}).to_string(),
-        json!({"query_from_app": secret.repeat(9), "actual_queries": []}).to_string(),
+        json!({"query_from_app": secret.repeat(9), "actual_queries": [], "truncate": false})
+            .to_string(),
         json!({"query_from_app": [secret], "actual_queries": []}).to_string(),
         json!({"query_from_app": "a", "actual_queries": [secret, secret]}).to_string(),
         json!({"query_from_app": "a", "actual_queries": {secret: secret}}).to_string(),

@@ -48,7 +48,7 @@ fn the_document_describes_exactly_the_routes() {
     assert_eq!(schemas["Texts"]["maxItems"], 40);
     let embed = &schemas["EmbedBody"]["properties"];
     assert_eq!(embed["dimensions"]["maximum"], 16);
-    assert_eq!(embed["prompt_name"]["enum"], json!(["query", null]));
+    assert_eq!(embed["prompt_name"]["enum"], json!(["color", null]));
 }
 
 #[test]
