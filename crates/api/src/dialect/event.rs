@@ -13,7 +13,8 @@ use super::sagemaker::invocation;
 use super::tei::{self, Prediction, Rank, TokenOfText};
 use super::{Route, RouteSchema, cohere, openai};
 use crate::body::{
-    Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, Text, body, truncation,
+    Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, Text, body, parse_json,
+    truncation,
 };
 use crate::openapi::{Schemas, any_of};
 use crate::operation::{Call, DocumentRequest, Reply, SimilarityRequest, Status, WarmUpRequest};
@@ -155,7 +156,18 @@ body! {
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
-    let mut fields = Fields::new(event)?;
+    decode_fields(Fields::new(event)?, limits)
+}
+
+/// As [`decode`], of the bytes of a JSON document.
+///
+/// # Errors
+/// - [`RequestError`], which names the invalid field.
+pub fn decode_document(event: &[u8], limits: &Limits) -> Result<Call, RequestError> {
+    decode(parse_json(event)?, limits)
+}
+
+fn decode_fields(mut fields: Fields, limits: &Limits) -> Result<Call, RequestError> {
     let has = |name| fields.has(name, |value| !value.is_null());
     let is_event = ["operation", "query_from_app", "actual_queries"].into_iter().any(has);
     let decode = match (has("query"), has("texts"), has("documents")) {
