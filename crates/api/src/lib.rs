@@ -29,7 +29,8 @@ pub use admission::{Admission, AdmissionLimits};
 pub use body::{parse_json, readable_json};
 pub use config::{Config, origins};
 pub use dialect::{
-    DIRECT_SHAPES, REQUEST_FIELDS, Route, decode_event, routes, statuses, warm_up_call,
+    DIRECT_SHAPES, REQUEST_FIELDS, Route, decode_document, decode_event, routes, statuses,
+    warm_up_call,
 };
 pub use error::{ApiError, Verdict};
 pub use limits::Limits;

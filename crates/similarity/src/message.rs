@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use semblance_api::{
-    Call, Limits, REQUEST_FIELDS, RequestError, decode_event, parse_json, warm_up_call,
-};
+use semblance_api::{Call, Limits, REQUEST_FIELDS, RequestError, decode_document, warm_up_call};
 use serde_json::value::RawValue;
 
 use crate::members::Members;
@@ -39,7 +37,7 @@ pub(crate) fn call(message: &[u8], limits: &Limits) -> Result<Call, RequestError
             break;
         }
     }
-    decode_event(parse_json(&message)?, limits)
+    decode_document(&message, limits)
 }
 
 /// Returns the `detail` of an event of EventBridge, if it is a request. The details of AWS services have

@@ -14,7 +14,7 @@ use super::tei::{self, Prediction, Rank, TokenOfText};
 use super::{Route, RouteSchema, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
-    Text, body, truncation,
+    Text, body, parse_json, truncation,
 };
 use crate::openapi::{Schemas, any_of};
 use crate::operation::{
@@ -188,7 +188,19 @@ body! {
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
-    sagemaker::any(&mut Fields::new(event)?, limits).map_err(|error| match error {
+    decode_fields(Fields::new(event)?, limits)
+}
+
+/// As [`decode`], of the bytes of a JSON document.
+///
+/// # Errors
+/// - [`RequestError`], which names the invalid field.
+pub fn decode_document(event: &[u8], limits: &Limits) -> Result<Call, RequestError> {
+    decode(parse_json(event)?, limits)
+}
+
+fn decode_fields(mut fields: Fields, limits: &Limits) -> Result<Call, RequestError> {
+    sagemaker::any(&mut fields, limits).map_err(|error| match error {
         RequestError::Unrecognized { .. } => RequestError::Unrecognized { expected: DIRECT_SHAPES },
         other => other,
     })

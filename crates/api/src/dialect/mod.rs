@@ -30,7 +30,9 @@ use crate::operation::Call;
 use crate::request::RequestError;
 
 pub(crate) use error_form::ErrorForm;
-pub use event::{DIRECT_SHAPES, REQUEST_FIELDS, decode as decode_event, warm_up_call};
+pub use event::{
+    DIRECT_SHAPES, REQUEST_FIELDS, decode as decode_event, decode_document, warm_up_call,
+};
 
 /// The routes of every dialect.
 const DIALECTS: [&[Route]; 8] = [
