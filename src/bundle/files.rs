@@ -15,11 +15,12 @@ pub struct Files {
     pub words: BundleFile,
     /// The rules of the tokenizer, in the format of the tokenizers library without the vocabulary.
     pub tokenizer: BundleFile,
-    /// The vocabulary of the tokenizer, one entry per line.
+    /// The vocabulary of the tokenizer: for WordPiece one entry per line, otherwise pieces with the
+    /// tables to look them up.
     pub vocabulary: BundleFile,
     /// The dense layers that follow the pooling, little-endian f32: for each layer the weight in
     /// panels, `[outputs / 32, inputs, 32]` with the last panel padded to whole, then the bias
-    /// `[outputs]`. `None` if there are none.
+    /// `[outputs]`. `None` without dense layers.
     #[serde(default)]
     pub dense: Option<BundleFile>,
 }

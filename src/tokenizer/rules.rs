@@ -4,7 +4,7 @@ use serde::Deserialize;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
 /// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
-/// `words`, the size of the vocabulary. Other readers therefore reject the file instead of loading a
+/// `words`, the size of the vocabulary, and instead of `merges` their number. Other readers therefore reject the file instead of loading a
 /// tokenizer with an empty vocabulary.
 ///
 /// `truncation`, `padding` and `decoder` are not read: the manifest has the limit, each batch is
@@ -54,5 +54,28 @@ pub(super) enum ModelRules {
         max_input_chars_per_word: usize,
         /// Number of entries of the vocabulary.
         words: usize,
+    },
+    Unigram {
+        unk_id: Option<u32>,
+        #[serde(default)]
+        byte_fallback: bool,
+        /// Number of pieces.
+        words: usize,
+    },
+    #[serde(rename = "BPE")]
+    Bpe {
+        unk_token: Option<String>,
+        continuing_subword_prefix: Option<String>,
+        end_of_word_suffix: Option<String>,
+        #[serde(default)]
+        fuse_unk: bool,
+        #[serde(default)]
+        byte_fallback: bool,
+        #[serde(default)]
+        ignore_merges: bool,
+        /// Number of pieces.
+        words: usize,
+        /// Number of merges.
+        merges: usize,
     },
 }

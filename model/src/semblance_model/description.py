@@ -12,6 +12,7 @@ from semblance_model.field import Fields, read_fields, read_json, shown
 from semblance_model.refusal import Refusal
 from semblance_model.source import WEIGHTS_FILE, Source
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
+from semblance_model.tokenizer_file import read_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
 
@@ -134,7 +135,7 @@ def describe(source: Source) -> Description:
     tokenizer_config = _optional(source, _join(inside, "tokenizer_config.json"))
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
-        _required(source, _join(inside, "tokenizer.json")),
+        read_tokenizer(source, inside, tokenizer_config),
         tokenizer_config,
         sentence.flag("do_lower_case", False),
         shape.vocabulary_size,

@@ -8,19 +8,18 @@ from pathlib import Path
 from semblance_model.description import Description
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
-from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
+from semblance_model.tokenizer import TOKENIZER_FILE
 from semblance_model.words import WORDS_FILE, Precision
 
 SCHEMA_VERSION = 3
 MANIFEST_FILE = "bundle.json"
 
-# Role in the manifest -> file name.
+# Role in the manifest -> file name. The name of the vocabulary depends on its format.
 FILES = {
     "graph": GRAPH_FILE,
     "weights": WEIGHTS_FILE,
     "words": WORDS_FILE,
     "tokenizer": TOKENIZER_FILE,
-    "vocabulary": VOCABULARY_FILE,
 }
 
 
@@ -37,6 +36,7 @@ class Origin:
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
+    files = FILES | {"vocabulary": description.tokenizer.vocabulary.file}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
@@ -61,7 +61,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
                 "size_bytes": (folder / name).stat().st_size,
                 "sha256": sha256_of(folder / name),
             }
-            for role, name in FILES.items()
+            for role, name in files.items()
         },
     }
     return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

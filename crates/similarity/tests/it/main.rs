@@ -10,5 +10,6 @@ mod handler;
 mod http_event;
 mod http_events;
 mod log_lines;
+mod multilingual;
 mod package;
 mod start;
