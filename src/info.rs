@@ -13,7 +13,7 @@ pub struct ModelInfo {
     pub digest: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub precision: String,
-    /// How token embeddings are pooled: `mean`, `cls`, `max` or `mean_sqrt_len`.
+    /// How token embeddings are pooled: the names of the poolings in the manifest, joined by `+`.
     pub pooling: String,
     /// Whether embeddings have unit length by default.
     pub normalizes: bool,

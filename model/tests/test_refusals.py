@@ -238,10 +238,60 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         ),
         'default_prompt_name is "query"',
     ),
-    "sentencepiece": (
+    "a tokenizer of whole words": (
         "model.tokenizer",
-        tokenizer("model", type="Unigram"),
-        'model.type is "Unigram"',
+        tokenizer("model", type="WordLevel"),
+        'model.type is "WordLevel", expected one of "WordPiece", "Unigram", "BPE"',
+    ),
+    "Unigram without scores": (
+        "model.tokenizer",
+        tokenizer("model", type="Unigram", vocab=[["a"]]),
+        'model.vocab is [["a"]], expected a list of pieces with finite scores',
+    ),
+    "a piece twice": (
+        "model.tokenizer",
+        tokenizer("model", type="Unigram", vocab=[["a", 0.0], ["b", 0.0], ["a", -1.0]]),
+        'model.vocab is "a", expected each piece once',
+    ),
+    "an empty piece": (
+        "model.tokenizer",
+        tokenizer("model", type="Unigram", vocab=[["a", 0.0], ["", 0.0]]),
+        'model.vocab is "", expected pieces that are not empty',
+    ),
+    "an unknown piece outside of the vocabulary": (
+        "model.tokenizer",
+        tokenizer("model", type="Unigram", vocab=[["a", 0.0]], unk_id=1),
+        "model.unk_id is 1, expected null or the id of a piece",
+    ),
+    "a character map that is not base64": (
+        "model.tokenizer",
+        tokenizer("normalizer", type="Precompiled", precompiled_charsmap="?"),
+        "field normalizer: precompiled_charsmap is not base64",
+    ),
+    "random merges": (
+        "model.tokenizer",
+        tokenizer("model", type="BPE", dropout=0.1, merges=[]),
+        "model.dropout is 0.1, expected null",
+    ),
+    "a merge of an unknown piece": (
+        "model.tokenizer",
+        tokenizer("model", type="BPE", merges=["word1 word2"], continuing_subword_prefix=None),
+        'model.merges is "word1 word2", expected pieces of the vocabulary: "word1word2"',
+    ),
+    "a merge of three pieces": (
+        "model.tokenizer",
+        tokenizer("model", type="BPE", merges=["a b c"]),
+        'model.merges is "a b c", expected pairs of pieces',
+    ),
+    "no merges": (
+        "model.tokenizer",
+        tokenizer("model", type="BPE", merges=None),
+        "model.merges is null, expected a list",
+    ),
+    "an unknown token outside of the vocabulary": (
+        "model.tokenizer",
+        tokenizer("model", type="BPE", merges=[], unk_token="<unk>"),
+        'model.unk_token is "<unk>", expected null or a token',
     ),
     "case by one file and not by the other": (
         "model.tokenizer",
@@ -274,13 +324,22 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     ),
     "an added token without an embedding": (
         "model.tokenizer",
-        lambda model: model.files["tokenizer.json"]["added_tokens"].append({"id": 41}),
-        "model.vocab is 41",
+        lambda model: model.files["tokenizer.json"]["added_tokens"].append(
+            {"id": 40, "content": "more"}
+        ),
+        "model.vocab is 40, expected only ids below vocab_size 40",
     ),
     "an added token without an id": (
         "model.tokenizer",
         lambda model: model.files["tokenizer.json"]["added_tokens"].append({"id": None}),
-        "added_tokens is [0, 1, 2, 3, 4, null], expected tokens with ids",
+        'added_tokens is {"id": null}, expected tokens with ids',
+    ),
+    "an added token with an id that the library does not give it": (
+        "model.tokenizer",
+        lambda model: model.files["tokenizer.json"]["added_tokens"].append(
+            {"id": 30, "content": "more"}
+        ),
+        "expected the id 40 of this token",
     ),
     "a gap in the ids": (
         "model.tokenizer",
@@ -439,7 +498,28 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "1000000000 layers, the limit is 1000",
     ),
     "no config": ("source.file_missing", without("config.json"), "config.json is missing"),
-    "no tokenizer": ("source.file_missing", without("tokenizer.json"), "tokenizer.json is missing"),
+    "no tokenizer": (
+        "source.file_missing",
+        without("tokenizer.json"),
+        "tokenizer.json is missing; write tokenizer.json with transformers: AutoTokenizer",
+    ),
+    "no tokenizer but a vocabulary of another class": (
+        "source.file_missing",
+        all_of(
+            without("tokenizer.json"),
+            lambda model: model.files.update({"vocab.txt": "[UNK]\n"}),
+            edit("tokenizer_config.json", tokenizer_class="MPNetTokenizer"),
+        ),
+        'tokenizer_class "MPNetTokenizer"',
+    ),
+    "a vocabulary without special tokens": (
+        "model.tokenizer",
+        all_of(
+            without("tokenizer.json"),
+            lambda model: model.files.update({"vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[MASK]\n"}),
+        ),
+        'vocab.txt: does not contain the sep_token "[SEP]"',
+    ),
     "no pooling config": (
         "source.file_missing",
         without("1_Pooling/config.json"),

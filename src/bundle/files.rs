@@ -15,7 +15,8 @@ pub struct Files {
     pub words: BundleFile,
     /// The rules of the tokenizer, in the format of the tokenizers library without the vocabulary.
     pub tokenizer: BundleFile,
-    /// The vocabulary of the tokenizer, one entry per line.
+    /// The vocabulary of the tokenizer: for WordPiece one entry per line, otherwise pieces with the
+    /// tables to look them up.
     pub vocabulary: BundleFile,
     /// The dense layers that follow the pooling, little-endian f32: for each layer the weight in
     /// panels, `[outputs / 32, inputs, 32]` with the last panel padded to whole, then the bias

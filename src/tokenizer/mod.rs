@@ -1,11 +1,21 @@
 //! Text to token ids. This is the only module that uses the `tokenizers` crate.
 
+mod bpe;
+mod byte_pieces;
 mod encoding;
+mod error;
+mod model;
+mod piece_layout;
+mod pieces;
 mod rules;
 mod tokenize;
+mod unigram;
 mod vocabulary;
 mod word_piece;
 
 pub use encoding::{Encoding, Side, Token};
-pub use tokenize::{Tokenizer, TokenizerError, TokenizerLimits};
+pub use error::TokenizerError;
+pub use piece_layout::PieceLayout;
+pub use pieces::{Pieces, PiecesError};
+pub use tokenize::{Tokenizer, TokenizerLimits};
 pub use vocabulary::{Vocabulary, VocabularyError};

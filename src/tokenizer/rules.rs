@@ -17,7 +17,7 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 const MAX_GROWTH: usize = 16;
 
 /// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
-/// `words`, the size of the vocabulary. Other readers therefore reject the file instead of loading a
+/// `words`, the size of the vocabulary, and instead of `merges` their number. Other readers therefore reject the file instead of loading a
 /// tokenizer with an empty vocabulary.
 ///
 /// `truncation` and `padding` are not read: the manifest has the limit, and passes have no padding.
@@ -71,6 +71,29 @@ pub(super) enum ModelRules {
         max_input_chars_per_word: usize,
         /// Number of entries of the vocabulary.
         words: usize,
+    },
+    Unigram {
+        unk_id: Option<u32>,
+        #[serde(default)]
+        byte_fallback: bool,
+        /// Number of pieces.
+        words: usize,
+    },
+    #[serde(rename = "BPE")]
+    Bpe {
+        unk_token: Option<String>,
+        continuing_subword_prefix: Option<String>,
+        end_of_word_suffix: Option<String>,
+        #[serde(default)]
+        fuse_unk: bool,
+        #[serde(default)]
+        byte_fallback: bool,
+        #[serde(default)]
+        ignore_merges: bool,
+        /// Number of pieces.
+        words: usize,
+        /// Number of merges.
+        merges: usize,
     },
 }
 

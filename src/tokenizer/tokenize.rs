@@ -1,20 +1,20 @@
 //! Text to token ids.
 
+use std::fs;
 use std::path::Path;
-use std::{fs, io};
 
 use tokenizers::{
-    DecoderWrapper, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
+    DecoderWrapper, Model as _, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
     PreTokenizerWrapper, TokenizerImpl, TruncationParams, TruncationStrategy, truncate_encodings,
 };
 
-use super::rules::{ModelRules, Rules};
-use super::word_piece::WordPiece;
-use super::{Encoding, Side, Token, Vocabulary, VocabularyError};
+use super::model::Model;
+use super::rules::Rules;
+use super::{Encoding, Side, Token, TokenizerError};
 
-/// The pipeline of the tokenizers library with the [`WordPiece`] model of this crate.
+/// The pipeline of the tokenizers library with the [`Model`] of this crate.
 type Inner = TokenizerImpl<
-    WordPiece,
+    Model,
     NormalizerWrapper,
     PreTokenizerWrapper,
     PostProcessorWrapper,
@@ -38,115 +38,22 @@ pub struct TokenizerLimits {
     pub vocabulary_size: usize,
 }
 
-/// Why a tokenizer could not be loaded, or failed on a text.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenizerError {
-    /// A file is missing or the file system failed.
-    #[error("{path} cannot be read")]
-    Read {
-        /// The file.
-        path: String,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The rules do not have the format of a bundle's `tokenizer.json`.
-    #[error("{path} is invalid: field {field}")]
-    Rules {
-        /// The file.
-        path: String,
-        /// Path of the field; `.` is the document.
-        field: String,
-        /// The error of the parser.
-        source: serde_json::Error,
-    },
-    /// The vocabulary does not have the format of a bundle's `vocabulary.txt`.
-    #[error("{path} is invalid")]
-    Vocabulary {
-        /// The file.
-        path: String,
-        /// The line and the reason.
-        source: VocabularyError,
-    },
-    /// The vocabulary does not belong to the rules.
-    #[error("{path} has {found_words} entries; tokenizer.json declares {expected_words}")]
-    WordCount {
-        /// The vocabulary file.
-        path: String,
-        /// Number of lines of the file.
-        found_words: usize,
-        /// `model.words` in the rules.
-        expected_words: usize,
-    },
-    /// The token for unknown words is not in the vocabulary.
-    #[error("{path} does not contain the unknown token {token:?}")]
-    NoUnknownToken {
-        /// The vocabulary file.
-        path: String,
-        /// `model.unk_token` in the rules.
-        token: String,
-    },
-    /// The id of a token in the rules differs from its id in the vocabulary.
-    #[error("{path} declares the id {id} for the token {token:?}; {}", describe(*.found_id))]
-    TokenId {
-        /// The rules file.
-        path: String,
-        /// The token.
-        token: String,
-        /// Its id in the rules.
-        id: u32,
-        /// Its id in the vocabulary, including added tokens.
-        found_id: Option<u32>,
-    },
-    /// A token has no row in the embedding table.
-    #[error("{path} has the token id {id}; the embedding table has {vocabulary_size} rows")]
-    IdTooLarge {
-        /// The rules file.
-        path: String,
-        /// The highest id.
-        id: usize,
-        /// Number of rows of the embedding table.
-        vocabulary_size: usize,
-    },
-    /// The tokenizers library rejects the rules.
-    #[error("the tokenizers library rejects {path}")]
-    Unusable {
-        /// The rules file.
-        path: String,
-        /// The error of the library.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The limit does not exceed the number of special tokens.
-    #[error("max_tokens is {max_tokens}; the tokenizer adds {special_tokens} special tokens")]
-    NoRoom {
-        /// The limit.
-        max_tokens: usize,
-        /// Number of special tokens that are added to each text.
-        special_tokens: usize,
-    },
-    /// The library failed on a text.
-    #[error("the text cannot be tokenized")]
-    Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Describes the id of a token in the vocabulary.
-fn describe(id: Option<u32>) -> String {
-    id.map_or_else(
-        || "the vocabulary does not contain the token".to_owned(),
-        |id| format!("its id in the vocabulary is {id}"),
-    )
-}
-
 impl Tokenizer {
-    /// Reads the rules (`tokenizer.json`) and the vocabulary (`vocabulary.txt`) of a bundle. Checks
-    /// that they are consistent with each other and with the limits of the model.
+    /// Reads the rules (`tokenizer.json`) and the vocabulary of a bundle: `vocabulary.txt` for
+    /// WordPiece, `vocabulary.bin` for Unigram and BPE. Checks that they are consistent with each other
+    /// and with the limits of the model.
     ///
     /// # Errors
     /// - [`TokenizerError::Read`] if a file cannot be read.
     /// - [`TokenizerError::Rules`] if the rules are invalid; names the field.
     /// - [`TokenizerError::Vocabulary`] if the vocabulary is invalid; names the line.
-    /// - [`TokenizerError::WordCount`] if the size of the vocabulary differs from the rules.
-    /// - [`TokenizerError::NoUnknownToken`] if the vocabulary does not contain the unknown token.
+    /// - [`TokenizerError::Pieces`] if the vocabulary of a Unigram or BPE tokenizer is invalid.
+    /// - [`TokenizerError::WordCount`], [`TokenizerError::MergeCount`] if the size of the vocabulary or
+    ///   the number of its merges differs from the rules.
+    /// - [`TokenizerError::Scores`] if the vocabulary of a Unigram tokenizer has no scores, or that of a
+    ///   BPE tokenizer has some.
+    /// - [`TokenizerError::NoUnknownToken`], [`TokenizerError::NoUnknownId`] if the vocabulary does not
+    ///   contain the unknown token.
     /// - [`TokenizerError::TokenId`] if the id of an added or special token in the rules differs from
     ///   its id in the vocabulary.
     /// - [`TokenizerError::IdTooLarge`] if an id has no row in the embedding table.
@@ -166,7 +73,7 @@ impl Tokenizer {
             field,
             source,
         })?;
-        let mut inner = Inner::new(word_piece(model, vocabulary)?);
+        let mut inner = Inner::new(Model::from_files(model, vocabulary)?);
         inner.with_normalizer(normalizer).map_err(unusable)?;
         inner.with_pre_tokenizer(pre_tokenizer).with_post_processor(post_processor);
         inner.with_decoder(decoder);
@@ -184,7 +91,7 @@ impl Tokenizer {
             }
         }
         let ids = added.map(|(_, id)| id as usize + 1).max().unwrap_or_default();
-        let ids = ids.max(inner.get_model().vocabulary.len());
+        let ids = ids.max(inner.get_model().get_vocab_size());
         if ids > limits.vocabulary_size {
             let (id, vocabulary_size) = (ids - 1, limits.vocabulary_size);
             return Err(TokenizerError::IdTooLarge { path: path(), id, vocabulary_size });
@@ -330,36 +237,8 @@ impl Tokenizer {
     }
 }
 
-/// Reads the vocabulary and checks it against the rules.
-fn word_piece(rules: ModelRules, path: &Path) -> Result<WordPiece, TokenizerError> {
-    let bytes = read(path)?;
-    let path = path.display().to_string();
-    let vocabulary = match Vocabulary::parse(bytes) {
-        Ok(vocabulary) => vocabulary,
-        Err(source) => return Err(TokenizerError::Vocabulary { path, source }),
-    };
-    let ModelRules::WordPiece {
-        unk_token,
-        continuing_subword_prefix,
-        max_input_chars_per_word,
-        words,
-    } = rules;
-    let found_words = vocabulary.len();
-    if found_words != words {
-        return Err(TokenizerError::WordCount { path, found_words, expected_words: words });
-    }
-    let Some(unknown) = vocabulary.id(&unk_token) else {
-        return Err(TokenizerError::NoUnknownToken { path, token: unk_token });
-    };
-    Ok(WordPiece {
-        vocabulary,
-        unknown,
-        continuing_prefix: continuing_subword_prefix,
-        max_word_chars: max_input_chars_per_word,
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
     fs::read(path)
         .map_err(|source| TokenizerError::Read { path: path.display().to_string(), source })
 }

@@ -1,10 +1,6 @@
 //! WordPiece: splits a word, from the left, into the longest pieces in the vocabulary.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-use tokenizers::models::wordpiece::WordPieceTrainer;
-use tokenizers::{Model, Result, Token};
+use tokenizers::Token;
 
 use super::Vocabulary;
 
@@ -23,6 +19,12 @@ pub(super) struct WordPiece {
 }
 
 impl WordPiece {
+    /// Returns the pieces of a word. A word that cannot be split is unknown.
+    pub(super) fn tokenize(&self, word: &str) -> Vec<Token> {
+        let unknown = || vec![self.token(self.unknown, 0, word.len())];
+        self.pieces(word).unwrap_or_else(unknown)
+    }
+
     /// Returns the pieces of a word, or `None` if a piece is not in the vocabulary or the word is too
     /// long.
     fn pieces(&self, word: &str) -> Option<Vec<Token>> {
@@ -60,39 +62,5 @@ impl WordPiece {
     fn token(&self, id: u32, start: usize, end: usize) -> Token {
         let word = self.vocabulary.word(id).unwrap_or_default();
         Token::new(id, word.to_owned(), (start, end))
-    }
-}
-
-impl Model for WordPiece {
-    type Trainer = WordPieceTrainer;
-
-    fn tokenize(&self, word: &str) -> Result<Vec<Token>> {
-        let unknown = || vec![self.token(self.unknown, 0, word.len())];
-        Ok(self.pieces(word).unwrap_or_else(unknown))
-    }
-
-    fn token_to_id(&self, token: &str) -> Option<u32> {
-        self.vocabulary.id(token)
-    }
-
-    fn id_to_token(&self, id: u32) -> Option<String> {
-        self.vocabulary.word(id).map(str::to_owned)
-    }
-
-    fn get_vocab(&self) -> HashMap<String, u32> {
-        self.vocabulary.words().map(str::to_owned).zip(0..).collect()
-    }
-
-    fn get_vocab_size(&self) -> usize {
-        self.vocabulary.len()
-    }
-
-    /// Returns an error: a bundle is immutable.
-    fn save(&self, _folder: &Path, _prefix: Option<&str>) -> Result<Vec<PathBuf>> {
-        Err("the vocabulary of a bundle is read-only".into())
-    }
-
-    fn get_trainer(&self) -> WordPieceTrainer {
-        WordPieceTrainer::default()
     }
 }

@@ -10,7 +10,7 @@ use semblance_test_support::repository;
 const WORDS: [(&str, &[&str]); 4] = [
     ("ort::", &["runtime/"]),
     ("tokenizers::", &["tokenizer/"]),
-    ("memmap2::", &["bundle/", "runtime/embedding_table.rs", "tokenizer/vocabulary.rs"]),
+    ("memmap2::", &["bundle/", "runtime/embedding_table.rs", "tokenizer/pieces.rs"]),
     ("unsafe", &["bundle/map.rs", "kernels/"]),
 ];
 

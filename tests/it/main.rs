@@ -8,4 +8,7 @@ mod golden;
 mod imports;
 mod int8;
 mod invariance;
+mod multilingual;
+mod pieces;
 mod tokenizer;
+mod vocabularies;

@@ -164,7 +164,7 @@ fn an_error_of_the_rules_names_the_field() {
         ("/version", json!("2.0"), "version"),
         ("/added_tokens", json!({}), "added_tokens"),
         ("/pre_tokenizer", json!({"type": "Words"}), "pre_tokenizer"),
-        ("/model/type", json!("Unigram"), "model.type"),
+        ("/model/type", json!("WordLevel"), "model.type"),
         ("/model/words", json!("five"), "model"),
     ];
     for (pointer, value, expected) in cases {

@@ -45,6 +45,25 @@ pub fn family_bundle(name: &str) -> PathBuf {
     existing(&format!("build/model/families/{name}"), "make build/model/.families")
 }
 
+/// Returns the folder of multilingual-e5-small.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn multilingual_bundle() -> PathBuf {
+    existing("build/model/e5", "make build/model/.e5")
+}
+
+/// Returns the folder of a real tokenizer: `source.json` is the published file, the others are those of
+/// a bundle.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn tokenizer_folder(name: &str) -> PathBuf {
+    existing(&format!("build/tokenizers/{name}"), "make build/tokenizers/.built")
+}
+
 /// Returns the ONNX Runtime library.
 ///
 /// # Panics

@@ -20,7 +20,10 @@ mod service;
 mod table;
 
 pub use breakable::{Breakable, flip};
-pub use bundles::{bundle, cross_encoder_bundle, family_bundle, int8_bundle, library, repository};
+pub use bundles::{
+    bundle, cross_encoder_bundle, family_bundle, int8_bundle, library, multilingual_bundle,
+    repository, tokenizer_folder,
+};
 pub use compare::assert_close;
 pub use document::assert_document;
 pub use emulator::Emulator;

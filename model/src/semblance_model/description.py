@@ -32,6 +32,7 @@ from semblance_model.tensors import (
     find_checkpoint,
 )
 from semblance_model.tokenizer import BundleTokenizer, bundle_tokenizer
+from semblance_model.tokenizer_file import read_tokenizer
 
 Task = Literal["embedding", "cross-encoder"]
 
@@ -160,7 +161,7 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
     task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
-        required(source, join(inside, "tokenizer.json")),
+        read_tokenizer(source, inside, tokenizer_config),
         tokenizer_config,
         sentence.flag("do_lower_case", False),
         words,

@@ -12,19 +12,18 @@ from semblance_model.description import Description
 from semblance_model.export import Export
 from semblance_model.onnx_graph import GRAPH_FILE, WEIGHTS_FILE
 from semblance_model.source import sha256_of
-from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
+from semblance_model.tokenizer import TOKENIZER_FILE
 from semblance_model.words import WORDS_FILE, Precision
 
 SCHEMA_VERSION = 3
 MANIFEST_FILE = "bundle.json"
 
-# Role in the manifest -> file name.
+# Role in the manifest -> file name. The name of the vocabulary depends on its format.
 FILES = {
     "graph": GRAPH_FILE,
     "weights": WEIGHTS_FILE,
     "words": WORDS_FILE,
     "tokenizer": TOKENIZER_FILE,
-    "vocabulary": VOCABULARY_FILE,
     "dense": DENSE_FILE,
 }
 
@@ -44,6 +43,7 @@ class Origin:
 
 def manifest_bytes(description: Description, origin: Origin, folder: Path) -> bytes:
     """The bytes of `bundle.json` for the files in `folder`; equal input gives equal bytes."""
+    files = FILES | {"vocabulary": description.tokenizer.vocabulary.file}
     manifest: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "model_name": origin.model_name,
@@ -69,7 +69,7 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
                 "size_bytes": (folder / name).stat().st_size,
                 "sha256": sha256_of(folder / name),
             }
-            for role, name in FILES.items()
+            for role, name in files.items()
             if (folder / name).exists()
         },
     }

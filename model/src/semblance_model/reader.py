@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 
 from semblance_model.field import shown
 from semblance_model.refusal import Refusal
-from semblance_model.tokenizer import TOKENIZER_FILE, VOCABULARY_FILE
+from semblance_model.tokenizer import TOKENIZER_FILE
+from semblance_model.vocabulary import LINES_FILE
 
 # The limits of the engine, src/tokenizer/rules.rs.
 _MAX_WORD_CHARACTERS = 1_000
@@ -23,8 +24,12 @@ _MAX_GROWTH = 16
 def check_tokenizer(folder: Path, vocabulary_size: int, max_tokens: int, *, pairs: bool) -> None:
     """Raises `Refusal` if the engine would refuse the tokenizer in `folder`."""
     rules = json.loads((folder / TOKENIZER_FILE).read_bytes())
-    words = (folder / VOCABULARY_FILE).read_bytes().decode("utf-8").split("\n")[:-1]
-    added = _check_rules(rules, words)
+    added = _check_rules(rules)
+    if not (folder / LINES_FILE).exists():
+        # The builder itself has checked pieces and merges, and compared them with the rules.
+        return
+    words = (folder / LINES_FILE).read_bytes().decode("utf-8").split("\n")[:-1]
+    _check_word_piece(rules["model"], words)
     tokenizer = _load(rules, words)
     try:
         around = tokenizer.encode("", add_special_tokens=True)
@@ -46,11 +51,8 @@ def check_tokenizer(folder: Path, vocabulary_size: int, max_tokens: int, *, pair
         raise _refused("post_processor", f"{needed} special tokens, but max_tokens {max_tokens}")
 
 
-def _check_rules(rules: dict[str, Any], words: list[str]) -> list[dict[str, Any]]:
-    """Checks what the engine reads itself; returns the added tokens."""
-    if rules.get("version") != "1.0":
-        raise _refused("version", f'{shown(rules.get("version"))}, expected "1.0"')
-    model = rules["model"]
+def _check_word_piece(model: dict[str, Any], words: list[str]) -> None:
+    """Checks the section `model` of a WordPiece tokenizer."""
     unknown = model.get("unk_token")
     if not isinstance(unknown, str) or unknown not in set(words):
         raise _refused("model.unk_token", f"{shown(unknown)}, expected a word of the vocabulary")
@@ -63,6 +65,12 @@ def _check_rules(rules: dict[str, Any], words: list[str]) -> list[dict[str, Any]
             "model.max_input_chars_per_word",
             f"{shown(characters)}, expected an integer up to {_MAX_WORD_CHARACTERS}",
         )
+
+
+def _check_rules(rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """Checks what the engine reads itself; returns the added tokens."""
+    if rules.get("version") != "1.0":
+        raise _refused("version", f'{shown(rules.get("version"))}, expected "1.0"')
     added = rules.get("added_tokens")
     if not isinstance(added, list):
         raise _refused("added_tokens", f"{shown(added)}, expected a list")

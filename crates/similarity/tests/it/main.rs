@@ -12,6 +12,7 @@ mod http_events;
 mod log_lines;
 mod malformed_events;
 mod memory;
+mod multilingual;
 mod package;
 mod paths;
 mod random_events;
