@@ -26,6 +26,7 @@
 
 mod bundle;
 mod cache;
+mod cancel;
 mod code;
 mod cost;
 mod cross_encoder;
@@ -44,6 +45,7 @@ mod unique;
 mod vector;
 
 pub use bundle::Bundle;
+pub use cancel::{Cancel, Canceled};
 pub use code::{Code, Fault};
 pub use cost::Cost;
 pub use error::{LoadError, ModelError};

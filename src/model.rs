@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
+use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
 use crate::encoder::{Encoder, PooledTexts};
@@ -22,12 +24,20 @@ use crate::vector::{Embeddings, cosine, rank};
 
 /// An embedding model, and optionally a cross-encoder, ready to run.
 ///
-/// A model can be shared between threads. Calls from several threads share forward passes.
+/// A model can be shared between threads. Calls from several threads share forward passes. Clones share
+/// the model.
+#[derive(Clone)]
 pub struct Model {
+    parts: Arc<Parts>,
+    timings: LoadTimings,
+    cancel: Cancel,
+}
+
+/// What the clones of a model share.
+struct Parts {
     encoder: Encoder,
     cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
     info: ModelInfo,
-    timings: LoadTimings,
 }
 
 impl Model {
@@ -46,11 +56,30 @@ impl Model {
         cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
         info: ModelInfo,
     ) -> Self {
-        Self { encoder, cross_encoder, info, timings: LoadTimings::default() }
+        let parts = Arc::new(Parts { encoder, cross_encoder, info });
+        Self { parts, timings: LoadTimings::default(), cancel: Cancel::default() }
     }
 
     pub(crate) fn with_timings(self, timings: LoadTimings) -> Self {
         Self { timings, ..self }
+    }
+
+    /// Returns this model for calls that a flag can cancel.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use semblance::{Cancel, Model, ModelError, Options};
+    ///
+    /// let model = Model::load("build/model/default", Options::default())?;
+    /// let cancel = Cancel::default();
+    /// cancel.cancel();
+    /// let result = model.with_cancel(cancel).embed(&["a text"]);
+    /// assert!(matches!(result, Err(ModelError::Canceled(_))));
+    /// # Ok::<(), semblance::LoadError>(())
+    /// ```
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        Self { cancel, ..self.clone() }
     }
 
     /// How long each step of loading took.
@@ -62,13 +91,13 @@ impl Model {
     /// The embedding model.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
-        &self.info
+        &self.parts.info
     }
 
     /// The cross-encoder, if there is one.
     #[must_use]
     pub fn cross_encoder(&self) -> Option<&CrossEncoderInfo> {
-        self.cross_encoder.as_ref().map(|(_, info)| info)
+        self.parts.cross_encoder.as_ref().map(|(_, info)| info)
     }
 
     /// Returns the cosine similarity of each text to a query, in input order.
@@ -130,7 +159,7 @@ impl Model {
         texts: &[T],
         options: &EmbedOptions,
     ) -> Result<EmbedOutput, ModelError> {
-        let available = self.info.dimensions;
+        let available = self.parts.info.dimensions;
         let requested = options.dimensions.unwrap_or(available);
         if requested == 0 {
             return Err(ModelError::NoDimensions);
@@ -144,7 +173,7 @@ impl Model {
         // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
-        let vectors = match options.normalize.unwrap_or(self.info.normalizes) {
+        let vectors = match options.normalize.unwrap_or(self.parts.info.normalizes) {
             true => Embeddings::from_pooled(vectors)?.into_rows(),
             false => vectors,
         };
@@ -181,13 +210,14 @@ impl Model {
         texts: &[T],
         options: &PairOptions,
     ) -> Result<Scores, ModelError> {
-        let Some((cross_encoder, _)) = self.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
+        let Some((cross_encoder, _)) =
+            self.parts.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
         else {
             let options = TextOptions { truncation: options.truncation, prompt_name: None };
             return self.similarity_with(query, texts, &options);
         };
         let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
-        let mut predicted = classify(cross_encoder, &pairs, options).map_err(after_query)?;
+        let mut predicted = self.classify(cross_encoder, &pairs, options).map_err(after_query)?;
         // Index 0 is the query, as for the embedding model. A truncated pair is reported as its text.
         predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
         let scores = CrossEncoder::first_label(&predicted.scores);
@@ -213,8 +243,9 @@ impl Model {
         pairs: &[(&str, &str)],
         options: &PairOptions,
     ) -> Result<PredictOutput, ModelError> {
-        let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
-        classify(cross_encoder, pairs, options)
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        self.classify(cross_encoder, pairs, options)
     }
 
     /// Returns the tokens of each text, not truncated, with the special tokens of the model.
@@ -230,24 +261,45 @@ impl Model {
     /// # Errors
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
+    /// - [`ModelError::Canceled`] if the call is canceled.
     pub fn tokenize_with<T: AsRef<str>>(
         &self,
         texts: &[T],
         options: &TokenizeOptions,
     ) -> Result<TokenizeOutput, ModelError> {
+        self.tokenize_within(texts, options, usize::MAX)
+    }
+
+    /// Returns the tokens of each text, not truncated, if they are at most `limit_tokens` in total.
+    ///
+    /// # Errors
+    /// - As [`Model::tokenize_with`].
+    /// - [`ModelError::TooManyTokensInTotal`] if there are more. The texts after the one that exceeds
+    ///   the limit are not tokenized.
+    pub fn tokenize_within<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: &TokenizeOptions,
+        limit_tokens: usize,
+    ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
         let texts = texts.iter().map(AsRef::as_ref);
         let texts = self.prompted(texts, options.prompt_name.as_deref())?;
-        let tokens_of = |(index, text): (usize, &Cow<'_, str>)| {
-            let tokens = self.encoder.tokens(text, options.special_tokens);
-            tokens.map_err(|source| ModelError::Tokenize { index, source })
-        };
-        let tokens: Vec<Vec<Token>> =
-            texts.iter().enumerate().map(tokens_of).collect::<Result<_, _>>()?;
+        let mut tokens: Vec<Vec<Token>> = Vec::with_capacity(texts.len());
+        let mut prompt_tokens = 0;
+        for (index, text) in texts.iter().enumerate() {
+            self.cancel.check()?;
+            let limit = limit_tokens - prompt_tokens;
+            let found = self.parts.encoder.tokens(text, options.special_tokens, limit);
+            let found = found.map_err(|source| ModelError::Tokenize { index, source })?;
+            let found = found.ok_or(ModelError::TooManyTokensInTotal { limit_tokens })?;
+            prompt_tokens += found.len();
+            tokens.push(found);
+        }
         let cost = Cost {
             texts: texts.len(),
             characters: characters(texts.iter().map(AsRef::as_ref)),
-            prompt_tokens: tokens.iter().map(Vec::len).sum(),
+            prompt_tokens,
             tokenize_time: started.elapsed(),
             ..Cost::default()
         };
@@ -260,10 +312,11 @@ impl Model {
     /// - [`ModelError`] if a model fails on an ordinary text.
     pub fn warm_up(&self) -> Result<(), ModelError> {
         let text = "one two three four five six seven";
-        let prepared = self.encoder.prepare([text], Side::Right)?;
-        Embeddings::from_pooled(self.encoder.encode(prepared)?.pooled)?;
-        if let Some((cross_encoder, _)) = &self.cross_encoder {
-            cross_encoder.classify(cross_encoder.prepare([(text, text)], Side::Right)?)?;
+        let prepared = self.parts.encoder.prepare([text], Side::Right, &self.cancel)?;
+        Embeddings::from_pooled(self.parts.encoder.encode(prepared, &self.cancel)?.pooled)?;
+        if let Some((cross_encoder, _)) = &self.parts.cross_encoder {
+            let pairs = cross_encoder.prepare([(text, text)], Side::Right, &self.cancel)?;
+            cross_encoder.classify(pairs, &self.cancel)?;
         }
         Ok(())
     }
@@ -275,7 +328,7 @@ impl Model {
         prompt_name: Option<&str>,
     ) -> Result<Vec<Cow<'a, str>>, ModelError> {
         let Some(name) = prompt_name else { return Ok(texts.map(Cow::from).collect()) };
-        let prompts = &self.info.prompts;
+        let prompts = &self.parts.info.prompts;
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
         let prompt = prompts.get(name).ok_or_else(unknown)?;
         Ok(texts.map(|text| format!("{prompt}{text}").into()).collect())
@@ -289,14 +342,18 @@ impl Model {
     ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(AsRef::as_ref));
         let first_of = |index| first_member(&unique.members, index);
-        let prepared = self.encoder.prepare(unique.items.iter().copied(), truncation.side());
+        let prepared = self.parts.encoder.prepare(
+            unique.items.iter().copied(),
+            truncation.side(),
+            &self.cancel,
+        );
         let prepared = prepared.map_err(|error| at_index(error, first_of))?;
         let tokens = TokenCounts {
             counts: prepared.token_counts(),
-            limit_tokens: self.encoder.max_tokens(),
+            limit_tokens: self.parts.encoder.max_tokens(),
         };
         let truncated = unique.truncated(&tokens, truncation)?;
-        let mut encoded = self.encoder.encode(prepared)?;
+        let mut encoded = self.parts.encoder.encode(prepared, &self.cancel)?;
         encoded.cost = Cost {
             texts: texts.len(),
             unique_texts: unique.items.len(),
@@ -307,40 +364,47 @@ impl Model {
         };
         Ok((encoded, unique, tokens))
     }
-}
 
-/// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
-fn classify(
-    cross_encoder: &CrossEncoder,
-    pairs: &[(&str, &str)],
-    options: &PairOptions,
-) -> Result<PredictOutput, ModelError> {
-    let started = Instant::now();
-    let unique = Unique::new(pairs.iter().copied());
-    let first_of = |index| first_member(&unique.members, index);
-    let prepared = cross_encoder.prepare(unique.items.iter().copied(), options.truncation.side());
-    let prepared = prepared.map_err(|error| at_index(error, first_of))?;
-    let tokens = TokenCounts {
-        counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
-        limit_tokens: cross_encoder.max_tokens(),
-    };
-    let truncated = unique.truncated(&tokens, options.truncation)?;
-    let tokenize_time = started.elapsed();
-    let classified = cross_encoder.classify(prepared).map_err(|error| at_index(error, first_of))?;
-    let cost = Cost {
-        texts: pairs.len(),
-        unique_texts: unique.items.len(),
-        characters: characters(pairs.iter().flat_map(|&(first, second)| [first, second])),
-        prompt_tokens: unique.read_tokens(&tokens),
-        truncated,
-        tokenize_time,
-        ..classified.cost
-    };
-    let scores = match options.raw_scores {
-        true => classified.logits,
-        false => cross_encoder.scores(classified.logits),
-    };
-    Ok(PredictOutput { scores: scores.select(Axis(0), &unique.members), cost })
+    /// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
+    fn classify(
+        &self,
+        cross_encoder: &CrossEncoder,
+        pairs: &[(&str, &str)],
+        options: &PairOptions,
+    ) -> Result<PredictOutput, ModelError> {
+        let started = Instant::now();
+        let unique = Unique::new(pairs.iter().copied());
+        let first_of = |index| first_member(&unique.members, index);
+        let prepared = cross_encoder.prepare(
+            unique.items.iter().copied(),
+            options.truncation.side(),
+            &self.cancel,
+        );
+        let prepared = prepared.map_err(|error| at_index(error, first_of))?;
+        let tokens = TokenCounts {
+            counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
+            limit_tokens: cross_encoder.max_tokens(),
+        };
+        let truncated = unique.truncated(&tokens, options.truncation)?;
+        let tokenize_time = started.elapsed();
+        let classified = cross_encoder
+            .classify(prepared, &self.cancel)
+            .map_err(|error| at_index(error, first_of))?;
+        let cost = Cost {
+            texts: pairs.len(),
+            unique_texts: unique.items.len(),
+            characters: characters(pairs.iter().flat_map(|&(first, second)| [first, second])),
+            prompt_tokens: unique.read_tokens(&tokens),
+            truncated,
+            tokenize_time,
+            ..classified.cost
+        };
+        let scores = match options.raw_scores {
+            true => classified.logits,
+            false => cross_encoder.scores(classified.logits),
+        };
+        Ok(PredictOutput { scores: scores.select(Axis(0), &unique.members), cost })
+    }
 }
 
 /// Returns the index of the first input text that equals distinct text `item`.

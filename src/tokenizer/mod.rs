@@ -3,6 +3,7 @@
 mod encoding;
 mod rules;
 mod tokenize;
+mod turns;
 mod vocabulary;
 mod word_piece;
 

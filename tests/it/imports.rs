@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     (
         "load",
         &[
@@ -37,6 +37,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     (
         "model",
         &[
+            "cancel",
             "cost",
             "cross_encoder",
             "encoder",
@@ -54,16 +55,23 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("outcome", &["cost", "tokenizer"]),
     ("unique", &["error", "options"]),
     ("options", &["cache", "scheduler", "tokenizer"]),
-    ("cross_encoder", &["cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
-    ("encoder", &["cache", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
+    ("cross_encoder", &["cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
+    (
+        "encoder",
+        &["cache", "cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"],
+    ),
     ("cache", &["tokenizer"]),
-    ("error", &["bundle", "code", "codes", "runtime", "tokenizer", "vector"]),
-    ("scheduler", &["runtime", "tokenizer"]),
+    (
+        "error",
+        &["bundle", "cancel", "code", "codes", "runtime", "scheduler", "tokenizer", "vector"],
+    ),
+    ("scheduler", &["cancel", "runtime", "tokenizer"]),
     ("runtime", &["bundle", "kernels"]),
     ("bundle", &["code", "codes", "vector"]),
     ("tokenizer", &[]),
     ("vector", &[]),
     ("kernels", &[]),
+    ("cancel", &[]),
     ("code", &[]),
     ("cost", &[]),
     ("info", &[]),

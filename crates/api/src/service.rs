@@ -1,8 +1,9 @@
 //! A service: the models and the limits of requests.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use semblance::Model;
+use semblance::{Cancel, Model};
 
 use crate::{About, Limits};
 
@@ -10,7 +11,7 @@ use crate::{About, Limits};
 pub struct Service {
     model: Model,
     limits: Limits,
-    about: About,
+    about: Arc<About>,
 }
 
 /// The limits that a service applies and reports.
@@ -28,8 +29,14 @@ impl Service {
     /// Returns a service for a model.
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
-        let about = About::new(&model, options);
+        let about = Arc::new(About::new(&model, options));
         Self { model, limits: options.limits, about }
+    }
+
+    /// Returns this service for calls that a flag can cancel.
+    pub(crate) fn with_cancel(&self, cancel: Cancel) -> Self {
+        let (model, about) = (self.model.with_cancel(cancel), Arc::clone(&self.about));
+        Self { model, limits: self.limits, about }
     }
 
     /// The model.

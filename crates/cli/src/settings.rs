@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use semblance::{LoadError, Model, Options};
 use semblance_api::{Config, Limits, ServiceOptions, origins};
@@ -11,11 +12,15 @@ use tracing::level_filters::LevelFilter;
 
 use crate::arguments::{ModelArguments, ServeArguments};
 
+/// The default of `--shutdown-seconds`.
+const DEFAULT_SHUTDOWN_SECONDS: u64 = 10;
+
 /// The settings of a command.
 #[derive(Debug)]
 pub(crate) struct Settings {
     config: Config,
     bundle: PathBuf,
+    shutdown: Duration,
 }
 
 impl Settings {
@@ -29,7 +34,7 @@ impl Settings {
             (None, false) => PathBuf::from("build/lib/libonnxruntime.so"),
         };
         config.model = Options { cross_encoder: None, warm_up: false, ..config.model };
-        Ok(Self { config, bundle })
+        Ok(Self { config, bundle, shutdown: Duration::from_secs(DEFAULT_SHUTDOWN_SECONDS) })
     }
 
     /// Returns the settings of a server.
@@ -41,9 +46,14 @@ impl Settings {
             .cross_encoder
             .clone()
             .or_else(|| environment.path("SEMBLANCE_CROSS_ENCODER_BUNDLE"));
-        config.model.threads = arguments.threads.unwrap_or(config.model.threads);
+        let threads = arguments.threads.and_then(|threads| NonZeroUsize::new(threads.into()));
+        config.model.threads = threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
         config.concurrency = arguments.max_concurrent_requests;
+        let from_environment = environment.number("SEMBLANCE_SHUTDOWN_SECONDS", 0, 3600)?;
+        if let Some(seconds) = arguments.shutdown_seconds.or(from_environment) {
+            settings.shutdown = Duration::from_secs(seconds);
+        }
         if !arguments.cors_origin.is_empty() {
             config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
         }
@@ -69,6 +79,11 @@ impl Settings {
 
     pub(crate) fn concurrency(&self) -> NonZeroUsize {
         self.config.concurrency
+    }
+
+    /// Within this time of the first signal, a server ends.
+    pub(crate) fn shutdown(&self) -> Duration {
+        self.shutdown
     }
 
     pub(crate) fn cors_origins(&self) -> &[String] {

@@ -1,11 +1,15 @@
 //! The routes over HTTP: one router, for the server and for HTTP events.
 
 mod body;
+mod browsers;
 mod error;
 pub(crate) mod headers;
+mod held_body;
 mod page;
+mod request_id;
 mod router;
 
-pub use error::error_response;
+pub use error::{error_response, error_status};
 pub use headers::REQUEST_ID;
-pub use router::{Destination, HttpOptions, ReplyInfo, router};
+pub use request_id::ensure_request_id;
+pub use router::{Destination, HttpOptions, ReplyInfo, Reserved, router};

@@ -2,7 +2,7 @@
 
 use semblance::{PairOptions, PredictOutput};
 
-use super::{Report, Request, in_fields};
+use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::Pairs;
 use crate::error::ApiError;
 use crate::request::Field;
@@ -27,6 +27,11 @@ impl Request for PredictRequest {
     type Outcome = PredictOutput;
 
     const NAME: &'static str = "predict";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        let texts = self.pairs.pairs.iter().flatten().map(String::as_str);
+        encoding_bytes(texts, service.model().info().max_tokens)
+    }
 
     fn run(&self, service: &Service) -> Result<(PredictOutput, Report), ApiError> {
         let pairs = self.pairs.pairs.iter();

@@ -2,7 +2,7 @@
 
 use semblance::{Scores, TextOptions};
 
-use super::{Report, Request, in_fields};
+use super::{Report, Request, in_fields, query_bytes};
 use crate::error::ApiError;
 use crate::request::{Field, Texts};
 use crate::service::Service;
@@ -24,6 +24,10 @@ impl Request for SimilarityRequest {
     type Outcome = Scores;
 
     const NAME: &'static str = "similarity";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        query_bytes(&self.query, &self.texts, service)
+    }
 
     fn run(&self, service: &Service) -> Result<(Scores, Report), ApiError> {
         let texts = self.texts.as_slice();

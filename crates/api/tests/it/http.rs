@@ -58,7 +58,11 @@ fn service() -> &'static Arc<Service> {
 }
 
 fn options() -> HttpOptions {
-    HttpOptions { cors_origins: Vec::new(), max_body_bytes: MAX_BODY_BYTES }
+    HttpOptions {
+        cors_origins: Vec::new(),
+        max_body_bytes: MAX_BODY_BYTES,
+        ..HttpOptions::default()
+    }
 }
 
 /// A router with the real model.
@@ -156,5 +160,5 @@ fn with_headers(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> 
 
 fn limits(admitted: usize, timeout: Duration) -> AdmissionLimits {
     let admitted = NonZeroUsize::new(admitted).unwrap();
-    AdmissionLimits { running: NonZeroUsize::MIN, admitted, timeout }
+    AdmissionLimits { admitted, buffered_bytes: 1 << 20, timeout }
 }

@@ -32,7 +32,9 @@ fn an_invalid_request_has_its_status_in_each_dialect() {
     assert_eq!((reply.status, code.as_str()), (413, "request.too_many_tokens"));
     assert_eq!(message, "the text inputs has 302 tokens; the limit is 256 and truncate is false");
     for path in ["/embed", "/", "/v1/embeddings", "/v2/rerank"] {
-        for body in ["", "{", "{\"inputs\": \"\\ud800\"}", "\u{feff}{}"] {
+        let surrogate =
+            r#"{"inputs": "\ud800", "input": "\ud800", "query": "\ud800", "documents": ["a"]}"#;
+        for body in ["", "{", surrogate, "\u{feff}{}"] {
             let reply = call(&router, post(path, body));
             let (code, _) = reply.error(Dialect::from_path(path));
             assert_eq!((reply.status, code.as_str()), (400, "request.invalid_json"), "{path}");
