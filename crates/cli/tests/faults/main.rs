@@ -2,6 +2,7 @@
 //!
 //! Bounds on time are features, such as `--shutdown-seconds`, with seconds of slack for a busy machine.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "the tests print the times that they measure")]
 
 mod clients;
 mod connections;

@@ -52,6 +52,7 @@ fn cors_allows_only_configured_origins() {
     };
     let ask = |router: &Router, origin: &str| {
         let request = Request::post("/embed").header("origin", origin);
+        let request = request.header("content-type", "application/json");
         call(router, request.body(Body::from(r#"{"inputs": "a"}"#)).unwrap())
     };
     let preflight = |router: &Router, origin: &str| {
