@@ -28,6 +28,8 @@ pub enum Fault {
     Unauthorized,
     /// The request refers to a resource that does not exist.
     NotFound,
+    /// The client may not make the request.
+    Forbidden,
     /// The resource does not support the method.
     Method,
     /// The media type or encoding of the request is not supported.
@@ -36,6 +38,12 @@ pub enum Fault {
     Overload,
     /// The response took longer than the time limit.
     Timeout,
+    /// The service stops, or has no connection left.
+    Unavailable,
+    /// The client did not send the whole request in time.
+    RequestTimeout,
+    /// The client left before the response was complete.
+    Abandoned,
     /// The model or the code failed.
     Internal,
     /// The process cannot start.
@@ -83,6 +91,13 @@ impl Code {
     /// There is no index of a name.
     pub const INDEX_NOT_FOUND: Self =
         Self::new("index.not_found", Fault::NotFound, "There is no index of this name.");
+    /// Nobody waits for the response.
+    pub const CANCELED: Self = Self::new(
+        "request.canceled",
+        Fault::Abandoned,
+        "The client closed the connection before the response was complete. The request is logged and \
+         counted with status 499.",
+    );
     /// A forward pass failed.
     pub const INFERENCE_FAILED: Self = Self::new(
         "model.inference_failed",

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use ndarray::{Array2, Axis};
 
+use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
@@ -66,14 +67,17 @@ impl CrossEncoder {
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
+    /// - [`ModelError::Canceled`] if the call is canceled.
     pub fn prepare<'a>(
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
         side: Side,
+        cancel: &Cancel,
     ) -> Result<Vec<Encoding>, ModelError> {
         let pairs = pairs.into_iter().enumerate();
         pairs
             .map(|(index, (first, second))| {
+                cancel.check()?;
                 let failed = |source| ModelError::Tokenize { index, source };
                 self.tokenizer.encode_pair(first, second, side).map_err(failed)
             })
@@ -86,9 +90,14 @@ impl CrossEncoder {
     /// - [`ModelError::Inference`] if the model fails on a batch.
     /// - [`ModelError::Labels`] if the number of logits differs from the manifest.
     /// - [`ModelError::NotFinite`] if a logit is infinite or NaN.
-    pub fn classify(&self, pairs: Vec<Encoding>) -> Result<PairLogits, ModelError> {
+    /// - [`ModelError::Canceled`] if the call is canceled.
+    pub fn classify(
+        &self,
+        pairs: Vec<Encoding>,
+        cancel: &Cancel,
+    ) -> Result<PairLogits, ModelError> {
         let started = Instant::now();
-        let run = self.scheduler.run(pairs)?;
+        let run = self.scheduler.run(pairs, cancel)?;
         let mut logits = Array2::zeros((run.rows.len(), self.options.labels));
         for (index, (row, mut logits)) in run.rows.iter().zip(logits.outer_iter_mut()).enumerate() {
             let (labels, expected) = (row.len(), self.options.labels);

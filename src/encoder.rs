@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, s};
 
 use crate::cache::{Cache, CacheLimit, Entry, Key};
+use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
@@ -133,16 +134,19 @@ impl Encoder {
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
+    /// - [`ModelError::Canceled`] if the call is canceled.
     pub fn prepare<'a>(
         &self,
         texts: impl IntoIterator<Item = &'a str>,
         side: Side,
+        cancel: &Cancel,
     ) -> Result<PreparedTexts, ModelError> {
         let started = Instant::now();
         let texts = texts
             .into_iter()
             .enumerate()
             .map(|(index, text)| {
+                cancel.check()?;
                 let failed = |source| ModelError::Tokenize { index, source };
                 self.prepare_text(text, side).map_err(failed)
             })
@@ -165,10 +169,15 @@ impl Encoder {
     ///
     /// # Errors
     /// - [`ModelError::Inference`] if the model fails on a batch.
-    pub fn encode(&self, prepared: PreparedTexts) -> Result<PooledTexts, ModelError> {
+    /// - [`ModelError::Canceled`] if the call is canceled.
+    pub fn encode(
+        &self,
+        prepared: PreparedTexts,
+        cancel: &Cancel,
+    ) -> Result<PooledTexts, ModelError> {
         let started = Instant::now();
         let PreparedTexts { mut texts, tokenize_time } = prepared;
-        let mut cost = self.complete(&mut texts)?;
+        let mut cost = self.complete(&mut texts, cancel)?;
         cost.tokenize_time = tokenize_time;
         let rows: Vec<_> = texts
             .iter()
@@ -192,7 +201,7 @@ impl Encoder {
     }
 
     /// Runs the model on the texts that are not cached, in batches, and caches their vectors.
-    fn complete(&self, texts: &mut [PreparedText]) -> Result<Cost, ModelError> {
+    fn complete(&self, texts: &mut [PreparedText], cancel: &Cancel) -> Result<Cost, ModelError> {
         let (mut uncached, mut encodings) = (Vec::new(), Vec::new());
         for (index, text) in texts.iter_mut().enumerate() {
             if let TextState::Tokenized(encoding) = &mut text.state {
@@ -205,7 +214,7 @@ impl Encoder {
                 encodings.push(std::mem::take(encoding));
             }
         }
-        let run = self.scheduler.run(encodings)?;
+        let run = self.scheduler.run(encodings, cancel)?;
         let cost = Cost {
             cache_hits: texts.len() - uncached.len(),
             tokens: run.tokens,

@@ -1,9 +1,11 @@
 //! Errors of loading a model and of calling it.
 
 use crate::bundle::BundleError;
+use crate::cancel::Canceled;
 use crate::code::{Code, Fault};
 use crate::kernels::InstructionSet;
 use crate::runtime::InferError;
+use crate::scheduler::RunError;
 use crate::tokenizer::TokenizerError;
 use crate::vector::DegenerateVector;
 
@@ -63,6 +65,15 @@ pub enum ModelError {
     /// The call needs a cross-encoder.
     #[error("no cross-encoder is configured; scoring pairs requires one")]
     NoCrossEncoder,
+    /// The texts have more tokens in total than the call returns.
+    #[error("the texts have more than {limit_tokens} tokens in total, which is the limit")]
+    TooManyTokensInTotal {
+        /// The limit.
+        limit_tokens: usize,
+    },
+    /// The call was canceled.
+    #[error(transparent)]
+    Canceled(#[from] Canceled),
     /// The tokenizer failed on a text.
     #[error("text {index} cannot be tokenized")]
     Tokenize {
@@ -104,6 +115,15 @@ impl ModelError {
     }
 }
 
+impl From<RunError> for ModelError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Infer(error) => error.into(),
+            RunError::Canceled(error) => error.into(),
+        }
+    }
+}
+
 fn unknown_prompt(known: &[String]) -> String {
     match known {
         [] => "this model has no prompts".to_owned(),
@@ -131,6 +151,12 @@ crate::codes!(ModelError {
         "The operation embeds texts, but only a cross-encoder is configured. Configure the bundle of an \
          embedding model.",
     ),
+    Self::TooManyTokensInTotal { .. } => Code::new(
+        "request.too_many_tokens_in_total",
+        Fault::TooLarge,
+        "The texts of a request to tokenize have too many tokens in total. Send fewer texts.",
+    ),
+    Self::Canceled(_) => Code::CANCELED,
     Self::Tokenize { .. } => Code::new(
         "model.tokenisation_failed",
         Fault::Internal,

@@ -26,6 +26,7 @@
 
 mod bundle;
 mod cache;
+mod cancel;
 mod code;
 pub mod corpus;
 mod cost;
@@ -46,6 +47,7 @@ mod unique;
 mod vector;
 
 pub use bundle::Bundle;
+pub use cancel::{Cancel, Canceled};
 pub use code::{Code, Fault};
 pub use cost::Cost;
 pub use error::{LoadError, ModelError};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::{Bundle, BundleError, Manifest, Task};
 use crate::cache::CacheLimit;
+use crate::cancel::Cancel;
 use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
 use crate::encoder::{Encoder, Modules, PooledModel};
 use crate::error::LoadError;
@@ -93,6 +94,7 @@ pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, Lo
 /// Loads a bundle of either task as a process does, and runs its model on a text of the maximum length.
 pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
     let bundle = Bundle::open(folder)?;
+    let cancel = Cancel::default();
     let text = "a ".repeat(bundle.manifest().max_tokens);
     match bundle.manifest().task {
         Task::Embedding => {
@@ -102,8 +104,9 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             };
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let encoder = Encoder::new(parts.tokenizer, parts.scheduler, CacheLimit { bytes: 0 });
-            let pooled =
-                encoder.prepare([&*text], Side::Right).and_then(|text| encoder.encode(text));
+            let pooled = encoder
+                .prepare([&*text], Side::Right, &cancel)
+                .and_then(|text| encoder.encode(text, &cancel));
             pooled
                 .and_then(|texts| Ok(Embeddings::from_pooled(texts.pooled).map(drop)?))
                 .map_err(LoadError::WarmUp)
@@ -113,8 +116,8 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let pairs = cross_encoder(parts, &bundle);
             let logits = pairs
-                .prepare([(&*text, &*text)], Side::Right)
-                .and_then(|pair| pairs.classify(pair));
+                .prepare([(&*text, &*text)], Side::Right, &cancel)
+                .and_then(|pair| pairs.classify(pair, &cancel));
             logits.map(drop).map_err(LoadError::WarmUp)
         }
     }

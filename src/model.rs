@@ -1,10 +1,12 @@
 //! A loaded model and its operations.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
+use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
 use crate::encoder::{Encoder, PooledTexts, PreparedTexts};
@@ -22,12 +24,20 @@ use crate::vector::{Embeddings, SimilarityFunction, rank};
 
 /// An embedding model, a cross-encoder, or both, ready to run.
 ///
-/// A model can be shared between threads. Calls from several threads share forward passes.
+/// A model can be shared between threads. Calls from several threads share forward passes. Clones share
+/// the model.
+#[derive(Clone)]
 pub struct Model {
+    parts: Arc<Parts>,
+    timings: LoadTimings,
+    cancel: Cancel,
+}
+
+/// What the clones of a model share.
+struct Parts {
     encoder: Option<Encoder>,
     cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
     info: ModelInfo,
-    timings: LoadTimings,
 }
 
 impl Model {
@@ -65,11 +75,30 @@ impl Model {
         cross_encoder: Option<(CrossEncoder, CrossEncoderInfo)>,
         info: ModelInfo,
     ) -> Self {
-        Self { encoder: encoder.into(), cross_encoder, info, timings: LoadTimings::default() }
+        let parts = Arc::new(Parts { encoder: encoder.into(), cross_encoder, info });
+        Self { parts, timings: LoadTimings::default(), cancel: Cancel::default() }
     }
 
     pub(crate) fn with_timings(self, timings: LoadTimings) -> Self {
         Self { timings, ..self }
+    }
+
+    /// Returns this model for calls that a flag can cancel.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use semblance::{Cancel, Model, ModelError, Options};
+    ///
+    /// let model = Model::load("build/model/default", Options::default())?;
+    /// let cancel = Cancel::default();
+    /// cancel.cancel();
+    /// let result = model.with_cancel(cancel).embed(&["a text"]);
+    /// assert!(matches!(result, Err(ModelError::Canceled(_))));
+    /// # Ok::<(), semblance::LoadError>(())
+    /// ```
+    #[must_use]
+    pub fn with_cancel(&self, cancel: Cancel) -> Self {
+        Self { cancel, ..self.clone() }
     }
 
     /// How long each step of loading took.
@@ -81,20 +110,20 @@ impl Model {
     /// Whether there is an embedding model.
     #[must_use]
     pub fn embeds(&self) -> bool {
-        self.encoder.is_some()
+        self.parts.encoder.is_some()
     }
 
     /// The embedding model. Without one, it describes the cross-encoder, and has no dimensions and no
     /// prompts.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
-        &self.info
+        &self.parts.info
     }
 
     /// The cross-encoder, if there is one.
     #[must_use]
     pub fn cross_encoder(&self) -> Option<&CrossEncoderInfo> {
-        self.cross_encoder.as_ref().map(|(_, info)| info)
+        self.parts.cross_encoder.as_ref().map(|(_, info)| info)
     }
 
     /// Returns the similarity of each text to a query, in input order. [`ModelInfo::similarity`] is
@@ -127,7 +156,7 @@ impl Model {
         options: &TextOptions,
     ) -> Result<Scores, ModelError> {
         let (query_prompt, prompt) = match &options.prompts {
-            Prompts::ByRole => (self.info.query_prompt(), self.info.document_prompt()),
+            Prompts::ByRole => (self.parts.info.query_prompt(), self.parts.info.document_prompt()),
             Prompts::Named(name) => (Some(name.as_str()), Some(name.as_str())),
             Prompts::Off => (None, None),
         };
@@ -143,8 +172,8 @@ impl Model {
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
         let (encoded, unique, _) = self.encode(&prompted, options.truncation)?;
-        let function = self.info.similarity;
-        let is_unit = function == SimilarityFunction::Cosine || self.info.normalizes;
+        let function = self.parts.info.similarity;
+        let is_unit = function == SimilarityFunction::Cosine || self.parts.info.normalizes;
         let rows = self.rows(encoded.pooled, is_unit)?;
         let query = rows.row(unique.members[0]);
         let others = unique.members[1..].iter();
@@ -174,7 +203,7 @@ impl Model {
         texts: &[T],
         options: &EmbedOptions,
     ) -> Result<EmbedOutput, ModelError> {
-        let available = self.info.dimensions;
+        let available = self.parts.info.dimensions;
         let requested = options.dimensions.unwrap_or(available);
         if requested == 0 {
             return Err(ModelError::NoDimensions);
@@ -188,7 +217,8 @@ impl Model {
         // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
-        let vectors = self.rows(vectors, options.normalize.unwrap_or(self.info.normalizes))?;
+        let vectors =
+            self.rows(vectors, options.normalize.unwrap_or(self.parts.info.normalizes))?;
         let vectors = vectors.select(Axis(0), &unique.members);
         let tokens = unique.members.iter().map(|&text| tokens.counts[text]).collect();
         Ok(EmbedOutput { vectors, tokens, cost: encoded.cost })
@@ -223,13 +253,15 @@ impl Model {
         texts: &[T],
         options: &PairOptions,
     ) -> Result<Scores, ModelError> {
-        let Some((cross_encoder, _)) = self.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
+        let Some((cross_encoder, _)) =
+            self.parts.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
         else {
             let options = TextOptions { truncation: options.truncation, prompts: Prompts::ByRole };
             return self.similarity_with(query, texts, &options);
         };
         let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
-        let mut predicted = classify(cross_encoder, &pairs, options).map_err(after_query)?;
+        let mut predicted =
+            classify(cross_encoder, &pairs, options, &self.cancel).map_err(after_query)?;
         // Index 0 is the query, as for the embedding model. A truncated pair is reported as its text.
         predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
         let scores = CrossEncoder::first_label(&predicted.scores);
@@ -239,7 +271,7 @@ impl Model {
     /// The kind of model that [`Model::rerank`] uses.
     #[must_use]
     pub fn reranks_with(&self) -> Scorer {
-        match &self.cross_encoder {
+        match &self.parts.cross_encoder {
             Some((cross_encoder, _)) if cross_encoder.ranks() => Scorer::CrossEncoder,
             _ => Scorer::BiEncoder,
         }
@@ -265,8 +297,9 @@ impl Model {
         pairs: &[(&str, &str)],
         options: &PairOptions,
     ) -> Result<PredictOutput, ModelError> {
-        let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
-        classify(cross_encoder, pairs, options)
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        classify(cross_encoder, pairs, options, &self.cancel)
     }
 
     /// Returns the tokens of each text, not truncated, with the special tokens of the model.
@@ -283,30 +316,51 @@ impl Model {
     /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
     /// - [`ModelError::UnknownPrompt`] if the model has no such prompt.
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
+    /// - [`ModelError::Canceled`] if the call is canceled.
     pub fn tokenize_with<T: AsRef<str>>(
         &self,
         texts: &[T],
         options: &TokenizeOptions,
     ) -> Result<TokenizeOutput, ModelError> {
+        self.tokenize_within(texts, options, usize::MAX)
+    }
+
+    /// Returns the tokens of each text, not truncated, if they are at most `limit_tokens` in total.
+    ///
+    /// # Errors
+    /// - As [`Model::tokenize_with`].
+    /// - [`ModelError::TooManyTokensInTotal`] if there are more. The texts after the one that exceeds
+    ///   the limit are not tokenized.
+    pub fn tokenize_within<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: &TokenizeOptions,
+        limit_tokens: usize,
+    ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
         let prompt = self.prompt(options.prompt_name.as_deref())?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
         let tokenizer = self.tokenizer()?;
-        let tokens_of = |(index, text): (usize, &Prompted<'_>)| {
+        let mut tokens: Vec<Vec<Token>> = Vec::with_capacity(texts.len());
+        let mut prompt_tokens = 0;
+        for (index, text) in texts.iter().enumerate() {
+            self.cancel.check()?;
             let failed = |source| ModelError::Tokenize { index, source };
-            let tokens = tokenizer.tokens(&text.whole, options.special_tokens).map_err(failed)?;
-            let own = tokens.iter().filter(|token| token.characters.is_some()).count();
-            match own == 0 || Self::is_empty(tokenizer, text, tokens.len()).map_err(failed)? {
-                true => Err(ModelError::EmptyText { index, text: 0 }),
-                false => Ok(tokens),
+            let limit = limit_tokens - prompt_tokens;
+            let found = tokenizer.tokens(&text.whole, options.special_tokens, limit);
+            let found = found.map_err(failed)?;
+            let found = found.ok_or(ModelError::TooManyTokensInTotal { limit_tokens })?;
+            let own = found.iter().filter(|token| token.characters.is_some()).count();
+            if own == 0 || Self::is_empty(tokenizer, text, found.len()).map_err(failed)? {
+                return Err(ModelError::EmptyText { index, text: 0 });
             }
-        };
-        let tokens: Vec<Vec<Token>> =
-            texts.iter().enumerate().map(tokens_of).collect::<Result<_, _>>()?;
+            prompt_tokens += found.len();
+            tokens.push(found);
+        }
         let cost = Cost {
             texts: texts.len(),
             characters: characters(texts.iter().map(|text| text.whole.as_ref())),
-            prompt_tokens: tokens.iter().map(Vec::len).sum(),
+            prompt_tokens,
             tokenize_time: started.elapsed(),
             ..Cost::default()
         };
@@ -342,12 +396,13 @@ impl Model {
     /// - [`ModelError`] if a model fails on an ordinary text.
     pub fn warm_up(&self) -> Result<(), ModelError> {
         let text = "one two three four five six seven";
-        if let Some(encoder) = &self.encoder {
-            let prepared = encoder.prepare([text], Side::Right)?;
-            Embeddings::from_pooled(encoder.encode(prepared)?.pooled)?;
+        if let Some(encoder) = &self.parts.encoder {
+            let prepared = encoder.prepare([text], Side::Right, &self.cancel)?;
+            Embeddings::from_pooled(encoder.encode(prepared, &self.cancel)?.pooled)?;
         }
-        if let Some((cross_encoder, _)) = &self.cross_encoder {
-            cross_encoder.classify(cross_encoder.prepare([(text, text)], Side::Right)?)?;
+        if let Some((cross_encoder, _)) = &self.parts.cross_encoder {
+            let pairs = cross_encoder.prepare([(text, text)], Side::Right, &self.cancel)?;
+            cross_encoder.classify(pairs, &self.cancel)?;
         }
         Ok(())
     }
@@ -381,15 +436,16 @@ impl Model {
         pairs: &[(&str, &str)],
         truncation: Truncation,
     ) -> Result<Vec<ModelError>, ModelError> {
-        let (cross_encoder, _) = self.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
-        let (unique, _, tokens) = prepare_pairs(cross_encoder, pairs, truncation)?;
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        let (unique, _, tokens) = prepare_pairs(cross_encoder, pairs, truncation, &self.cancel)?;
         Ok(unique.faults(&tokens, truncation).collect())
     }
 
     /// Returns the prompt of a name. Without a name, it is empty.
     fn prompt(&self, name: Option<&str>) -> Result<Prompt<'_>, ModelError> {
         let Some(name) = name else { return Ok(Prompt::default()) };
-        let prompts = &self.info.prompts;
+        let prompts = &self.parts.info.prompts;
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
         let text = prompts.get(name).ok_or_else(unknown)?;
         let failed = |source| ModelError::Tokenize { index: 0, source };
@@ -413,13 +469,14 @@ impl Model {
 
     /// The embedding model.
     fn encoder(&self) -> Result<&Encoder, ModelError> {
-        self.encoder.as_ref().ok_or(ModelError::NoEmbeddingModel)
+        self.parts.encoder.as_ref().ok_or(ModelError::NoEmbeddingModel)
     }
 
     /// The tokenizer of the embedding model, or else that of the cross-encoder.
     fn tokenizer(&self) -> Result<&Tokenizer, ModelError> {
-        let pairs = self.cross_encoder.as_ref().map(|(cross_encoder, _)| cross_encoder.tokenizer());
-        let own = self.encoder.as_ref().map(Encoder::tokenizer);
+        let pairs =
+            self.parts.cross_encoder.as_ref().map(|(cross_encoder, _)| cross_encoder.tokenizer());
+        let own = self.parts.encoder.as_ref().map(Encoder::tokenizer);
         own.or(pairs).ok_or(ModelError::NoEmbeddingModel)
     }
 
@@ -442,7 +499,8 @@ impl Model {
         let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
         let first_of = |index| first_member(&unique.members, index);
         let encoder = self.encoder()?;
-        let prepared = encoder.prepare(unique.items.iter().copied(), truncation.side());
+        let items = unique.items.iter().copied();
+        let prepared = encoder.prepare(items, truncation.side(), &self.cancel);
         let prepared = prepared.map_err(|error| at_index(error, first_of))?;
         let counts = prepared.token_counts();
         let mut empty = prepared.empty_texts();
@@ -478,7 +536,7 @@ impl Model {
             return Err(error);
         }
         let truncated = unique.truncated(&tokens);
-        let mut encoded = self.encoder()?.encode(prepared)?;
+        let mut encoded = self.encoder()?.encode(prepared, &self.cancel)?;
         encoded.cost = Cost {
             texts: texts.len(),
             unique_texts: unique.items.len(),
@@ -496,10 +554,12 @@ fn prepare_pairs<'a>(
     cross_encoder: &CrossEncoder,
     pairs: &[(&'a str, &'a str)],
     truncation: Truncation,
+    cancel: &Cancel,
 ) -> Result<(Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts), ModelError> {
     let unique = Unique::new(pairs.iter().copied());
     let first_of = |index| first_member(&unique.members, index);
-    let prepared = cross_encoder.prepare(unique.items.iter().copied(), truncation.side());
+    let items = unique.items.iter().copied();
+    let prepared = cross_encoder.prepare(items, truncation.side(), cancel);
     let prepared = prepared.map_err(|error| at_index(error, first_of))?;
     let tokens = TokenCounts {
         counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
@@ -514,16 +574,19 @@ fn classify(
     cross_encoder: &CrossEncoder,
     pairs: &[(&str, &str)],
     options: &PairOptions,
+    cancel: &Cancel,
 ) -> Result<PredictOutput, ModelError> {
     let started = Instant::now();
-    let (unique, prepared, tokens) = prepare_pairs(cross_encoder, pairs, options.truncation)?;
+    let (unique, prepared, tokens) =
+        prepare_pairs(cross_encoder, pairs, options.truncation, cancel)?;
     if let Some(error) = unique.faults(&tokens, options.truncation).next() {
         return Err(error);
     }
     let first_of = |index| first_member(&unique.members, index);
     let truncated = unique.truncated(&tokens);
     let tokenize_time = started.elapsed();
-    let classified = cross_encoder.classify(prepared).map_err(|error| at_index(error, first_of))?;
+    let classified =
+        cross_encoder.classify(prepared, cancel).map_err(|error| at_index(error, first_of))?;
     let cost = Cost {
         texts: pairs.len(),
         unique_texts: unique.items.len(),

@@ -4,17 +4,24 @@
 //! fills a pass with texts of every caller that waits; nobody waits for a pass to fill. ADR 0007 has
 //! the measurement.
 //!
-//! One pass runs at a time, on all threads. ADR 0010 has the measurement.
+//! One pass runs at a time, on all threads. ADR 0010 has the measurement. Callers take turns by tokens:
+//! `queue.rs` has the rule.
 
-use std::collections::VecDeque;
+mod caller;
+mod queue;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ndarray::{Array1, Array2};
 
+use crate::cancel::{Cancel, Canceled};
 use crate::runtime::{InferError, Inputs};
 use crate::tokenizer::Encoding;
+
+use caller::{Caller, Failure};
+use queue::{Queue, Share};
 
 /// The default of the most tokens of one forward pass: large enough for every thread to have work,
 /// small enough for the caches.
@@ -31,9 +38,13 @@ pub trait RowModel: Send {
 
 /// A model that several callers share.
 pub struct Scheduler {
-    pass_tokens: usize,
     state: Mutex<State>,
-    changed: Condvar,
+}
+
+struct State {
+    /// None while a pass runs.
+    model: Option<Box<dyn RowModel>>,
+    queue: Queue,
 }
 
 /// The rows of texts, and what they took.
@@ -49,71 +60,45 @@ pub struct Run {
     pub queue_time: Duration,
 }
 
-struct State {
-    /// None while a pass runs.
-    model: Option<Box<dyn RowModel>>,
-    /// Callers with texts that no pass has taken, those first that have waited longest since their
-    /// last text was taken.
-    waiting: VecDeque<Arc<Caller>>,
-}
-
-/// Texts of one caller.
-struct Caller {
-    texts: Vec<Encoding>,
-    entered: Instant,
-    progress: Mutex<Progress>,
-}
-
-struct Progress {
-    /// The first text that no pass has taken.
-    next: usize,
-    /// Tokens of the texts that passes have taken.
-    served: usize,
-    /// Texts that are in a pass.
-    running: usize,
-    passes: usize,
-    rows: Vec<Array1<f32>>,
-    queue_time: Option<Duration>,
-    failure: Option<Failure>,
-}
-
-enum Failure {
-    Error(InferError),
-    Panic(Box<dyn std::any::Any + Send>),
-}
-
-/// The texts of one caller in a pass.
-struct Share {
-    caller: Arc<Caller>,
-    texts: Vec<usize>,
+/// Why texts have no rows.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A pass failed.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The call was canceled.
+    #[error(transparent)]
+    Canceled(#[from] Canceled),
 }
 
 impl Scheduler {
     /// Returns the scheduler of a model. A pass has at most `pass_tokens` tokens, or one text.
     #[must_use]
     pub fn new(model: Box<dyn RowModel>, pass_tokens: usize) -> Self {
-        let state = State { model: Some(model), waiting: VecDeque::new() };
-        Self { pass_tokens, state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { model: Some(model), queue: Queue::new(pass_tokens) };
+        Self { state: Mutex::new(state) }
     }
 
     /// Puts texts through the model and returns one row for each. A row does not depend on the other
     /// texts, those of other callers included, to the last bit.
     ///
     /// # Errors
-    /// - The first [`InferError`] of a pass. Later passes of the call do not run.
+    /// - [`RunError::Infer`]: the first error of a pass. Later passes of the call do not run.
+    /// - [`RunError::Canceled`] if the call is canceled. At most the pass in progress is completed.
     ///
     /// # Panics
     /// If the model does.
-    pub fn run(&self, texts: Vec<Encoding>) -> Result<Run, InferError> {
+    pub fn run(&self, texts: Vec<Encoding>, cancel: &Cancel) -> Result<Run, RunError> {
         let tokens = texts.iter().map(Encoding::tokens).sum();
-        let caller = Arc::new(Caller::new(texts));
+        let caller = Arc::new(Caller::new(texts, cancel.clone()));
         if !caller.texts.is_empty() {
-            self.lock().waiting.push_back(Arc::clone(&caller));
+            self.lock().queue.enter(&caller);
             self.work(&caller);
         }
+        cancel.check()?;
         let mut progress = caller.progress();
         match progress.failure.take() {
-            Some(Failure::Error(error)) => Err(error),
+            Some(Failure::Error(error)) => Err(error.into()),
             Some(Failure::Panic(panic)) => {
                 drop(progress);
                 resume_unwind(panic)
@@ -128,21 +113,27 @@ impl Scheduler {
     }
 
     /// Runs passes, with texts of the caller and of others, until the caller's are done.
-    fn work(&self, caller: &Caller) {
+    fn work(&self, caller: &Arc<Caller>) {
         let mut state = self.lock();
         while !caller.is_done() {
-            let shares =
-                if state.model.is_some() { state.take_texts(self.pass_tokens) } else { Vec::new() };
-            let model = if shares.is_empty() { None } else { state.model.take() };
-            if let Some(mut model) = model {
+            let Some(mut model) = state.model.take() else {
+                state = caller.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let shares = state.queue.take_texts();
+            if !shares.is_empty() {
                 drop(state);
-                infer(model.as_mut(), shares);
+                infer(model.as_mut(), &shares);
                 state = self.lock();
-                state.model = Some(model);
-                self.changed.notify_all();
-            } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                // Every other caller of the pass may be done.
+                let others = shares.iter().filter(|share| !Arc::ptr_eq(&share.caller, caller));
+                others.for_each(|share| share.caller.changed.notify_one());
             }
+            state.model = Some(model);
+        }
+        // The next pass is run by one of the callers that wait.
+        if state.model.is_some() {
+            state.queue.wake_next();
         }
     }
 
@@ -151,97 +142,16 @@ impl Scheduler {
     }
 }
 
-impl Caller {
-    fn new(texts: Vec<Encoding>) -> Self {
-        let progress = Progress {
-            next: 0,
-            served: 0,
-            running: 0,
-            passes: 0,
-            rows: vec![Array1::default(0); texts.len()],
-            queue_time: None,
-            failure: None,
-        };
-        Self { texts, entered: Instant::now(), progress: Mutex::new(progress) }
-    }
-
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_done(&self) -> bool {
-        let progress = self.progress();
-        progress.next == self.texts.len() && progress.running == 0
-    }
-
-    /// Tokens of its next text, and those that passes have taken of it before; none if no text is
-    /// left.
-    fn next(&self) -> Option<(usize, usize)> {
-        let progress = self.progress();
-        self.texts.get(progress.next).map(|text| (text.tokens(), progress.served))
-    }
-
-    /// Takes its next text.
-    fn take(&self) -> Option<usize> {
-        let mut progress = self.progress();
-        let index = progress.next;
-        progress.served += self.texts.get(index)?.tokens();
-        progress.next += 1;
-        progress.running += 1;
-        progress.queue_time.get_or_insert(self.entered.elapsed());
-        Some(index)
-    }
-}
-
-impl State {
-    /// Takes the texts of the next pass: one of the caller that has waited longest, then, while there
-    /// is room, the next text of the caller that has had the fewest tokens.
-    fn take_texts(&mut self, pass_tokens: usize) -> Vec<Share> {
-        // A caller that failed waits no longer.
-        self.waiting.retain(|caller| caller.next().is_some());
-        let mut shares: Vec<Share> = Vec::new();
-        let mut room = pass_tokens;
-        let mut next = self.waiting.front().cloned();
-        while let Some(caller) = next {
-            if let Some((tokens, _)) = caller.next()
-                && let Some(text) = caller.take()
-            {
-                room = room.saturating_sub(tokens);
-                match shares.iter_mut().find(|share| Arc::ptr_eq(&share.caller, &caller)) {
-                    Some(share) => share.texts.push(text),
-                    None => {
-                        caller.progress().passes += 1;
-                        shares.push(Share { caller, texts: vec![text] });
-                    }
-                }
-            }
-            let fitting = self.waiting.iter().filter_map(|caller| {
-                let (tokens, served) = caller.next()?;
-                (tokens <= room).then_some((served, caller))
-            });
-            next = fitting.min_by_key(|&(served, _)| served).map(|(_, caller)| Arc::clone(caller));
-        }
-        for share in &shares {
-            self.waiting.retain(|caller| !Arc::ptr_eq(caller, &share.caller));
-            if share.caller.next().is_some() {
-                self.waiting.push_back(Arc::clone(&share.caller));
-            }
-        }
-        shares
-    }
-}
-
 /// Runs texts together and gives each caller its rows. If that fails, each caller's are run alone, so
 /// that one caller's bad text does not fail another's.
-fn infer(model: &mut dyn RowModel, shares: Vec<Share>) {
-    let together = pass(model, &shares);
+fn infer(model: &mut dyn RowModel, shares: &[Share]) {
+    let together = pass(model, shares);
     if together.is_ok() || shares.len() == 1 {
         return settle(shares, together);
     }
     for share in shares {
-        let alone = [share];
-        let result = pass(model, &alone);
-        settle(alone, result);
+        let alone = std::slice::from_ref(share);
+        settle(alone, pass(model, alone));
     }
 }
 
@@ -261,7 +171,7 @@ fn pass(model: &mut dyn RowModel, shares: &[Share]) -> Result<Array2<f32>, Failu
 }
 
 /// Gives each caller its rows, or the failure to the only one.
-fn settle(shares: impl IntoIterator<Item = Share>, result: Result<Array2<f32>, Failure>) {
+fn settle(shares: &[Share], result: Result<Array2<f32>, Failure>) {
     let (rows, mut failure) = match result {
         Ok(rows) => (rows, None),
         Err(failure) => (Array2::zeros((0, 0)), Some(failure)),
@@ -274,7 +184,7 @@ fn settle(shares: impl IntoIterator<Item = Share>, result: Result<Array2<f32>, F
             progress.next = caller.texts.len();
             progress.failure.get_or_insert(failure);
         } else {
-            for (text, row) in texts.into_iter().zip(rows.by_ref()) {
+            for (&text, row) in texts.iter().zip(rows.by_ref()) {
                 progress.rows[text] = row.to_owned();
             }
         }

@@ -9,6 +9,7 @@ mod piece_layout;
 mod pieces;
 mod rules;
 mod tokenize;
+mod turns;
 mod unigram;
 mod vocabulary;
 mod word_piece;

@@ -10,6 +10,7 @@ use tokenizers::{
 
 use super::model::Model;
 use super::rules::Rules;
+use super::turns::Turns;
 use super::{Encoding, Side, Token, TokenizerError};
 
 /// The pipeline of the tokenizers library with the [`Model`] of this crate.
@@ -27,6 +28,7 @@ pub struct Tokenizer {
     max_tokens: usize,
     special_tokens: usize,
     pair_special_tokens: usize,
+    turns: Turns,
 }
 
 /// Limits of the model that reads the token ids.
@@ -103,7 +105,7 @@ impl Tokenizer {
         }
         let pair_special_tokens =
             inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
-        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens })
+        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns: Turns::default() })
     }
 
     /// Returns this tokenizer if its limit is large enough for pairs.
@@ -126,6 +128,7 @@ impl Tokenizer {
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
     pub fn encode(&self, text: &str, side: Side) -> Result<Encoding, TokenizerError> {
+        let _turn = self.turns.take();
         let mut encoding = self.inner.encode_fast(text, false).map_err(TokenizerError::Encode)?;
         let empty_text = encoding.is_empty().then_some(0);
         let total_tokens = encoding.len() + self.special_tokens;
@@ -153,6 +156,7 @@ impl Tokenizer {
         second: &str,
         side: Side,
     ) -> Result<Encoding, TokenizerError> {
+        let _turn = self.turns.take();
         let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
         let (first, second) = (encode(first)?, encode(second)?);
         let empty_text = [&first, &second].into_iter().position(|text| text.is_empty());
@@ -187,18 +191,27 @@ impl Tokenizer {
         })
     }
 
-    /// Returns the tokens of the whole text, without truncation. `special` includes the special tokens
-    /// around it.
+    /// Returns the tokens of the whole text, without truncation; `None` if there are more than
+    /// `limit_tokens`. `special` includes the special tokens around it.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
-    pub fn tokens(&self, text: &str, special: bool) -> Result<Vec<Token>, TokenizerError> {
+    pub fn tokens(
+        &self,
+        text: &str,
+        special: bool,
+        limit_tokens: usize,
+    ) -> Result<Option<Vec<Token>>, TokenizerError> {
+        let _turn = self.turns.take();
         let encoding =
             self.inner.encode_char_offsets(text, special).map_err(TokenizerError::Encode)?;
+        if encoding.len() > limit_tokens {
+            return Ok(None);
+        }
         let characters: Vec<char> = text.chars().collect();
         let rows = encoding.get_ids().iter().zip(encoding.get_tokens());
         let rows = rows.zip(encoding.get_offsets()).zip(encoding.get_special_tokens_mask());
-        Ok(rows
+        let tokens = rows
             .map(|(((&id, name), &(start, end)), &is_special)| {
                 let characters = (is_special == 0).then(|| characters.get(start..end)).flatten();
                 Token {
@@ -207,7 +220,8 @@ impl Tokenizer {
                     characters: characters.map(|_| start..end),
                 }
             })
-            .collect())
+            .collect();
+        Ok(Some(tokens))
     }
 
     /// Returns the text of token ids. Ids that are not in the vocabulary are omitted.

@@ -15,7 +15,7 @@ const WORDS: [(&str, &[&str]); 4] = [
 ];
 
 /// A module, and the modules that it may use. Dependencies point down.
-const MODULES: [(&str, &[&str]); 20] = [
+const MODULES: [(&str, &[&str]); 21] = [
     (
         "load",
         &[
@@ -37,6 +37,7 @@ const MODULES: [(&str, &[&str]); 20] = [
     (
         "model",
         &[
+            "cancel",
             "cost",
             "cross_encoder",
             "encoder",
@@ -56,17 +57,34 @@ const MODULES: [(&str, &[&str]); 20] = [
     ("prompted", &[]),
     ("unique", &["error", "options"]),
     ("options", &["cache", "kernels", "scheduler", "tokenizer"]),
-    ("cross_encoder", &["cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
-    ("encoder", &["cache", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
+    ("cross_encoder", &["cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
+    (
+        "encoder",
+        &["cache", "cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"],
+    ),
     ("cache", &["tokenizer"]),
-    ("error", &["bundle", "code", "codes", "kernels", "runtime", "tokenizer", "vector"]),
+    (
+        "error",
+        &[
+            "bundle",
+            "cancel",
+            "code",
+            "codes",
+            "kernels",
+            "runtime",
+            "scheduler",
+            "tokenizer",
+            "vector",
+        ],
+    ),
     ("corpus", &["bundle", "code", "codes", "kernels"]),
-    ("scheduler", &["runtime", "tokenizer"]),
+    ("scheduler", &["cancel", "runtime", "tokenizer"]),
     ("runtime", &["bundle", "kernels"]),
     ("bundle", &["code", "codes", "vector"]),
     ("tokenizer", &["bundle"]),
     ("vector", &["kernels"]),
     ("kernels", &[]),
+    ("cancel", &[]),
     ("code", &[]),
     ("cost", &[]),
     ("info", &["vector"]),

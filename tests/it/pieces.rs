@@ -104,7 +104,7 @@ type Tokens = Option<Vec<(u32, usize, usize)>>;
 
 fn ours(tokenizer: &Tokenizer, text: &str) -> Tokens {
     let ids = tokenizer.encode(text, Side::Right).ok()?.input_ids;
-    let tokens = tokenizer.tokens(text, true).ok()?;
+    let tokens = tokenizer.tokens(text, true, usize::MAX).ok()??;
     assert_eq!(ids, tokens.iter().map(|token| token.id as i32).collect::<Vec<_>>());
     let place = |at: std::ops::Range<usize>| (at.start, at.end);
     Some(
@@ -259,7 +259,7 @@ proptest! {
         if let Ok(tokenizer) = load(&model, &bytes) {
             for text in texts {
                 let _ = tokenizer.encode(&text, Side::Right);
-                let _ = tokenizer.tokens(&text, true);
+                let _ = tokenizer.tokens(&text, true, usize::MAX);
             }
         }
     }

@@ -121,7 +121,7 @@ impl Both {
 
     fn assert_equal(&self, text: &str) {
         let expected = self.expected(text);
-        let tokens = self.ours.tokens(text, true).unwrap();
+        let tokens = self.ours.tokens(text, true, usize::MAX).unwrap().unwrap();
         let tokens: Vec<Placed> = tokens
             .into_iter()
             .map(|token| (token.id, token.characters.map(|at| (at.start, at.end))))

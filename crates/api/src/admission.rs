@@ -1,4 +1,4 @@
-//! Admission control: limits how many requests run and wait, and for how long.
+//! Admission control: limits how many requests are in progress, for how long, and their memory.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use semblance::Cancel;
 
+use crate::budget::{Budget, Reservation};
 use crate::error::ApiError;
 use crate::operation::{Answer, Call};
 use crate::service::Service;
@@ -16,23 +17,25 @@ use crate::service::Service;
 #[derive(Clone)]
 pub struct Admission {
     service: Arc<Service>,
-    queue: Option<Arc<Queue>>,
+    gate: Option<Arc<Gate>>,
 }
 
 /// Limits of admission control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdmissionLimits {
-    /// Maximum number of operations that run concurrently, each on its own thread.
-    pub running: NonZeroUsize,
-    /// Maximum number of operations that run or wait. Further ones are refused.
+    /// Maximum number of requests in progress, from their headers to the end of their operation.
+    /// Further ones are refused. Each operation has its own thread; the model gives them turns.
     pub admitted: NonZeroUsize,
-    /// Time limit of an operation, including the time in the queue.
+    /// Maximum number of bytes of the bodies and responses in memory. A request that needs more is
+    /// refused. The first 64 KiB of a request do not count.
+    pub buffered_bytes: usize,
+    /// Time limit of an operation.
     pub timeout: Duration,
 }
 
-struct Queue {
+struct Gate {
     limits: AdmissionLimits,
-    running: Arc<Semaphore>,
+    budget: Budget,
     admitted: AtomicUsize,
 }
 
@@ -41,15 +44,15 @@ impl Admission {
     /// it for a function that receives one event at a time.
     #[must_use]
     pub fn inline(service: Arc<Service>) -> Self {
-        Self { service, queue: None }
+        Self { service, gate: None }
     }
 
     /// Returns an admission control that runs operations on other threads, within limits.
     #[must_use]
     pub fn queued(service: Arc<Service>, limits: AdmissionLimits) -> Self {
-        let running = Arc::new(Semaphore::new(limits.running.get()));
-        let queue = Queue { limits, running, admitted: AtomicUsize::new(0) };
-        Self { service, queue: Some(Arc::new(queue)) }
+        let budget = Budget::new(limits.buffered_bytes);
+        let gate = Gate { limits, budget, admitted: AtomicUsize::new(0) };
+        Self { service, gate: Some(Arc::new(gate)) }
     }
 
     /// The service.
@@ -58,54 +61,107 @@ impl Admission {
         &self.service
     }
 
-    /// Number of operations that run or wait.
+    /// Number of requests in progress.
     #[must_use]
     pub fn admitted(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.admitted.load(Ordering::Relaxed))
+        self.gate.as_ref().map_or(0, |gate| gate.admitted.load(Ordering::Relaxed))
+    }
+
+    /// Number of bytes of the bodies and responses in memory.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.gate.as_ref().map_or(0, |gate| gate.budget.used_bytes())
+    }
+
+    /// Admits a request before its body is read.
+    ///
+    /// # Errors
+    /// - [`ApiError::Overloaded`] if too many requests are in progress.
+    pub(crate) fn enter(&self) -> Result<Entry, ApiError> {
+        let service = Arc::clone(&self.service);
+        Ok(match &self.gate {
+            None => Entry { service, ticket: None, reservation: Reservation::default() },
+            Some(gate) => Entry {
+                service,
+                ticket: Some(Ticket::new(gate)?),
+                reservation: gate.budget.reservation(),
+            },
+        })
     }
 
     /// Runs a call. The time until it starts counts as queue time.
     ///
+    /// If the future is dropped, the call is canceled.
+    ///
     /// # Errors
     /// - [`ApiError::Request`], [`ApiError::Model`] if the request is refused or the model fails.
     /// - [`ApiError::Panic`] if the code panics.
-    /// - [`ApiError::Overloaded`] if too many calls run or wait.
-    /// - [`ApiError::TimedOut`] if it takes too long. It still runs to completion, and counts as
-    ///   admitted until then.
+    /// - [`ApiError::Overloaded`] if too many requests are in progress.
+    /// - [`ApiError::TimedOut`] if it takes too long. The call is canceled, and counts as in progress
+    ///   until it ends.
     pub async fn answer(&self, call: Call) -> Result<Answer, ApiError> {
-        let Some(queue) = &self.queue else { return run(&self.service, call) };
-        let entered = Instant::now();
-        let ticket = Ticket::new(queue)?;
-        let service = Arc::clone(&self.service);
-        let (queue, timeout) = (Arc::clone(queue), queue.limits.timeout);
-        let answer = async move {
-            // The semaphore is never closed, so this is always a permit.
-            let permit = Arc::clone(&queue.running).acquire_owned().await;
-            let queue_time = entered.elapsed();
-            let answer = tokio::task::spawn_blocking(move || {
-                let answer = run(&service, call);
-                drop((permit, ticket));
-                answer
-            });
-            let mut answer = answer.await.map_err(|_| ApiError::Panic)??;
-            answer.report.cost.queue_time += queue_time;
-            Ok(answer)
-        };
-        tokio::time::timeout(timeout, answer)
-            .await
-            .map_err(|_| ApiError::TimedOut { limit_seconds: timeout.as_secs() })?
+        let (answer, _) = self.enter()?.run(move |_, _| Ok(call)).await?;
+        Ok(answer)
     }
 }
 
-/// Counts one admitted operation until it is dropped.
-struct Ticket(Arc<Queue>);
+/// An admitted request.
+pub(crate) struct Entry {
+    service: Arc<Service>,
+    ticket: Option<Ticket>,
+    /// The memory of the request.
+    pub(crate) reservation: Reservation,
+}
+
+impl Entry {
+    /// Decodes a request and runs its call. Returns the answer, and the reservation of its bytes.
+    ///
+    /// # Errors
+    /// - As [`Admission::answer`], and those of `decode`.
+    /// - [`ApiError::OutOfMemory`] if the budget has no room for the response.
+    pub(crate) async fn run(
+        self,
+        decode: impl FnOnce(&Service, &mut Reservation) -> Result<Call, ApiError> + Send + 'static,
+    ) -> Result<(Answer, Reservation), ApiError> {
+        let Self { service, ticket, mut reservation } = self;
+        let Some(ticket) = ticket else {
+            return Ok((run(&service, &mut reservation, decode)?, reservation));
+        };
+        let (entered, timeout) = (Instant::now(), ticket.0.limits.timeout);
+        let cancel = CancelOnDrop(Cancel::default());
+        let service = service.with_cancel(cancel.0.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let queue_time = entered.elapsed();
+            let answer = run(&service, &mut reservation, decode);
+            drop(ticket);
+            let mut answer = answer?;
+            answer.report.cost.queue_time += queue_time;
+            Ok((answer, reservation))
+        });
+        let answer = tokio::time::timeout(timeout, work).await;
+        let timed_out = ApiError::TimedOut { limit_seconds: timeout.as_secs() };
+        answer.map_err(|_| timed_out)?.map_err(|_| ApiError::Panic)?
+    }
+}
+
+/// Cancels a call when nobody waits for it any more.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Counts one admitted request until it is dropped.
+struct Ticket(Arc<Gate>);
 
 impl Ticket {
-    fn new(queue: &Arc<Queue>) -> Result<Self, ApiError> {
-        let limit = queue.limits.admitted.get();
+    fn new(gate: &Arc<Gate>) -> Result<Self, ApiError> {
+        let limit = gate.limits.admitted.get();
         let one_more = |admitted: usize| (admitted < limit).then_some(admitted + 1);
-        match queue.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
-            Ok(_) => Ok(Self(Arc::clone(queue))),
+        match gate.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
+            Ok(_) => Ok(Self(Arc::clone(gate))),
             Err(_) => Err(ApiError::Overloaded { limit }),
         }
     }
@@ -117,6 +173,16 @@ impl Drop for Ticket {
     }
 }
 
-fn run(service: &Service, call: Call) -> Result<Answer, ApiError> {
-    catch_unwind(AssertUnwindSafe(|| call.run(service))).map_err(|_| ApiError::Panic)?
+fn run(
+    service: &Service,
+    reservation: &mut Reservation,
+    decode: impl FnOnce(&Service, &mut Reservation) -> Result<Call, ApiError>,
+) -> Result<Answer, ApiError> {
+    let work = || {
+        let answer = decode(service, reservation)?.run_within(service, reservation)?;
+        // The body of the request is no longer in memory.
+        reservation.resize(answer.reply.body.get().len())?;
+        Ok(answer)
+    };
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| ApiError::Panic)?
 }

@@ -178,7 +178,8 @@ pub fn origins(variable: &'static str, value: String) -> Result<Vec<String>, Con
     let is_origin = |origin: &String| {
         let rest = ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme));
         rest.is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+            let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"/*".contains(&byte);
+            !rest.is_empty() && rest.bytes().all(is_allowed)
         })
     };
     if origins == ["*"] || origins.iter().all(is_origin) {
@@ -282,6 +283,8 @@ mod tests {
             ("SEMBLANCE_CORS_ORIGINS", "example.com"),
             ("SEMBLANCE_CORS_ORIGINS", "*,https://example.com"),
             ("SEMBLANCE_CORS_ORIGINS", "https://example.com/"),
+            ("SEMBLANCE_CORS_ORIGINS", "https://*.example.com"),
+            ("SEMBLANCE_CORS_ORIGINS", "https://example.com:*"),
             ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
             ("SEMBLANCE_BASE_PATH", "/nlp?"),
             ("SEMBLANCE_BASE_PATH", "a b"),

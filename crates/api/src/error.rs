@@ -37,6 +37,30 @@ pub enum ApiError {
         /// Maximum number of admitted requests.
         limit: usize,
     },
+    /// The requests in progress have too many bytes.
+    #[error("the requests in progress have too many bytes; the limit is {limit_bytes}")]
+    OutOfMemory {
+        /// Maximum number of bytes of their bodies and responses.
+        limit_bytes: usize,
+    },
+    /// Too many connections are open.
+    #[error("too many connections are open; the limit is {limit}")]
+    TooManyConnections {
+        /// Maximum number of connections.
+        limit: usize,
+    },
+    /// The server stops before the response is complete.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The client closed the connection.
+    #[error("the client closed the connection before the response was complete")]
+    Abandoned,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within {limit_seconds} seconds")]
+    BodyTimedOut {
+        /// The time limit.
+        limit_seconds: u64,
+    },
     /// The request took longer than the time limit.
     #[error("the request took longer than {limit_seconds} seconds")]
     TimedOut {
@@ -58,6 +82,9 @@ pub enum ApiError {
         /// The methods of the path, as in the header `Allow`.
         allow: &'static str,
     },
+    /// A page that was not loaded from this machine calls a server on this machine.
+    #[error("the header host must name this machine, or the origin of the page must be allowed")]
+    ForbiddenHost,
     /// The type or encoding of the body is not supported.
     #[error("the header {header} of the request must be {expected}")]
     UnsupportedMediaType {
@@ -122,10 +149,28 @@ impl From<CorpusError> for ApiError {
 
 semblance::codes!(ApiError {
     Self::Panic | Self::Write(_) => Code::PANIC,
-    Self::Overloaded { .. } => Code::new(
+    Self::Overloaded { .. } | Self::OutOfMemory { .. } => Code::new(
         "http.overloaded",
         Fault::Overload,
-        "Too many requests are in progress or waiting. Retry after the time in Retry-After.",
+        "Too many requests are in progress or waiting, or they have too many bytes. Retry after the \
+         time in Retry-After.",
+    ),
+    Self::TooManyConnections { .. } => Code::new(
+        "http.too_many_connections",
+        Fault::Unavailable,
+        "The server has no connection left for requests to the model. It still answers GET /health \
+         and GET /metrics.",
+    ),
+    Self::Stopping => Code::new(
+        "http.stopping",
+        Fault::Unavailable,
+        "The server stops, and the request did not end within --shutdown-seconds.",
+    ),
+    Self::Abandoned => Code::CANCELED,
+    Self::BodyTimedOut { .. } => Code::new(
+        "http.body_timed_out",
+        Fault::RequestTimeout,
+        "The body of the request did not arrive within --body-timeout-seconds.",
     ),
     Self::TimedOut { .. } => Code::new(
         "http.timed_out",
@@ -153,6 +198,12 @@ semblance::codes!(ApiError {
         "http.method_not_allowed",
         Fault::Method,
         "The path does not support the method. The header Allow lists the supported methods.",
+    ),
+    Self::ForbiddenHost => Code::new(
+        "http.forbidden_host",
+        Fault::Forbidden,
+        "A page calls a server on a loopback address under another name. If this is intended, allow the \
+         origin of the page with --cors-origin.",
     ),
     Self::UnsupportedMediaType { .. } => Code::new(
         "http.unsupported_media_type",

@@ -13,6 +13,7 @@
 mod about;
 mod admission;
 mod body;
+mod budget;
 mod config;
 mod dialect;
 mod error;

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use semblance::Model;
 use semblance::corpus::Catalog;
+use semblance::{Cancel, Model};
 
 use crate::{About, Limits};
 
@@ -12,8 +13,8 @@ use crate::{About, Limits};
 pub struct Service {
     model: Model,
     limits: Limits,
-    about: About,
-    indexes: Option<Catalog>,
+    about: Arc<About>,
+    indexes: Option<Arc<Catalog>>,
 }
 
 /// The limits that a service applies and reports.
@@ -31,7 +32,7 @@ impl Service {
     /// Returns a service for a model.
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
-        let about = About::new(&model, options);
+        let about = Arc::new(About::new(&model, options));
         Self { model, limits: options.limits, about, indexes: None }
     }
 
@@ -39,13 +40,19 @@ impl Service {
     /// are first searched.
     #[must_use]
     pub fn with_indexes(self, folder: Option<PathBuf>) -> Self {
-        Self { indexes: folder.map(Catalog::new), ..self }
+        Self { indexes: folder.map(Catalog::new).map(Arc::new), ..self }
     }
 
     /// The indexes, if a folder is configured.
     #[must_use]
     pub fn indexes(&self) -> Option<&Catalog> {
-        self.indexes.as_ref()
+        self.indexes.as_deref()
+    }
+
+    /// Returns this service for calls that a flag can cancel.
+    pub(crate) fn with_cancel(&self, cancel: Cancel) -> Self {
+        let (model, about) = (self.model.with_cancel(cancel), Arc::clone(&self.about));
+        Self { model, limits: self.limits, about, indexes: self.indexes.clone() }
     }
 
     /// The model.

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use semblance_api::routes;
 
@@ -55,7 +56,7 @@ Routes:
 {}
 
 Log lines are JSON on standard output. On SIGTERM or SIGINT, the server completes the requests in \
-progress, then exits.",
+progress, then exits; a second signal ends it at once.",
         lines.join("\n")
     )
 });
@@ -174,6 +175,16 @@ pub struct VerifyArguments {
     pub model: ModelArguments,
 }
 
+/// Parses a time in seconds, at most an hour.
+fn seconds(minimum: u64) -> RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(minimum..=3600)
+}
+
+/// Parses a size in bytes.
+fn size(minimum: u64, maximum: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(minimum..=maximum)
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArguments {
@@ -190,17 +201,44 @@ pub struct ServeArguments {
     /// Folder of the indexes that can be searched [default: SEMBLANCE_INDEX_DIR, else none]
     #[arg(long, value_name = "DIR")]
     pub index_dir: Option<PathBuf>,
-    /// Number of concurrent forward passes [default: SEMBLANCE_THREADS, else the number of CPUs]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    /// Threads of a forward pass, 1 to 64 [default: SEMBLANCE_THREADS, else the number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub threads: Option<u8>,
     /// Maximum number of requests in progress or waiting; further ones get status 429
     #[arg(long, value_name = "N", default_value = "512")]
     pub max_concurrent_requests: NonZeroUsize,
+    /// Maximum number of connections, at most the limit on file descriptors less 48; when it is
+    /// reached, the one that has had no request for the longest time is closed
+    #[arg(long, value_name = "N", default_value = "4096")]
+    pub max_connections: NonZeroUsize,
+    /// Maximum size of the headers of a request in bytes
+    #[arg(long, value_name = "N", default_value_t = 32 << 10, value_parser = size(8 << 10, 1 << 20))]
+    pub max_header_bytes: usize,
     /// Maximum size of a request body in bytes, as sent and after decompression
     #[arg(long, value_name = "N", default_value_t = 8 << 20)]
     pub max_body_bytes: usize,
-    /// Time limit of a request, in seconds
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    /// Maximum number of bytes of bodies and responses in memory; requests beyond it get status 429.
+    /// The first 64 KiB of each request do not count
+    #[arg(long, value_name = "N", default_value_t = 256 << 20)]
+    pub max_buffered_bytes: usize,
+    /// Time limit of the headers of a request, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = seconds(1))]
+    pub head_timeout_seconds: u64,
+    /// Time limit of the body of a request, in seconds; afterwards the status is 408
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = seconds(1))]
+    pub body_timeout_seconds: u64,
+    /// How long a client can leave a response unread, in seconds; it has this time for each 64 KiB
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = seconds(1))]
+    pub write_timeout_seconds: u64,
+    /// How long a connection can stay open without a request, in seconds
+    #[arg(long, value_name = "S", default_value_t = 75, value_parser = seconds(1))]
+    pub idle_timeout_seconds: u64,
+    /// Within this time of SIGTERM or SIGINT, in seconds, the server exits, even if requests are in
+    /// progress [default: SEMBLANCE_SHUTDOWN_SECONDS, else 10]
+    #[arg(long, value_name = "S", value_parser = seconds(0))]
+    pub shutdown_seconds: Option<u64>,
+    /// Time limit of an operation, in seconds; afterwards the status is 503
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = seconds(1))]
     pub timeout_seconds: u64,
     /// API key that HTTP clients must send, as Authorization: Bearer or x-api-key; can be repeated, or
     /// several separated by commas [default: SEMBLANCE_API_KEY, else none]

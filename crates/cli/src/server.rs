@@ -1,26 +1,40 @@
-//! The HTTP server of `semblance serve`: routes, metrics and graceful shutdown.
+//! The HTTP server of `semblance serve`: connections, routes, metrics and graceful shutdown.
+//!
+//! ADR 0011 explains why the server has its own connection loop.
 
+mod activity;
+mod connection;
+mod connections;
+mod descriptors;
 mod metrics;
+mod observer;
+mod stream;
+mod tracked_body;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use semblance::{Code, Fault};
-use semblance_api::http::{
-    Destination, HttpOptions, REQUEST_ID, ReplyInfo, error_response, router,
-};
-use semblance_api::{Admission, AdmissionLimits, ApiError, Failure, Line, Report, Service};
+use semblance_api::http::{HttpOptions, router};
+use semblance_api::{Admission, AdmissionLimits, Service};
+use semblance_process::DroppedLines;
 
-use metrics::Metrics;
+pub(crate) use activity::ConnectionTimeouts;
+use connections::Connections;
+pub(crate) use descriptors::connections;
+use metrics::{Current, Metrics};
+use observer::{Observer, observe};
 
 /// Options of a server.
 #[derive(Clone, Debug)]
@@ -31,6 +45,16 @@ pub(crate) struct ServerOptions {
     pub(crate) admission: AdmissionLimits,
     /// Options of the router.
     pub(crate) http: HttpOptions,
+    /// Maximum number of connections.
+    pub(crate) connections: usize,
+    /// Maximum size of the headers of a request in bytes.
+    pub(crate) header_bytes: usize,
+    /// Time limits of a connection.
+    pub(crate) timeouts: ConnectionTimeouts,
+    /// Within this time of the first signal, the server ends.
+    pub(crate) shutdown: Duration,
+    /// Number of log lines that were dropped.
+    pub(crate) dropped_lines: DroppedLines,
 }
 
 /// Why a server stopped.
@@ -45,6 +69,14 @@ pub enum ServerError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The limit on file descriptors is too low.
+    #[error("the limit on file descriptors is {limit}; the server needs at least {minimum}")]
+    Descriptors {
+        /// The limit.
+        limit: usize,
+        /// The smallest limit with which the server starts.
+        minimum: usize,
+    },
     /// Threads, signals or the socket failed.
     #[error("the server failed")]
     Io(#[from] io::Error),
@@ -56,6 +88,11 @@ semblance::codes!(ServerError {
         Fault::Start,
         "The server cannot listen on the address.",
     ),
+    Self::Descriptors { .. } => Code::new(
+        "server.too_few_descriptors",
+        Fault::Start,
+        "The limit on file descriptors (`ulimit -n`) is too low for a server.",
+    ),
     Self::Io(_) => Code::new(
         "server.failed",
         Fault::Internal,
@@ -63,98 +100,148 @@ semblance::codes!(ServerError {
     ),
 });
 
+/// Threads that read and write. Operations run on the blocking threads.
+const IO_THREADS: usize = 2;
+
+/// Size of the stack of a thread. Nothing recurses deeper than JSON of 128 levels.
+const STACK_BYTES: usize = 1 << 20;
+
+/// The part of the time of the shutdown that is left for the passes in progress.
+const PASS: Duration = Duration::from_millis(500);
+
+/// How long to wait after the operating system failed to accept a connection.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
 /// Serves requests until `SIGTERM` or `SIGINT`. Then it stops accepting connections, completes the
-/// requests in progress, and returns.
+/// requests in progress, and returns within the time of the shutdown. A second signal ends it at once.
 ///
 /// # Errors
 /// - [`ServerError::Bind`] if the server cannot listen on the address.
 /// - [`ServerError::Io`] if threads, signals or the socket fail.
 pub(crate) fn serve(service: Service, options: ServerOptions) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // This thread reads and writes. Operations run on the blocking threads.
-        .worker_threads(1)
-        .max_blocking_threads(options.admission.running.get())
+        .worker_threads(IO_THREADS)
+        .max_blocking_threads(options.admission.admitted.get())
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
-    runtime.block_on(listen(Arc::new(service), options))
+    let pass = PASS.min(options.shutdown / 2);
+    let ended = runtime.block_on(listen(Arc::new(service), options));
+    // Canceled operations end after their pass. The process does not wait longer.
+    runtime.shutdown_timeout(pass);
+    ended
 }
 
 async fn listen(service: Arc<Service>, options: ServerOptions) -> Result<(), ServerError> {
-    let ServerOptions { address, admission: limits, http } = options;
+    let address = options.address;
     let bind = |source| ServerError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let url = format!("http://{}", listener.local_addr()?);
-    let stopped = stopped()?;
-    let admission = Admission::queued(service, limits);
-    let metrics = Arc::new(Metrics::new(admission.clone()));
-    let observer = RequestObserver { metrics: Arc::clone(&metrics), timeout: limits.timeout };
-    let router = router(admission, http)
+    let mut signals = Signals::new()?;
+    let admission = Admission::queued(service, options.admission);
+    let connections = Arc::new(Connections::new(options.connections, options.timeouts));
+    let current = Current {
+        admission: admission.clone(),
+        connections: Arc::clone(&connections),
+        dropped_lines: options.dropped_lines,
+    };
+    let metrics = Arc::new(Metrics::new(current));
+    let is_ending = Arc::<AtomicBool>::default();
+    let observer = Observer { metrics: Arc::clone(&metrics), is_ending: Arc::clone(&is_ending) };
+    let router = router(admission, options.http)
         .route("/metrics", get(async move || metrics.response()))
         .layer(from_fn_with_state(observer, observe));
-    tracing::info!(target: "semblance", url, "listening");
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-    Ok(served.await?)
-}
-
-/// Returns a future that completes on the first `SIGTERM` or `SIGINT`.
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!(target: "semblance", "stopping");
-    })
-}
-
-#[derive(Clone)]
-struct RequestObserver {
-    metrics: Arc<Metrics>,
-    timeout: Duration,
-}
-
-/// Added to the time limit of an operation. The sum limits requests whose body arrives too slowly.
-const READ_GRACE: Duration = Duration::from_secs(5);
-
-/// Counts a request and writes its log line.
-async fn observe(
-    State(observer): State<RequestObserver>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let limit = observer.timeout + READ_GRACE;
-    let response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => error_response(&ApiError::TimedOut { limit_seconds: limit.as_secs() }, &path),
+    let (stop, stopping) = watch::channel(false);
+    let mut server = Server {
+        listener: &listener,
+        connections,
+        router,
+        header_bytes: options.header_bytes,
+        stopping,
+        tasks: JoinSet::new(),
     };
-    let (total, status) = (started.elapsed(), response.status().as_u16());
-    let extensions = response.extensions();
-    let destination = extensions.get::<Destination>();
-    let route = destination
-        .map(|destination| destination.route)
-        .or(matched.as_ref().map(MatchedPath::as_str))
-        .unwrap_or("other");
-    let info = extensions.get::<ReplyInfo>();
-    let report = info.map(|info| &info.report);
-    observer.metrics.count(route, status, total, report.unwrap_or(&Report::default()));
-    Line {
-        request_id: response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()),
-        source: "server",
-        operation: destination.and_then(|destination| destination.operation),
-        method: Some(method.as_str()),
-        route: Some(route),
-        status: Some(status),
-        report,
-        failure: extensions.get::<Failure>(),
-        total,
-        ..Line::default()
+    tracing::info!(target: "semblance", url, connections = options.connections, "listening");
+    tokio::select! {
+        never = server.accept() => match never {},
+        () = signals.next() => {}
     }
-    .write();
-    response
+    let mut tasks = server.tasks;
+    drop(listener);
+    tracing::info!(target: "semblance", "stopping");
+    // An error means that there are no connections.
+    let _ = stop.send(true);
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    let is_drained = tokio::select! {
+        () = drained => true,
+        () = tokio::time::sleep(options.shutdown - PASS.min(options.shutdown / 2)) => false,
+        () = signals.next() => false,
+    };
+    if !is_drained {
+        is_ending.store(true, Ordering::Relaxed);
+        tracing::warn!(target: "semblance", connections = tasks.len(), "connections dropped");
+        tasks.shutdown().await;
+    }
+    Ok(())
+}
+
+/// The signals that stop the server.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for a signal.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Server<'a> {
+    listener: &'a TcpListener,
+    connections: Arc<Connections>,
+    router: Router,
+    header_bytes: usize,
+    stopping: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Server<'_> {
+    /// Accepts and serves connections.
+    async fn accept(&mut self) -> std::convert::Infallible {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                // Frees the memory of the tasks that ended.
+                Some(_) = self.tasks.join_next() => continue,
+            };
+            match accepted {
+                Ok((tcp, _)) => {
+                    // Small responses are sent at once. A connection that is already closed fails.
+                    let _ = tcp.set_nodelay(true);
+                    let slot = self.connections.admit().await;
+                    self.tasks.spawn(connection::serve(
+                        tcp,
+                        slot,
+                        self.router.clone(),
+                        self.header_bytes,
+                        self.stopping.clone(),
+                    ));
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    tracing::warn!(target: "semblance", error, "a connection was not accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use semblance::{LoadError, Model, Options};
 use semblance_api::http::ApiKeys;
@@ -14,6 +15,9 @@ use crate::arguments::{
     EmbedArguments, ModelArguments, PairArguments, SearchArguments, ServeArguments,
 };
 
+/// The default of `--shutdown-seconds`.
+const DEFAULT_SHUTDOWN_SECONDS: u64 = 10;
+
 /// The settings of a command.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -21,6 +25,7 @@ pub(crate) struct Settings {
     bundle: PathBuf,
     /// Whether the embedding model is loaded.
     has_bundle: bool,
+    shutdown: Duration,
 }
 
 impl Settings {
@@ -34,7 +39,8 @@ impl Settings {
             (None, false) => PathBuf::from("build/lib/libonnxruntime.so"),
         };
         config.model = Options { cross_encoder: None, warm_up: false, ..config.model };
-        Ok(Self { config, bundle, has_bundle: true })
+        let shutdown = Duration::from_secs(DEFAULT_SHUTDOWN_SECONDS);
+        Ok(Self { config, bundle, has_bundle: true, shutdown })
     }
 
     /// Returns the settings of `embed`.
@@ -71,10 +77,16 @@ impl Settings {
         let is_bundle_given = arguments.model.bundle.is_some() || config.bundle.is_some();
         config.model.cross_encoder = cross_encoder_folder(arguments.cross_encoder.as_ref());
         settings.has_bundle = is_bundle_given || config.model.cross_encoder.is_none();
-        config.model.threads = arguments.threads.unwrap_or(config.model.threads);
+        let threads = arguments.threads.and_then(|threads| NonZeroUsize::new(threads.into()));
+        config.model.threads = threads.unwrap_or(config.model.threads);
         config.model.warm_up = true;
         config.indexes = arguments.index_dir.clone().or(config.indexes.take());
         config.concurrency = arguments.max_concurrent_requests;
+        let environment = Environment::from_process();
+        let from_environment = environment.number("SEMBLANCE_SHUTDOWN_SECONDS", 0, 3600)?;
+        if let Some(seconds) = arguments.shutdown_seconds.or(from_environment) {
+            settings.shutdown = Duration::from_secs(seconds);
+        }
         if !arguments.cors_origin.is_empty() {
             config.cors = origins("--cors-origin", arguments.cors_origin.join(","))?;
         }
@@ -122,6 +134,11 @@ impl Settings {
 
     pub(crate) fn indexes(&self) -> Option<PathBuf> {
         self.config.indexes.clone()
+    }
+
+    /// Within this time of the first signal, a server ends.
+    pub(crate) fn shutdown(&self) -> Duration {
+        self.shutdown
     }
 
     pub(crate) fn cors_origins(&self) -> &[String] {

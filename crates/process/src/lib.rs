@@ -1,14 +1,18 @@
 //! Shared code of the binaries: environment variables, logging, Lambda payloads.
 
 mod environment;
+mod line_queue;
+mod mapped_files;
 #[cfg(feature = "lambda")]
 mod payload;
 mod telemetry;
 
 pub use environment::{ConfigError, Environment};
+pub use line_queue::{DroppedLines, Flush, LineQueue};
+pub use mapped_files::{FILE_CHANGED, report_changed_files};
 #[cfg(feature = "lambda")]
 pub use payload::{Event, WrapBody};
-pub use telemetry::{chain, init, ms};
+pub use telemetry::{chain, init, init_queued, ms};
 
 use semblance::{Code, Fault};
 

@@ -1,6 +1,9 @@
 //! Logging as JSON lines, and the format of errors and times in them.
 
 use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::panic;
 use std::time::Duration;
 
@@ -9,14 +12,36 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Initializes logging: JSON lines on standard output, which Lambda collects. Panics are logged too.
+use crate::line_queue::LineQueue;
+
+/// Initializes logging: JSON lines on standard output, which Lambda collects. Panics are logged too. A
+/// line is written before the code that logs it goes on.
 ///
 /// The fields `timestamp` and `level` have the names that Lambda's JSON logging reads.
 pub fn init(level: LevelFilter) {
+    init_with(level, io::stdout);
+}
+
+/// As [`init`], but a thread writes the lines: if standard output is blocked or fails, lines are dropped
+/// and the process goes on. Keep the result until the end of the process.
+///
+/// # Errors
+/// If the thread cannot be started.
+pub fn init_queued(level: LevelFilter) -> io::Result<LineQueue> {
+    // Not `io::Stdout`, because a thread that is blocked would hold its lock.
+    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let queue = LineQueue::new(output)?;
+    init_with(level, queue.writer());
+    Ok(queue)
+}
+
+fn init_with(level: LevelFilter, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
         .json()
         .flatten_event(true)
         .with_current_span(false)

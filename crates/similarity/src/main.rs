@@ -36,6 +36,10 @@ impl StartError {
 fn main() -> ExitCode {
     let config = Config::from_environment(&Environment::from_process());
     process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
+    if let Err(error) = process::report_changed_files(|| {}) {
+        // The function works without it.
+        tracing::warn!(target: "semblance", error = chain(&error), "SIGBUS is not reported");
+    }
     let handler = match config.map_err(StartError::from).and_then(start) {
         Ok(handler) => handler,
         Err(error) => {
@@ -91,7 +95,12 @@ fn start(config: Config) -> Result<Handler, StartError> {
 /// Returns limits that admit as many events as Lambda sends concurrently. The timeout is the maximum
 /// of a function, 15 minutes; Lambda enforces the timeout of this function.
 fn concurrent(events: NonZeroUsize) -> AdmissionLimits {
-    AdmissionLimits { running: events, admitted: events, timeout: Duration::from_secs(900) }
+    AdmissionLimits {
+        admitted: events,
+        // An event has at most 6 MB, so their number limits their memory.
+        buffered_bytes: usize::MAX / 2,
+        timeout: Duration::from_secs(900),
+    }
 }
 
 /// Runs the event loop on this thread. With several concurrent events, operations run on other threads.

@@ -11,7 +11,7 @@ use semblance::{Code, Fault, LoadError, ModelError};
 use semblance_api::{ApiError, RequestError, TextFault, Verdict, statuses};
 use semblance_cli::{CommandError, RowError, ServerError};
 use semblance_model_sync::SyncError;
-use semblance_process::{ConfigError, RUNTIME_UNREACHABLE};
+use semblance_process::{ConfigError, FILE_CHANGED, RUNTIME_UNREACHABLE};
 use semblance_test_support::assert_document;
 
 const INTRODUCTION: &str = "# Error codes
@@ -45,7 +45,7 @@ fn codes() -> BTreeMap<&'static str, Code> {
         RowFault::CODES,
         RowError::CODES,
         SyncError::CODES,
-        &[RUNTIME_UNREACHABLE],
+        &[RUNTIME_UNREACHABLE, FILE_CHANGED],
     ];
     let mut codes = BTreeMap::new();
     for code in lists.into_iter().flatten() {

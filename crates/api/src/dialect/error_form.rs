@@ -1,5 +1,7 @@
 //! The error format of a dialect: HTTP status and body.
 
+use std::sync::LazyLock;
+
 use axum::http::StatusCode;
 use semblance::Fault;
 use serde_json::Value;
@@ -8,6 +10,10 @@ use utoipa::openapi::schema::Schema;
 
 use crate::error::ApiError;
 use crate::openapi::Schemas;
+
+/// The status that nginx logs if the client closed the connection. No client sees it.
+static CLIENT_CLOSED_REQUEST: LazyLock<StatusCode> =
+    LazyLock::new(|| StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST));
 
 /// The error format of a dialect.
 #[derive(Debug)]
@@ -32,10 +38,13 @@ impl ErrorForm {
             Fault::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::Unauthorized => StatusCode::UNAUTHORIZED,
             Fault::NotFound => StatusCode::NOT_FOUND,
+            Fault::Forbidden => StatusCode::FORBIDDEN,
             Fault::Method => StatusCode::METHOD_NOT_ALLOWED,
             Fault::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Overload => StatusCode::TOO_MANY_REQUESTS,
-            Fault::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Timeout | Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Fault::Abandoned => *CLIENT_CLOSED_REQUEST,
             Fault::Internal | Fault::Start | Fault::Command => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

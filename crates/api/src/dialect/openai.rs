@@ -200,7 +200,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     }
     // infinity_client sends 0 for all dimensions, and always a modality.
     if fields.has("modality", |_| true) && fields.has("dimensions", |value| *value == 0) {
-        fields.optional("dimensions");
+        fields.optional("dimensions")?;
     }
     fields.read_texts(true);
     let is_left = fields.reading().truncation == Some(Direction::Left);

@@ -264,7 +264,7 @@ const SIMILARITY_OPTIONS: &[&str] =
     &["truncate", "truncation_direction", "prompt_name", "on_error"];
 
 pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    fields.sink("parameters", SIMILARITY_OPTIONS);
+    fields.sink("parameters", SIMILARITY_OPTIONS)?;
     fields.read_texts(limits.auto_truncate);
     let body = SimilarityBody::decode(fields, limits)?;
     let (Object(inputs), OptionalObject(parameters)) = (body.inputs, body.parameters);
@@ -291,7 +291,7 @@ fn scores(_: &SimilarityRequest, listed: Listed<Scores>, _: &Service) -> Result<
 
 /// Decodes a body whose options can also be in an object `parameters`.
 fn decoded<T: Body>(fields: &mut Fields, limits: &Limits) -> Result<T, RequestError> {
-    fields.lift("parameters");
+    fields.lift("parameters")?;
     fields.read_texts(limits.auto_truncate);
     T::decode(fields, limits)
 }

@@ -1,7 +1,7 @@
 //! Errors as HTTP responses.
 
 use axum::Json;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::dialect::{ErrorForm, error_form};
@@ -15,6 +15,12 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 #[must_use]
 pub fn error_response(error: &ApiError, path: &str) -> Response {
     response(error, error_form(path))
+}
+
+/// Returns the status for an error in the dialect of a path.
+#[must_use]
+pub fn error_status(error: &ApiError, path: &str) -> StatusCode {
+    error_form(path).status(error.code().fault)
 }
 
 /// Returns the response for an error in a format.
@@ -31,7 +37,11 @@ pub(super) fn response(error: &ApiError, form: &ErrorForm) -> Response {
         ApiError::Unauthorized => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        ApiError::Overloaded { .. } | ApiError::TimedOut { .. } => {
+        ApiError::Overloaded { .. }
+        | ApiError::OutOfMemory { .. }
+        | ApiError::TooManyConnections { .. }
+        | ApiError::Stopping
+        | ApiError::TimedOut { .. } => {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         _ => {}

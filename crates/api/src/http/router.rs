@@ -1,27 +1,31 @@
 //! The router: the routes and their middleware.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use axum::{Extension, Router, middleware};
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
+use super::body::BodyLimits;
 use super::error::{self, error_response};
-use super::headers::{EXPOSED, REQUEST_ID, report_headers};
+use super::headers::{EXPOSED, report_headers};
+use super::held_body::HeldBody;
 use super::key::{self, ApiKeys};
-use super::{body, page, path};
+use super::{body, browsers, page, path, request_id};
 use crate::admission::Admission;
 use crate::body::Fields;
+use crate::budget::Reservation;
 use crate::dialect::{Route, routes};
 use crate::error::ApiError;
 use crate::openapi::path_parameters;
@@ -42,15 +46,22 @@ pub struct HttpOptions {
     pub max_body_bytes: usize,
     /// The keys of clients. Without keys, requests need none.
     pub api_keys: ApiKeys,
+    /// How long the body of a request can take to arrive.
+    pub body_timeout: Option<Duration>,
+    /// Whether the server listens on a loopback address. Then pages that were loaded under another name
+    /// are refused, unless CORS allows their origin.
+    pub is_loopback: bool,
 }
 
 impl Default for HttpOptions {
-    /// CORS is disabled, and the body limit is that of AWS Lambda.
+    /// CORS is disabled, the body limit is that of AWS Lambda, and bodies have no time limit.
     fn default() -> Self {
         Self {
             cors_origins: Vec::new(),
             max_body_bytes: 6 * 1024 * 1024,
             api_keys: ApiKeys::default(),
+            body_timeout: None,
+            is_loopback: false,
         }
     }
 }
@@ -62,6 +73,14 @@ pub struct Destination {
     pub route: &'static str,
     /// The operation, if the request was decoded.
     pub operation: Option<&'static str>,
+}
+
+/// An extension of a request: it arrived on a connection beyond the limit, so only routes that do not
+/// use the model are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// Maximum number of connections.
+    pub limit: usize,
 }
 
 /// The number of items and the cost of a response. Responses of operations have it in their
@@ -79,7 +98,11 @@ pub struct ReplyInfo {
 /// The response of an operation has a [`ReplyInfo`] in its extensions. The response for an error has a
 /// [`Failure`](crate::Failure).
 pub fn router(admission: Admission, options: HttpOptions) -> Router {
-    let shared = Arc::new(Shared { admission, max_body_bytes: options.max_body_bytes });
+    let limits = BodyLimits { bytes: options.max_body_bytes, timeout: options.body_timeout };
+    let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let decoders = Arc::new(Semaphore::new(cpus));
+    let loopback_origins = options.is_loopback.then(|| options.cors_origins.clone());
+    let shared = Arc::new(Shared { admission, limits, loopback_origins, decoders });
     let mut router = Router::new().fallback(not_found);
     let mut paths: Vec<&str> = Vec::new();
     for route in routes() {
@@ -113,9 +136,7 @@ pub fn router(admission: Admission, options: HttpOptions) -> Router {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    router
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+    router.layer(middleware::from_fn(request_id::propagate))
 }
 
 /// Returns the pattern of a path. A parameter matches the rest of the path, because the name of a
@@ -161,7 +182,12 @@ fn methods(path: &'static str, shared: &Arc<Shared>) -> MethodRouter {
 /// State that the routes share.
 struct Shared {
     admission: Admission,
-    max_body_bytes: usize,
+    limits: BodyLimits,
+    /// The allowed origins of pages, for a server on a loopback address.
+    loopback_origins: Option<Vec<String>>,
+    /// One permit for each CPU. A request takes one while it is decompressed and parsed, so that the
+    /// memory of parsing does not depend on the number of requests.
+    decoders: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -190,40 +216,76 @@ impl Shared {
         request: Request,
     ) -> Response {
         let arrived = Instant::now();
-        let mut destination = Destination { route: route.path, operation: None };
-        let answer = async {
-            let has_body = route.method == Method::POST;
-            let mut fields = match has_body {
-                true => Fields::new(body::json(request, self.max_body_bytes).await?)?,
-                false => {
-                    let names = path_parameters(route.path).into_iter().next();
-                    Fields::from_path(names.zip(parameter.map(|Path(value)| value)))
-                }
-            };
-            let service = self.admission.service();
-            let call = (route.decode)(&mut fields, service.limits())?;
-            destination.operation = Some(call.name());
-            // GET routes do not use the model, so they are not subject to admission control.
-            match has_body {
-                true => self.admission.answer(call).await,
-                false => call.run(service),
-            }
+        let operation = Arc::<OnceLock<&'static str>>::default();
+        let answer = match route.method {
+            Method::POST => self.run_body(route, request, &operation).await,
+            _ => self.run_path(route, parameter, &operation).map(|answer| (answer, None)),
         };
-        match answer.await {
-            Ok(Answer { reply, report }) => {
+        let destination = Destination { route: route.path, operation: operation.get().copied() };
+        match answer {
+            Ok((Answer { reply, report }, reservation)) => {
                 let headers = match route.method {
                     Method::POST => report_headers(&report, arrived.elapsed()),
                     _ => HeaderMap::new(),
                 };
                 let info = ReplyInfo { items: reply.items, report };
                 let json = [(header::CONTENT_TYPE, "application/json")];
-                let body = Bytes::from(Box::<str>::from(reply.body).into_string());
+                let bytes = Bytes::from(Box::<str>::from(reply.body).into_string());
+                let body = Body::new(HeldBody::new(bytes, reservation.unwrap_or_default()));
                 (headers, json, Extension(destination), Extension(info), body).into_response()
             }
             Err(error) => {
                 (Extension(destination), error::response(&error, route.errors)).into_response()
             }
         }
+    }
+
+    /// Runs the operation of a request without a body. It does not use the model, so it is not subject
+    /// to admission control.
+    fn run_path(
+        &self,
+        route: &Route,
+        parameter: Option<Path<String>>,
+        operation: &OnceLock<&'static str>,
+    ) -> Result<Answer, ApiError> {
+        let names = path_parameters(route.path).into_iter().next();
+        let mut fields = Fields::from_path(names.zip(parameter.map(|Path(value)| value)));
+        let service = self.admission.service();
+        let call = (route.decode)(&mut fields, service.limits())?;
+        operation.get_or_init(|| call.name());
+        call.run(service)
+    }
+
+    /// Reads a body and runs its operation. Decompression, parsing and the operation run on the thread
+    /// of the operation.
+    async fn run_body(
+        &self,
+        route: &Route,
+        request: Request,
+        operation: &Arc<OnceLock<&'static str>>,
+    ) -> Result<(Answer, Option<Reservation>), ApiError> {
+        if let Some(&Reserved { limit }) = request.extensions().get() {
+            return Err(ApiError::TooManyConnections { limit });
+        }
+        browsers::check_cross_site(request.headers())?;
+        if let Some(allowed) = &self.loopback_origins {
+            browsers::check_host(request.headers(), allowed)?;
+        }
+        let encoding = body::check(request.headers(), self.limits)?;
+        let mut entry = self.admission.enter()?;
+        let sent = body::read(request, encoding, self.limits, &mut entry.reservation).await?;
+        // The semaphore is never closed, so this is always a permit.
+        let decoder = Arc::clone(&self.decoders).acquire_owned().await;
+        let (decode, limit_bytes) = (route.decode, self.limits.bytes);
+        let operation = Arc::clone(operation);
+        let answer = entry.run(move |service, reservation| {
+            let document = sent.into_bytes(limit_bytes, reservation)?;
+            let call = decode(&mut Fields::from_document(document)?, service.limits())?;
+            drop(decoder);
+            operation.get_or_init(|| call.name());
+            Ok(call)
+        });
+        answer.await.map(|(answer, reservation)| (answer, Some(reservation)))
     }
 }
 

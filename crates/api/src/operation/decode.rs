@@ -5,6 +5,9 @@ use crate::body::TokenIds;
 use crate::error::ApiError;
 use crate::service::Service;
 
+/// Memory of a token of the response: its text, in the list of pieces and in the response.
+const DECODED_TOKEN_BYTES: usize = 64;
+
 /// A request to decode token ids.
 pub(crate) struct DecodeRequest {
     /// The token ids of each text.
@@ -18,6 +21,11 @@ impl Request for DecodeRequest {
     type Outcome = Vec<String>;
 
     const NAME: &'static str = "decode";
+
+    fn memory_bytes(&self, _: &Service) -> usize {
+        let tokens: usize = self.ids.texts.iter().map(Vec::len).sum();
+        tokens.saturating_mul(DECODED_TOKEN_BYTES)
+    }
 
     fn run(&self, service: &Service) -> Result<(Vec<String>, Report), ApiError> {
         let texts = service.model().decode(&self.ids.texts, self.skip_special_tokens);

@@ -3,7 +3,7 @@
 use semblance::{EmbedOptions, EmbedOutput};
 
 use super::kept::{Kept, Listed};
-use super::{Report, Request, in_fields};
+use super::{Report, Request, encoding_bytes, in_fields};
 use crate::error::ApiError;
 use crate::request::Texts;
 use crate::service::Service;
@@ -51,6 +51,11 @@ impl Request for EmbedRequest {
     type Outcome = Listed<EmbedOutput>;
 
     const NAME: &'static str = "embed";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        let texts = self.texts.as_slice().iter().map(String::as_str);
+        encoding_bytes(texts, service.model().info().max_tokens)
+    }
 
     fn run(&self, service: &Service) -> Result<(Listed<EmbedOutput>, Report), ApiError> {
         let (model, options) = (service.model(), self.options(service));

@@ -42,6 +42,10 @@ impl Request for InfoRequest {
 
     const NAME: &'static str = "info";
 
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
+
     fn run(&self, service: &Service) -> Result<(About, Report), ApiError> {
         Ok((service.about().clone(), Report::default()))
     }
@@ -52,6 +56,10 @@ impl Request for ModelsRequest {
 
     const NAME: &'static str = "models";
 
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
+
     fn run(&self, service: &Service) -> Result<(Vec<String>, Report), ApiError> {
         Ok((service.about().models(), Report::default()))
     }
@@ -61,6 +69,10 @@ impl Request for ModelRequest {
     type Outcome = ();
 
     const NAME: &'static str = "model";
+
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
 
     fn run(&self, service: &Service) -> Result<((), Report), ApiError> {
         match service.about().models().contains(&self.name) {
@@ -75,6 +87,10 @@ impl Request for HealthRequest {
 
     const NAME: &'static str = "health";
 
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
+
     fn run(&self, _: &Service) -> Result<(Status, Report), ApiError> {
         Ok((Status { status: "ok" }, Report::default()))
     }
@@ -85,6 +101,10 @@ impl Request for WarmUpRequest {
 
     const NAME: &'static str = "warmup";
 
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
+
     fn run(&self, _: &Service) -> Result<(Status, Report), ApiError> {
         Ok((Status { status: "warm" }, Report::default()))
     }
@@ -94,6 +114,10 @@ impl Request for DocumentRequest {
     type Outcome = Box<RawValue>;
 
     const NAME: &'static str = "openapi";
+
+    fn memory_bytes(&self, _: &Service) -> usize {
+        0
+    }
 
     fn run(&self, service: &Service) -> Result<(Box<RawValue>, Report), ApiError> {
         Ok((openapi::document(service).map_err(ApiError::Write)?, Report::default()))

@@ -14,8 +14,9 @@ mod tokenize;
 use semblance::{Cost, ModelError, Scorer};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::budget::Reservation;
 use crate::error::ApiError;
-use crate::request::{Field, RequestError, TextFault};
+use crate::request::{Field, RequestError, TextFault, Texts};
 use crate::service::Service;
 
 pub(crate) use decode::DecodeRequest;
@@ -38,6 +39,10 @@ pub(crate) trait Request: Send + 'static {
     /// Name of the operation, in logs and direct events.
     const NAME: &'static str;
 
+    /// Returns how many bytes the request needs while it runs, in addition to its body, at most. The
+    /// admission control counts them.
+    fn memory_bytes(&self, service: &Service) -> usize;
+
     /// Runs the operation.
     ///
     /// # Errors
@@ -47,7 +52,7 @@ pub(crate) trait Request: Send + 'static {
 }
 
 /// Runs an operation and serializes its response.
-type RunCall = dyn FnOnce(&Service) -> Result<Answer, ApiError> + Send;
+type RunCall = dyn FnOnce(&Service, &mut Reservation) -> Result<Answer, ApiError> + Send;
 
 /// A decoded request, with the function that serializes its response.
 pub struct Call {
@@ -63,7 +68,8 @@ impl Call {
         + Send
         + 'static,
     ) -> Self {
-        let run = move |service: &Service| {
+        let run = move |service: &Service, reservation: &mut Reservation| {
+            reservation.grow(request.memory_bytes(service))?;
             let (outcome, report) = request.run(service)?;
             let reply = encode(&request, outcome, service).map_err(ApiError::Write)?;
             Ok(Answer { reply, report })
@@ -83,7 +89,20 @@ impl Call {
     /// - [`ApiError::Request`] if the model does not support the request.
     /// - [`ApiError::Model`] if the model fails.
     pub fn run(self, service: &Service) -> Result<Answer, ApiError> {
-        (self.run)(service)
+        self.run_within(service, &mut Reservation::default())
+    }
+
+    /// As [`Call::run`], with a reservation for the memory of the operation.
+    ///
+    /// # Errors
+    /// - As [`Call::run`].
+    /// - [`ApiError::OutOfMemory`] if the budget has no room for it.
+    pub(crate) fn run_within(
+        self,
+        service: &Service,
+        reservation: &mut Reservation,
+    ) -> Result<Answer, ApiError> {
+        (self.run)(service, reservation)
     }
 }
 
@@ -148,6 +167,21 @@ pub struct Answer {
     pub reply: Reply,
     /// The cost.
     pub report: Report,
+}
+
+/// Memory of a token that goes through a model: its id, and the segment that it belongs to.
+const TOKEN_BYTES: usize = 2 * size_of::<i32>();
+
+/// Returns the memory of the token ids of texts. A text has at most one token per byte, and at most as many
+/// as the model reads.
+fn encoding_bytes<'a>(texts: impl IntoIterator<Item = &'a str>, max_tokens: usize) -> usize {
+    texts.into_iter().map(|text| (text.len() + 2).min(max_tokens) * TOKEN_BYTES).sum()
+}
+
+/// Returns the memory of the token ids of a query and texts.
+fn query_bytes(query: &Texts, texts: &Texts, service: &Service) -> usize {
+    let texts = query.as_slice().iter().chain(texts.as_slice()).map(String::as_str);
+    encoding_bytes(texts, service.model().info().max_tokens)
 }
 
 /// Converts an error of a model into an error of a request: indices become fields.

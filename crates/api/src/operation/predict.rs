@@ -3,7 +3,7 @@
 use semblance::{ModelError, PairOptions, PredictOutput};
 
 use super::kept::{Kept, ListFaults, Listed};
-use super::{Report, Request, in_fields};
+use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::Pairs;
 use crate::error::ApiError;
 use crate::request::Field;
@@ -41,6 +41,11 @@ impl Request for PredictRequest {
     type Outcome = Listed<PredictOutput>;
 
     const NAME: &'static str = "predict";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        let texts = self.pairs.pairs.iter().flatten().map(String::as_str);
+        encoding_bytes(texts, service.model().info().max_tokens)
+    }
 
     fn run(&self, service: &Service) -> Result<(Listed<PredictOutput>, Report), ApiError> {
         let (model, pairs) = (service.model(), &self.pairs.pairs);

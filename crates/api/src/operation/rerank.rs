@@ -6,7 +6,7 @@ use semblance::{
 
 use super::kept::{Kept, Listed};
 use super::similarity::{self, field_after_query};
-use super::{Report, Request, in_fields};
+use super::{Report, Request, encoding_bytes, in_fields, query_bytes};
 use crate::body::PromptName;
 use crate::error::ApiError;
 use crate::request::{Field, RequestError, Texts};
@@ -35,6 +35,13 @@ impl Request for RerankRequest {
     type Outcome = Listed<Scores>;
 
     const NAME: &'static str = "rerank";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        // The cross-encoder reads the query with each text.
+        let pairs = query_bytes(&self.query, &self.texts, service);
+        let query = encoding_bytes([self.query.first()], service.model().info().max_tokens);
+        pairs.saturating_add(query.saturating_mul(self.texts.as_slice().len()))
+    }
 
     fn run(&self, service: &Service) -> Result<(Listed<Scores>, Report), ApiError> {
         let (texts, shortened) = self.shortened(service)?;

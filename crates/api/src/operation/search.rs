@@ -3,11 +3,14 @@
 use semblance::corpus::{Filter, Hit, SearchOptions};
 use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation, rank};
 
-use super::{Report, Request, in_fields};
+use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::PromptName;
 use crate::error::ApiError;
 use crate::request::{Field, RequestError, Texts};
 use crate::service::Service;
+
+/// Memory of a row of the response: id, text and metadata of a usual row, and their JSON.
+const ROW_BYTES: usize = 2048;
 
 /// A request to search an index.
 pub(crate) struct SearchRequest {
@@ -54,6 +57,19 @@ impl Request for SearchRequest {
     type Outcome = SearchResult;
 
     const NAME: &'static str = "search";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        let (queries, encodings) = match &self.queries {
+            Queries::Vectors(vectors) => (vectors.len(), 0),
+            Queries::Texts(texts) => {
+                let texts = texts.as_slice();
+                let max_tokens = service.model().info().max_tokens;
+                (texts.len(), encoding_bytes(texts.iter().map(String::as_str), max_tokens))
+            }
+        };
+        let rows = self.top_k.max(self.rerank.unwrap_or(0));
+        encodings.saturating_add(queries.saturating_mul(rows).saturating_mul(ROW_BYTES))
+    }
 
     fn run(&self, service: &Service) -> Result<(SearchResult, Report), ApiError> {
         let model = service.model();

@@ -3,7 +3,7 @@
 use semblance::{Prompts, Scores, TextOptions};
 
 use super::kept::{Kept, Listed};
-use super::{Report, Request, in_fields};
+use super::{Report, Request, in_fields, query_bytes};
 use crate::error::ApiError;
 use crate::request::{Field, Texts};
 use crate::service::Service;
@@ -25,6 +25,10 @@ impl Request for SimilarityRequest {
     type Outcome = Listed<Scores>;
 
     const NAME: &'static str = "similarity";
+
+    fn memory_bytes(&self, service: &Service) -> usize {
+        query_bytes(&self.query, &self.texts, service)
+    }
 
     fn run(&self, service: &Service) -> Result<(Listed<Scores>, Report), ApiError> {
         let scored = scores(service, &self.query, &self.texts, &self.options)?;

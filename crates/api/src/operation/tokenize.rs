@@ -8,6 +8,14 @@ use crate::error::ApiError;
 use crate::request::Texts;
 use crate::service::Service;
 
+/// Memory of a token of the response: the token with its text, and its JSON.
+const RETURNED_TOKEN_BYTES: usize = 192;
+
+/// Maximum number of tokens of a response: as many as the model reads of the longest list of texts.
+fn limit_tokens(service: &Service) -> usize {
+    service.limits().texts.saturating_mul(service.model().info().max_tokens)
+}
+
 /// A request to tokenize texts.
 pub(crate) struct TokenizeRequest {
     /// The texts, at least one.
@@ -21,6 +29,11 @@ impl Request for TokenizeRequest {
 
     const NAME: &'static str = "tokenize";
 
+    fn memory_bytes(&self, service: &Service) -> usize {
+        let bytes: usize = self.texts.as_slice().iter().map(|text| text.len() + 2).sum();
+        bytes.min(limit_tokens(service)).saturating_mul(RETURNED_TOKEN_BYTES)
+    }
+
     fn run(&self, service: &Service) -> Result<(Listed<TokenizeOutput>, Report), ApiError> {
         let (model, prompt) = (service.model(), self.options.prompt_name.as_deref());
         let field_of = |index| self.texts.field_of(index);
@@ -28,7 +41,8 @@ impl Request for TokenizeRequest {
             let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();
             model.text_faults(&texts, prompt, Truncation::Right)
         })?;
-        let tokenized = model.tokenize_with(&kept.texts(&self.texts), &self.options);
+        let tokenized =
+            model.tokenize_within(&kept.texts(&self.texts), &self.options, limit_tokens(service));
         let tokenized =
             tokenized.map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
         let report = tokenized.cost.clone().into();

@@ -33,6 +33,20 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Kind {
+    /// Returns a value of this type.
+    pub(crate) fn example(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Boolean => false.into(),
+            Self::Number => 0.into(),
+            Self::String => "".into(),
+            Self::Array => Value::Array(Vec::new()),
+            Self::Object => Value::Object(serde_json::Map::new()),
+        }
+    }
+}
+
 impl From<&Value> for Kind {
     fn from(value: &Value) -> Self {
         match value {
@@ -56,6 +70,24 @@ pub enum RequestError {
         /// The error of the parser.
         reason: String,
         /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// An object has two fields of the same name.
+    #[error("a field occurs twice in an object, at line {line} column {column}")]
+    DuplicateField {
+        /// Line of the second one, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The values need too much memory.
+    #[error(
+        "the request has too many JSON values; the limit is exceeded at line {line} column {column}"
+    )]
+    TooManyValues {
+        /// Line at which the limit is exceeded, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
@@ -195,6 +227,17 @@ semblance::codes!(RequestError {
         "The request is not JSON in UTF-8, nests more than 128 levels deep, or contains a number \
          beyond the range of a double.",
     ),
+    Self::DuplicateField { .. } => Code::new(
+        "request.duplicate_field",
+        Fault::Syntax,
+        "An object has two fields of the same name. Only objects that the service reads are checked.",
+    ),
+    Self::TooManyValues { .. } => Code::new(
+        "request.too_many_values",
+        Fault::TooLarge,
+        "The JSON values of a field need more than 32 MiB of memory, those of an event more than 64 MiB, \
+         or an object has more than 1,024 fields.",
+    ),
     Self::NotAnObject { .. } => Code::new(
         "request.not_an_object",
         Fault::Field,
@@ -264,6 +307,8 @@ impl RequestError {
     pub fn field(&self) -> Option<Field> {
         match *self {
             Self::InvalidJson { .. }
+            | Self::DuplicateField { .. }
+            | Self::TooManyValues { .. }
             | Self::NotAnObject { .. }
             | Self::BadFilter { .. }
             | Self::WrongFields { .. }

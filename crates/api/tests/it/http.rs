@@ -159,5 +159,5 @@ fn with_headers(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> 
 
 fn limits(admitted: usize, timeout: Duration) -> AdmissionLimits {
     let admitted = NonZeroUsize::new(admitted).unwrap();
-    AdmissionLimits { running: NonZeroUsize::MIN, admitted, timeout }
+    AdmissionLimits { admitted, buffered_bytes: 1 << 20, timeout }
 }

@@ -1,7 +1,6 @@
 //! The command `serve`.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use semblance_api::http::HttpOptions;
@@ -10,18 +9,17 @@ use semblance_process::{self as process, ConfigError, ms};
 
 use crate::arguments::ServeArguments;
 use crate::error::CommandError;
-use crate::server::{self, ServerOptions};
+use crate::server::{self, ConnectionTimeouts, ServerError, ServerOptions};
 use crate::settings::Settings;
-
-/// Number of concurrent operations per thread of the model. While one operation runs the model,
-/// others are decoded, tokenized and serialized, and waiting ones share a forward pass. The measurement
-/// is in ADR 0007.
-const RUNNING_PER_THREAD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 
 pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
     let settings = Settings::for_server(arguments)?;
     let address = address(&arguments.host, arguments.port)?;
-    process::init(settings.log_level());
+    // Before the model, because loading it needs descriptors too.
+    let connections = server::connections(arguments.max_connections.get())?;
+    let lines = process::init_queued(settings.log_level()).map_err(ServerError::from)?;
+    let flush = lines.flush();
+    process::report_changed_files(move || flush.wait()).map_err(ServerError::from)?;
     let model = settings.load()?;
     let (options, timings) = (settings.model(), model.timings());
     tracing::info!(
@@ -32,20 +30,29 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), CommandError> {
         total_ms = ms(timings.total),
         "started"
     );
-    let running = options.threads.saturating_mul(RUNNING_PER_THREAD);
-    let concurrency = settings.concurrency();
     let server = ServerOptions {
         address,
         admission: AdmissionLimits {
-            running: running.min(concurrency),
-            admitted: concurrency,
+            admitted: settings.concurrency(),
+            buffered_bytes: arguments.max_buffered_bytes,
             timeout: Duration::from_secs(arguments.timeout_seconds),
         },
         http: HttpOptions {
             cors_origins: settings.cors_origins().to_vec(),
             max_body_bytes: arguments.max_body_bytes,
             api_keys: settings.api_keys().clone(),
+            is_loopback: address.ip().is_loopback(),
+            body_timeout: Some(Duration::from_secs(arguments.body_timeout_seconds)),
         },
+        connections,
+        header_bytes: arguments.max_header_bytes,
+        timeouts: ConnectionTimeouts {
+            head: Duration::from_secs(arguments.head_timeout_seconds),
+            idle: Duration::from_secs(arguments.idle_timeout_seconds),
+            write: Duration::from_secs(arguments.write_timeout_seconds),
+        },
+        shutdown: settings.shutdown(),
+        dropped_lines: lines.dropped(),
     };
     let service = Service::new(model, settings.service_options()).with_indexes(settings.indexes());
     Ok(server::serve(service, server)?)

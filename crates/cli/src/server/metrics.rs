@@ -1,6 +1,7 @@
 //! Metrics of a server, for Prometheus.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -9,12 +10,15 @@ use axum::response::{IntoResponse as _, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use semblance_api::{Admission, Report};
+use semblance_process::DroppedLines;
+
+use super::connections::Connections;
 
 /// Upper bounds of the histogram buckets, in seconds. A cached request takes about one millisecond, a
 /// request with 1,000 texts about ten seconds.
@@ -56,7 +60,7 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new(admission: Admission) -> Self {
+    pub(super) fn new(current: Current) -> Self {
         let mut registry = Registry::with_prefix("semblance");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -78,7 +82,7 @@ impl Metrics {
         registry.register_with_unit("infer", help, Unit::Seconds, infer_seconds.clone());
         let help = "Time of a request waiting for a model";
         registry.register_with_unit("queue", help, Unit::Seconds, queue_seconds.clone());
-        registry.register_collector(Box::new(InFlight(admission)));
+        registry.register_collector(Box::new(current));
         Self {
             registry,
             requests,
@@ -119,20 +123,42 @@ impl Metrics {
     }
 }
 
-/// The number of operations that run or wait, collected on each request to `/metrics`.
-struct InFlight(Admission);
+/// Values that are collected on each request to `/metrics`.
+pub(super) struct Current {
+    pub(super) admission: Admission,
+    pub(super) connections: Arc<Connections>,
+    pub(super) dropped_lines: DroppedLines,
+}
 
-impl fmt::Debug for InFlight {
+impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("InFlight").field(&self.0.admitted()).finish()
+        f.debug_struct("Current").field("admitted", &self.admission.admitted()).finish()
     }
 }
 
-impl Collector for InFlight {
+impl Collector for Current {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let gauge = ConstGauge::new(i64::try_from(self.0.admitted()).unwrap_or(i64::MAX));
-        let help = "Operations that run or wait";
-        let encoder = encoder.encode_descriptor("in_flight", help, None, gauge.metric_type())?;
-        gauge.encode(encoder)
+        let (admission, connections) = (&self.admission, &self.connections);
+        let gauges = [
+            ("in_flight", "Requests in progress", admission.admitted()),
+            ("buffered_bytes", "Bytes of bodies and responses", admission.buffered_bytes()),
+            ("connections", "Open connections", connections.open()),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let displaced = "Connections without a request that were closed in favor of another";
+        let dropped = "Log lines that were dropped because the output was blocked or failed";
+        let counters = [
+            ("displaced_connections", displaced, connections.displaced()),
+            ("dropped_log_lines", dropped, self.dropped_lines.get()),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            let kind = counter.metric_type();
+            counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
+        }
+        Ok(())
     }
 }

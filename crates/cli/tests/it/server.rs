@@ -85,7 +85,7 @@ fn too_many_requests_are_refused_but_not_health() {
 #[test]
 fn a_signal_finishes_running_requests() {
     for signal in ["TERM", "INT"] {
-        let mut server = serve(&["--threads", "1"]);
+        let mut server = serve(&["--threads", "1", "--shutdown-seconds", "300"]);
         let client = Client::new(&server);
         let (status, rows) = thread::scope(|scope| {
             let long = scope.spawn(|| client.post("/embed", &long_request()));

@@ -25,8 +25,8 @@ fn handler() -> Handler {
 fn impatient_handler() -> Handler {
     let model = Slow(Duration::from_millis(50));
     let service = Arc::new(fake_service(model, 16, Limits::default()));
-    let (running, admitted) = (NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap());
-    let limits = AdmissionLimits { running, admitted, timeout: Duration::ZERO };
+    let admitted = NonZeroUsize::new(64).unwrap();
+    let limits = AdmissionLimits { admitted, buffered_bytes: 1 << 20, timeout: Duration::ZERO };
     Handler::new(Admission::queued(service, limits), HttpOptions::default())
 }
 

@@ -119,7 +119,7 @@ impl<T: Choices> FieldValue for ChoiceList<T> {
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
         let field = fields.field(name);
-        let items = match fields.optional(name) {
+        let items = match fields.optional(name)? {
             None => return Ok(Self(None)),
             Some(Value::Array(items)) => items,
             Some(one) => vec![one],
@@ -148,7 +148,7 @@ impl FieldValue for Truncate {
         name: &'static str,
         limits: &Limits,
     ) -> Result<Self, RequestError> {
-        match fields.get(name) {
+        match fields.get(name).as_ref() {
             Some(Value::Bool(true)) => Ok(Self(Some(Truncation::Right))),
             Some(Value::Bool(false)) => Ok(Self(Some(Truncation::Refuse))),
             _ => Choice::take(fields, name, limits).map(|Choice(value)| Self(value)),

@@ -49,7 +49,7 @@ fn integer(maximum: Option<usize>) -> RefOr<Schema> {
 
 fn count(fields: &mut Fields, name: &'static str) -> Result<Option<usize>, RequestError> {
     let field = fields.field(name);
-    match fields.optional(name) {
+    match fields.optional(name)? {
         None => Ok(None),
         Some(Value::Number(number)) => match whole(&number) {
             Some(count) if count >= 1 => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),

@@ -100,7 +100,7 @@ impl FieldValue for Unsupported {
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
         let field = fields.field(name);
-        match fields.optional(name) {
+        match fields.optional(name)? {
             None | Some(Value::Bool(false)) => Ok(Self),
             Some(_) => Err(RequestError::UnsupportedOption { field, expected: "absent" }),
         }

@@ -49,7 +49,7 @@ impl FieldValue for Vectors {
         limits: &Limits,
     ) -> Result<Self, RequestError> {
         let field = fields.field(name);
-        let rows = match fields.optional(name) {
+        let rows = match fields.optional(name)? {
             None => return Ok(Self(None)),
             Some(Value::Array(rows)) => rows,
             Some(other) => return Err(wrong_type(field, "an array of vectors", &other)),
@@ -88,7 +88,7 @@ impl FieldValue for FilterField {
     const REQUIRED: bool = false;
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
-        fields.optional(name).map(|json| filter_from_json(&json)).transpose().map(Self)
+        fields.optional(name)?.map(|json| filter_from_json(&json)).transpose().map(Self)
     }
 
     fn schema(_: &mut Schemas) -> RefOr<Schema> {

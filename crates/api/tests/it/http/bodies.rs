@@ -99,6 +99,63 @@ fn rejects_a_body_that_does_not_match_its_encoding() {
 }
 
 #[test]
+fn every_member_of_a_body_is_read_and_nothing_else() {
+    let router = fake();
+    let plain = call(&router, post("/embed", r#"{"inputs": ["a", "b"]}"#));
+    for (encoding, compress) in COMPRESSIONS {
+        let send = |bytes: Vec<u8>| {
+            call(&router, with_headers("/embed", &[("content-encoding", encoding)], bytes))
+        };
+        let members = [compress(br#"{"inputs": ["a","#), compress(br#" "b"]}"#)];
+        let reply = send(members.concat());
+        assert_eq!((reply.status, &reply.body), (200, &plain.body), "{encoding}");
+        let mut with_garbage = compress(br#"{"inputs": ["a", "b"]}"#);
+        with_garbage.extend(b"garbage");
+        let reply = send(with_garbage);
+        let (code, _) = reply.error(Dialect::Tei);
+        assert_eq!((reply.status, code.as_str()), (400, "http.invalid_encoding"), "{encoding}");
+    }
+}
+
+#[test]
+fn a_window_of_zstd_beyond_the_limit_is_refused() {
+    // A frame without content size: magic number, descriptor, window descriptor, an empty last block.
+    let frame = |window_log: u8| vec![0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3, 1, 0, 0];
+    let send =
+        |bytes| call(&fake(), with_headers("/embed", &[("content-encoding", "zstd")], bytes));
+    assert_eq!(send(frame(23)).error(Dialect::Tei).0, "request.invalid_json", "it is empty");
+    for window_log in [24, 27, 31] {
+        let reply = send(frame(window_log));
+        let (code, message) = reply.error(Dialect::Tei);
+        assert_eq!((reply.status, code.as_str()), (400, "http.invalid_encoding"));
+        assert_eq!(message, "the body is not valid zstd with a window of at most 8 MiB");
+    }
+}
+
+#[test]
+fn a_repeated_field_is_refused_on_every_route() {
+    for path in ["/embed", "/", "/v1/embeddings", "/v2/rerank"] {
+        let reply = call(&fake(), post(path, r#"{"inputs": "a", "input": "a", "inputs": "b"}"#));
+        let (code, _) = reply.error(Dialect::from_path(path));
+        assert_eq!((reply.status, code.as_str()), (400, "request.duplicate_field"), "{path}");
+    }
+}
+
+#[test]
+fn the_tokens_of_a_request_are_bounded_in_total() {
+    // The limit of the fake service is 40 texts of 256 tokens.
+    let send = |texts: usize| {
+        let texts = vec!["! ".repeat(256); texts];
+        call(&fake(), post("/tokenize", json!({"inputs": texts}).to_string()))
+    };
+    assert_eq!(send(39).status, 200);
+    let reply = send(40);
+    let (code, message) = reply.error(Dialect::Tei);
+    assert_eq!((reply.status, code.as_str()), (413, "request.too_many_tokens_in_total"));
+    assert_eq!(message, "the texts have more than 10240 tokens in total, which is the limit");
+}
+
+#[test]
 fn the_body_limit_is_inclusive() {
     let router = fake();
     // White space after the JSON value pads the body.

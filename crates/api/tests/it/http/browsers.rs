@@ -3,6 +3,47 @@
 use super::*;
 
 #[test]
+fn a_page_of_another_site_must_declare_json() {
+    let router = fake();
+    let body = r#"{"inputs": "a"}"#;
+    let status = |headers: &[(&str, &str)]| {
+        let mut request = Request::post("/embed");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        call(&router, request.body(Body::from(body)).unwrap()).status
+    };
+    let (origin, json) = (("origin", "https://evil.com"), ("content-type", "application/json"));
+    assert_eq!(status(&[]), 200, "curl and scripts");
+    assert_eq!(status(&[origin]), 415);
+    assert_eq!(status(&[("sec-fetch-site", "cross-site")]), 415);
+    assert_eq!(status(&[origin, json]), 200, "after a preflight");
+    assert_eq!(status(&[origin, ("content-type", "text/plain")]), 415);
+}
+
+#[test]
+fn a_server_on_loopback_refuses_pages_under_another_name() {
+    let service = Arc::new(fake_service(OneHot::default(), 16, Limits::default()));
+    let status = |cors: &[&str], host: &str, origin: Option<&str>| {
+        let cors_origins = cors.iter().map(ToString::to_string).collect();
+        let options = HttpOptions { cors_origins, is_loopback: true, ..HttpOptions::default() };
+        let router = router(Admission::inline(Arc::clone(&service)), options);
+        let mut request = Request::post("/embed").header("host", host);
+        request = request.header("content-type", "application/json");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        call(&router, request.body(Body::from(r#"{"inputs": "a"}"#)).unwrap()).status
+    };
+    let evil = "http://evil.com:8080";
+    assert_eq!(status(&[], "evil.com:8080", Some(evil)), 403);
+    assert_eq!(status(&[], "evil.com:8080", None), 200, "a proxy");
+    assert_eq!(status(&[], "localhost:8080", Some("http://localhost:8080")), 200, "the page");
+    assert_eq!(status(&["https://app.com"], "app.com", Some("https://app.com")), 200);
+    assert_eq!(status(&["https://app.com"], "evil.com:8080", Some(evil)), 403);
+}
+
+#[test]
 fn cors_allows_only_configured_origins() {
     let with = |origins: &[&str]| {
         let service = fake_service(OneHot::default(), 16, Limits::default());
@@ -11,6 +52,7 @@ fn cors_allows_only_configured_origins() {
     };
     let ask = |router: &Router, origin: &str| {
         let request = Request::post("/embed").header("origin", origin);
+        let request = request.header("content-type", "application/json");
         call(router, request.body(Body::from(r#"{"inputs": "a"}"#)).unwrap())
     };
     let preflight = |router: &Router, origin: &str| {
