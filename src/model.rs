@@ -203,6 +203,7 @@ impl Model {
         texts: &[T],
         options: &EmbedOptions,
     ) -> Result<EmbedOutput, ModelError> {
+        self.encoder()?;
         let available = self.parts.info.dimensions;
         let requested = options.dimensions.unwrap_or(available);
         if requested == 0 {

@@ -10,7 +10,7 @@ use crate::kernels::SignTable;
 
 /// Rows that the number of different bits selects.
 ///
-/// Source: docs/adr/0011-corpora.md; of the 10 nearest rows, 0.999 are among them.
+/// Source: docs/adr/0014-corpora.md; of the 10 nearest rows, 0.999 are among them.
 const FIRST: usize = 2_000;
 
 /// Rows that the estimate selects: 0.998 of the 10 nearest rows are among them.

@@ -21,6 +21,7 @@ const MODULES: [(&str, &[&str]); 21] = [
         &[
             "bundle",
             "cache",
+            "cancel",
             "cross_encoder",
             "encoder",
             "error",

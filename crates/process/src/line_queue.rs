@@ -172,6 +172,11 @@ mod tests {
         let dropped = queue.dropped().get();
         assert!((99..=100).contains(&dropped), "{dropped}");
         drop(permit);
+        // A full queue is not waited for when it is dropped.
+        let bytes = (CAPACITY + 100 - usize::try_from(dropped).unwrap()) * "0000\n".len();
+        while written.lock().unwrap().len() < bytes {
+            std::thread::yield_now();
+        }
         drop(queue);
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         assert!(text.starts_with("0000\n0001\n"), "{text}");

@@ -60,7 +60,7 @@ def _check_word_piece(model: dict[str, Any], words: list[str]) -> None:
     if not isinstance(prefix, str) or len(prefix.encode()) > _MAX_TOKEN_BYTES:
         raise _refused("model.continuing_subword_prefix", f"{shown(prefix)}, expected a short text")
     characters = model.get("max_input_chars_per_word")
-    if not _is_integer(characters) or not 0 <= characters <= _MAX_WORD_CHARACTERS:
+    if not isinstance(characters, int) or characters not in range(_MAX_WORD_CHARACTERS + 1):
         raise _refused(
             "model.max_input_chars_per_word",
             f"{shown(characters)}, expected an integer up to {_MAX_WORD_CHARACTERS}",

@@ -310,10 +310,10 @@ impl RequestError {
             | Self::DuplicateField { .. }
             | Self::TooManyValues { .. }
             | Self::NotAnObject { .. }
-            | Self::BadFilter { .. }
             | Self::WrongFields { .. }
             | Self::Unrecognized { .. }
             | Self::TooManyRecords { .. } => None,
+            Self::BadFilter { .. } => Some(Field::new("filter")),
             Self::MissingField { field }
             | Self::WrongType { field, .. }
             | Self::OutOfRange { field, .. }

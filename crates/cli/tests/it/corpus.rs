@@ -170,7 +170,10 @@ fn a_bad_row_stops_the_command_or_is_reported_with_its_line() {
             "input.bad_row: line 2: the column \"text\" must be a string",
         ),
         (r#"{"id": "x", "text": "t", "tags": [1]}"#, "input.bad_row: line 2: the column \"tags\""),
-        (r#"{"id": "x", "text": " "}"#, "request.empty_text: line 2: the text is empty"),
+        (
+            r#"{"id": "x", "text": " "}"#,
+            "request.empty_text: line 2: the text is empty: it has no tokens",
+        ),
         (r#"{"id": "x", "text": "#, "request.invalid_json: line 2"),
         ("[1]", "line 2: expected a JSON object"),
         ("", "request.invalid_json: line 2"),

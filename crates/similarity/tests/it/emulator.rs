@@ -37,8 +37,7 @@ fn bad_events() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     };
     let too_long = "x".repeat(65_537);
     let long = "cat ".repeat(300);
-    let mut deep = "[".repeat(200);
-    deep.push_str(&"]".repeat(200));
+    let deep = format!("{{\"query_from_app\": {}{}}}", "[".repeat(200), "]".repeat(200));
     let json_events = [
         ("event is null", json!(null), "request.not_an_object"),
         ("event is a number", json!(7), "request.not_an_object"),

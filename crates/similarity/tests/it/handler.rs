@@ -232,7 +232,6 @@ fn an_unknown_event_is_told_the_shapes_of_its_door() {
         (json!({}), direct),
         (json!({"Records": [{"eventSource": "aws:s3"}]}), direct),
         (json!({"query": "a"}), direct),
-        (json!({"texts": ["a"]}), direct),
         (json!({"Records": [{"EventSource": "aws:sns"}]}), records),
     ];
     let found = cases.each_ref().map(|(event, _)| {

@@ -184,8 +184,10 @@ fn a_malformed_part_is_an_error_of_the_request() {
             let nosniff = header(form, &response, "x-content-type-options");
             assert_eq!(nosniff, Some("nosniff"), "{response}");
         }
+        // A lone surrogate is U+FFFD, which has no tokens.
         let response = answer_text(&handler, &event(form).to_string().replace("London", "\\ud800"));
-        assert_eq!(response["statusCode"], 400, "a surrogate in the body");
+        assert_eq!(response["statusCode"], 422, "{response}");
+        assert_eq!(body(&response)["error_type"], "request.empty_text", "{response}");
     }
 }
 

@@ -10,6 +10,7 @@ use semblance::corpus::{
 };
 use semblance::internals::bundle::is_name;
 use semblance::{EmbedOptions, Model, ModelError};
+use semblance_api::TextFault;
 
 use super::{report, writer_options};
 use crate::arguments::{AppendArguments, BadRows, BuildArguments, RowArguments};
@@ -142,7 +143,8 @@ impl<'a> Adding<'a> {
     }
 
     fn add(&mut self, bar: &ProgressBar) -> Result<(), CommandError> {
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.skip_empty(&mut waiting, bar)?;
         let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
         if texts.is_empty() {
             return Ok(());
@@ -160,6 +162,25 @@ impl<'a> Adding<'a> {
                 Ok(()) => self.added += 1,
                 Err(fault) => self.bad_row(*line, fault.into(), bar)?,
             }
+        }
+        Ok(())
+    }
+
+    /// Reports the rows whose texts have no tokens, and removes them.
+    fn skip_empty(
+        &mut self,
+        waiting: &mut Vec<(u64, Row)>,
+        bar: &ProgressBar,
+    ) -> Result<(), CommandError> {
+        let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
+        let prompt = self.embed.prompt_name.as_deref();
+        let faults = self.model.text_faults(&texts, prompt, self.embed.truncation)?;
+        let empty: Vec<usize> = faults.iter().filter_map(ModelError::index).collect();
+        for &index in &empty {
+            self.bad_row(waiting[index].0, RowError::Text(TextFault::Empty), bar)?;
+        }
+        for index in empty.into_iter().rev() {
+            waiting.remove(index);
         }
         Ok(())
     }
