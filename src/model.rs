@@ -550,13 +550,16 @@ impl Model {
     }
 }
 
+/// The distinct pairs of a call, their tokens, and their numbers of tokens.
+type PreparedPairs<'a> = (Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts);
+
 /// Tokenizes the distinct pairs.
 fn prepare_pairs<'a>(
     cross_encoder: &CrossEncoder,
     pairs: &[(&'a str, &'a str)],
     truncation: Truncation,
     cancel: &Cancel,
-) -> Result<(Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts), ModelError> {
+) -> Result<PreparedPairs<'a>, ModelError> {
     let unique = Unique::new(pairs.iter().copied());
     let first_of = |index| first_member(&unique.members, index);
     let items = unique.items.iter().copied();

@@ -1,30 +1,21 @@
 //! The path of a request. Doubled slashes and slashes at the end are ignored.
 
-use axum::extract::Request;
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
-/// Returns the request with a path without redundant slashes; `None` if it has none.
-pub(super) fn normalized(mut request: Request) -> Result<Request, Request> {
-    let path = request.uri().path();
-    let clean = clean(path);
-    if clean == path {
-        return Err(request);
+/// Returns a URI without redundant slashes in its path; `None` if it has none.
+pub(super) fn normalized(uri: &Uri) -> Option<Uri> {
+    let clean = clean(uri.path());
+    if clean == uri.path() {
+        return None;
     }
-    let clean = match request.uri().query() {
+    let clean = match uri.query() {
         Some(query) => format!("{clean}?{query}"),
         None => clean,
     };
-    let Ok(path_and_query) = PathAndQuery::try_from(clean) else { return Err(request) };
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = Some(path_and_query);
-    match Uri::from_parts(parts) {
-        Ok(uri) => {
-            *request.uri_mut() = uri;
-            Ok(request)
-        }
-        Err(_) => Err(request),
-    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(clean).ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// Returns a path without doubled slashes and without slashes at the end.

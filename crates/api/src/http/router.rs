@@ -114,13 +114,14 @@ pub fn router(admission: Admission, options: HttpOptions) -> Router {
     }
     // A path with redundant slashes has no separate route.
     let routes = router.clone();
-    let router = router.fallback(move |request: Request| {
+    let router = router.fallback(move |mut request: Request| {
         let routes = routes.clone();
         async move {
-            match path::normalized(request) {
-                Ok(request) => routes.oneshot(request).await.into_response(),
-                Err(request) => not_found(request.uri().clone()).await,
-            }
+            let Some(uri) = path::normalized(request.uri()) else {
+                return not_found(request.uri().clone()).await;
+            };
+            *request.uri_mut() = uri;
+            routes.oneshot(request).await.into_response()
         }
     });
     let router = match options.api_keys.is_empty() {

@@ -23,10 +23,11 @@ fn handler() -> Handler {
 
 /// Returns a handler for several events at a time that has no time for any of them.
 fn impatient_handler() -> Handler {
-    let model = Slow(Duration::from_millis(50));
+    let model = Slow(Duration::from_secs(1));
     let service = Arc::new(fake_service(model, 16, Limits::default()));
     let admitted = NonZeroUsize::new(64).unwrap();
-    let limits = AdmissionLimits { admitted, buffered_bytes: 1 << 20, timeout: Duration::ZERO };
+    let limits =
+        AdmissionLimits { admitted, buffered_bytes: 1 << 20, timeout: Duration::from_millis(300) };
     Handler::new(Admission::queued(service, limits), HttpOptions::default())
 }
 
