@@ -120,6 +120,17 @@ QUERY = "encoder.layer.1.attention.self.query.weight"
 NAN = np.full((8, 8), np.nan, np.float32)
 HUGE = np.full((40, 8), 3e38, np.float32)
 
+
+def lengthen_last_word(model: Checkpoint) -> None:
+    """Makes the word of the highest id a token of 2,000 bytes, and an added token."""
+    rules = model.files["tokenizer.json"]
+    vocabulary = rules["model"]["vocab"]
+    word, number = max(vocabulary.items(), key=lambda item: item[1])
+    del vocabulary[word]
+    vocabulary["x" * 2_000] = number
+    rules["added_tokens"].append({"id": number, "content": "x" * 2_000})
+
+
 REFUSED: dict[str, tuple[str, Change, str]] = {
     "a class of another family": (
         "model.architecture",
@@ -455,18 +466,16 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
     "an added token that is a number": (
         "model.tokenizer",
         edit("tokenizer.json", added_tokens=[5]),
-        "added_tokens is [null], expected tokens with ids",
+        "added_tokens is 5, expected tokens with ids",
     ),
     "an added token with another id": (
         "model.tokenizer",
         lambda model: model.files["tokenizer.json"]["added_tokens"][2].update(id=3),
-        'field added_tokens: "[CLS]" has the id 3, in the vocabulary 2',
+        "expected the id 2 of this token",
     ),
     "an added token without an end": (
         "model.tokenizer",
-        lambda model: model.files["tokenizer.json"]["added_tokens"].append(
-            {"id": 39, "content": "x" * 2_000}
-        ),
+        lengthen_last_word,
         "expected a short content and an id",
     ),
     "words of any length": (
@@ -488,7 +497,7 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "field normalizer: lengthens a text",
     ),
     "an architecture that is a list": (
-        "model.architecture",
+        "model.invalid_field",
         config(architectures=[[]]),
         "architectures is [[]]",
     ),
