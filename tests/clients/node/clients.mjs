@@ -24,6 +24,13 @@ const cohereV2 = (url) => new CohereClientV2({ token: apiKey, environment: url, 
 const compatible = (url) =>
   createOpenAICompatible({ name: "semblance", apiKey, baseURL: `${url}/v1/` }).textEmbeddingModel(model);
 
+// Calls for each text, one after the other: the emulator stops answering if about a hundred requests come at once.
+const inTurn = async (texts, call) => {
+  const results = [];
+  for (const text of texts) results.push(await call(text));
+  return results;
+};
+
 const embedders = {
   openai: async (url, input) => {
     const client = new OpenAI({ apiKey, baseURL: `${url}/v1`, maxRetries: 0 });
@@ -32,9 +39,7 @@ const embedders = {
   "ai embedMany": async (url, values) =>
     (await embedMany({ model: compatible(url), values, maxRetries: 0 })).embeddings,
   "ai embed": async (url, values) =>
-    Promise.all(
-      values.map(async (value) => (await embed({ model: compatible(url), value, maxRetries: 0 })).embedding),
-    ),
+    inTurn(values, async (value) => (await embed({ model: compatible(url), value, maxRetries: 0 })).embedding),
   "@langchain/openai": async (url, texts) =>
     new OpenAIEmbeddings({
       model,
@@ -60,9 +65,7 @@ const embedders = {
   "ollama embed": async (url, input) =>
     (await new Ollama({ host: url }).embed({ model, input })).embeddings,
   "ollama embeddings": async (url, prompts) =>
-    Promise.all(
-      prompts.map(async (prompt) => (await new Ollama({ host: url }).embeddings({ model, prompt })).embedding),
-    ),
+    inTurn(prompts, async (prompt) => (await new Ollama({ host: url }).embeddings({ model, prompt })).embedding),
 };
 
 const rerankers = {

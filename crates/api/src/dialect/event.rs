@@ -322,9 +322,10 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
     }
     let bare = OPERATIONS.iter().filter(|operation| operation.bodies.is_empty());
     bodies.push(name_schema(bare.map(|operation| operation.name), true));
+    let list = schemas.inline::<Vec<f32>>();
     let replies = [
         schemas.reply::<SimilarityResponse>(),
-        schemas.inline::<Vec<f32>>(),
+        schemas.list_or_errors(list),
         schemas.inline::<Vec<Vec<f32>>>(),
         schemas.inline::<Vec<Rank>>(),
         schemas.inline::<Vec<Prediction>>(),

@@ -34,7 +34,9 @@ pub(super) const ROUTES: &[Route] = &[
         decode: similarity,
         errors: &ERRORS,
         schema: |schemas| {
-            RouteSchema::post(schemas.body::<SimilarityBody>(), schemas.inline::<Vec<f32>>())
+            let list = schemas.inline::<Vec<f32>>();
+            let reply = schemas.list_or_errors(list);
+            RouteSchema::post(schemas.body::<SimilarityBody>(), reply)
         },
     },
     Route {
@@ -44,7 +46,9 @@ pub(super) const ROUTES: &[Route] = &[
         decode: embed,
         errors: &ERRORS,
         schema: |schemas| {
-            RouteSchema::post(schemas.body::<EmbedBody>(), schemas.inline::<Vec<Vec<f32>>>())
+            let list = schemas.inline::<Vec<Vec<f32>>>();
+            let reply = schemas.list_or_errors(list);
+            RouteSchema::post(schemas.body::<EmbedBody>(), reply)
         },
     },
     Route {
@@ -55,6 +59,7 @@ pub(super) const ROUTES: &[Route] = &[
         errors: &ERRORS,
         schema: |schemas| {
             let own = schemas.inline::<Vec<Rank>>();
+            let own = schemas.list_or_errors(own);
             let reply = any_of([own, schemas.reply::<cohere::RerankResponse>()]);
             RouteSchema::post(schemas.body::<RerankBody>(), reply).with_scorer()
         },
@@ -67,7 +72,8 @@ pub(super) const ROUTES: &[Route] = &[
         errors: &ERRORS,
         schema: |schemas| {
             let one = schemas.inline::<Vec<Prediction>>();
-            let reply = any_of([one, schemas.inline::<Vec<Vec<Prediction>>>()]);
+            let many = schemas.inline::<Vec<Vec<Prediction>>>();
+            let reply = any_of([one, schemas.list_or_errors(many)]);
             RouteSchema::post(schemas.body::<PredictBody>(), reply).with_missing()
         },
     },
@@ -78,7 +84,8 @@ pub(super) const ROUTES: &[Route] = &[
         decode: tokenize,
         errors: &ERRORS,
         schema: |schemas| {
-            let reply = schemas.inline::<Vec<Vec<TokenOfText>>>();
+            let list = schemas.inline::<Vec<Vec<TokenOfText>>>();
+            let reply = schemas.list_or_errors(list);
             RouteSchema::post(schemas.body::<TokenizeBody>(), reply)
         },
     },

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type,
+};
 use utoipa::openapi::{Ref, RefOr};
 
 use crate::body::{Body, Effect, FieldValue};
+use crate::operation::ItemError;
 use crate::{About, Limits};
 
 /// The named schemas, with the limits and model properties that they depend on.
@@ -80,9 +83,29 @@ impl Schemas {
         any_of([Schema::Object(null.build()).into(), schema])
     }
 
-    /// Returns the schemas by name.
+    /// Returns the schema of a response that is a list, or with the option `on_error` an object of the
+    /// list and the errors of its invalid items.
+    pub(crate) fn list_or_errors(&mut self, list: RefOr<Schema>) -> RefOr<Schema> {
+        let item = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        let item = item.description(Some("As without the option; null for an invalid item."));
+        let object = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .description(Some("The response with on_error \"null\"."))
+            .property("results", ArrayBuilder::new().items(item))
+            .property("errors", self.inline::<Vec<ItemError>>())
+            .required("results")
+            .required("errors");
+        any_of([list, Schema::Object(object.build()).into()])
+    }
+
+    /// Returns the schemas by name. A value can match several schemas of an alternative: a whole number
+    /// is a number and an integer.
     pub(super) fn into_named(self) -> BTreeMap<String, RefOr<Schema>> {
-        self.named
+        let alternatives = |schema| match schema {
+            RefOr::T(Schema::OneOf(one)) => any_of(one.items),
+            other => other,
+        };
+        self.named.into_iter().map(|(name, schema)| (name, alternatives(schema))).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use semblance::Truncation;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::FieldValue;
 use super::option::{Flag, optional};
@@ -132,10 +132,13 @@ impl<T: Choices> FieldValue for ChoiceList<T> {
         Ok(Self(Some(values).filter(|values| !values.is_empty())))
     }
 
-    fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
+    fn schema(_: &mut Schemas) -> RefOr<Schema> {
+        let names: Vec<Value> = T::VALUES.iter().map(|(value, _)| json!(value)).collect();
+        let item = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+        let item = item.enum_values(Some(names));
         let list = ArrayBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
-            .items(Choice::<T>::schema(schemas));
+            .items(item);
         Schema::Array(list.build()).into()
     }
 }
@@ -158,7 +161,7 @@ impl FieldValue for Truncate {
     fn schema(_: &mut Schemas) -> RefOr<Schema> {
         let names = Truncation::VALUES.iter().map(|(value, _)| json!(value));
         let values = [json!(true), json!(false)].into_iter().chain(names).chain([Value::Null]);
-        let any = utoipa::openapi::schema::ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
         Schema::Object(any.enum_values(Some(values)).build()).into()
     }
 }
