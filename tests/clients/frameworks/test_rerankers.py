@@ -29,7 +29,21 @@ SEND_HALF_EMOJI = {
 # The most documents that each of them returns, as its user configured it.
 TOP = 100
 
+# They replace the path of their base URL. The function URL of the emulator has a path, that of AWS
+# has none.
+REPLACE_PATH = {"haystack TEI", "litellm jina_ai/"}
+
 every_client = pytest.mark.parametrize("name", RERANKERS)
+every_client_and_door = pytest.mark.parametrize(
+    ("door", "name"),
+    [
+        pytest.param(door, name, id=f"{door}-{name}")
+        for door in ("server", "emulator")
+        for name in RERANKERS
+        if door == "server" or name not in REPLACE_PATH
+    ],
+    indirect=["door"],
+)
 
 
 def expected(door: Door, documents: list[str]) -> list[tuple[int, float]]:
@@ -49,17 +63,17 @@ def check(door: Door, rerank: Rerank, documents: list[str]) -> None:
     assert [score for _, score in found] == pytest.approx(scores, abs=1e-6)
 
 
-@every_client
+@every_client_and_door
 def test_documents_are_ranked_by_the_cross_encoder(door: Door, name: str) -> None:
     check(door, RERANKERS[name](door.url), DOCUMENTS)
 
 
-@every_client
+@every_client_and_door
 def test_a_long_document_is_truncated(door: Door, name: str) -> None:
     check(door, RERANKERS[name](door.url), [*DOCUMENTS, LONG])
 
 
-@every_client
+@every_client_and_door
 def test_half_an_emoji_loses_nothing_else(door: Door, name: str) -> None:
     if name in SEND_HALF_EMOJI:
         check(door, RERANKERS[name](door.url), [*DOCUMENTS, HALF_EMOJI])
