@@ -13,7 +13,7 @@ use serde_json::Value;
 pub fn handle(event: &[u8]) -> Result<Value, &'static str> {
     static HANDLER: OnceLock<Handler> = OnceLock::new();
     let handler = HANDLER.get_or_init(|| {
-        let limits = Limits { texts: 5, text_bytes: 40 };
+        let limits = Limits { texts: 5, text_bytes: 40, ..Limits::default() };
         let service = Arc::new(fake_service(OneHot::default(), 16, limits));
         let options = HttpOptions { max_body_bytes: 10_000, ..HttpOptions::default() };
         Handler::new(Admission::inline(service), options)
