@@ -27,8 +27,6 @@ fuzz_target!(|request: &[u8]| {
         && check_text(text, &LIMITS).is_ok()
     {
         assert!(text.len() <= LIMITS.text_bytes);
-        assert!(!text.trim().is_empty());
-        assert!(!text.contains('\0'));
     }
 });
 
