@@ -17,7 +17,8 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 const MAX_GROWTH: usize = 16;
 
 /// The rules, in the format of the tokenizers library except for `model`. Instead of `vocab`, it has
-/// `words`, the size of the vocabulary, and instead of `merges` their number. Other readers therefore reject the file instead of loading a
+/// `words`, the size of the vocabulary, and instead of `merges` their number. Other readers therefore
+/// reject the file instead of loading a
 /// tokenizer with an empty vocabulary.
 ///
 /// `truncation` and `padding` are not read: the manifest has the limit, and passes have no padding.
@@ -29,6 +30,7 @@ pub(super) struct Rules {
     #[serde(default, deserialize_with = "normalizer")]
     pub(super) normalizer: Option<NormalizerWrapper>,
     pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
+    #[serde(default, deserialize_with = "post_processor")]
     pub(super) post_processor: Option<PostProcessorWrapper>,
     #[serde(default)]
     pub(super) decoder: Option<DecoderWrapper>,
@@ -130,6 +132,37 @@ fn normalizer<'de, D: Deserializer<'de>>(
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
 }
 
+fn post_processor<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PostProcessorWrapper>, D::Error> {
+    let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    check_templates(&rules).map_err(de::Error::custom)?;
+    serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
+}
+
+/// Checks the templates of a post-processor. The library panics on a special token without an entry,
+/// and on a second text in the template of a single text.
+fn check_templates(rules: &Value) -> Result<(), String> {
+    for inner in rules["processors"].as_array().into_iter().flatten() {
+        check_templates(inner)?;
+    }
+    if rules["type"] != "TemplateProcessing" {
+        return Ok(());
+    }
+    for name in ["single", "pair"] {
+        for piece in rules[name].as_array().into_iter().flatten() {
+            let token = piece.pointer("/SpecialToken/id").and_then(Value::as_str);
+            if token.is_some_and(|token| rules["special_tokens"].get(token).is_none()) {
+                return Err(format!("{name} has a special token without an entry"));
+            }
+            if name == "single" && piece.pointer("/Sequence/id").is_some_and(|id| *id == "B") {
+                return Err("single has a second text".to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Returns an upper bound of the factor by which the replacements of normalizers lengthen a text.
 fn growth(rules: &Value) -> usize {
     let length = |pointer: &str| rules.pointer(pointer).and_then(Value::as_str).map(str::len);
@@ -215,6 +248,34 @@ mod tests {
         for (pointer, value, reason) in cases {
             let error = error(pointer, value).unwrap();
             assert!(error.contains(reason), "{pointer}: {error:.300}");
+        }
+    }
+
+    #[test]
+    fn templates_on_which_the_library_panics_are_refused() {
+        let (text, token) = (
+            |id: &str| json!({"Sequence": {"id": id, "type_id": 0}}),
+            json!({"SpecialToken": {"id": "[UNK]", "type_id": 0}}),
+        );
+        let template = |single: Vec<Value>, pair: Vec<Value>, special: Value| {
+            json!({"type": "TemplateProcessing", "single": single, "pair": pair,
+                   "special_tokens": special})
+        };
+        let known = json!({"[UNK]": {"id": "[UNK]", "ids": [0], "tokens": ["[UNK]"]}});
+        let both = || vec![text("A"), text("B")];
+        let good = template(vec![token.clone(), text("A")], both(), known.clone());
+        assert_eq!(error("/post_processor", good), None);
+        let cases = [
+            (template(vec![token.clone(), text("A")], both(), json!({})), "without an entry"),
+            (template(vec![text("A")], vec![text("A"), token, text("B")], json!({})), "pair has"),
+            (template(both(), both(), known), "a second text"),
+        ];
+        for (rules, reason) in cases {
+            let nested = json!({"type": "Sequence", "processors": [rules]});
+            for rules in [&nested, &nested["processors"][0]] {
+                let error = error("/post_processor", rules.clone()).unwrap_or_default();
+                assert!(error.contains(reason), "{error}");
+            }
         }
     }
 }
