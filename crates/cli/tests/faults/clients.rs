@@ -9,20 +9,21 @@ use crate::raw::*;
 
 #[test]
 fn requests_of_clients_that_left_are_canceled_logged_and_counted() {
-    let server = serve(&["--threads", "2"]);
+    let mut server = serve(&["--threads", "2"]);
     let clients: Vec<_> = (0..12).map(|_| send(&server, endless())).collect();
     wait_until("they run", || metric(&server, "semblance_in_flight") == 12.0);
     drop(clients);
     wait_until("they end", || metric(&server, "semblance_in_flight") == 0.0);
     let counter = "semblance_requests_total{route=\"/embed\",status=\"499\"}";
     assert_eq!(metric(&server, counter), 12.0);
+    assert_eq!(ask(&server, small()).0.status, 200);
+    assert!(server.stop().expect("the server ends").success());
     let lines = server.log().with_message("event refused");
     assert_eq!(lines.len(), 12);
     for line in lines {
         assert_eq!((&line["status"], &line["code"]), (&json!(499), &json!("request.canceled")));
         assert_eq!(line["request_id"].as_str().unwrap().len(), 36);
     }
-    assert_eq!(ask(&server, small()).0.status, 200);
 }
 
 /// Returns the percentile of durations.

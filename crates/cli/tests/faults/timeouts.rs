@@ -29,7 +29,8 @@ fn a_head_that_does_not_end_closes_the_connection() {
 
 #[test]
 fn a_body_that_does_not_end_is_a_408_with_the_usual_headers() {
-    let server = serve(&["--body-timeout-seconds", "1", "--cors-origin", "https://example.com"]);
+    let mut server =
+        serve(&["--body-timeout-seconds", "1", "--cors-origin", "https://example.com"]);
     let headers = "x-request-id: slow-1\r\norigin: https://example.com\r\n";
     let mut request = post("/embed", headers, &[b' '; 100]);
     request.truncate(request.len() - 1);
@@ -43,9 +44,11 @@ fn a_body_that_does_not_end_is_a_408_with_the_usual_headers() {
     ] {
         assert!(response.head.contains(header), "{header} in {}", response.head);
     }
+    wait_until("it is not counted", || metric(&server, "semblance_in_flight") == 0.0);
+    // The log is complete when the server has ended.
+    assert!(server.stop().expect("the server ends").success());
     let line = server.log().with_message("event refused").pop().unwrap();
     assert_eq!((&line["status"], &line["request_id"]), (&408.into(), &"slow-1".into()));
-    assert_eq!(metric(&server, "semblance_in_flight"), 0.0);
 }
 
 #[test]
