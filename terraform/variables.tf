@@ -285,7 +285,7 @@ variable "keep_awake" {
 }
 
 variable "provisioned_concurrency" {
-  description = "Warm environments of the alias: minimum and maximum number, and target_utilization, 0.1 to 0.9. null keeps none warm."
+  description = "Warm environments of the version that callers get: minimum and maximum number, and target_utilization, 0.1 to 0.9. With release.newest_percent, the newest version has none. null keeps none warm."
   type = object({
     minimum            = number
     maximum            = number

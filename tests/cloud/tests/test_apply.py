@@ -680,6 +680,43 @@ def test_with_everything_in_use_a_second_plan_is_empty(
     assert plan.status == 0, plan.output
 
 
+def test_a_change_moves_the_warm_environments_with_the_alias(
+    deployment: Deployment, new_bundle: Path, report: Report
+) -> None:
+    # As a roll-out would, the version that is replaced stays warm until the alias has moved.
+    before, changed = alias_version(deployment), {**everything(new_bundle), "memory_size": 1281}
+    apply = deployment.apply(changed)
+    after = alias_version(deployment)
+    api = deployment.cloud.aws("lambda")
+    alias = api.get_alias(FunctionName="semblance", Name="live")
+    assert int(after) == int(before) + 1 and "RoutingConfig" not in alias
+    warm = [version for version in (before, after, "live") if is_warm(deployment, version)]
+    report(f"provisioned concurrency: version {before} -> {after}, warm: {warm}")
+    assert warm == [after]
+    lines = apply.output.splitlines()
+    order = [
+        next(number for number, line in enumerate(lines) if part in line)
+        for part in (
+            "aws_lambda_provisioned_concurrency_config.this[0]: Creation complete",
+            "aws_lambda_alias.this: Modifications complete",
+            "provisioned_concurrency_config.this[0] (deposed object",
+        )
+    ]
+    assert order == sorted(order), apply.output
+    plan = deployment.plan(changed)
+    assert plan.status == 0, plan.output
+
+
+def is_warm(deployment: Deployment, qualifier: str) -> bool:
+    """Whether a version or alias has provisioned concurrency of its own."""
+    api = deployment.cloud.aws("lambda")
+    try:
+        api.get_provisioned_concurrency_config(FunctionName="semblance", Qualifier=qualifier)
+    except api.exceptions.ProvisionedConcurrencyConfigNotFoundException:
+        return False
+    return True
+
+
 def test_an_event_that_names_an_operation_is_answered_by_it(
     deployment: Deployment, report: Report
 ) -> None:

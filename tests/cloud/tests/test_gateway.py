@@ -162,6 +162,56 @@ def test_rolling_back_is_one_input(example: Deployment, first: dict[str, Any]) -
     assert example.plan(back).status == 0
 
 
+def token(example: Deployment, client_id: str, pool: str) -> str:
+    """The access token of a user of a client."""
+    cognito = example.cloud.aws("cognito-idp")
+    name, password = f"user-of-{client_id}", "Long-enough-1"
+    cognito.admin_create_user(UserPoolId=pool, Username=name)
+    cognito.admin_set_user_password(
+        UserPoolId=pool, Username=name, Password=password, Permanent=True
+    )
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool,
+        ClientId=client_id,
+        AuthFlow="ADMIN_NO_SRP_AUTH",
+        AuthParameters={"USERNAME": name, "PASSWORD": password},
+    )
+    return str(answer["AuthenticationResult"]["AccessToken"])
+
+
+def test_tokens_are_an_alternative_to_keys(
+    example: Deployment, first: dict[str, Any], report: Report
+) -> None:
+    cognito = example.cloud.aws("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+    accepted, other = (
+        cognito.create_user_pool_client(UserPoolId=pool, ClientName=name)["UserPoolClient"]
+        for name in ("accepted", "other")
+    )
+    issuer = f"https://cognito-idp.eu-central-1.amazonaws.com/{pool}"
+    variables = {
+        **{name: value for name, value in first.items() if name != "api_keys"},
+        "release": {"version": "1"},
+        "jwt": {"issuer": issuer, "audience": [accepted["ClientId"]]},
+    }
+    example.apply(variables)
+    valid = token(example, accepted["ClientId"], pool)
+    answer = client(example, valid).embeddings.create(model="-", input=[TEXT])
+    assert similarity(answer.data[0].embedding) > 1 - INT8_TOLERANCE
+    statuses = []
+    for wrong in (KEY, token(example, other["ClientId"], pool), valid[:-8] + "AAAAAAAA"):
+        with pytest.raises(openai.AuthenticationError) as refused:
+            client(example, wrong).embeddings.create(model="-", input=[TEXT])
+        statuses.append(refused.value.status_code)
+    report(f"token: answered; a key, another audience, another signature: {statuses}")
+    names = [f["FunctionName"] for f in example.cloud.aws("lambda").list_functions()["Functions"]]
+    assert names == ["semblance"], "tokens need no authorizer"
+    assert example.plan(variables).status == 0
+    back = {**first, "release": {"version": "1"}}
+    example.apply(back)
+    assert example.plan(back).status == 0
+
+
 def test_destroy_from_another_clone_leaves_nothing(
     example: Deployment, first: dict[str, Any], tmp_path: Path, report: Report
 ) -> None:
