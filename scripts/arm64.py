@@ -1,4 +1,4 @@
-"""A compiler, a linker and an emulator for arm64, from Debian 12 and PyPI, in a folder of its own.
+"""A compiler, a linker and an emulator for arm64, from Debian 12 and PyPI, in a separate folder.
 
 For machines without rustup, or without access to its server. Debian 12 has a current Rust as
 `rustc-web`, with the standard library for arm64; zig is the linker; qemu runs the result. Nothing
@@ -21,6 +21,12 @@ FOLDER = Path("build/arm64")
 TARGET = "aarch64-unknown-linux-gnu"
 # The glibc of Amazon Linux 2023.
 ZIG_TARGET = "aarch64-linux-gnu.2.34"
+# Build scripts name the target in the way of Rust, which zig does not know.
+WITHOUT_TARGET = """\
+for argument do
+    shift
+    case $argument in --target=*) ;; *) set -- "$@" "$argument" ;; esac
+done"""
 # The processor of Graviton2, whose kernels ONNX Runtime selects.
 CPU = "neoverse-n1"
 # ONNX Runtime reads about the processor. qemu shows these files instead of the host's, which
@@ -99,12 +105,12 @@ def install(folder: Path) -> None:
         f'exec {shlex.quote(str(root / "usr/bin/rustc"))} "$@"',
     )
     zig = f"exec {shlex.quote(sys.executable)} -m ziglang"
-    _script(folder / "cc", f'{zig} cc -target {ZIG_TARGET} "$@"')
+    _script(folder / "cc", f'{WITHOUT_TARGET}\n{zig} cc -target {ZIG_TARGET} "$@"')
     _script(folder / "ar", f'{zig} ar "$@"')
 
 
 class Apt:
-    """apt with lists, caches and architectures of its own, and the sources of the machine."""
+    """apt with separate lists, caches and architectures, and the sources of the machine."""
 
     def __init__(self, folder: Path):
         settings = {

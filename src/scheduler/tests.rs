@@ -305,7 +305,11 @@ fn a_call_that_cannot_end_in_time_fails_early() {
     assert_eq!(*passes.lock().unwrap(), 9, "the first pass, and those of the measurement");
     let error = scheduler.run(texts(1_000), &due_in(0.5)).unwrap_err();
     assert!(matches!(error, RunError::TooMuchWork(_)));
-    assert_eq!(*passes.lock().unwrap(), 10, "every call has a pass, so that the measurement is fresh");
+    assert_eq!(
+        *passes.lock().unwrap(),
+        10,
+        "every call has a pass, so that the measurement is fresh"
+    );
     assert_eq!(scheduler.run(texts(20), &due_in(600.0)).unwrap().passes, 20);
 }
 

@@ -90,6 +90,22 @@ run "cross_encoder_is_carried_beside_the_first_model" {
   }
 }
 
+run "architecture_is_that_of_both_functions" {
+  variables {
+    artifacts = {
+      similarity   = "tests/fixtures/bootstrap.zip"
+      model_sync   = "tests/fixtures/bootstrap.zip"
+      bundle       = "tests/fixtures/bundle"
+      architecture = "arm64"
+    }
+  }
+
+  assert {
+    condition     = module.lambda.architecture == "arm64" && module.model[0].sync_architecture == "arm64"
+    error_message = "the zips are built for one architecture"
+  }
+}
+
 run "origins_reach_the_function" {
   variables {
     function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] }

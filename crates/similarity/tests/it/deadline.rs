@@ -60,20 +60,18 @@ fn a_direct_event_is_refused_before_the_timeout_of_the_function() {
 #[test]
 fn a_record_that_is_too_much_work_does_not_affect_the_others() {
     let function = start(Duration::from_secs(20), &[]);
-    let record = |id: &str, texts: &[String]| {
-        json!({"eventSource": "aws:sqs", "messageId": id, "body": embed(texts).to_string()})
-    };
+    let record = |id: &str, texts: &[String]| json!({"eventSource": "aws:sqs", "messageId": id, "body": embed(texts).to_string()});
     let records = [record("large", &texts()), record("small", &["a text".to_owned()])];
     let (kind, answer) = function.invoke(json!({"Records": records}).to_string().as_bytes());
     assert_eq!(kind, Kind::Response);
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "large"}]}));
 }
 
-/// Returns the body of the response to an HTTP event, which is 413.
-fn refused(function: &Function, event: &Value) -> Value {
+/// Returns the body of the response to an HTTP event, which has this status.
+fn refused(function: &Function, event: &Value, status: u16) -> Value {
     let (kind, response) = function.invoke(event.to_string().as_bytes());
     assert_eq!(kind, Kind::Response);
-    assert_eq!(response["statusCode"], 413, "{}", response["body"]);
+    assert_eq!(response["statusCode"], status, "{}", response["body"]);
     serde_json::from_str(response["body"].as_str().unwrap()).unwrap()
 }
 
@@ -84,7 +82,7 @@ fn a_request_through_an_api_gateway_is_refused_before_its_limit() {
     for (form, seconds) in [(Form::V2, 30), (Form::V1, 29)] {
         let mut event = form.event("POST", "/embed", &[JSON], body.as_bytes());
         event["requestContext"]["domainName"] = json!("id.execute-api.eu-west-1.amazonaws.com");
-        let body = refused(&function, &event);
+        let body = refused(&function, &event, 413);
         assert_eq!(body["error_type"], "request.too_much_work", "{form:?}");
         assert_estimate(&body["error"], Duration::from_secs(seconds));
     }
@@ -95,7 +93,7 @@ fn the_limit_of_another_sender_can_be_set() {
     let function = start(LONG, &[("SEMBLANCE_HTTP_TIMEOUT_SECONDS", "20")]);
     let body = json!({"input": texts(), "model": "m"}).to_string();
     let event = Form::LoadBalancer.event("POST", "/v1/embeddings", &[JSON], body.as_bytes());
-    let body = refused(&function, &event);
+    let body = refused(&function, &event, 400);
     assert_eq!(body["error"]["code"], "request.too_much_work");
     assert_estimate(&body["error"]["message"], Duration::from_secs(20));
 }
