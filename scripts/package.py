@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import arm64
@@ -117,7 +118,7 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
     options += ["--package", f"semblance-{binary}", "--bin", binary]
     if has_target(arch):
         lambda_dir = Path("target/lambda-build") / arch
-        _build("cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir))
+        _build(os.environ, "cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir))
         return lambda_dir / binary / "bootstrap"
     tools = arm64.FOLDER.absolute()
     if arch != "arm64" or not arm64.is_installed(tools):
@@ -127,12 +128,18 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
         )
     # Another compiler: its build scripts do not replace those of the toolchain.
     target_dir = Path("target/arm64")
-    environment = arm64.environment(tools)
-    _build("cargo", "build", *options, "--target-dir", str(target_dir), environment=environment)
+    _build(arm64.environment(tools), "cargo", "build", *options, "--target-dir", str(target_dir))
     return target_dir / TARGETS[arch] / profile / binary
 
 
-def _build(*command: str, environment: dict[str, str] | None = None) -> None:
+def _build(environment: Mapping[str, str], *command: str) -> None:
+    # The messages of panics have the paths of sources. Those of the workspace are relative; with
+    # those of other crates, the bytes would depend on the home folder.
+    home = Path(environment.get("CARGO_HOME", Path.home() / ".cargo")).absolute()
+    sources = sorted((home / "registry/src").glob("*"))
+    flags = [f"--remap-path-prefix={source}=crates" for source in sources]
+    encoded = "\x1f".join([*environment.get("RUSTFLAGS", "").split(), *flags])
+    environment = {**environment, "CARGO_ENCODED_RUSTFLAGS": encoded}
     if subprocess.run(command, check=False, env=environment).returncode != 0:
         raise PackageError(f"{' '.join(command)} failed")
 

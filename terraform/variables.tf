@@ -146,6 +146,11 @@ variable "vpc_config" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.file_system_config.efs_access_point_arn == null || length(concat(var.vpc_config.route_table_ids, var.vpc_config.interface_endpoints)) == 0
+    error_message = "vpc_config.route_table_ids and interface_endpoints must be empty with file_system_config.efs_access_point_arn: nothing is created in the network of an existing file system."
+  }
 }
 
 variable "file_system_config" {

@@ -317,6 +317,19 @@ run "reject_cross_encoder_in_the_first_models_place" {
   expect_failures = [var.artifacts]
 }
 
+run "reject_endpoints_beside_an_existing_file_system" {
+  command = plan
+  variables {
+    file_system_config = { efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a" }
+    vpc_config = {
+      subnet_ids          = ["subnet-0a", "subnet-0b"]
+      security_group_ids  = ["sg-0a"]
+      interface_endpoints = ["logs"]
+    }
+  }
+  expect_failures = [var.vpc_config]
+}
+
 run "reject_unknown_architecture" {
   command = plan
   variables {
