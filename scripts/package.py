@@ -135,6 +135,7 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
 def _build(environment: Mapping[str, str], *command: str) -> None:
     # The messages of panics have the paths of sources. Those of the workspace are relative; with
     # those of other crates, the bytes would depend on the home folder.
+    subprocess.run(["cargo", "fetch", "--locked", "--quiet"], check=False)
     home = Path(environment.get("CARGO_HOME", Path.home() / ".cargo")).absolute()
     sources = sorted((home / "registry/src").glob("*"))
     flags = [f"--remap-path-prefix={source}=crates" for source in sources]
