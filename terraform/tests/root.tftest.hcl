@@ -327,7 +327,7 @@ run "reject_endpoints_beside_an_existing_file_system" {
       interface_endpoints = ["logs"]
     }
   }
-  expect_failures = [var.vpc_config]
+  expect_failures = [var.file_system_config]
 }
 
 run "reject_unknown_architecture" {
