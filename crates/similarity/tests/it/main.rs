@@ -5,6 +5,7 @@
 
 mod captured;
 mod concurrency;
+mod deadline;
 mod emulator;
 mod handler;
 mod http_event;
