@@ -225,6 +225,7 @@ fn model_info(bundle: &Bundle, pooling: String, dimensions: usize) -> ModelInfo 
         similarity: manifest.similarity.unwrap_or_default(),
         dimensions,
         prompts: manifest.prompts.clone(),
+        default_prompt: manifest.default_prompt.clone(),
         max_tokens: manifest.max_tokens,
     }
 }

@@ -25,7 +25,16 @@ from semblance_model.refusal import Refusal
 EXPORTS = Path(__file__).parent / "data" / "exports"
 
 # Products of each: fused projections count once.
-PRODUCTS = {"bert": 12, "roberta": 12, "mpnet": 12, "albert": 13, "modernbert": 8, "deberta": 14}
+PRODUCTS = {
+    "bert": 12,
+    "roberta": 12,
+    "mpnet": 12,
+    "albert": 13,
+    "modernbert": 8,
+    "deberta": 14,
+    "qwen3": 14,
+    "nomic": 14,
+}
 
 TOLERANCE = 2e-5
 
@@ -80,6 +89,7 @@ def run_export(path: Path, ids: Any) -> Any:
         "input_ids": ids[None].astype(np.int64),
         "attention_mask": np.ones((1, len(ids)), np.int64),
         "token_type_ids": np.zeros((1, len(ids)), np.int64),
+        "position_ids": np.arange(len(ids))[None],
     }
     (output,) = session.run(None, {it.name: values[it.name] for it in session.get_inputs()})
     return output[0] if output.ndim == 3 else output
@@ -317,9 +327,52 @@ def test_tokens_without_any_limit_are_asked_for(tmp_path: Path) -> None:
     assert (refusal.code, "pass --max-tokens" in str(refusal)) == ("model.max_tokens", True)
 
 
-def test_int8_of_an_export_is_refused(tmp_path: Path) -> None:
-    refusal = refused(folder_of(tmp_path, "bert"), precision="int8")
-    assert refusal.code == "onnx.precision"
+def write_config(source: Path, **fields: str) -> None:
+    """Writes `tokenizer_config.json`."""
+    (source / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16, **fields}))
+
+
+def test_a_decoder_may_be_padded_on_the_left(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, "qwen3")
+    write_config(source, padding_side="left", chat_template="{{ messages }}")
+    assert bundle_of(source).manifest["inputs"] == ["word_embeddings", "positions", "offsets"]
+
+
+def test_a_model_that_counts_positions_from_the_padding_may_not(tmp_path: Path) -> None:
+    source = folder_of(tmp_path, "bert")
+    write_config(source, padding_side="left")
+    refusal = refused(source)
+    assert refusal.code == "onnx.mismatch"
+    assert "padded on the left" in str(refusal)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_an_export_can_be_built_in_int8(tmp_path: Path, name: str) -> None:
+    source = folder_of(tmp_path, name)
+    said: list[str] = []
+    order = Order(str(source), None, tmp_path / "out", None, "export", precision="int8")
+    bundle = Bundle(build(order, said.append), [])
+    error = next(line for line in said if line.startswith("int8 against fp32"))
+    body = onnx.load(bundle.folder / "model.onnx", load_external_data=False)
+    nodes = body.graph.node[-1].attribute[0].g.node
+    products = [node.op_type for node in nodes if node.domain == "semblance"]
+    narrow = [it for it in products if it.startswith("Byte")]
+    # The product that gives the logits stays in fp32.
+    assert len(products) - len(narrow) == (1 if name == "deberta" else 0)
+    whole = bundle_of(source)
+    assert bundle.manifest["precision"] == "int8"
+    sizes = [it.manifest["files"]["weights"]["size_bytes"] for it in (bundle, whole)]
+    assert sizes[0] < 0.6 * sizes[1]
+    texts = texts_of()
+    pairs = [(ids, np.zeros_like(ids)) for ids in texts]
+    outputs = [
+        session.inner.run(None, inputs_of(session.inner, session.words, pairs))[0]
+        for session in (bundle.session(), whole.session())
+    ]
+    cosines = np.sum(outputs[0] * outputs[1], axis=-1)
+    cosines /= np.linalg.norm(outputs[0], axis=-1) * np.linalg.norm(outputs[1], axis=-1)
+    print(name, error)
+    assert cosines.min() > 0.98
 
 
 def test_a_checkpoint_is_preferred_unless_the_export_is_asked_for(tmp_path: Path) -> None:

@@ -240,14 +240,15 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         lambda model: model.files["modules.json"][1].pop("type"),
         "modules.json: entry 1: field type is missing",
     ),
-    "a default prompt": (
+    "a default prompt that does not exist": (
         "model.prompt",
         edit(
             "config_sentence_transformers.json",
-            prompts={"query": "find: "},
-            default_prompt_name="query",
+            prompts={"topic": "topic: "},
+            default_prompt_name="subject",
         ),
-        'default_prompt_name is "query"',
+        'default_prompt_name is "subject", expected null or one of the prompts: document, query, '
+        "topic",
     ),
     "a tokenizer of whole words": (
         "model.tokenizer",

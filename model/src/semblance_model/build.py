@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from semblance_model.calibration import largest_activations
+from semblance_model.calibration import largest_activations, largest_export_activations
 from semblance_model.compare import compare
 from semblance_model.dense import write_dense
 from semblance_model.description import Choices, Description, describe
@@ -84,6 +85,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
             description.tokenizer.write(folder)
             check_tokenizer(
                 folder,
+                description.tokenizer.vocabulary.ids,
                 description.vocabulary_size,
                 description.max_tokens,
                 pairs=description.task == "cross-encoder",
@@ -141,14 +143,15 @@ def write_model(
     graph = description.graph
     write_dense(description.dense, folder)
     if isinstance(graph, Export):
+        largest = None
         if precision != "fp32":
-            raise Refusal(
-                "onnx.precision",
-                f"{graph.file}: --precision {precision} needs a checkpoint of a known family; an "
-                "export is built in fp32",
-            )
+            largest = largest_export_activations(graph, description.max_tokens)
+        inputs = write_export(graph, folder, largest)
         write_words(graph.table, precision, folder)
-        return write_export(graph, folder)
+        if precision != "fp32":
+            write_fp32 = partial(_write_compared, description)
+            say(int8_line(folder, graph.table, write_fp32, description.max_tokens))
+        return inputs
     with open_weights(graph) as weights:
         largest = None
         if precision != "fp32":
@@ -156,8 +159,19 @@ def write_model(
         write_graph(graph, weights, folder, largest)
         write_words(weights.tensor(WORDS_TENSOR), precision, folder)
         if precision != "fp32":
-            say(int8_line(graph, weights, folder, description.max_tokens))
+            table = weights.tensor(WORDS_TENSOR)
+            write_fp32 = partial(write_graph, graph, weights)
+            say(int8_line(folder, table, write_fp32, description.max_tokens))
     return ()
+
+
+def _write_compared(description: Description, folder: Path) -> None:
+    """Writes the fp32 graph of an export into `folder` and compares it with the export."""
+    graph = description.graph
+    assert isinstance(graph, Export)
+    write_export(graph, folder)
+    session = open_plain(folder)
+    compare(graph, session, graph.table, description.max_tokens, pads_left=description.pads_left)
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
@@ -177,8 +191,15 @@ def check_graph(description: Description, precision: Precision, folder: Path) ->
             f"the graph returned shape {list(output.shape)}, expected {list(expected)} and only "
             "finite values",
         )
-    if isinstance(description.graph, Export):
-        compare(description.graph, session, words, description.max_tokens)
+    # That of an int8 export was compared in fp32.
+    if isinstance(description.graph, Export) and precision == "fp32":
+        compare(
+            description.graph,
+            session,
+            words,
+            description.max_tokens,
+            pads_left=description.pads_left,
+        )
 
 
 def summary(description: Description) -> str:

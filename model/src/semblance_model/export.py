@@ -182,8 +182,8 @@ def _check_quantization(name: str, model: ModelProto) -> None:
     if found:
         raise Refusal(
             "onnx.quantized",
-            f"{name}: the export is quantized ({found[0]}); export the model in fp32, or build "
-            "from its checkpoint with --precision int8 for 8 bits",
+            f"{name}: the export is quantized ({found[0]}); export the model in fp32, and build it "
+            "with --precision int8 for 8 bits",
         )
     for node in model.graph.node:
         if (node.op_type, node.domain) in _FUSED:

@@ -76,6 +76,8 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
     # A field that is absent has its usual value.
     if isinstance(description.graph, Export):
         manifest["inputs"] = list(origin.inputs)
+    if description.default_prompt is not None:
+        manifest["default_prompt"] = description.default_prompt
     if description.dense:
         manifest["dense"] = [
             {"inputs": it.inputs, "outputs": it.outputs, "activation": it.activation}

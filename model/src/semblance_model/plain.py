@@ -127,7 +127,8 @@ class _Body:
         zero, least_scale = _RANGES[self._attributes["values"].decode()]
         even = self._add("Mul", [x, factors])
         sizes = self._add("Abs", [even]) if zero == 128 else even
-        largest = self._add("ReduceMax", [sizes], axes=[-1])
+        # The largest of each row; ReduceMax takes its axis in different ways in different opsets.
+        largest, _ = self._add_both("TopK", [sizes, self._constant([1])])
         step = self._constant(np.float32(1 / (_LARGEST_BYTE - zero)))
         row_scales = self._add("Mul", [largest, step])
         row_scales = self._add("Max", [row_scales, self._constant(np.float32(least_scale))])
@@ -226,6 +227,13 @@ class _Body:
         name = f"{self._node.name}.plain.constant.{len(self.tensors)}"
         self.tensors.append(numpy_helper.from_array(array, name))
         return name
+
+    def _add_both(self, operator: str, inputs: Sequence[str]) -> tuple[str, str]:
+        """A node with two outputs."""
+        first = self._add(operator, inputs)
+        second = f"{first}.second"
+        self.nodes[-1].output.append(second)
+        return first, second
 
     def _add(
         self,

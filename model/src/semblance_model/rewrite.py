@@ -4,9 +4,12 @@ The export's graph computes padded batches. A bundle's graph gets the tokens of 
 the other, so it runs the export's nodes for one text after the other, in a loop, each without
 padding. The embedding table becomes an input, and products with a constant weight become the
 engine's operators. All other nodes are kept and run in ONNX Runtime.
+
+In int8, these products have int8 weights, except the one that gives the logits. Everything else is
+computed in fp32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +18,10 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from semblance_model.export import Export, attributes_of, captured
+from semblance_model.graph import ACTIVATED, CENTERED
 from semblance_model.onnx_graph import DOMAIN, GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
-from semblance_model.panels import panels_of
+from semblance_model.panels import byte_panels_of, panels_of
+from semblance_model.quantize import channel_factors, quantize_dense
 
 # Smaller constants stay in the graph.
 _EXTERNAL_BYTES = 512
@@ -24,17 +29,31 @@ _EXTERNAL_BYTES = 512
 _GELU = {("Gelu", "com.microsoft"): "gelu", ("FastGelu", "com.microsoft"): "gelu_tanh"}
 
 
-def write_export(export: Export, folder: Path) -> list[str]:
-    """Writes the graph and its weights into `folder`; returns the names of the graph's inputs."""
+def write_export(
+    export: Export,
+    folder: Path,
+    largest_activations: Mapping[str, NDArray[np.float32]] | None = None,
+) -> list[str]:
+    """Writes the graph and its weights into `folder`; returns the names of the graph's inputs.
+
+    In int8 if `largest_activations` are given: for each of `product_inputs`, the largest absolute
+    values by feature.
+    """
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
-        body = _Products(graph, export).written()
+        body = _Products(graph, export, largest_activations).written()
         loop = _Loop(graph, export, body)
         loop.write()
         _write_constants(graph, export, body)
         model = graph.model(loop.inputs(), loop.output(), opsets=export.opsets)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
     return [it.name for it in model.graph.input]
+
+
+def product_inputs(export: Export) -> list[str]:
+    """The tensors of the export that products with a constant weight read."""
+    products = (product_of(export, node) for node in export.nodes)
+    return sorted({it.rows for it in products if it is not None})
 
 
 def _write_constants(graph: OnnxGraph, export: Export, body: Sequence[NodeProto]) -> None:
@@ -47,7 +66,7 @@ def _write_constants(graph: OnnxGraph, export: Export, body: Sequence[NodeProto]
             graph.tensor(name, values)
 
 
-class _Product(NamedTuple):
+class Product(NamedTuple):
     """A node that multiplies with a constant: `weight` `[features, inputs]`, `bias` or none."""
 
     rows: str
@@ -55,12 +74,59 @@ class _Product(NamedTuple):
     bias: NDArray[np.float32] | None
 
 
+def product_of(export: Export, node: NodeProto) -> Product | None:
+    """The product that a node is, if its weight is constant."""
+    attributes = attributes_of(node)
+    if node.op_type in ("MatMul", "FusedMatMul"):
+        weight = _weight(export, node.input[1])
+        plain = {"transA": 0, "transBatchA": 0, "transBatchB": 0, "alpha": 1.0}
+        if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
+            return None
+        return Product(node.input[0], weight if attributes.get("transB") else weight.T, None)
+    if node.op_type == "Gemm":
+        weight = _weight(export, node.input[1])
+        plain = {"transA": 0, "alpha": 1.0, "beta": 1.0}
+        if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
+            return None
+        weight = weight if attributes.get("transB") else weight.T
+        if len(node.input) < 3 or not node.input[2]:
+            return Product(node.input[0], weight, None)
+        bias = vector_of(export, node.input[2], len(weight))
+        return None if bias is None else Product(node.input[0], weight, bias)
+    return None
+
+
+def vector_of(export: Export, name: str, length: int) -> NDArray[np.float32] | None:
+    """The constant `name` if it is a vector of this length."""
+    values = export.constants.get(name)
+    if values is None or values.shape != (length,) or values.dtype != np.float32:
+        return None
+    return values.astype(np.float32, copy=False)
+
+
+def _weight(export: Export, name: str) -> NDArray[np.float32] | None:
+    values = export.constants.get(name)
+    if values is None or values.ndim != 2 or values.dtype != np.float32:
+        return None
+    return values.astype(np.float32, copy=False)
+
+
 class _Products:
     """The nodes of an export, with products as operators of the engine."""
 
-    def __init__(self, graph: OnnxGraph, export: Export) -> None:
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        export: Export,
+        largest_activations: Mapping[str, NDArray[np.float32]] | None,
+    ) -> None:
         self._graph = graph
         self._export = export
+        self._largest_activations = largest_activations
+        activations = (*_GELU, ("BiasGelu", "com.microsoft"), ("Gelu", ""), ("Relu", ""))
+        self._activated = {
+            node.output[0] for node in export.nodes if (node.op_type, node.domain) in activations
+        }
         self._users: dict[str, list[NodeProto]] = {}
         for node in export.nodes:
             for name in set(node.input) | captured(node):
@@ -70,7 +136,7 @@ class _Products:
         """The nodes of the loop's body, in their order; weights are written to the file."""
         replaced: dict[int, NodeProto | None] = {}
         for node in self._export.nodes:
-            product = self._product(node)
+            product = product_of(self._export, node)
             if product is None:
                 continue
             fused, last = self._fused(node, product)
@@ -86,27 +152,7 @@ class _Products:
                 body.append(kept)
         return body
 
-    def _product(self, node: NodeProto) -> _Product | None:
-        attributes = attributes_of(node)
-        if node.op_type in ("MatMul", "FusedMatMul"):
-            weight = self._weight(node.input[1])
-            plain = {"transA": 0, "transBatchA": 0, "transBatchB": 0, "alpha": 1.0}
-            if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-                return None
-            return _Product(node.input[0], weight if attributes.get("transB") else weight.T, None)
-        if node.op_type == "Gemm":
-            weight = self._weight(node.input[1])
-            plain = {"transA": 0, "alpha": 1.0, "beta": 1.0}
-            if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-                return None
-            weight = weight if attributes.get("transB") else weight.T
-            if len(node.input) < 3 or not node.input[2]:
-                return _Product(node.input[0], weight, None)
-            bias = self._vector(node.input[2], len(weight))
-            return None if bias is None else _Product(node.input[0], weight, bias)
-        return None
-
-    def _fused(self, node: NodeProto, product: _Product) -> tuple[list[NodeProto], NodeProto]:
+    def _fused(self, node: NodeProto, product: Product) -> tuple[list[NodeProto], NodeProto]:
         """The nodes that one operator replaces, and that operator."""
         fused, bias = [node], product.bias
         features = len(product.weight)
@@ -129,38 +175,53 @@ class _Products:
             operands = self._skip_norm(after, fused[-1].output[0], features)
             if operands is not None and (operands[1] is None or bias is None):
                 residual, own_bias = operands
-                inputs = [*self._operands(name, product, own_bias if bias is None else bias)]
-                inputs += [residual, after.input[2], after.input[3]]
+                product = product._replace(bias=own_bias if bias is None else bias)
+                norm = (residual, after.input[2], after.input[3])
                 epsilon = attributes_of(after).get("epsilon", 1e-12)
                 fused.append(after)
-                return fused, helper.make_node(
-                    "ProductAddNorm",
-                    inputs,
-                    [after.output[0]],
-                    name=after.output[0],
-                    domain=DOMAIN,
-                    epsilon=epsilon,
-                )
-        output = fused[-1].output[0]
-        return fused, helper.make_node(
-            "Product",
-            self._operands(name, product, bias),
-            [output],
-            name=output,
-            domain=DOMAIN,
-            activation=activation,
+                output = after.output[0]
+                return fused, self._node(name, output, product, norm, epsilon=epsilon)
+        product = product._replace(bias=bias)
+        return fused, self._node(name, fused[-1].output[0], product, (), activation=activation)
+
+    def _node(
+        self, name: str, output: str, product: Product, norm: Sequence[str], **attributes: Any
+    ) -> NodeProto:
+        """The operator of a product; `norm` are the residual, scale and shift that follow it."""
+        operator = "ProductAddNorm" if norm else "Product"
+        if self._largest_activations is None or output == self._export.output:
+            operands = self._operands(name, product)
+        else:
+            operator = f"Byte{operator}"
+            is_activated = product.rows in self._activated
+            attributes["values"] = ACTIVATED if is_activated else CENTERED
+            factors = np.ones(product.weight.shape[1], np.float32)
+            if not is_activated:
+                factors = channel_factors(self._largest_activations[product.rows], product.weight)
+            operands = self._byte_operands(name, product, factors)
+        return helper.make_node(
+            operator, [*operands, *norm], [output], name=output, domain=DOMAIN, **attributes
         )
 
-    def _operands(
-        self, name: str, product: _Product, bias: NDArray[np.float32] | None
-    ) -> list[str]:
-        if bias is None:
-            bias = np.zeros(len(product.weight), np.float32)
+    def _operands(self, name: str, product: Product) -> list[str]:
         weight = np.ascontiguousarray(product.weight)
         return [
             product.rows,
             self._graph.weight(f"{name}.weight", panels_of(weight)),
-            self._graph.weight(f"{name}.bias", bias),
+            self._graph.weight(f"{name}.bias", _bias(product)),
+        ]
+
+    def _byte_operands(
+        self, name: str, product: Product, factors: NDArray[np.float32]
+    ) -> list[str]:
+        dense = quantize_dense(product.weight * factors)
+        return [
+            product.rows,
+            self._graph.weight(f"{name}.weight", byte_panels_of(dense.values)),
+            self._graph.weight(f"{name}.scales", dense.scales),
+            self._graph.weight(f"{name}.sums", dense.values.sum(axis=1, dtype=np.int32)),
+            self._graph.weight(f"{name}.bias", _bias(product)),
+            self._graph.weight(f"{name}.factors", np.reciprocal(factors)),
         ]
 
     def _activation(
@@ -209,17 +270,14 @@ class _Products:
         is_output = node.output[0] == self._export.output
         return users[0] if len(users) == 1 and not is_output else None
 
-    def _weight(self, name: str) -> NDArray[np.float32] | None:
-        values = self._export.constants.get(name)
-        if values is None or values.ndim != 2 or values.dtype != np.float32:
-            return None
-        return values.astype(np.float32, copy=False)
-
     def _vector(self, name: str, length: int) -> NDArray[np.float32] | None:
-        values = self._export.constants.get(name)
-        if values is None or values.shape != (length,) or values.dtype != np.float32:
-            return None
-        return values.astype(np.float32, copy=False)
+        return vector_of(self._export, name, length)
+
+
+def _bias(product: Product) -> NDArray[np.float32]:
+    if product.bias is None:
+        return np.zeros(len(product.weight), np.float32)
+    return product.bias
 
 
 class _Loop:

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use semblance::{EmbedOptions, EmbedOutput, Truncation};
+use semblance::{EmbedOptions, EmbedOutput, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::Error;
 use utoipa::ToSchema;
@@ -92,7 +92,7 @@ fn embed(
     let body = CohereEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
     };

@@ -3,7 +3,7 @@
 //! Source: <https://github.com/ollama/ollama/blob/main/docs/api.md>.
 
 use axum::http::Method;
-use semblance::{EmbedOptions, EmbedOutput, Truncation};
+use semblance::{EmbedOptions, EmbedOutput, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Map, Value, json};
 use utoipa::ToSchema;
@@ -128,7 +128,7 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let body = OllamaEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.dimensions.0,
     };
