@@ -191,6 +191,7 @@ fn scheduler(
     let session = SessionOptions {
         task: bundle.manifest().task,
         inputs: bundle.manifest().inputs.clone(),
+        padding: bundle.manifest().pad_token_id,
         kernels: kernels(options.instruction_set)?,
         threads: options.threads.get(),
     };

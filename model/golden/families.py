@@ -62,6 +62,15 @@ MODULES: dict[str, tuple[Any, list[tuple[int, bool, str]], bool]] = {
 }
 
 
+# Texts with special tokens for the model `padding`, whose positions do not count the token [PAD].
+SPECIAL_TEXTS = (
+    "one [PAD] two",
+    "[PAD] one two three",
+    "one two [PAD][PAD] three four [PAD]",
+    "[CLS] one [SEP] two [MASK] three [UNK]",
+    "[pad] one [ PAD ] two",
+)
+
 # Exports of `export_tiny.py` that are embedding models.
 EXPORTS = ("bert", "roberta", "mpnet", "albert", "modernbert")
 # Those whose golden vectors transformers computes: the pooling, and the side of the padding.
@@ -86,6 +95,7 @@ def main() -> None:
             write_export(name, "mean", "right", options.output / f"export-{name}")
         for name, (pooling, side) in PADDED_EXPORTS.items():
             write_export(name, pooling, side, options.output / f"export-{name}")
+        write(source, "roberta", False, options.output / "padding", pad_token_id=0)
         for index, name in enumerate(MODULES):
             write(source, "bert", False, options.output / name)
             write_modules(np.random.default_rng(100 + index), name, options.output / name)
@@ -107,8 +117,8 @@ def write_export(name: str, pooling: str, side: str, folder: Path) -> None:
     shutil.copy(EXPORT_FOLDER / f"{name}.onnx", folder / "onnx" / "model.onnx")
 
 
-def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> None:
-    """Writes one model of the family `kind` into `folder`."""
+def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path, **fields: Any) -> None:
+    """Writes one model of the family `kind` into `folder`; `fields` are of its configuration."""
     family = FAMILIES[kind]
     config = {
         "architectures": [
@@ -117,7 +127,7 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> No
         "model_type": kind,
         "vocab_size": _WORDS,
         "max_position_embeddings": 64,
-        **_FIELDS[kind],
+        **(_FIELDS[kind] | fields),
     }
     for field, value in {
         "hidden_size": 32,

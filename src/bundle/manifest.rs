@@ -48,6 +48,10 @@ pub struct Manifest {
     /// Inputs of the graph, in its order. Without this field, those of a BERT graph.
     #[serde(default = "bert_inputs")]
     pub inputs: Vec<GraphInput>,
+    /// The token that positions do not count, if a text contains it: the padding of RoBERTa, for
+    /// example. The field can be absent.
+    #[serde(default)]
+    pub pad_token_id: Option<i32>,
     /// How token embeddings are pooled; `None` for a cross-encoder.
     pub pooling: Option<Poolings>,
     /// The dense layers that follow the pooling.

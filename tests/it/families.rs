@@ -26,7 +26,7 @@ const EXPORTS: [&str; 7] = [
 ];
 
 /// BERT with other modules after it.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "pooling-cls",
     "pooling-max",
     "pooling-sqrt",
@@ -35,6 +35,8 @@ const MODULES: [&str; 8] = [
     "pooling-several",
     "dense-tanh",
     "dense-twice",
+    // RoBERTa with [PAD] and other special tokens inside the texts.
+    "padding",
 ];
 
 #[derive(Deserialize)]

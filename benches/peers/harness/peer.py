@@ -30,19 +30,22 @@ def peers() -> list[Peer]:
     """All of them, this project first."""
     handlers = place.HANDLERS
     transformers = str(handlers / "sentence_transformers_handler.py")
+    onnxruntime = str(handlers / "onnxruntime_handler.py")
     model, graph = str(place.MODEL), str(place.GRAPH)
     return [
         Peer(US, lambda threads: function(threads, cache_bytes=0)),
-        _line(HANDLER, [str(place.PYTHON), str(handlers / "onnxruntime_handler.py"), model, graph]),
-        _line(FASTEMBED, [str(place.FASTEMBED), model, graph]),
-        _line(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
-        _line(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
+        line_peer(
+            HANDLER, [str(place.PYTHON), onnxruntime, model, graph]
+        ),
+        line_peer(FASTEMBED, [str(place.FASTEMBED), model, graph]),
+        line_peer(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
+        line_peer(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
     ]
 
 
 def floor() -> Peer:
     """The process that measures the machine itself."""
-    return _line("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
+    return line_peer("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
 
 
 def kernel_floor(threads: int) -> LineProcess:
@@ -60,10 +63,10 @@ def function(threads: int, cache_bytes: int | None) -> Function:
     }
     if cache_bytes is not None:
         environment["SEMBLANCE_CACHE_BYTES"] = str(cache_bytes)
-    return Function(_task_root(), environment, _log(US))
+    return Function(task_root(), environment, _log(US))
 
 
-def _task_root() -> Path:
+def task_root() -> Path:
     """The folder of the extracted package; extracted again if it has changed."""
     folder = place.BUILD / "task"
     stamp = folder / ".unpacked"
@@ -73,7 +76,9 @@ def _task_root() -> Path:
     return folder
 
 
-def _line(name: str, command: list[str]) -> Peer:
+def line_peer(name: str, command: list[str]) -> Peer:
+    """A peer that takes its number of threads as the last argument."""
+
     def start(threads: int) -> LineProcess:
         environment = {
             "PATH": os.environ["PATH"],

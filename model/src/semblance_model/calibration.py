@@ -12,11 +12,11 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper, save
 
 from semblance_model.export import Export
+from semblance_model.export_product import product_inputs
 from semblance_model.graph import write_normalized_graph
 from semblance_model.inputs import inputs_of
 from semblance_model.plain import open_plain
 from semblance_model.refusal import Refusal
-from semblance_model.rewrite import product_inputs
 from semblance_model.shape import Encoder
 from semblance_model.weights import Array, Weights
 from semblance_model.words import WORDS_TENSOR

@@ -126,7 +126,7 @@ def read_export(
                 "onnx.type",
                 f"{name}: tensor {constant} is {values.dtype}, expected float32: export in fp32",
             )
-    nodes = _needed(graph.node, chosen)
+    nodes = needed(graph.node, chosen)
     lookup = _lookup(name, nodes, constants)
     size = _last_size(model, chosen)
     if size is None:
@@ -276,7 +276,7 @@ def _optimized(path: Path, model: ModelProto) -> ModelProto:
         return load(file)
 
 
-def _needed(nodes: Iterable[NodeProto], output: str) -> list[NodeProto]:
+def needed(nodes: Iterable[NodeProto], output: str) -> list[NodeProto]:
     """The nodes that `output` depends on, in their order."""
     wanted, kept = {output}, []
     for node in reversed(list(nodes)):

@@ -166,6 +166,8 @@ class _Body:
     def _attention(self, projected: str, offsets: str, bias: str | None = None) -> str:
         """Scores of tokens of different texts are masked. `bias` is `[heads, distances]`."""
         heads = self._attributes["heads"]
+        leading = self._add("Shape", [projected], start=0, end=-1)
+        projected = self._add("Flatten", [projected], axis=-1)
         text = self._text_of_each_token(projected, offsets)
         columns, rows = (self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1))
         same = self._add("Equal", [rows, columns])
@@ -185,7 +187,8 @@ class _Body:
         scores = self._add("Softmax", [scores], axis=-1)
         context = self._add("MatMul", [scores, value])
         context = self._add("Transpose", [context], perm=[1, 0, 2])
-        return self._add("Reshape", [context, self._constant([0, -1])])
+        shape = self._add("Concat", [leading, self._constant([-1])], axis=0)
+        return self._add("Reshape", [context, shape])
 
     def _biases(self, projected: str, bias: str) -> str:
         """`[heads, tokens, tokens]`; what is given for tokens of different texts has no meaning."""

@@ -4,9 +4,8 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -37,20 +36,16 @@ def size_line(bundle: Path, files: dict[str, Any]) -> str:
     )
 
 
-def int8_line(
-    folder: Path, table: Array, write_fp32: Callable[[Path], object], max_tokens: int
-) -> str:
-    """The error of an int8 model in `folder` on random texts, against fp32.
+def int8_line(folder: Path, fp32: Path, table: Array, max_tokens: int) -> str:
+    """The error of the int8 model in `folder` on random texts, against the graph in `fp32`.
 
-    `table` is the embedding table in fp32; `write_fp32` writes the fp32 graph into a folder.
+    `table` is the embedding table in fp32.
     """
     random = np.random.default_rng(_SEED)
     lengths = random.integers(*_TEXT_TOKENS, _TEXTS)
     texts = [random.integers(0, len(table), min(it, max_tokens)) for it in lengths]
     narrow = _outputs(folder, read_words(folder, table.shape[1], "int8"), texts)
-    with TemporaryDirectory() as scratch:
-        write_fp32(Path(scratch))
-        wide = _outputs(Path(scratch), table, texts)
+    wide = _outputs(fp32, table, texts)
     # Logits have one row for each text, embeddings one for each token.
     if len(wide) == len(texts):
         errors = np.abs(narrow - wide)

@@ -11,13 +11,15 @@ computed in fp32.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from semblance_model.export import Export, attributes_of, captured
+from semblance_model.export_attention import ExportAttention, replace_attention
+from semblance_model.export_product import Product, product_of, vector_of
 from semblance_model.graph import ACTIVATED, CENTERED
 from semblance_model.onnx_graph import DOMAIN, GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
 from semblance_model.panels import byte_panels_of, panels_of
@@ -33,27 +35,26 @@ def write_export(
     export: Export,
     folder: Path,
     largest_activations: Mapping[str, NDArray[np.float32]] | None = None,
+    *,
+    with_attention: bool = True,
 ) -> list[str]:
     """Writes the graph and its weights into `folder`; returns the names of the graph's inputs.
 
     In int8 if `largest_activations` are given: for each of `product_inputs`, the largest absolute
-    values by feature.
+    values by feature. `with_attention` replaces attention by the engine's operator.
     """
+    attentions: Mapping[str, ExportAttention] = {}
+    if with_attention:
+        export, attentions = replace_attention(export)
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
-        body = _Products(graph, export, largest_activations).written()
+        body = _Products(graph, export, attentions, largest_activations).written()
         loop = _Loop(graph, export, body)
         loop.write()
         _write_constants(graph, export, body)
         model = graph.model(loop.inputs(), loop.output(), opsets=export.opsets)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
     return [it.name for it in model.graph.input]
-
-
-def product_inputs(export: Export) -> list[str]:
-    """The tensors of the export that products with a constant weight read."""
-    products = (product_of(export, node) for node in export.nodes)
-    return sorted({it.rows for it in products if it is not None})
 
 
 def _write_constants(graph: OnnxGraph, export: Export, body: Sequence[NodeProto]) -> None:
@@ -66,51 +67,6 @@ def _write_constants(graph: OnnxGraph, export: Export, body: Sequence[NodeProto]
             graph.tensor(name, values)
 
 
-class Product(NamedTuple):
-    """A node that multiplies with a constant: `weight` `[features, inputs]`, `bias` or none."""
-
-    rows: str
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32] | None
-
-
-def product_of(export: Export, node: NodeProto) -> Product | None:
-    """The product that a node is, if its weight is constant."""
-    attributes = attributes_of(node)
-    if node.op_type in ("MatMul", "FusedMatMul"):
-        weight = _weight(export, node.input[1])
-        plain = {"transA": 0, "transBatchA": 0, "transBatchB": 0, "alpha": 1.0}
-        if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-            return None
-        return Product(node.input[0], weight if attributes.get("transB") else weight.T, None)
-    if node.op_type == "Gemm":
-        weight = _weight(export, node.input[1])
-        plain = {"transA": 0, "alpha": 1.0, "beta": 1.0}
-        if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-            return None
-        weight = weight if attributes.get("transB") else weight.T
-        if len(node.input) < 3 or not node.input[2]:
-            return Product(node.input[0], weight, None)
-        bias = vector_of(export, node.input[2], len(weight))
-        return None if bias is None else Product(node.input[0], weight, bias)
-    return None
-
-
-def vector_of(export: Export, name: str, length: int) -> NDArray[np.float32] | None:
-    """The constant `name` if it is a vector of this length."""
-    values = export.constants.get(name)
-    if values is None or values.shape != (length,) or values.dtype != np.float32:
-        return None
-    return values.astype(np.float32, copy=False)
-
-
-def _weight(export: Export, name: str) -> NDArray[np.float32] | None:
-    values = export.constants.get(name)
-    if values is None or values.ndim != 2 or values.dtype != np.float32:
-        return None
-    return values.astype(np.float32, copy=False)
-
-
 class _Products:
     """The nodes of an export, with products as operators of the engine."""
 
@@ -118,10 +74,12 @@ class _Products:
         self,
         graph: OnnxGraph,
         export: Export,
+        attentions: Mapping[str, ExportAttention],
         largest_activations: Mapping[str, NDArray[np.float32]] | None,
     ) -> None:
         self._graph = graph
         self._export = export
+        self._attentions = attentions
         self._largest_activations = largest_activations
         activations = (*_GELU, ("BiasGelu", "com.microsoft"), ("Gelu", ""), ("Relu", ""))
         self._activated = {
@@ -147,10 +105,27 @@ class _Products:
         for node in self._export.nodes:
             if node is self._export.lookup:
                 continue
+            if node.output[0] in self._attentions:
+                body.extend(self._attention(node.output[0]))
+                continue
             kept = replaced.get(id(node), node)
             if kept is not None:
                 body.append(kept)
         return body
+
+    def _attention(self, output: str) -> list[NodeProto]:
+        attention = self._attentions[output]
+        name = f"{output}.projected"
+        projected = self._node(name, name, attention.projections, (), activation="identity")
+        node = helper.make_node(
+            "Attention",
+            [name, "loop.text_offsets"],
+            [output],
+            name=output,
+            domain=DOMAIN,
+            heads=attention.heads,
+        )
+        return [projected, node]
 
     def _fused(self, node: NodeProto, product: Product) -> tuple[list[NodeProto], NodeProto]:
         """The nodes that one operator replaces, and that operator."""
@@ -322,6 +297,7 @@ class _Loop:
         graph.tensor("loop.true", np.array(True))
         graph.tensor("loop.none", np.zeros((0, size), np.float32))
         graph.constant("loop.first", [0])
+        graph.tensor("loop.zero", np.zeros(1, np.int32))
         graph.constant("loop.single", [1])
         graph.node(
             "Loop",
@@ -343,8 +319,12 @@ class _Loop:
             self._integers("token_type_ids", "token_type_ids", start, end)
         if "position_ids" in export.inputs:
             self._integers("positions", "position_ids", start, end)
-        if "attention_mask" in export.inputs:
-            length = self._add("Sub", [end, start], "loop.length")
+        length = self._add("Sub", [end, start], "loop.length")
+        used = {name for node in self._body for name in set(node.input) | captured(node)}
+        if "loop.text_offsets" in used:
+            last = self._add("Cast", [length], "loop.length.int32", to=TensorProto.INT32)
+            self._add("Concat", ["loop.zero", last], "loop.text_offsets", axis=0)
+        if "attention_mask" in used:
             shape = self._add("Concat", ["loop.single.values", length], "loop.shape", axis=0)
             self._add("Expand", ["loop.single.values", shape], self._inner("attention_mask"))
         self._nodes.extend(self._renamed(node) for node in self._body)
