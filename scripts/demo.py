@@ -60,9 +60,7 @@ def invoke(emulator: Launched, file: Path) -> int:
     for text, score in scores:
         print(f"  {score:8.5f}  {'█' * round(40 * max(score, 0.0)):40}  {text}")
     print(f"\n  {answer.stdout.strip()}")
-    print(
-        f"\n  response under the emulator, debug build: {seconds:.2f} s; the first one with start"
-    )
+    print(f"\n  response under the emulator, debug build, including any start: {seconds:.2f} s")
     return 0
 
 
