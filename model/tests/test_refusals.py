@@ -522,6 +522,15 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         ),
         'tokenizer_class "MPNetTokenizer"',
     ),
+    "no tokenizer but a model of sentencepiece": (
+        "source.file_missing",
+        all_of(
+            without("tokenizer.json"),
+            lambda model: model.files.update({"sentencepiece.bpe.model": "pieces"}),
+            edit("tokenizer_config.json", tokenizer_class="XLMRobertaTokenizer"),
+        ),
+        "tokenizer.json is missing; write tokenizer.json with transformers: AutoTokenizer",
+    ),
     "a vocabulary without special tokens": (
         "model.tokenizer",
         all_of(
