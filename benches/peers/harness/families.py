@@ -20,8 +20,7 @@ from statistics import median
 from harness import machine, place, scores
 from harness.function import Function
 from harness.model import unpack
-from harness.peer import HANDLER, TORCH, US, line_peer, task_root
-from harness.process import LineProcess
+from harness.peer import HANDLER, TORCH, US, handler_peer, task_root
 
 RESULTS = place.PLOTS / "families.json"
 EXPORTS = place.BUILD / "exports"
@@ -35,7 +34,7 @@ main_export(sys.argv[1], output=sys.argv[2], task="feature-extraction",
             library_name="transformers", do_validation=False)
 """
 
-Start = Callable[[], Function | LineProcess]
+Start = Callable[[], Function]
 
 
 @dataclass(frozen=True)
@@ -116,21 +115,22 @@ def measure(systems: Mapping[str, Start], event: bytes, rounds: int) -> dict[str
 
 
 def _systems(model: Model) -> dict[str, Start]:
+    root = task_root()
     environment = {
+        "LAMBDA_TASK_ROOT": str(root),
         "SEMBLANCE_BUNDLE": str((place.ROOT / "build/model" / model.bundle).resolve()),
         "SEMBLANCE_THREADS": "1",
         "SEMBLANCE_CACHE_BYTES": "0",
     }
     log = place.BUILD / "logs" / "families.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    root = task_root()
-    systems: dict[str, Start] = {US: lambda: Function(root, environment, log)}
+    systems: dict[str, Start] = {US: lambda: Function([str(root / "bootstrap")], environment, log)}
     if model.folder is not None:
         transformers = str(place.HANDLERS / "sentence_transformers_handler.py")
         handler = str(place.HANDLERS / "onnxruntime_handler.py")
         folder, graph = str(model.folder), str(_export(model.folder))
-        torch = line_peer(TORCH, [str(place.PYTHON), transformers, folder, "torch"])
-        onnx = line_peer(HANDLER, [str(place.PYTHON), handler, folder, graph])
+        torch = handler_peer(TORCH, [str(place.PYTHON), transformers, folder, "torch"])
+        onnx = handler_peer(HANDLER, [str(place.PYTHON), handler, folder, graph])
         systems[TORCH] = lambda: torch.start(1)
         systems[HANDLER] = lambda: onnx.start(1)
     return systems

@@ -1,6 +1,7 @@
 //! The operation `embed`: returns the embedding of each text.
 
-use semblance::{EmbedOptions, EmbedOutput, Prompts};
+use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, Prompts};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};
