@@ -180,6 +180,12 @@ def another_input(model: ModelProto) -> None:
     model.graph.input.append(value)
 
 
+def cache_input(model: ModelProto) -> None:
+    shape = ("batch_size", 2, "past", 8)
+    name = "past_key_values.0.key"
+    model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+
 def another_output(model: ModelProto) -> None:
     for node in model.graph.node:
         for index, name in enumerate(node.output):
@@ -239,6 +245,7 @@ def unknown_operator(model: ModelProto) -> None:
 REFUSED: dict[str, tuple[str, Change, str]] = {
     "fixed axes": ("onnx.shape", fixed_axes, "[batch_size, 16], expected [batch, tokens]"),
     "another input": ("onnx.input", another_input, "pixel_values"),
+    "a cache": ("onnx.input", cache_input, "optimum: --task feature-extraction"),
     "an output without a known name": (
         "onnx.output",
         another_output,

@@ -199,6 +199,12 @@ def _checked_inputs(name: str, model: ModelProto) -> list[str]:
     found = [it for it in model.graph.input if it.name not in constants]
     names = [it.name for it in found]
     unknown = [it for it in names if it not in INPUTS]
+    if any(it.startswith("past_key_values") for it in unknown):
+        raise Refusal(
+            "onnx.input",
+            f"{name}: the inputs have a cache, past_key_values; export the model for embeddings, "
+            "without a cache (optimum: --task feature-extraction)",
+        )
     if unknown or "input_ids" not in names:
         raise Refusal(
             "onnx.input",
