@@ -125,6 +125,14 @@ def test_the_table_of_an_export_may_be_narrower_than_its_output(tmp_path: Path) 
     assert manifest["files"]["words"]["size_bytes"] == 200 * 16 * 4
 
 
+def test_layers_that_share_weights_share_them_in_the_bundle(tmp_path: Path) -> None:
+    bundle = bundle_of(folder_of(tmp_path, "albert"))
+    graph = onnx.load(bundle.folder / "model.onnx", load_external_data=False).graph
+    weights = [it.name for it in graph.initializer if it.name.endswith(".weight.values")]
+    # Projections, attention, two of the feed-forward layer, and that of the embedding.
+    assert len(weights) == 5
+
+
 def external(source: Path) -> None:
     path = source / "onnx" / "model.onnx"
     model = onnx.load(path)

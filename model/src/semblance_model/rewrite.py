@@ -10,6 +10,7 @@ computed in fp32.
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class _Products:
         self._export = export
         self._attentions = attentions
         self._largest_activations = largest_activations
+        self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         activations = (*_GELU, ("BiasGelu", "com.microsoft"), ("Gelu", ""), ("Relu", ""))
         self._activated = {
             node.output[0] for node in export.nodes if (node.op_type, node.domain) in activations
@@ -182,8 +184,8 @@ class _Products:
         weight = np.ascontiguousarray(product.weight)
         return [
             product.rows,
-            self._graph.weight(f"{name}.weight", panels_of(weight)),
-            self._graph.weight(f"{name}.bias", _bias(product)),
+            self._weight(f"{name}.weight", panels_of(weight)),
+            self._weight(f"{name}.bias", _bias(product)),
         ]
 
     def _byte_operands(
@@ -192,12 +194,19 @@ class _Products:
         dense = quantize_dense(product.weight * factors)
         return [
             product.rows,
-            self._graph.weight(f"{name}.weight", byte_panels_of(dense.values)),
-            self._graph.weight(f"{name}.scales", dense.scales),
-            self._graph.weight(f"{name}.sums", dense.values.sum(axis=1, dtype=np.int32)),
-            self._graph.weight(f"{name}.bias", _bias(product)),
-            self._graph.weight(f"{name}.factors", np.reciprocal(factors)),
+            self._weight(f"{name}.weight", byte_panels_of(dense.values)),
+            self._weight(f"{name}.scales", dense.scales),
+            self._weight(f"{name}.sums", dense.values.sum(axis=1, dtype=np.int32)),
+            self._weight(f"{name}.bias", _bias(product)),
+            self._weight(f"{name}.factors", np.reciprocal(factors)),
         ]
+
+    def _weight(self, name: str, values: NDArray[Any]) -> str:
+        """A tensor in the file of weights; layers that share weights share the tensor."""
+        key = (values.dtype.str, values.shape, sha256(values.tobytes()).digest())
+        if key not in self._stored:
+            self._stored[key] = self._graph.weight(name, values)
+        return self._stored[key]
 
     def _activation(
         self, node: NodeProto, rows: str, features: int
