@@ -119,7 +119,7 @@ TOKENIZER = Keys(
     read=_names(
         """
         do_lower_case strip_accents tokenize_chinese_chars padding_side truncation_side
-        model_max_length model_input_names
+        model_max_length model_input_names chat_template
         """
     ),
     # The bundle takes tokens and rules from tokenizer.json, which these keys repeat.
@@ -135,7 +135,7 @@ TOKENIZER = Keys(
         add_special_tokens transformers_version
         """
     ),
-    refused={"chat_template": (None,), "split_special_tokens": (None, False)},
+    refused={"split_special_tokens": (None, False)},
 )
 
 MODULE = Keys(

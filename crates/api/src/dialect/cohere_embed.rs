@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use semblance::outcome::EmbedOutput;
-use semblance::{EmbedOptions, Truncation};
+use semblance::{EmbedOptions, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::Error;
 use utoipa::ToSchema;
@@ -93,7 +93,7 @@ fn embed(
     let body = CohereEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
     };

@@ -2,8 +2,8 @@
 //! "actual_queries"}`, or an object with the field `operation`.
 
 use axum::http::Method;
+use semblance::TextOptions;
 use semblance::outcome::{Scores, rank};
-use semblance::{Prompts, TextOptions};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
@@ -238,11 +238,7 @@ fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError
     let body = EventBody::decode(fields, limits)?;
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, true),
-        prompts: match body.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: body.prompt_name.prompts(),
     };
     let (query, texts) = (body.query_from_app.0, body.actual_queries.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: body.top_k.0, options }, response))

@@ -4,7 +4,7 @@
 
 use axum::http::Method;
 use semblance::outcome::EmbedOutput;
-use semblance::{EmbedOptions, Truncation};
+use semblance::{EmbedOptions, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Map, Value, json};
 use utoipa::ToSchema;
@@ -129,7 +129,7 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let body = OllamaEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.dimensions.0,
     };

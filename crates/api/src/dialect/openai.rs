@@ -129,7 +129,8 @@ body! {
         input_type: Choice<Purpose>,
         /// The same as `input_type`, in Jina's API.
         task: Choice<Purpose>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: that of `input_type` or `task`,
+        /// else the model's default prompt. Null: no prompt.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default), in Jina's API.
         normalized: Flag,
@@ -220,7 +221,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
             None | Some(Truncation::Right) if is_left => Truncation::Left,
             truncation => truncation.unwrap_or(Truncation::Right),
         },
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
         // Embeddings of OpenAI, Jina and Voyage have unit length.
         normalize: Some(body.normalized.0.unwrap_or(true)),
         dimensions: body.dimensions.0.or(body.output_dimension.0),

@@ -6,7 +6,7 @@
 use axum::http::{Method, StatusCode};
 use semblance::options::TokenizeOptions;
 use semblance::outcome::{EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenizeOutput, rank};
-use semblance::{EmbedOptions, PairOptions, Prompts, TextOptions};
+use semblance::{EmbedOptions, PairOptions, TextOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;
@@ -189,7 +189,8 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default).
         normalize: Flag,
@@ -248,7 +249,8 @@ body! {
         inputs: Input,
         /// Whether to include the special tokens that the tokenizer adds around a text (default).
         add_special_tokens: Flag,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
@@ -280,11 +282,7 @@ pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, R
             &parameters.truncation_direction,
             limits.auto_truncate,
         ),
-        prompts: match parameters.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: parameters.prompt_name.prompts(),
     };
     let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
@@ -306,7 +304,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     let body = decoded::<EmbedBody>(fields, limits)?;
     let options = EmbedOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
         normalize: Some(body.normalize.0.unwrap_or(true)),
         dimensions: body.dimensions.0,
     };
@@ -424,7 +422,7 @@ pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, Req
     let body = decoded::<TokenizeBody>(fields, limits)?;
     let options = TokenizeOptions {
         special_tokens: body.add_special_tokens.0.unwrap_or(true),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
     };
     Ok(Call::new(TokenizeRequest { texts: body.inputs.0, options }, tokens))
 }

@@ -1,7 +1,7 @@
 //! The operation `embed`: returns the embedding of each text.
 
-use semblance::EmbedOptions;
 use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, Prompts};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};
@@ -13,7 +13,7 @@ use crate::service::Service;
 pub(crate) struct EmbedRequest {
     /// The texts, at least one.
     pub(crate) texts: Texts,
-    /// The use of the embeddings, which selects a prompt if the options name none.
+    /// The use of the embeddings, which selects a prompt if the request has no `prompt_name`.
     pub(crate) purpose: Option<Purpose>,
     /// Truncation, prompt, normalization and dimensions.
     pub(crate) options: EmbedOptions,
@@ -34,17 +34,15 @@ impl EmbedRequest {
     /// Returns the options, with the prompt of the purpose.
     fn options(&self, service: &Service) -> EmbedOptions {
         let info = service.model().info();
-        let prompt = match self.purpose {
-            None => None,
-            Some(Purpose::Query) => info.query_prompt(),
-            Some(Purpose::Document) => info.document_prompt(),
-            Some(Purpose::Task(name)) => info.prompts.contains_key(name).then_some(name),
+        let prompts = match (&self.options.prompts, self.purpose) {
+            (Prompts::ByRole, Some(Purpose::Query)) => Prompts::named(info.query_prompt()),
+            (Prompts::ByRole, Some(Purpose::Document)) => Prompts::named(info.document_prompt()),
+            (Prompts::ByRole, Some(Purpose::Task(name))) if info.prompts.contains_key(name) => {
+                Prompts::Named(name.to_owned())
+            }
+            (given, _) => given.clone(),
         };
-        let named = self.options.prompt_name.clone();
-        EmbedOptions {
-            prompt_name: named.or_else(|| prompt.map(str::to_owned)),
-            ..self.options.clone()
-        }
+        EmbedOptions { prompts, ..self.options.clone() }
     }
 }
 
@@ -63,7 +61,8 @@ impl Request for EmbedRequest {
         let field_of = |index| self.texts.field_of(index);
         let kept = Kept::new((&self.texts).into(), field_of, |items| {
             let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();
-            model.text_faults(&texts, options.prompt_name.as_deref(), options.truncation)
+            let prompt = model.info().text_prompt(&options.prompts);
+            model.text_faults(&texts, prompt, options.truncation)
         })?;
         let embedded = model.embed_with(&kept.texts(&self.texts), &options);
         let embedded =

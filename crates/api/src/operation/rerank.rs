@@ -48,11 +48,7 @@ impl Request for RerankRequest {
         let mut scored = match service.model().reranks_with() {
             Scorer::CrossEncoder => self.cross_encoder_scores(service, &texts)?,
             Scorer::BiEncoder => {
-                let prompts = match &self.prompt_name {
-                    PromptName::Absent => Prompts::ByRole,
-                    PromptName::Null => Prompts::Off,
-                    PromptName::Name(name) => Prompts::Named(name.clone()),
-                };
+                let prompts = self.prompt_name.clone().prompts();
                 let options = TextOptions { truncation: self.options.truncation, prompts };
                 similarity::scores(service, &self.query, &texts, &options)?
             }
@@ -107,7 +103,7 @@ impl RerankRequest {
         if limit >= service.about().max_rerank_tokens() {
             return Ok((texts, shortened));
         }
-        let options = TokenizeOptions { special_tokens: false, prompt_name: None };
+        let options = TokenizeOptions { special_tokens: false, prompts: Prompts::Off };
         for (index, text) in texts.as_mut_slice().iter_mut().enumerate() {
             // An empty text has its own error later.
             let Ok(tokenized) = service.model().tokenize_with(&[text.as_str()], &options) else {

@@ -2,7 +2,7 @@
 
 use semblance::corpus::{Filter, Hit, SearchOptions};
 use semblance::outcome::rank;
-use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation};
+use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Prompts, Truncation};
 
 use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::PromptName;
@@ -92,9 +92,9 @@ impl Request for SearchRequest {
             Queries::Texts(texts) => {
                 let embed = EmbedOptions {
                     truncation: self.truncation,
-                    prompt_name: match &self.prompt_name {
-                        PromptName::Absent => model.info().query_prompt().map(str::to_owned),
-                        named => named.clone().name(),
+                    prompts: match &self.prompt_name {
+                        PromptName::Absent => Prompts::named(model.info().query_prompt()),
+                        given => given.clone().prompts(),
                     },
                     normalize: Some(true),
                     dimensions: None,

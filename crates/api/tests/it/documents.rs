@@ -104,7 +104,10 @@ cross-encoder use it. Distances are negative, so a higher score is always better
 
 If the model has a prompt `query`, it is put before the query of a comparison. The first of the prompts
 `document`, `passage` and `corpus` that the model has is put before each text. `prompt_name: null` disables
-both. Embeddings get a prompt only with `prompt_name`, `input_type` or `task`.
+both. An embedding gets the prompt of `prompt_name`, `input_type` or `task`, else the model's default prompt
+(`default_prompt_name` of sentence-transformers), if it has one; `prompt_name: null` disables it.
+sentence-transformers 6.2 adds an empty prompt `document` to every model, so its `encode_document` never uses
+`passage` and `corpus`; this service does.
 
 ";
 

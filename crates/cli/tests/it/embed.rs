@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use semblance_test_support::Breakable;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -388,4 +389,25 @@ fn an_invalid_use_of_embed_is_an_error_that_says_what_to_do() {
     let missing = with_input(&["embed", "-o", "/nowhere/out.csv"], b"a\n");
     assert!(text(&missing.stderr).starts_with("error: output.unwritable: /nowhere/out.csv"));
     assert_eq!(output(&["embed", "--resume"]).status.code(), Some(2), "--resume needs --output");
+}
+
+#[test]
+fn embed_puts_the_default_prompt_before_each_text_unless_it_is_turned_off() {
+    let bundle = Breakable::new().with_manifest(|manifest| {
+        manifest["prompts"] = json!({"query": "query: ", "topic": "Name the topic: "});
+        manifest["default_prompt"] = json!("topic");
+    });
+    let bundle = bundle.path().to_str().unwrap();
+    let embed = |options: &[&str], text: &str| {
+        let arguments = [&["embed", "--bundle", bundle], options].concat();
+        lines(&with_input(&arguments, text.as_bytes()))[0]["embedding"].clone()
+    };
+    let prompted = embed(&["--no-prompt"], "Name the topic: London");
+    assert_eq!(embed(&[], "London"), prompted);
+    assert_eq!(embed(&["--prompt-name", "topic"], "London"), prompted);
+    assert_eq!(
+        embed(&["--no-prompt"], "query: London"),
+        embed(&["--prompt-name", "query"], "London")
+    );
+    assert_ne!(embed(&["--no-prompt"], "London"), prompted);
 }

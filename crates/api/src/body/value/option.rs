@@ -1,5 +1,6 @@
 //! Options: flags and names. Each is optional; null counts as absent.
 
+use semblance::Prompts;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -25,11 +26,12 @@ pub(crate) enum PromptName {
 }
 
 impl PromptName {
-    /// The name, if there is one.
-    pub(crate) fn name(self) -> Option<String> {
+    /// The prompts that it selects.
+    pub(crate) fn prompts(self) -> Prompts {
         match self {
-            Self::Name(name) => Some(name),
-            Self::Absent | Self::Null => None,
+            Self::Absent => Prompts::ByRole,
+            Self::Null => Prompts::Off,
+            Self::Name(name) => Prompts::Named(name),
         }
     }
 }

@@ -9,7 +9,7 @@ use semblance::corpus::{
     CorpusError, OnDuplicate, Row, VectorPrecision, VectorSource, Writer, WriterOptions,
 };
 use semblance::internals::bundle::is_name;
-use semblance::{EmbedOptions, Model, ModelError};
+use semblance::{EmbedOptions, Model, ModelError, Prompts};
 use semblance_api::TextFault;
 
 use super::{report, writer_options};
@@ -94,14 +94,14 @@ struct Adding<'a> {
 
 impl<'a> Adding<'a> {
     fn new(writer: Writer, model: &'a Model, rows: &RowArguments, replace: bool) -> Self {
-        let prompt_name = writer.source().prompt_name.clone();
+        let prompts = Prompts::named(writer.source().prompt_name.as_deref());
         Self {
             writer,
             model,
             bad_rows: rows.bad_rows,
             on_duplicate: if replace { OnDuplicate::Replace } else { OnDuplicate::Refuse },
             waiting: Vec::new(),
-            embed: EmbedOptions { prompt_name, normalize: Some(true), ..EmbedOptions::default() },
+            embed: EmbedOptions { prompts, normalize: Some(true), ..EmbedOptions::default() },
             started: Instant::now(),
             added: 0,
             kept: 0,
@@ -173,7 +173,7 @@ impl<'a> Adding<'a> {
         bar: &ProgressBar,
     ) -> Result<(), CommandError> {
         let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
-        let prompt = self.embed.prompt_name.as_deref();
+        let prompt = self.model.info().text_prompt(&self.embed.prompts);
         let faults = self.model.text_faults(&texts, prompt, self.embed.truncation)?;
         let empty: Vec<usize> = faults.iter().filter_map(ModelError::index).collect();
         for &index in &empty {
