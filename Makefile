@@ -312,8 +312,9 @@ terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8
 	cargo build --quiet --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
-soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory
+soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak
+	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-cli --test faults -- --nocapture soak
 
 # Coverage for libFuzzer; assertions of arithmetic stay on.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

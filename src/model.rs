@@ -18,7 +18,7 @@ use crate::options::{
 };
 use crate::outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
 use crate::prompted::{Prompt, Prompted};
-use crate::tokenizer::{Encoding, Side, Token, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Encoding, Side, Token, Tokenizer, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction, rank};
 
@@ -171,7 +171,8 @@ impl Model {
             let (scores, cost) = (Vec::new(), Cost::default());
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
-        let (encoded, unique, _) = self.encode(&prompted, options.truncation)?;
+        let count = options.truncation.count();
+        let (encoded, unique, _) = self.encode(&prompted, options.truncation, count)?;
         let function = self.parts.info.similarity;
         let is_unit = function == SimilarityFunction::Cosine || self.parts.info.normalizes;
         let rows = self.rows(encoded.pooled, is_unit)?;
@@ -214,7 +215,8 @@ impl Model {
         }
         let prompt = self.prompt(options.prompt_name.as_deref())?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
-        let (encoded, unique, tokens) = self.encode(&texts, options.truncation)?;
+        let count = if options.count_tokens { Count::All } else { options.truncation.count() };
+        let (encoded, unique, tokens) = self.encode(&texts, options.truncation, count)?;
         // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
@@ -368,6 +370,23 @@ impl Model {
         Ok(TokenizeOutput { tokens, cost })
     }
 
+    /// Returns the start of a text that has the first `tokens` tokens, without special tokens, or `None`
+    /// if the text has no more tokens.
+    ///
+    /// # Errors
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on the text.
+    pub fn first_tokens<'t>(
+        &self,
+        text: &'t str,
+        tokens: usize,
+    ) -> Result<Option<&'t str>, ModelError> {
+        let failed = |source| ModelError::Tokenize { index: 0, source };
+        let characters = self.tokenizer()?.characters_of(text, tokens).map_err(failed)?;
+        let end =
+            |characters| text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
+        Ok(characters.map(|characters| &text[..end(characters)]))
+    }
+
     /// Returns the text of token ids, for each text. Whether it equals the text that was tokenized
     /// depends on the tokenizer.
     ///
@@ -398,11 +417,16 @@ impl Model {
     pub fn warm_up(&self) -> Result<(), ModelError> {
         let text = "one two three four five six seven";
         if let Some(encoder) = &self.parts.encoder {
-            let prepared = encoder.prepare([text], Side::Right, &self.cancel)?;
+            let prepared = encoder.prepare([text], Side::Right, Count::UpToLimit, &self.cancel)?;
             Embeddings::from_pooled(encoder.encode(prepared, &self.cancel)?.pooled)?;
         }
         if let Some((cross_encoder, _)) = &self.parts.cross_encoder {
-            let pairs = cross_encoder.prepare([(text, text)], Side::Right, &self.cancel)?;
+            let pairs = cross_encoder.prepare(
+                [(text, text)],
+                Side::Right,
+                Count::UpToLimit,
+                &self.cancel,
+            )?;
             cross_encoder.classify(pairs, &self.cancel)?;
         }
         Ok(())
@@ -450,7 +474,7 @@ impl Model {
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
         let text = prompts.get(name).ok_or_else(unknown)?;
         let failed = |source| ModelError::Tokenize { index: 0, source };
-        let encoding = self.tokenizer()?.encode(text, Side::Right).map_err(failed)?;
+        let encoding = self.tokenizer()?.encode(text, Side::Right, Count::All).map_err(failed)?;
         let tokens = encoding.total_tokens;
         Ok(Prompt { text, tokens })
     }
@@ -465,7 +489,7 @@ impl Model {
         if text.prompt_tokens == 0 || tokens > text.prompt_tokens {
             return Ok(false);
         }
-        Ok(tokenizer.encode(text.own, Side::Right)?.empty_text.is_some())
+        Ok(tokenizer.encode(text.own, Side::Right, Count::UpToLimit)?.empty_text.is_some())
     }
 
     /// The embedding model.
@@ -496,12 +520,13 @@ impl Model {
         &self,
         texts: &'a [Prompted<'a>],
         truncation: Truncation,
+        count: Count,
     ) -> Result<(Unique<&'a str>, PreparedTexts, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
         let first_of = |index| first_member(&unique.members, index);
         let encoder = self.encoder()?;
         let items = unique.items.iter().copied();
-        let prepared = encoder.prepare(items, truncation.side(), &self.cancel);
+        let prepared = encoder.prepare(items, truncation.side(), count, &self.cancel);
         let prepared = prepared.map_err(|error| at_index(error, first_of))?;
         let counts = prepared.token_counts();
         let mut empty = prepared.empty_texts();
@@ -522,7 +547,7 @@ impl Model {
         texts: &[Prompted<'_>],
         truncation: Truncation,
     ) -> Result<Vec<ModelError>, ModelError> {
-        let (unique, _, tokens) = self.prepare(texts, truncation)?;
+        let (unique, _, tokens) = self.prepare(texts, truncation, truncation.count())?;
         Ok(unique.faults(&tokens, truncation).collect())
     }
 
@@ -531,8 +556,9 @@ impl Model {
         &self,
         texts: &'a [Prompted<'a>],
         truncation: Truncation,
+        count: Count,
     ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
-        let (unique, prepared, tokens) = self.prepare(texts, truncation)?;
+        let (unique, prepared, tokens) = self.prepare(texts, truncation, count)?;
         if let Some(error) = unique.faults(&tokens, truncation).next() {
             return Err(error);
         }
@@ -563,7 +589,7 @@ fn prepare_pairs<'a>(
     let unique = Unique::new(pairs.iter().copied());
     let first_of = |index| first_member(&unique.members, index);
     let items = unique.items.iter().copied();
-    let prepared = cross_encoder.prepare(items, truncation.side(), cancel);
+    let prepared = cross_encoder.prepare(items, truncation.side(), truncation.count(), cancel);
     let prepared = prepared.map_err(|error| at_index(error, first_of))?;
     let tokens = TokenCounts {
         counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),

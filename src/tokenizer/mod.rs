@@ -2,6 +2,7 @@
 
 mod bpe;
 mod byte_pieces;
+mod cuts;
 mod encoding;
 mod error;
 mod model;
@@ -14,9 +15,9 @@ mod unigram;
 mod vocabulary;
 mod word_piece;
 
-pub use encoding::{Encoding, Side, Token};
+pub use encoding::{Count, Encoding, Side, Token};
 pub use error::TokenizerError;
 pub use piece_layout::PieceLayout;
 pub use pieces::{Pieces, PiecesError};
-pub use tokenize::{Tokenizer, TokenizerLimits};
+pub use tokenize::{TextTokens, Tokenizer, TokenizerLimits};
 pub use vocabulary::{Vocabulary, VocabularyError};

@@ -2,19 +2,28 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tokenizers::{
     DecoderWrapper, Model as _, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
     PreTokenizerWrapper, TokenizerImpl, TruncationParams, TruncationStrategy, truncate_encodings,
 };
 
+use super::cuts::Cuts;
 use super::model::Model;
 use super::rules::Rules;
 use super::turns::Turns;
-use super::{Encoding, Side, Token, TokenizerError};
+use super::{Count, Encoding, Side, Token, TokenizerError};
+
+/// The first part of a text that is tokenized, in bytes for each token of the limit. A token of ordinary
+/// text has 2 to 6 bytes.
+const BYTES_PER_TOKEN: usize = 16;
+
+/// How much larger each further part is.
+const GROWTH: usize = 8;
 
 /// The pipeline of the tokenizers library with the [`Model`] of this crate.
-type Inner = TokenizerImpl<
+pub(super) type Inner = TokenizerImpl<
     Model,
     NormalizerWrapper,
     PreTokenizerWrapper,
@@ -29,6 +38,16 @@ pub struct Tokenizer {
     special_tokens: usize,
     pair_special_tokens: usize,
     turns: Turns,
+    /// Where long texts can be cut.
+    cuts: OnceLock<Option<Cuts>>,
+}
+
+/// The tokens of a text without special tokens, not truncated.
+#[derive(Clone)]
+pub struct TextTokens {
+    encoding: tokenizers::Encoding,
+    /// Whether these are all tokens of the text. Otherwise, they are more than the limit.
+    is_whole: bool,
 }
 
 /// Limits of the model that reads the token ids.
@@ -105,7 +124,8 @@ impl Tokenizer {
         }
         let pair_special_tokens =
             inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
-        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns: Turns::default() })
+        let (turns, cuts) = (Turns::default(), OnceLock::new());
+        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns, cuts })
     }
 
     /// Returns this tokenizer if its limit is large enough for pairs.
@@ -125,19 +145,21 @@ impl Tokenizer {
     /// result is that of sentence-transformers: `[CLS]`, the first `max_tokens - 2` tokens of the
     /// text, `[SEP]`. On the left, it contains the last tokens of the text.
     ///
+    /// Without [`Count::All`], only a part of a long text is tokenized, if the tokenizer can cut it. The
+    /// token ids are the same.
+    ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
-    pub fn encode(&self, text: &str, side: Side) -> Result<Encoding, TokenizerError> {
-        let _turn = self.turns.take();
-        let mut encoding = self.inner.encode_fast(text, false).map_err(TokenizerError::Encode)?;
+    pub fn encode(&self, text: &str, side: Side, count: Count) -> Result<Encoding, TokenizerError> {
+        let room = self.max_tokens - self.special_tokens;
+        let TextTokens { mut encoding, is_whole } = self.text_tokens(text, side, room, count)?;
         let empty_text = encoding.is_empty().then_some(0);
         let total_tokens = encoding.len() + self.special_tokens;
         if total_tokens > self.max_tokens {
-            let room = self.max_tokens - self.special_tokens;
             encoding.truncate(room, 0, side.into());
         }
         let encoding = self.with_special_tokens(encoding, None, total_tokens)?;
-        Ok(Encoding { empty_text, ..encoding })
+        Ok(Encoding { empty_text, is_counted: is_whole, ..encoding })
     }
 
     /// Returns the token ids of a pair, `[CLS] first [SEP] second [SEP]`, truncated to the model's
@@ -155,22 +177,118 @@ impl Tokenizer {
         first: &str,
         second: &str,
         side: Side,
+        count: Count,
     ) -> Result<Encoding, TokenizerError> {
-        let _turn = self.turns.take();
-        let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
-        let (first, second) = (encode(first)?, encode(second)?);
+        let first_tokens = self.first_tokens(first, side, count)?;
+        self.encode_second((first, first_tokens), second, side, count)
+    }
+
+    /// Returns the tokens of the first text of a pair, for [`encode_second`](Self::encode_second).
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on the text.
+    pub fn first_tokens(
+        &self,
+        first: &str,
+        side: Side,
+        count: Count,
+    ) -> Result<TextTokens, TokenizerError> {
+        self.text_tokens(first, side, self.pair_room(), count)
+    }
+
+    /// As [`encode_pair`](Self::encode_pair), with the first text and its tokens.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on a text.
+    pub fn encode_second(
+        &self,
+        (first, first_tokens): (&str, TextTokens),
+        second: &str,
+        side: Side,
+        count: Count,
+    ) -> Result<Encoding, TokenizerError> {
+        let room = self.pair_room();
+        let mut first_tokens = first_tokens;
+        let mut second_tokens = self.text_tokens(second, side, room, count)?;
+        // If both texts exceed the limit, the longer one gets the odd token.
+        if room % 2 == 1 && first_tokens.encoding.len().min(second_tokens.encoding.len()) > room {
+            for (tokens, text) in [(&mut first_tokens, first), (&mut second_tokens, second)] {
+                if !tokens.is_whole {
+                    *tokens = self.text_tokens(text, side, room, Count::All)?;
+                }
+            }
+        }
+        let is_counted = first_tokens.is_whole && second_tokens.is_whole;
+        let (first, second) = (first_tokens.encoding, second_tokens.encoding);
         let empty_text = [&first, &second].into_iter().position(|text| text.is_empty());
         let total_tokens = first.len() + second.len() + self.pair_special_tokens;
         let limit = TruncationParams {
             direction: side.into(),
-            max_length: self.max_tokens.saturating_sub(self.pair_special_tokens),
+            max_length: room,
             strategy: TruncationStrategy::LongestFirst,
             stride: 0,
         };
         let (first, second) =
             truncate_encodings(first, Some(second), &limit).map_err(TokenizerError::Encode)?;
         let encoding = self.with_special_tokens(first, second, total_tokens)?;
-        Ok(Encoding { empty_text, ..encoding })
+        Ok(Encoding { empty_text, is_counted, ..encoding })
+    }
+
+    /// Number of tokens of a pair, special tokens excluded.
+    fn pair_room(&self) -> usize {
+        self.max_tokens.saturating_sub(self.pair_special_tokens)
+    }
+
+    /// Returns the tokens of a text, or with [`Count::UpToLimit`] those of a part of the text that has
+    /// more than `room` tokens. The part is at the end of the text that stays.
+    fn text_tokens(
+        &self,
+        text: &str,
+        side: Side,
+        room: usize,
+        count: Count,
+    ) -> Result<TextTokens, TokenizerError> {
+        self.beyond(text, side, room, count, |part| self.inner.encode_fast(part, false))
+    }
+
+    /// Tokenizes larger and larger parts of a text, until one has more than `room` tokens.
+    fn beyond<'a>(
+        &self,
+        text: &'a str,
+        side: Side,
+        room: usize,
+        count: Count,
+        encode: impl Fn(&'a str) -> tokenizers::Result<tokenizers::Encoding>,
+    ) -> Result<TextTokens, TokenizerError> {
+        let _turn = self.turns.take();
+        let mut part_bytes = room.saturating_add(1).saturating_mul(BYTES_PER_TOKEN);
+        while count == Count::UpToLimit && part_bytes <= text.len() / 2 {
+            let Some(cuts) = self.cuts.get_or_init(|| Cuts::new(&self.inner)) else { break };
+            if let Some(part) = cuts.part(text, part_bytes, side) {
+                let encoding = encode(part).map_err(TokenizerError::Encode)?;
+                if encoding.len() > room {
+                    return Ok(TextTokens { encoding, is_whole: false });
+                }
+            }
+            part_bytes = part_bytes.saturating_mul(GROWTH);
+        }
+        let encoding = encode(text).map_err(TokenizerError::Encode)?;
+        Ok(TextTokens { encoding, is_whole: true })
+    }
+
+    /// Returns the number of characters that the first `tokens` tokens of a text cover, or `None` if it
+    /// has no more tokens.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on the text.
+    pub fn characters_of(
+        &self,
+        text: &str,
+        tokens: usize,
+    ) -> Result<Option<usize>, TokenizerError> {
+        let encode = |part| self.inner.encode_char_offsets(part, false);
+        let found = self.beyond(text, Side::Right, tokens, Count::UpToLimit, encode)?;
+        Ok(found.encoding.get_offsets().get(tokens).map(|&(start, _)| start))
     }
 
     /// Adds the special tokens to truncated encodings.
@@ -187,6 +305,7 @@ impl Tokenizer {
             input_ids: i32s(encoding.get_ids()),
             token_type_ids: i32s(encoding.get_type_ids()),
             total_tokens,
+            is_counted: true,
             empty_text: None,
         })
     }

@@ -8,6 +8,7 @@ mod golden;
 mod imports;
 mod int8;
 mod invariance;
+mod long_texts;
 mod multilingual;
 mod pieces;
 mod tokenizer;

@@ -95,6 +95,7 @@ fn embed(
         prompt_name: None,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
+        ..EmbedOptions::default()
     };
     let formats = match body.embedding_types.0 {
         None if version == "2" => Some(vec![NumberFormat::Float]),

@@ -96,7 +96,7 @@ impl Request for SearchRequest {
                         named => named.clone().name(),
                     },
                     normalize: Some(true),
-                    dimensions: None,
+                    ..EmbedOptions::default()
                 };
                 let embedded = model
                     .embed_with(texts.as_slice(), &embed)

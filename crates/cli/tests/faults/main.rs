@@ -7,9 +7,11 @@
 mod clients;
 mod connections;
 mod files;
+mod framing;
 mod http2;
 mod logs;
 mod memory;
 mod raw;
 mod shutdown;
+mod soak;
 mod timeouts;
