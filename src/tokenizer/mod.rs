@@ -2,6 +2,7 @@
 
 mod bpe;
 mod byte_pieces;
+mod charsmap;
 mod cuts;
 mod encoding;
 mod error;

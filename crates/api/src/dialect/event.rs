@@ -3,7 +3,8 @@
 
 use axum::body::Bytes;
 use axum::http::Method;
-use semblance::{Prompts, Scores, TextOptions, rank};
+use semblance::outcome::{Scores, rank};
+use semblance::{Prompts, TextOptions};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
