@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
 mod bundle;
+mod damaged_files;
 mod families;
 mod golden;
 mod imports;
