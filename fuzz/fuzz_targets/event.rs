@@ -13,8 +13,18 @@ const MOST_MESSAGE_BYTES: usize = 300;
 const LIMITS: Limits = Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true };
 
 /// The operations of requests with a body.
-const OPERATIONS: [&str; 8] =
-    ["similarity", "embed", "rerank", "predict", "tokenize", "info", "health", "warmup"];
+const OPERATIONS: [&str; 10] = [
+    "similarity",
+    "embed",
+    "rerank",
+    "predict",
+    "tokenize",
+    "decode",
+    "search",
+    "info",
+    "health",
+    "warmup",
+];
 
 fuzz_target!(|request: &[u8]| {
     let direct = decode_document(request, &LIMITS);
