@@ -7,6 +7,7 @@ mod cuts;
 mod encoding;
 mod error;
 mod model;
+mod pair;
 mod piece_layout;
 mod pieces;
 mod rules;
