@@ -68,7 +68,7 @@ fn odd_value() -> impl Strategy<Value = Value> {
         "\"AAAAAA==\"",
         "\" \"",
     ];
-    select(&odd[..]).prop_map(|odd| serde_json::from_str(odd).unwrap())
+    select(odd.to_vec()).prop_map(|odd| serde_json::from_str(odd).unwrap())
 }
 
 /// Replaces values of a JSON document.

@@ -69,7 +69,7 @@ fn text() -> impl Strategy<Value = String> {
         1 => "[\u{e01}-\u{e30}]{1,6}",
         1 => "[\u{620}-\u{64a}]{1,6} ",
         1 => "[\u{300}-\u{36f}]",
-        6 => prop::sample::select(&odd[..]).prop_map(str::to_owned),
+        6 => prop::sample::select(odd.to_vec()).prop_map(str::to_owned),
         1 => any::<char>().prop_map(String::from),
     ];
     prop::collection::vec(part, 60..260).prop_map(|parts| parts.concat())
