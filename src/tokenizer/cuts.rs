@@ -82,13 +82,13 @@ impl Cuts {
     pub(super) fn part<'a>(&self, text: &'a str, bytes: usize, side: Side) -> Option<&'a str> {
         match side {
             Side::Right => {
-                let cuts = (bytes / 2..=bytes).rev();
-                cuts.into_iter().find(|&at| self.is_cut(text, at)).map(|at| &text[..at])
+                let mut cuts = (bytes / 2..=bytes).rev();
+                cuts.find(|&at| self.is_cut(text, at)).map(|at| &text[..at])
             }
             Side::Left => {
-                let cuts = text.len() - bytes..=text.len() - bytes / 2;
-                let mut cuts = cuts.filter(|_| self.left);
-                cuts.find(|&at| self.is_cut(text, at)).map(|at| &text[at..])
+                let mut cuts = text.len() - bytes..=text.len() - bytes / 2;
+                let cut = if self.left { cuts.find(|&at| self.is_cut(text, at)) } else { None };
+                cut.map(|at| &text[at..])
             }
         }
     }
@@ -140,7 +140,7 @@ impl Normalization {
             NormalizerWrapper::Replace(replace) => {
                 let json = serde_json::to_value(replace).ok()?;
                 let pattern = &json["pattern"];
-                if pattern["String"] == " " && replace.content == SPACE_OF_PIECES.to_string() {
+                if pattern["String"] == " " && replace.content.chars().eq([SPACE_OF_PIECES]) {
                     rules.replaces_space = true;
                 } else if pattern["Regex"] != " {2,}" || replace.content != " " {
                     return None;
@@ -223,10 +223,8 @@ fn crosses_words(model: &Model) -> bool {
     // Adjacent unknown characters are one token.
     let is_known = model.token_to_id(&SPACE_OF_PIECES.to_string()).is_some();
     let crosses = |piece: &str| {
-        let pairs = piece.chars().zip(piece.chars().skip(1));
-        pairs
-            .into_iter()
-            .any(|(last, next)| is_word(last) && [' ', SPACE_OF_PIECES].contains(&next))
+        let mut pairs = piece.chars().zip(piece.chars().skip(1));
+        pairs.any(|(last, next)| is_word(last) && [' ', SPACE_OF_PIECES].contains(&next))
     };
     !is_known || pieces.iter().any(crosses)
 }
