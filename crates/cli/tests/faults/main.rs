@@ -8,6 +8,7 @@ mod clients;
 mod connections;
 mod files;
 mod framing;
+mod holds;
 mod http2;
 mod logs;
 mod memory;
