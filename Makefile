@@ -341,8 +341,9 @@ test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages fo
 	cargo build --locked --quiet --bin semblance-test-support
 	@$(BIN)/python scripts/check_arm64.py
 
-soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory
+soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak
+	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-cli --test faults -- --nocapture soak
 
 # Coverage for libFuzzer; assertions of arithmetic stay on.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -96,6 +96,7 @@ fn embed(
         prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
+        ..EmbedOptions::default()
     };
     let formats = match body.embedding_types.0 {
         None if version == "2" => Some(vec![NumberFormat::Float]),

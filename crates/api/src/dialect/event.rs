@@ -1,6 +1,7 @@
 //! The event of the function, and the routes at the root. An event is `{"query_from_app",
 //! "actual_queries"}`, or an object with the field `operation`.
 
+use axum::body::Bytes;
 use axum::http::Method;
 use semblance::TextOptions;
 use semblance::outcome::{Scores, rank};
@@ -15,7 +16,7 @@ use super::tei::{self, Prediction, Rank, TokenOfText};
 use super::{Route, RouteSchema, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
-    Text, body, parse_json, truncation,
+    Text, body, truncation,
 };
 use crate::openapi::{Schemas, any_of};
 use crate::operation::{
@@ -66,7 +67,9 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/openapi.json",
         summary: "Describe the routes",
-        decode: |_, _| Ok(Call::new(DocumentRequest, |_, body, _| Ok(Reply { body, items: 1 }))),
+        decode: |_, _| {
+            Ok(Call::new(DocumentRequest, |_, body, _| Ok::<_, Error>(Reply { body, items: 1 })))
+        },
         errors: &tei::ERRORS,
         schema: |_| {
             let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
@@ -192,12 +195,12 @@ pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
     decode_fields(Fields::new(event)?, limits)
 }
 
-/// As [`decode`], of the bytes of a JSON document.
+/// As [`decode`], of the bytes of a JSON document. Fields that the request does not use take no memory.
 ///
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode_document(event: &[u8], limits: &Limits) -> Result<Call, RequestError> {
-    decode(parse_json(event)?, limits)
+    decode_fields(Fields::from_document(Bytes::copy_from_slice(event))?, limits)
 }
 
 fn decode_fields(mut fields: Fields, limits: &Limits) -> Result<Call, RequestError> {
@@ -327,7 +330,7 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Rank>>(),
         schemas.inline::<Vec<Prediction>>(),
         schemas.inline::<Vec<Vec<Prediction>>>(),
-        schemas.inline::<Vec<Vec<TokenOfText>>>(),
+        schemas.inline::<Vec<Vec<TokenOfText<'static>>>>(),
         schemas.inline::<Vec<String>>(),
         schemas.reply::<search::SearchReply>(),
         schemas.reply::<About>(),

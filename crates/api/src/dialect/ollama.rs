@@ -132,6 +132,7 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
         prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.dimensions.0,
+        ..EmbedOptions::default()
     };
     let request = EmbedRequest { texts: body.input.0, purpose: None, options };
     Ok(Call::new(request, embeddings))

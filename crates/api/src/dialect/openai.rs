@@ -225,6 +225,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         // Embeddings of OpenAI, Jina and Voyage have unit length.
         normalize: Some(body.normalized.0.unwrap_or(true)),
         dimensions: body.dimensions.0.or(body.output_dimension.0),
+        ..EmbedOptions::default()
     };
     let purpose = body.input_type.0.or(body.task.0);
     let request = EmbedRequest { texts: body.input.0, purpose, options };

@@ -5,6 +5,7 @@ mod decode;
 mod embed;
 mod info;
 mod kept;
+mod limited_json;
 mod predict;
 mod rerank;
 mod search;
@@ -22,6 +23,8 @@ use crate::service::Service;
 
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
+use limited_json::limited_json;
+
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
@@ -63,16 +66,14 @@ pub struct Call {
 
 impl Call {
     /// Returns the call for a request. `encode` serializes its outcome in a dialect.
-    pub(crate) fn new<R: Request>(
+    pub(crate) fn new<R: Request, E: Into<ApiError>>(
         request: R,
-        encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, serde_json::Error>
-        + Send
-        + 'static,
+        encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, E> + Send + 'static,
     ) -> Self {
         let run = move |service: &Service, reservation: &mut Reservation| {
             reservation.grow(request.memory_bytes(service))?;
             let (outcome, report) = request.run(service)?;
-            let reply = encode(&request, outcome, service).map_err(ApiError::Write)?;
+            let reply = encode(&request, outcome, service).map_err(Into::into)?;
             Ok(Answer { reply, report })
         };
         Self { name: R::NAME, run: Box::new(run) }
@@ -136,6 +137,24 @@ impl Reply {
             None => Self::new(&list, items),
             Some(errors) => Self::new(&ResultsWithErrors { results: list, errors }, items),
         }
+    }
+
+    /// As [`Reply::list`], for a list that can be large. It is refused before it is in memory if it
+    /// exceeds the limit of the service.
+    pub(crate) fn limited_list(
+        list: &impl serde::Serialize,
+        errors: Option<&[ItemError]>,
+        items: usize,
+        service: &Service,
+    ) -> Result<Self, ApiError> {
+        let limit_bytes = service.reply_bytes();
+        let body = match errors {
+            None => limited_json(list, items, limit_bytes),
+            Some(errors) => {
+                limited_json(&ResultsWithErrors { results: list, errors }, items, limit_bytes)
+            }
+        };
+        Ok(Self { body: body?, items })
     }
 }
 

@@ -97,7 +97,7 @@ impl Request for SearchRequest {
                         given => given.clone().prompts(),
                     },
                     normalize: Some(true),
-                    dimensions: None,
+                    ..EmbedOptions::default()
                 };
                 let embedded = model
                     .embed_with(texts.as_slice(), &embed)

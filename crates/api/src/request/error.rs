@@ -235,8 +235,8 @@ semblance::codes!(RequestError {
     Self::TooManyValues { .. } => Code::new(
         "request.too_many_values",
         Fault::TooLarge,
-        "The JSON values of a field need more than 32 MiB of memory, those of an event more than 64 MiB, \
-         or an object has more than 1,024 fields.",
+        "The JSON values of a field need more than 32 MiB of memory, or an object has more than 1,024 \
+         fields.",
     ),
     Self::NotAnObject { .. } => Code::new(
         "request.not_an_object",

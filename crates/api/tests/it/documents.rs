@@ -65,6 +65,42 @@ and are never logged.
 
 ";
 
+const LIMITS: &str = "## Limits
+
+`semblance serve` refuses what exceeds a limit before it spends memory or time on it. Values are the defaults;
+[configuration.md](configuration.md) has the ranges.
+
+| limit | value | set with | beyond it |
+|---|---|---|---|
+| connections | 4,096 | `--max-connections` | the connection that has been without a request for the longest time is closed; if all have one, status 503, `http.too_many_connections` |
+| time for the headers | 10 s | `--head-timeout-seconds` | the connection is closed |
+| headers of a request | 32 KiB, 100 headers | `--max-header-bytes` | status 431 |
+| time for the body | 30 s | `--body-timeout-seconds` | status 408, `http.body_timed_out` |
+| body, as sent and decompressed | 8 MiB | `--max-body-bytes` | status 413, `http.body_too_large` |
+| requests in progress | 512 | `--max-concurrent-requests` | status 429, `http.overloaded` |
+| bytes of all bodies and responses, without the first 64 KiB of each request | 256 MiB | `--max-buffered-bytes` | status 429, `http.overloaded` |
+| time of an operation | 60 s | `--timeout-seconds` | status 503, `http.timed_out` |
+| time in which a client reads nothing, for each 64 KiB | 30 s | `--write-timeout-seconds` | the connection is closed |
+| time between two requests of a connection | 75 s | `--idle-timeout-seconds` | the connection is closed |
+| streams of an HTTP/2 connection at the same time | 64 | | further streams are reset |
+| texts of a request | 1,000; 2,048 on the routes of OpenAI, Cohere, Jina, Voyage and Ollama | `SEMBLANCE_MAX_TEXTS` | `request.too_many_texts` |
+| a text that must not be truncated | 64 KiB | `SEMBLANCE_MAX_TEXT_BYTES` | `request.text_too_long` |
+| tokens of a response of `/tokenize` | as many as the model reads of the longest list of texts | `SEMBLANCE_MAX_TEXTS` | status 413, `request.too_many_tokens_in_total` |
+| JSON | 128 levels, 1,024 fields of the request, values of a field in 32 MiB of memory | | `request.invalid_json`, `request.too_many_values` |
+
+Limits that the function shares: texts, tokens and JSON, and 6 MiB for a body. A response has at most 6,291,556
+bytes, or 1,048,576 bytes for a load balancer; a larger one is the error `response.too_large`, status 413, with
+the number of items that fit.
+
+Requests take turns at the model by tokens, so a small request waits for a few passes and not for the end of a
+large one. A request whose client has left ends after the pass in progress; it is logged and counted with status
+499. `GET /health` and `GET /metrics` are answered while every request is taken. There is no limit for each client;
+use a proxy for that. The server speaks HTTP/1.1 and, with prior knowledge, HTTP/2. After SIGTERM or SIGINT it
+answers the requests in progress, and ends within `--shutdown-seconds` (10) whatever clients do; a second signal
+ends it at once.
+
+";
+
 const TEXTS: &str = "## Texts
 
 A text must have at least one token besides special ones; the tokenizer of the model decides that. White space,
@@ -166,6 +202,7 @@ fn http_md(document: &Value) -> String {
     }
     page.push('\n');
     page.push_str(ERRORS);
+    page.push_str(LIMITS);
     page.push_str(TEXTS);
     page.push_str(GUARANTEES);
     page.push_str(OPTIONS);

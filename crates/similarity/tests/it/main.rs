@@ -14,6 +14,7 @@ mod log_lines;
 mod malformed_events;
 mod memory;
 mod multilingual;
+mod odd_events;
 mod package;
 mod paths;
 mod random_events;
