@@ -16,6 +16,7 @@ mod multilingual;
 mod package;
 mod paths;
 mod random_events;
+mod settings;
 mod soak;
 mod sources;
 mod start;
