@@ -1,6 +1,7 @@
 //! The operation `embed`: returns the embedding of each text.
 
-use semblance::{EmbedOptions, EmbedOutput, ModelError};
+use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, ModelError};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use semblance::{Model, Options, Scorer};
+use semblance::outcome::Scorer;
+use semblance::{Model, Options};
 use semblance_api::Service;
 use semblance_test_support::{
     Breakable, bundle, cross_encoder_bundle, family_bundle, int8_bundle, library, load, service_of,
