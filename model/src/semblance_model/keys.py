@@ -157,7 +157,7 @@ TOKENIZER_RULES = Keys(
     without_effect=_names("version truncation padding"),
 )
 
-#: The configuration files of a model folder and their keys. A path with a folder stands for the
+#: The configuration files of a model folder and their keys. A path with a folder represents the
 #: same file of each module of this kind.
 FILES: Mapping[str, Keys] = {
     "config.json": CONFIG,

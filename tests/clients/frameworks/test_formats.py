@@ -19,7 +19,7 @@ FORMATS = ["int8", "uint8", "binary", "ubinary"]
 
 
 def quantized(rows: NDArray[np.float32], precision: str) -> NDArray[np.generic]:
-    """The formulas of `quantize_embeddings` of sentence-transformers 6.2, with the ranges -1 and 1."""
+    """As `quantize_embeddings` of sentence-transformers 6.2, with the ranges -1 and 1."""
     if precision.endswith("binary"):
         bits = np.packbits(rows > 0, axis=-1)
         return bits if precision == "ubinary" else (bits - 128).astype(np.int8)

@@ -232,7 +232,7 @@ fn a_body_is_recognized_by_its_fields() {
         let documents = json!({"query": "a", "texts": null, "documents": ["a"]});
         assert_eq!(items(path, documents)["results"][0]["index"], 0);
     }
-    // An image is refused by name, whatever else the body has.
+    // An image is refused by name, before a missing text is.
     let images = json!({"images": ["data:image/png;base64,"], "input_type": "image"});
     let error = call("/v2/embed", images, service().limits()).err().unwrap();
     assert_eq!(error.field().unwrap().to_string(), "images");
