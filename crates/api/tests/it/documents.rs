@@ -96,6 +96,7 @@ of texts:
 | routes | response with `\"on_error\": \"null\"` |
 |---|---|
 | `/similarity`, `/embed`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
+| `/search` | The usual object with null for the rows of an invalid query; `errors` is added. |
 | event | `Scores` has invalid texts last, with the score null; `Errors` is added. |
 | `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
 
