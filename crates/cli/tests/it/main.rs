@@ -1,5 +1,6 @@
 //! The command line `semblance` as a user runs it, and its documentation.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
 mod cases;
 mod cli;
