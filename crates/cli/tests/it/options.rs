@@ -65,7 +65,9 @@ impl Fixture {
 /// Writes an index of many rows with different vectors.
 fn many(folder: &Path, source: VectorSource) {
     let dimensions = source.dimensions;
-    let mut writer = Writer::create(folder, source, WriterOptions::default()).unwrap();
+    // The nearest rows of random vectors do not matter here.
+    let options = WriterOptions { min_recall: 0.0, ..WriterOptions::default() };
+    let mut writer = Writer::create(folder, source, options).unwrap();
     let mut state = 1_u32;
     let mut number = || {
         // Numerical Recipes, a linear congruential generator.
