@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::{ErrorForm, Route, RouteSchema, cohere};
 use crate::body::{
     Body, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OnError, OptionalObject,
-    Pairs, PromptName, Text, TextList, TokenIds, body, truncation,
+    Pairs, PromptName, Text, TextList, TokenIds, Unread, body, truncation,
 };
 use crate::error::ApiError;
 use crate::openapi::any_of;
@@ -153,6 +153,8 @@ body! {
     }} {
         inputs: Object<SimilarityInputs>,
         parameters: OptionalObject<SimilarityParameters>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -202,6 +204,8 @@ body! {
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
         on_error: Choice<OnError>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -312,7 +316,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         dimensions: body.dimensions.0,
         ..EmbedOptions::default()
     };
-    Ok(Call::new(EmbedRequest { texts: body.inputs.0, purpose: None, options }, rows))
+    Ok(Call::new(EmbedRequest::new(body.inputs.0, options), rows))
 }
 
 fn rows(_: &EmbedRequest, listed: Listed<EmbedOutput>, _: &Service) -> Result<Reply, Error> {
@@ -335,7 +339,9 @@ impl Serialize for Rows<'_> {
 
 pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     // Clients of Cohere, Jina, vLLM and Infinity use this path too.
-    if fields.has("documents", |value| !value.is_null()) && !fields.has("texts", |_| true) {
+    if fields.has("documents", |value| !value.is_null())
+        && !fields.has("texts", |value| !value.is_null())
+    {
         return cohere::rerank(fields, limits);
     }
     let body = decoded::<RerankBody>(fields, limits)?;

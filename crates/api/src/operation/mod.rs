@@ -31,7 +31,7 @@ pub(crate) use info::{
 pub(crate) use kept::{ItemError, Listed};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
-pub(crate) use search::{Queries, SearchRequest, SearchResult};
+pub(crate) use search::{Queries, QueryHits, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 
@@ -227,12 +227,6 @@ pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) ->
             let expected = format!("a prompt of the model: {}", names.join(", ")).into();
             RequestError::UnknownValue { field: Field::new("prompt_name"), expected }
         }
-        ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
-            field: Field::new("dimensions"),
-            minimum: 1,
-            maximum: Some(available as u64),
-            found: requested.to_string(),
-        },
         other => return ApiError::Model(other),
     };
     error.into()

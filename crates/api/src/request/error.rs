@@ -208,7 +208,7 @@ pub enum RequestError {
     },
     /// A text has more tokens than the model's limit, and truncation is disabled.
     #[error(
-        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
+        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncation is disabled"
     )]
     TooManyTokens {
         /// The text.

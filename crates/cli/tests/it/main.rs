@@ -1,12 +1,16 @@
 //! The command line `semblance` as a user runs it, and its documentation.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
+mod cases;
 mod cli;
 mod client;
 mod corpus;
 mod embed;
 mod help;
 mod inspect;
+mod keys;
+mod options;
 mod pairs;
 mod program;
 mod reference;

@@ -18,6 +18,7 @@ mod odd_events;
 mod package;
 mod paths;
 mod random_events;
+mod settings;
 mod soak;
 mod sources;
 mod start;
