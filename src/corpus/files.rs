@@ -9,6 +9,40 @@ use sha2::{Digest as _, Sha256};
 use super::error::CorpusError;
 use crate::bundle::hex;
 
+/// Maximum size of a file that is read into memory: a manifest of 50,000 segments.
+const MAX_READ_BYTES: u64 = 16 << 20;
+
+/// Reads a small file of an index. Neither a link nor a pipe is followed or waited for, and a large file
+/// is refused.
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CorpusError> {
+    check_is_file(path)?;
+    let io = |error| CorpusError::io(path, error);
+    let (mut bytes, file) = (Vec::new(), File::open(path).map_err(io)?);
+    file.take(MAX_READ_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    match bytes.len() as u64 > MAX_READ_BYTES {
+        true => Err(CorpusError::damaged(path, format!("it has more than {MAX_READ_BYTES} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Checks that a path is a regular file, not a link to one. Returns its size.
+pub(crate) fn check_is_file(path: &Path) -> Result<u64, CorpusError> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| CorpusError::io(path, error))?;
+    match metadata.is_file() {
+        true => Ok(metadata.len()),
+        false => Err(CorpusError::damaged(path, "it is not a regular file")),
+    }
+}
+
+/// Checks that a path is a folder, not a link to one.
+pub(crate) fn check_is_folder(path: &Path) -> Result<(), CorpusError> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| CorpusError::io(path, error))?;
+    match metadata.is_dir() {
+        true => Ok(()),
+        false => Err(CorpusError::damaged(path, "it is not a folder")),
+    }
+}
+
 /// Writes a file that appears whole or not at all. The name is durable after [`sync_folder`].
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CorpusError> {
     let partial = with_suffix(path, ".tmp");

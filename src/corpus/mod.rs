@@ -25,6 +25,7 @@ mod half;
 mod ids;
 mod index;
 mod labels;
+mod line_log;
 mod manifest;
 mod map;
 mod mine;
@@ -32,15 +33,24 @@ mod npy;
 mod pairs;
 mod point;
 mod prune;
+mod publish;
+mod row_check;
+mod rows_file;
 mod search;
 mod segment;
 mod segment_writer;
+mod spans;
+mod staging;
 mod texts;
+mod unit;
 mod unit_rows;
 mod value;
 mod verify;
 mod writer;
+mod writer_options;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod pair_tests;
 #[cfg(test)]
@@ -53,12 +63,16 @@ pub use filter::{Filter, Test};
 pub use index::{Index, Row, RowReader};
 pub use labels::{ClusterLabel, labels};
 pub use manifest::{IndexManifest, Recall, SegmentEntry, VectorPrecision, VectorSource};
+pub use map::map;
 pub use mine::{MineOptions, Pair, mine};
 pub use point::{POINTS, Points};
+pub use publish::Published;
+pub use rows_file::{RowsFile, SegmentRows};
 pub use search::{Hit, SearchOptions, SearchOutput};
 pub use value::Value;
 pub use verify::IndexVerification;
-pub use writer::{OnDuplicate, Published, Writer, WriterOptions};
+pub use writer::Writer;
+pub use writer_options::{OnDuplicate, WriterOptions};
 
 /// Maximum size of an id in bytes.
 pub const MAX_ID_BYTES: usize = 512;

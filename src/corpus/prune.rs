@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::error::CorpusError;
-use super::files::{entries, name_of, remove, sync_folder};
+use super::files::{entries, name_of, read_small, remove, sync_folder};
 use super::index::{CURRENT_FILE, MANIFESTS, SEGMENTS, TOMBSTONES, manifest_path};
 use super::manifest::IndexManifest;
 use super::point::Points;
@@ -31,7 +31,7 @@ pub(crate) fn prune(
         if replaced < cutoff || !path.exists() || !kept.insert(digest.clone()) {
             break;
         }
-        let bytes = fs::read(&path).map_err(|error| CorpusError::io(&path, error))?;
+        let bytes = read_small(&path)?;
         let manifest = IndexManifest::parse(&path, &bytes)?;
         for segment in manifest.segments {
             used.insert(segment.digest);
