@@ -13,6 +13,7 @@ pub enum IndexCommand {
     #[command(after_help = "Examples:
   semblance index build indexes/docs docs.jsonl
   semblance index build indexes/docs docs.csv --id-column url --text-column title --f16
+  semblance index build indexes/docs docs.parquet --column product --column year
   semblance index build indexes/docs docs.jsonl --bad-rows skip
 
 A row has an id (\"id\"), a text (\"text\") and metadata: the other columns, which must be strings,
@@ -69,13 +70,21 @@ pub struct RowArguments {
     /// File of rows, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// How to read them.
+    #[command(flatten)]
+    pub options: RowOptions,
+}
+
+/// How to read rows.
+#[derive(Debug, Args)]
+pub struct RowOptions {
     /// Format of the file [default: by its name, else jsonl]
     #[arg(long, value_enum)]
     pub format: Option<RowFormat>,
     /// Column with the id
     #[arg(long, value_name = "NAME", default_value = "id")]
     pub id_column: String,
-    /// Use line numbers as ids
+    /// Use line numbers as ids; in a Parquet file, row numbers
     #[arg(long)]
     pub line_ids: bool,
     /// Column with the text
@@ -96,6 +105,8 @@ pub enum RowFormat {
     Jsonl,
     /// Comma-separated values with a header. Numbers and booleans are recognized
     Csv,
+    /// Apache Parquet. Dates and times become strings
+    Parquet,
 }
 
 /// What to do with a row that is invalid.
@@ -189,6 +200,20 @@ pub struct ExportArguments {
     /// Add the vector of each row
     #[arg(long)]
     pub vectors: bool,
+}
+
+/// A corpus to compare with itself.
+#[derive(Debug, Args)]
+pub struct CorpusArguments {
+    /// Folder of an index; or a file of rows, or -, which are embedded first
+    #[arg(value_name = "INDEX|FILE")]
+    pub corpus: PathBuf,
+    /// How to read rows.
+    #[command(flatten)]
+    pub rows: RowOptions,
+    /// The model, for rows.
+    #[command(flatten)]
+    pub model: ModelArguments,
 }
 
 /// Arguments of `search`.

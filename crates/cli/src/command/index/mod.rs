@@ -1,6 +1,6 @@
 //! The commands on an index.
 
-mod add;
+pub(super) mod add;
 mod delete;
 mod export;
 mod info;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use semblance::corpus::{Index, Published, Writer, WriterOptions};
 
+use super::parquet::rows_file;
 use super::progress;
 use crate::arguments::{ChangeArguments, IndexArguments, IndexCommand};
 use crate::error::CommandError;
@@ -31,6 +32,7 @@ fn writer_options(change: &ChangeArguments) -> WriterOptions {
     WriterOptions {
         segment_rows: change.segment_rows as usize,
         grace: Duration::from_secs(change.grace_hours.saturating_mul(3600)),
+        rows_file: Some(rows_file()),
         points: points::points(),
         ..WriterOptions::default()
     }
