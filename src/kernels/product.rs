@@ -51,9 +51,6 @@ impl Task for PanelTask<'_> {
         let mut bias = [0.0; PANEL];
         bias[..columns].copy_from_slice(&self.bias[..columns]);
         let x = &self.x[self.rows.start * inputs..self.rows.end * inputs];
-        let plain = columns == PANEL
-            && self.finish.activation == Activation::Identity
-            && self.finish.residual.is_none();
         let mut buffer = [0.0; MOST_ROWS * PANEL];
         let rows = self.rows.len();
         let tiles = rows.div_ceil(S::TILE_ROWS);
@@ -63,7 +60,7 @@ impl Task for PanelTask<'_> {
             let row = self.rows.start + done;
             let rows = (x[done * inputs..].as_ptr(), inputs);
             let operands = (self.panel, &bias);
-            if plain {
+            if columns == PANEL {
                 let start = row * self.features + self.first_feature;
                 // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product`
                 // compared; this task alone writes these features of these rows.
@@ -72,6 +69,12 @@ impl Task for PanelTask<'_> {
                     Tile::new(operands, rows, height, (out, self.features))
                 };
                 s.enter(tile);
+                for start in (start..).step_by(self.features).take(height) {
+                    let place = start..start + PANEL;
+                    // SAFETY: as above; the tile has been written.
+                    let values = unsafe { self.out.part(place.clone()) };
+                    self.finish.apply(s, values, place);
+                }
             } else {
                 // SAFETY: as above; the buffer has room for the tallest tile.
                 let tile =
