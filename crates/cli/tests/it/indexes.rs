@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::program::{error, output, text};
+use crate::program::{error, output, semblance, text};
 use crate::serve;
 
 /// Runs a command that succeeds; returns what it prints.
@@ -138,6 +140,43 @@ fn a_roll_back_is_a_new_pointer_to_an_old_version() {
     while best() != "reset" {
         assert!(started.elapsed() < Duration::from_secs(30), "the old version is not used");
     }
+}
+
+#[test]
+fn a_second_writer_and_a_change_of_an_old_version_are_refused() {
+    let indexes = Indexes::new(&questions());
+    let (docs, old) = (indexes.docs(), indexes.version());
+    run(&["index", "delete", &docs, "--id", "bread"]);
+    let mut writer = semblance(&["index", "append", &docs, "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    let row = |id: &str| format!("{}\n", json!({"id": id, "text": "Another text"}));
+    // The writer waits for more rows and has the lock.
+    input.write_all(row("first").as_bytes()).unwrap();
+    let started = Instant::now();
+    let refused = loop {
+        let output = output(&["index", "delete", &docs, "--id", "unknown"]);
+        if !output.status.success() {
+            break text(&output.stderr).to_owned();
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "the writer never had the lock");
+    };
+    assert!(refused.contains("index.locked"), "{refused}");
+    // Somebody without the lock makes another version current.
+    let pointer = Path::new(&docs).join("CURRENT");
+    fs::write(pointer.with_extension("next"), format!("{old}\n")).unwrap();
+    fs::rename(pointer.with_extension("next"), &pointer).unwrap();
+    input.write_all(row("second").as_bytes()).unwrap();
+    drop(input);
+    let ended = writer.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).contains("index.conflict"), "{}", text(&ended.stderr));
+    assert_eq!(indexes.version(), old);
+    let verified = run(&["index", "verify", &docs]);
+    assert!(verified.contains("ok      6 rows"), "{verified}");
 }
 
 #[test]
