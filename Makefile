@@ -309,7 +309,7 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
-	cargo build --quiet --bin semblance-test-support
+	cargo build --quiet --bin semblance --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
 soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory

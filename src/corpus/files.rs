@@ -1,7 +1,8 @@
 //! Files that survive a crash: written under another name, synced and renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -11,13 +12,35 @@ use crate::bundle::hex;
 
 /// Writes a file that appears whole or not at all. The name is durable after [`sync_folder`].
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CorpusError> {
+    write_whole_with(path, bytes, None)
+}
+
+/// Writes a file as [`write_whole`], with these permissions instead of those of the process.
+pub(crate) fn write_whole_with(
+    path: &Path,
+    bytes: &[u8],
+    mode: Option<u32>,
+) -> Result<(), CorpusError> {
+    let partial = write_partial(path, bytes, mode)?;
+    fs::rename(&partial, path).map_err(|error| CorpusError::io(path, error))
+}
+
+/// Writes and syncs the file that is renamed to `path` to publish it. Returns its path.
+pub(crate) fn write_partial(
+    path: &Path,
+    bytes: &[u8],
+    mode: Option<u32>,
+) -> Result<PathBuf, CorpusError> {
     let partial = with_suffix(path, ".tmp");
     let written = File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
+        if let Some(mode) = mode {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
+        file.sync_all()
     });
-    written.map_err(|error| CorpusError::io(path, error))
+    written.map_err(|error| CorpusError::io(path, error))?;
+    Ok(partial)
 }
 
 /// Makes the names in a folder durable.

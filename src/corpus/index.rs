@@ -21,6 +21,8 @@ pub(crate) const MANIFESTS: &str = "manifests";
 pub(crate) const SEGMENTS: &str = "segments";
 /// Name of the folder of sets of deleted rows.
 pub(crate) const TOMBSTONES: &str = "tombstones";
+/// Name of the folder of unfinished work.
+pub(crate) const STAGING: &str = ".staging";
 
 /// An open version of an index. It does not change; a new version is opened next to it.
 #[derive(Clone, Debug)]

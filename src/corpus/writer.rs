@@ -1,7 +1,7 @@
 //! Changes an index: adds, replaces and deletes rows, and publishes the result as a new version.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,15 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::bits::Bits;
+use super::current;
 use super::error::{CorpusError, RowFault};
 use super::files::{create_folder, entries, name_of, remove, sync_folder, write_whole};
 use super::filter::Filter;
 use super::index::{
-    CURRENT_FILE, Index, MANIFESTS, Part, Row, SEGMENTS, TOMBSTONES, manifest_path, row_of,
+    Index, MANIFESTS, Part, Row, SEGMENTS, STAGING, TOMBSTONES, manifest_path, row_of,
     tombstones_path,
 };
+use super::lock::{LOCK_FILE, try_lock};
 use super::manifest::{IndexManifest, Recall, SCHEMA_VERSION, SegmentEntry, VectorSource};
 use super::point::Points;
 use super::prune::prune;
@@ -26,9 +28,6 @@ use super::segment_writer::SegmentWriter;
 use super::value::Value;
 use super::{MAX_COLUMN_BYTES, MAX_COLUMNS, MAX_ID_BYTES};
 use crate::bundle::{hex, map, sha256_hex};
-
-/// Name of the folder of unfinished work.
-const STAGING: &str = ".staging";
 
 /// How an index is written.
 #[derive(Clone, Debug)]
@@ -169,23 +168,11 @@ impl Writer {
     ) -> Result<Self, CorpusError> {
         let staging = folder.join(STAGING);
         create_folder(&staging)?;
-        let path = staging.join("lock");
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| CorpusError::io(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CorpusError::Locked { folder: folder.display().to_string() });
-            }
-            Err(TryLockError::Error(error)) => return Err(CorpusError::io(&path, error)),
-        }
+        let locked = || CorpusError::Locked { folder: folder.display().to_string() };
+        let lock = try_lock(&staging)?.ok_or_else(locked)?;
         // Only the vectors that an interrupted run has embedded are of use.
         for entry in entries(&staging)? {
-            if !matches!(name_of(&entry), Some("lock" | "shards")) {
+            if !matches!(name_of(&entry), Some(LOCK_FILE | "shards")) {
                 remove(&entry)?;
             }
         }
@@ -498,17 +485,7 @@ impl Writer {
         sync_folder(folder)?;
         points.reach("manifest_synced");
         self.check_base()?;
-        let (current, partial) = (folder.join(CURRENT_FILE), folder.join("CURRENT.tmp"));
-        File::create(&partial)
-            .and_then(|mut file| {
-                file.write_all(format!("{digest}\n").as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|error| CorpusError::io(&partial, error))?;
-        points.reach("current_written");
-        fs::rename(&partial, &current).map_err(|error| CorpusError::io(&current, error))?;
-        points.reach("current_renamed");
-        sync_folder(folder)?;
+        current::replace(folder, &digest, None, points)?;
         Ok(digest)
     }
 
@@ -525,11 +502,11 @@ impl Writer {
     fn clean(&self, digest: &str) -> Result<(), CorpusError> {
         let staging = self.folder.join(STAGING);
         for entry in entries(&staging)? {
-            if name_of(&entry) != Some("lock") {
+            if name_of(&entry) != Some(LOCK_FILE) {
                 remove(&entry)?;
             }
         }
-        prune(&self.folder, digest, self.options.grace, &self.options.points)
+        prune(&self.folder, digest, self.options.grace, &self.options.points).map(drop)
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) use compare::{ClusterArguments, MapArguments, MineArguments, PairForm
 pub(crate) use corpus::{
     AppendArguments, BadRows, BuildArguments, ChangeArguments, DeleteArguments, ExportArguments,
     IndexArguments, IndexCommand, InfoArguments, RowArguments, RowFormat, SearchArguments,
+    UseArguments,
 };
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.

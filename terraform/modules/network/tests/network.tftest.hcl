@@ -3,8 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name       = "semblance"
-  bucket_arn = "arn:aws:s3:::semblance-models"
+  name        = "semblance"
+  bucket_arns = ["arn:aws:s3:::semblance-models"]
 }
 
 # Existing subnets: two zones, the second with two subnets.
@@ -293,8 +293,8 @@ run "reject_route_tables_without_subnets" {
 
 run "reject_a_bucket_name" {
   command = plan
-  variables { bucket_arn = "semblance-models" }
-  expect_failures = [var.bucket_arn]
+  variables { bucket_arns = ["semblance-models"] }
+  expect_failures = [var.bucket_arns]
 }
 
 run "reject_route_tables_without_roles" {
