@@ -50,9 +50,23 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), CorpusError> {
         .map_err(|error| CorpusError::io(folder, error))
 }
 
-/// Creates a folder and those above it, if they do not exist.
+/// Creates a folder and those above it, if they do not exist. Their names are durable.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), CorpusError> {
-    fs::create_dir_all(folder).map_err(|error| CorpusError::io(folder, error))
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.parent() {
+            Some(above) if above != Path::new("") => {
+                create_folder(above)?;
+                create_folder(folder)
+            }
+            _ => Err(CorpusError::io(folder, error)),
+        },
+        Err(error) => Err(CorpusError::io(folder, error)),
+        Ok(()) => {
+            let above = folder.parent().filter(|above| *above != Path::new(""));
+            sync_folder(above.unwrap_or(Path::new(".")))
+        }
+    }
 }
 
 /// Returns the entries of a folder, in the order of their names. A missing folder has none.

@@ -71,6 +71,11 @@ run "reject_indexes_without_a_file_system" {
   variables {
     storage = "package"
     indexes = { docs = "tests/fixtures/index" }
+    artifacts = {
+      similarity = "tests/fixtures/bootstrap.zip"
+      bundle     = "tests/fixtures/bundle"
+      layers     = { bi_encoder = "tests/fixtures/bootstrap.zip" }
+    }
   }
   expect_failures = [var.indexes]
 }

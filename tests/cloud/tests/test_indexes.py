@@ -1,4 +1,4 @@
-"""Indexes in the local cloud: delivered, searched, updated and rolled back on one version of the function.
+"""Indexes in the local cloud: searched, updated and rolled back on one version of the function.
 
 The tests run in the order they stand in, each on what the former left behind.
 """
@@ -20,7 +20,11 @@ pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("indexes")]
 SEMBLANCE = REPOSITORY / "target/debug/semblance"
 DOCUMENTS = [
     {"id": "password", "text": "Open the settings and choose Reset password.", "product": "app"},
-    {"id": "invoice", "text": "Invoices are sent on the first day of each month.", "product": "app"},
+    {
+        "id": "invoice",
+        "text": "Invoices are sent on the first day of each month.",
+        "product": "app",
+    },
     {"id": "battery", "text": "Charge the battery for two hours.", "product": "device"},
     {"id": "return", "text": "Send the device back within 30 days.", "product": "device"},
 ]
