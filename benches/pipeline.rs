@@ -24,7 +24,8 @@ use semblance::internals::runtime::{
 };
 use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
 use semblance::internals::vector::{Embeddings, Pooling, cosine, pool};
-use semblance::{Model, Options, rank};
+use semblance::outcome::rank;
+use semblance::{Model, Options};
 
 /// Width of a token embedding where no model is asked.
 const HIDDEN: usize = 384;

@@ -129,6 +129,7 @@ impl fmt::Display for Code {
 ///
 /// Generates `Type::CODES`, the codes of the first block, and `Type::code`. The second block handles
 /// variants that wrap another error, whose type declares its own codes.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! codes {
     ($type:ty { $($pattern:pat => $code:expr,)+ } $(else { $($wrapper:pat => $inner:expr,)+ })?) => {

@@ -113,6 +113,22 @@ impl ModelError {
             _ => None,
         }
     }
+
+    /// Returns the error with its index mapped by `of`.
+    pub(crate) fn at_index(self, of: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Self::TooManyTokens { index, tokens, limit_tokens } => {
+                Self::TooManyTokens { index: of(index), tokens, limit_tokens }
+            }
+            Self::EmptyText { index, text } => Self::EmptyText { index: of(index), text },
+            Self::Tokenize { index, source } => Self::Tokenize { index: of(index), source },
+            Self::NotFinite { index } => Self::NotFinite { index: of(index) },
+            Self::Degenerate(vector) => {
+                Self::Degenerate(DegenerateVector { row: of(vector.row), ..vector })
+            }
+            other => other,
+        }
+    }
 }
 
 impl From<RunError> for ModelError {

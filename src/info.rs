@@ -1,8 +1,9 @@
 //! Properties of a loaded model.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::vector::SimilarityFunction;
+pub use crate::vector::SimilarityFunction;
 
 /// Properties of an embedding model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +62,24 @@ pub struct CrossEncoderInfo {
     pub labels: usize,
     /// Maximum number of tokens of one pair, special tokens included.
     pub max_tokens: usize,
+}
+
+/// The duration of each step of [`Model::load`](crate::Model::load). Loading the tokenizer and requesting the weights
+/// run in parallel with loading the library and the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadTimings {
+    /// Reading the manifest and checking the sizes of the files.
+    pub bundle: Duration,
+    /// Loading the tokenizer.
+    pub tokenizer: Duration,
+    /// Requesting the weights from the file system.
+    pub page_in: Duration,
+    /// Loading and initializing ONNX Runtime.
+    pub library: Duration,
+    /// Loading the graph and mapping the weights.
+    pub session: Duration,
+    /// The first inference, if requested.
+    pub warm_up: Duration,
+    /// The whole call.
+    pub total: Duration,
 }

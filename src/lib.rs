@@ -33,12 +33,12 @@ mod cost;
 mod cross_encoder;
 mod encoder;
 mod error;
-mod info;
+pub mod info;
 mod kernels;
 mod load;
 mod model;
-mod options;
-mod outcome;
+pub mod options;
+pub mod outcome;
 mod prompted;
 mod runtime;
 mod scheduler;
@@ -46,21 +46,12 @@ mod tokenizer;
 mod unique;
 mod vector;
 
-pub use bundle::Bundle;
 pub use cancel::{Cancel, Canceled};
 pub use code::{Code, Fault};
 pub use cost::Cost;
 pub use error::{LoadError, ModelError};
-pub use info::{CrossEncoderInfo, ModelInfo};
-pub use kernels::InstructionSet;
-pub use load::LoadTimings;
 pub use model::Model;
-pub use options::{
-    EmbedOptions, Options, PairOptions, Prompts, TextOptions, TokenizeOptions, Truncation,
-};
-pub use outcome::{EmbedOutput, PredictOutput, RankedText, Scorer, Scores, TokenizeOutput};
-pub use tokenizer::Token;
-pub use vector::{SimilarityFunction, rank};
+pub use options::{EmbedOptions, Options, PairOptions, Prompts, TextOptions, Truncation};
 
 /// Parts of the engine for the benches, the tests and the other crates of this workspace. They are
 /// not a stable API.

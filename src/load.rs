@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::cross_encoder::{CrossEncoder, CrossEncoderOptions, LogitsModel};
 use crate::encoder::{Encoder, Modules, PooledModel};
 use crate::error::LoadError;
-use crate::info::{CrossEncoderInfo, ModelInfo};
+use crate::info::{CrossEncoderInfo, LoadTimings, ModelInfo};
 use crate::kernels::{InstructionSet, Kernels};
 use crate::model::Model;
 use crate::options::Options;
@@ -19,26 +19,6 @@ use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, Sessi
 use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Side, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Embeddings, Pooling, Poolings};
-
-/// The duration of each step of [`Model::load`]. Loading the tokenizer and requesting the weights
-/// run in parallel with loading the library and the session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoadTimings {
-    /// Reading the manifest and checking the sizes of the files.
-    pub bundle: Duration,
-    /// Loading the tokenizer.
-    pub tokenizer: Duration,
-    /// Requesting the weights from the file system.
-    pub page_in: Duration,
-    /// Loading and initializing ONNX Runtime.
-    pub library: Duration,
-    /// Loading the graph and mapping the weights.
-    pub session: Duration,
-    /// The first inference, if requested.
-    pub warm_up: Duration,
-    /// The whole call.
-    pub total: Duration,
-}
 
 /// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
 pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, LoadError> {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::cache::CacheLimit;
-use crate::kernels::InstructionSet;
+pub use crate::kernels::InstructionSet;
 use crate::scheduler::PASS_TOKENS;
 use crate::tokenizer::Side;
 

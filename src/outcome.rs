@@ -3,7 +3,8 @@
 use ndarray::Array2;
 
 use crate::cost::Cost;
-use crate::tokenizer::Token;
+pub use crate::tokenizer::Token;
+pub use crate::vector::rank;
 
 /// Scores of texts.
 #[derive(Clone, Debug, PartialEq)]

@@ -40,6 +40,11 @@ impl<T: Copy + Eq + Hash> Unique<T> {
         Self { items, members }
     }
 
+    /// Returns the index of the first input item that equals distinct item `item`.
+    pub(crate) fn first(&self, item: usize) -> usize {
+        self.members.iter().position(|&member| member == item).unwrap_or(item)
+    }
+
     /// Returns the indices of the input texts that were truncated.
     pub(crate) fn truncated(&self, tokens: &TokenCounts) -> Vec<usize> {
         let is_truncated = |&(_, &item): &(usize, &usize)| tokens.counts[item].1;

@@ -41,7 +41,7 @@ impl SimilarityFunction {
     /// # Examples
     /// ```
     /// use ndarray::array;
-    /// use semblance::SimilarityFunction;
+    /// use semblance::info::SimilarityFunction;
     ///
     /// let (a, b) = (array![3.0, 4.0], array![0.0, 0.0]);
     /// assert_eq!(SimilarityFunction::Euclidean.score(a.view(), b.view()), -5.0);

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use semblance::internals::kernels::Kernels;
-use semblance::{EmbedOptions, InstructionSet, LoadError, Model, ModelError, Options, Truncation};
+use semblance::options::InstructionSet;
+use semblance::{EmbedOptions, LoadError, Model, ModelError, Options, Truncation};
 use semblance_test_support::{bundle, library, repository, service};
 use serde::Deserialize;
 

@@ -54,7 +54,7 @@ const MODULES: [(&str, &[&str]); 21] = [
             "vector",
         ],
     ),
-    ("outcome", &["cost", "tokenizer"]),
+    ("outcome", &["cost", "tokenizer", "vector"]),
     ("prompted", &[]),
     ("unique", &["error", "options"]),
     ("options", &["cache", "kernels", "scheduler", "tokenizer"]),

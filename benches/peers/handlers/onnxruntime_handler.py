@@ -1,8 +1,7 @@
 """A Lambda handler in Python as a peer: onnxruntime, tokenizers and numpy.
 
-`onnxruntime_handler.py FOLDER MODEL.onnx THREADS`: reads one event per line, writes one
-response per line. Batches of 32 in input order, padded to their longest text; mean pooling over the
-mask.
+`onnxruntime_handler.py FOLDER MODEL.onnx THREADS` answers the events of a Runtime API. Batches of
+32 in input order, padded to their longest text; mean pooling over the mask.
 """
 
 import json
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import runtime_client
 from tokenizers import Tokenizer
 
 BATCH_TEXTS = 32
@@ -63,11 +63,10 @@ def handler(event: dict[str, Any], encoder: Encoder) -> Any:
 
 
 def main() -> None:
-    """Loads the model and answers until the input ends."""
+    """Loads the model and answers until the process is stopped."""
     folder, graph, threads = sys.argv[1:]
     encoder = Encoder(Path(folder), Path(graph), int(threads))
-    for line in sys.stdin:
-        print(json.dumps(handler(json.loads(line), encoder)), flush=True)
+    runtime_client.run(lambda event: json.dumps(handler(json.loads(event), encoder)))
 
 
 if __name__ == "__main__":

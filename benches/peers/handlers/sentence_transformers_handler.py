@@ -1,13 +1,14 @@
 """sentence-transformers as a peer, as its documentation uses it.
 
-`sentence_transformers_handler.py FOLDER torch|onnx THREADS`: reads one event a line, writes one
-answer a line. With `onnx` the folder holds the exported graph as `onnx/model.onnx`.
+`sentence_transformers_handler.py FOLDER torch|onnx THREADS` answers the events of a Runtime
+API. With `onnx` the folder holds the exported graph as `onnx/model.onnx`.
 """
 
 import json
 import sys
 from typing import Any
 
+import runtime_client
 import torch
 from sentence_transformers import SentenceTransformer
 
@@ -36,11 +37,10 @@ def handler(event: dict[str, Any], model: Any) -> Any:
 
 
 def main() -> None:
-    """Loads the model and answers until the input ends."""
+    """Loads the model and answers until the process is stopped."""
     folder, backend, threads = sys.argv[1:]
     model = load(folder, backend, int(threads))
-    for line in sys.stdin:
-        print(json.dumps(handler(json.loads(line), model)), flush=True)
+    runtime_client.run(lambda event: json.dumps(handler(json.loads(event), model)))
 
 
 if __name__ == "__main__":

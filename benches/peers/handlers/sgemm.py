@@ -1,6 +1,7 @@
 """The floor: fp32 operations per second of the machine's best matrix products.
 
-`sgemm.py THREADS`: for each line read, one line with GFLOP/s by product, `torch` and `onnxruntime`.
+`sgemm.py [--torch] THREADS`: for each line read, one line with GFLOP/s by product, `torch` and
+`onnxruntime`, or only `torch`.
 """
 
 import json
@@ -18,7 +19,7 @@ SHAPES = ((512, 384, 1536), (2048, 2048, 2048))
 SECONDS_OF_EACH = 0.25
 
 
-def products(threads: int) -> dict[str, tuple[int, Callable[[], object]]]:
+def products(threads: int, *, only_torch: bool) -> dict[str, tuple[int, Callable[[], object]]]:
     """Each product: its name, its operations, and what runs it."""
     torch.set_num_threads(threads)
     random = np.random.default_rng(0)
@@ -29,7 +30,8 @@ def products(threads: int) -> dict[str, tuple[int, Callable[[], object]]]:
         size = f"{m}x{k}x{n}"
         operations = 2 * m * k * n
         found[f"torch {size}"] = (operations, torch_product(left, right))
-        found[f"onnxruntime {size}"] = (operations, session_product(left, right, threads))
+        if not only_torch:
+            found[f"onnxruntime {size}"] = (operations, session_product(left, right, threads))
     return found
 
 
@@ -74,7 +76,7 @@ def gflops(operations: int, product: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measures once for each line of the input."""
-    found = products(int(sys.argv[1]))
+    found = products(int(sys.argv[-1]), only_torch="--torch" in sys.argv[1:-1])
     for _ in sys.stdin:
         print(json.dumps({name: gflops(*product) for name, product in found.items()}), flush=True)
 

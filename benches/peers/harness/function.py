@@ -1,7 +1,7 @@
-"""The packaged function under the Runtime API of the Rust tests, which measures the times."""
+"""Functions under the Runtime API of the Rust tests, which measures the times."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.process import Answer, Memory, memory
@@ -9,9 +9,9 @@ from launcher import Launched
 
 
 class Function:
-    """A running `bootstrap`."""
+    """A running function."""
 
-    def __init__(self, task_root: Path, environment: Mapping[str, str], log: Path):
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path):
         lambda_environment = {
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
             "AWS_LAMBDA_FUNCTION_NAME": "similarity",
@@ -19,14 +19,13 @@ class Function:
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
             "AWS_REGION": "eu-west-1",
-            "LAMBDA_TASK_ROOT": str(task_root),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "_HANDLER": "bootstrap",
         }
         self._launched = Launched(
             "runtime",
             "--",
-            str(task_root / "bootstrap"),
+            *command,
             profile="release",
             environment=lambda_environment | dict(environment),
             log=log,

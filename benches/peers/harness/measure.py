@@ -14,7 +14,7 @@ from typing import Any
 
 from harness import place, scores, texts
 from harness.function import Function
-from harness.peer import TORCH, US, floor, function, kernel_floor, peers
+from harness.peer import AVX2, TORCH, US, avx2_peers, floor, function, kernel_floor, peers
 from harness.process import LineProcess, Memory
 
 Events = dict[str, dict[str, object]]
@@ -76,6 +76,19 @@ def two_cpus(events: Events, rounds: int) -> Found:
     return _in_turn(chosen, rounds, threads=2, more={ONE_CPU: lambda: function(1, cache_bytes=0)})
 
 
+def avx2(events: Events, rounds: int) -> Found:
+    """One short text and the seed event, one thread, with AVX2 instead of AVX-512 everywhere."""
+    chosen = {name: events[name] for name in ("short", "seed")}
+    return _in_turn(chosen, rounds, threads=1, instruction_set=AVX2)
+
+
+def avx2_two_cpus(events: Events, rounds: int) -> Found:
+    """The same on two CPUs, and this project also on one."""
+    chosen = {name: events[name] for name in ("short", "seed")}
+    more = {ONE_CPU: lambda: function(1, 0, AVX2)}
+    return _in_turn(chosen, rounds, threads=2, more=more, instruction_set=AVX2)
+
+
 def large(events: Events, rounds: int) -> Found:
     """500 candidates, one thread; memory at the end."""
     name = "500 candidates"
@@ -105,7 +118,7 @@ def remembered(events: Events, rounds: int) -> Found:
         running.first(_bytes(events["50 candidates"]))
         for turn in range(rounds):
             if turn % 20 == 0:
-                products.append(json.loads(kernel.ask(b"{}").body)["products_ms"])
+                products.append(json.loads(kernel.ask(b"{}"))["products_ms"])
             for offset, name, asked in ((0, "50 seen", candidates), (1, "alone", candidates[:1])):
                 new = _new_query(query, 2 * turn + offset)
                 answer = running.ask(_bytes({"query_from_app": new, "actual_queries": asked}))
@@ -120,6 +133,8 @@ PARTS = {
     "cold": Part(cold, rounds=7, quick_rounds=2),
     "warm": Part(warm, rounds=7, quick_rounds=2),
     "two-cpus": Part(two_cpus, rounds=7, quick_rounds=2),
+    "avx2": Part(avx2, rounds=7, quick_rounds=2),
+    "avx2-two-cpus": Part(avx2_two_cpus, rounds=7, quick_rounds=2),
     "remembered": Part(remembered, rounds=200, quick_rounds=50),
     "large": Part(large, rounds=2, quick_rounds=1),
     "throughput-1": Part(throughput_1, rounds=3, quick_rounds=1),
@@ -152,19 +167,20 @@ def _in_turn(
     rounds: int,
     threads: int,
     more: Mapping[str, Callable[[], Function]] | None = None,
+    instruction_set: str | None = None,
 ) -> Found:
     """Each event through each peer and the floor, alternating; first responses are not timed."""
     times = _times()
     gflops: list[dict[str, float]] = []
     first_answers: dict[str, dict[str, bytes]] = defaultdict(dict)
     products: list[dict[str, float]] = []
-    with _running(threads, more or {}) as (machine, kernel, running):
+    with _running(threads, more or {}, instruction_set) as (machine, kernel, running):
         for name, process in running.items():
             for what, event in events.items():
                 first_answers[what][name] = process.ask(_bytes(event)).body
         for _ in range(rounds):
-            found = json.loads(kernel.ask(b"{}").body)
-            gflops.append(json.loads(machine.ask(b"{}").body) | {KERNEL: found["gflops"]})
+            found = json.loads(kernel.ask(b"{}"))
+            gflops.append(json.loads(machine.ask(b"{}")) | {KERNEL: found["gflops"]})
             products.append(found["products_ms"])
             for what, event in events.items():
                 asked = _bytes(event)
@@ -187,19 +203,22 @@ def _in_turn(
 
 @contextmanager
 def _running(
-    threads: int, more: Mapping[str, Callable[[], Function]]
-) -> Iterator[tuple[Function | LineProcess, LineProcess, dict[str, Function | LineProcess]]]:
+    threads: int, more: Mapping[str, Callable[[], Function]], instruction_set: str | None
+) -> Iterator[tuple[LineProcess, LineProcess, dict[str, Function]]]:
     """Both floors and every peer, started and stopped together."""
-    started: dict[str, Function | LineProcess] = {}
-    machine, kernel = floor().start(threads), kernel_floor(threads)
+    started: dict[str, Function] = {}
+    machine = floor(threads, instruction_set)
+    kernel = kernel_floor(threads, instruction_set)
     try:
-        for peer in peers():
+        for peer in peers() if instruction_set is None else avx2_peers():
             started[peer.name] = peer.start(threads)
         for name, start in more.items():
             started[name] = start()
         yield machine, kernel, started
     finally:
-        for process in (machine, kernel, *started.values()):
+        for measured in (machine, kernel):
+            measured.stop()
+        for process in started.values():
             process.stop()
 
 

@@ -1,7 +1,8 @@
 """The peers, and how to start them."""
 
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,13 @@ TORCH = "sentence-transformers"
 ONNX = "sentence-transformers, onnx"
 HANDLER = "onnxruntime handler"
 FASTEMBED = "fastembed-rs"
+AVX2 = "avx2"
+# Torch itself, and the libraries that it calls (oneDNN, MKL).
+TORCH_AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "DNNL_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
 # Tokens of one short text: the products of the model are timed for each of these numbers of rows.
 KERNEL_ROWS = range(6, 17)
 
@@ -23,7 +31,7 @@ class Peer:
     """A peer: its name, and the function that starts it with a number of threads."""
 
     name: str
-    start: Callable[[int], Function | LineProcess]
+    start: Callable[[int], Function]
 
 
 def peers() -> list[Peer]:
@@ -33,34 +41,64 @@ def peers() -> list[Peer]:
     model, graph = str(place.MODEL), str(place.GRAPH)
     return [
         Peer(US, lambda threads: function(threads, cache_bytes=0)),
-        _line(HANDLER, [str(place.PYTHON), str(handlers / "onnxruntime_handler.py"), model, graph]),
-        _line(FASTEMBED, [str(place.FASTEMBED), model, graph]),
-        _line(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
-        _line(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
+        _peer(HANDLER, [str(place.PYTHON), str(handlers / "onnxruntime_handler.py"), model, graph]),
+        _peer(FASTEMBED, [str(place.FASTEMBED), model, graph]),
+        _peer(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
+        _peer(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
     ]
 
 
-def floor() -> Peer:
+def avx2_peers() -> list[Peer]:
+    """The peers that can be told to use AVX2 instead of AVX-512, this project first."""
+    if not place.AVX2_LIBRARY.exists():
+        command = [place.PYTHON, place.HIDE_AVX512, place.LIBRARY, place.AVX2_LIBRARY]
+        subprocess.run([str(part) for part in command], check=True)
+    transformers = str(place.HANDLERS / "sentence_transformers_handler.py")
+    model, graph = str(place.MODEL), str(place.GRAPH)
+    return [
+        Peer(US, lambda threads: function(threads, 0, AVX2)),
+        _peer(
+            FASTEMBED,
+            [str(place.FASTEMBED), model, graph],
+            {"ORT_DYLIB_PATH": str(place.AVX2_LIBRARY)},
+        ),
+        _peer(TORCH, [str(place.PYTHON), transformers, model, "torch"], TORCH_AVX2),
+    ]
+
+
+def floor(threads: int, instruction_set: str | None = None) -> LineProcess:
     """The process that measures the machine itself."""
-    return _line("sgemm", [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")])
+    command = [str(place.PYTHON), str(place.HANDLERS / "sgemm.py")]
+    environment = _environment(threads)
+    if instruction_set is not None:
+        # The library in the Python wheel would use AVX-512.
+        command.append("--torch")
+        environment |= TORCH_AVX2
+    return LineProcess([*command, str(threads)], environment, _log("sgemm"))
 
 
-def kernel_floor(threads: int) -> LineProcess:
+def kernel_floor(threads: int, instruction_set: str | None = None) -> LineProcess:
     """The process that measures the product kernel of this project."""
     rows = ",".join(str(count) for count in KERNEL_ROWS)
     command = [str(place.SUPPORT), "floor", "--threads", str(threads), "--rows", rows]
+    if instruction_set is not None:
+        command += ["--instruction-set", instruction_set]
     return LineProcess(command, {}, _log("kernel"))
 
 
-def function(threads: int, cache_bytes: int | None) -> Function:
-    """The package of this project; by default with its default cache."""
+def function(threads: int, cache_bytes: int | None, instruction_set: str | None = None) -> Function:
+    """The package of this project; by default with its default cache and the fastest kernels."""
+    task_root = _task_root()
     environment = {
+        "LAMBDA_TASK_ROOT": str(task_root),
         "SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()),
         "SEMBLANCE_THREADS": str(threads),
     }
     if cache_bytes is not None:
         environment["SEMBLANCE_CACHE_BYTES"] = str(cache_bytes)
-    return Function(_task_root(), environment, _log(US))
+    if instruction_set is not None:
+        environment["SEMBLANCE_INSTRUCTION_SET"] = instruction_set
+    return Function([str(task_root / "bootstrap")], environment, _log(US))
 
 
 def _task_root() -> Path:
@@ -73,19 +111,23 @@ def _task_root() -> Path:
     return folder
 
 
-def _line(name: str, command: list[str]) -> Peer:
-    def start(threads: int) -> LineProcess:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": str(threads),
-            "ORT_DYLIB_PATH": str(place.LIBRARY),
-            "RAYON_NUM_THREADS": str(threads),
-        }
-        return LineProcess([*command, str(threads)], environment, _log(name))
+def _peer(name: str, command: list[str], more: Mapping[str, str] | None = None) -> Peer:
+    def start(threads: int) -> Function:
+        environment = _environment(threads) | dict(more or {})
+        return Function([*command, str(threads)], environment, _log(name))
 
     return Peer(name, start)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "ORT_DYLIB_PATH": str(place.LIBRARY),
+        "RAYON_NUM_THREADS": str(threads),
+    }
 
 
 def _log(name: str) -> Path:

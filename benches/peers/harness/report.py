@@ -12,6 +12,7 @@ from harness.target import targets
 PEERS = (US, HANDLER, FASTEMBED, ONNX, TORCH)
 TEI = "text-embeddings-inference"
 NOT_MEASURED = "not measured"
+AVX2_COLUMNS = ("one short text", "seed event", "one short text, two threads", "seed event, two")
 
 
 def write() -> Path:
@@ -140,6 +141,10 @@ def _events(result: Result) -> str:
         "products of the model for the tokens of such a query: "
         f"{result.products_ms('remembered', NEW_QUERY):.1f} ms.\n\n"
         + _table(("two threads, ms", *(name for name, *_ in sizes[:2])), _two_cpus(result))
+        + "\n\nWith AVX2 instead of AVX-512, for the peers that can be restricted: torch by its "
+        "environment, ONNX Runtime of fastembed-rs by a copy of the library "
+        "(`scripts/avx2_only.py`), semblance by `SEMBLANCE_INSTRUCTION_SET=avx2`.\n\n"
+        + _table(("AVX2, ms", *AVX2_COLUMNS), _avx2(result))
     )
 
 
@@ -148,6 +153,22 @@ def _two_cpus(result: Result) -> list[Sequence[str]]:
         (peer, *(result.ms("two-cpus", what, peer).shown(1) for what in ("short", "seed")))
         for peer in (*PEERS, ONE_CPU)
     ]
+
+
+def _avx2(result: Result) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [
+        (
+            peer,
+            *(
+                result.ms(part, what, peer).shown(1)
+                for part in ("avx2", "avx2-two-cpus")
+                for what in ("short", "seed")
+            ),
+        )
+        for peer in (US, FASTEMBED, TORCH)
+    ]
+    floor = result.floor_ms("avx2", "seed")
+    return [*rows, ("floor", "", f"{floor:.1f}", "", "")]
 
 
 def _throughput(result: Result) -> str:
@@ -213,16 +234,14 @@ def _how(result: Result) -> str:
     onnx = result.parts["cold"]["versions"]["onnx sentence-transformers"]
     return (
         "## How the peers are run\n\n"
-        f"- **{US}**: `bootstrap` of the package under a Runtime API in the measuring process (one "
-        "thread, sockets with TCP_NODELAY, one write per response). Its times include HTTP and "
-        "logging.\n"
-        "- The others read the same JSON events from standard input and write the same JSON "
-        "responses, one per line: no HTTP, no Runtime API, so they do not pay the cost of a Lambda "
-        "runtime client.\n"
+        "- All are Lambda functions under the same Runtime API, which measures the times. They "
+        "include HTTP.\n"
+        f"- **{US}**: `bootstrap` of the package. Its times include logging.\n"
         f"- **{HANDLER}**: a straightforward handler: dynamic padding, batches of 32 in input "
-        "order, mean pooling in numpy.\n"
+        "order, mean pooling in numpy. Like the other two in Python, it calls the Runtime API with "
+        "`http.client` over one connection.\n"
         f"- **{FASTEMBED}**: `UserDefinedEmbeddingModel` from local files, its default batch of "
-        "256.\n"
+        "256, behind `lambda_runtime`.\n"
         f"- **{TORCH}**, **{ONNX}**: `SentenceTransformer.encode` and `similarity`, defaults. The "
         f"ONNX back end is {onnx}, the newest that installs: optimum-onnx needs transformers below "
         "4.58, sentence-transformers 6 needs 5.0.\n"

@@ -25,6 +25,7 @@ def targets(result: Result) -> list[Target]:
         _short(result),
         *_seed_event(result),
         *_two_cpus(result),
+        *_avx2(result),
         *_throughput(result, "throughput-1", "one thread", 0.93),
         *_throughput(result, "throughput-2", "two threads", 0.9),
         _remembered(result),
@@ -42,7 +43,8 @@ def _at_least(what: str, figure: float, bound: float, of: str) -> Target:
 
 
 def _best_peer(result: Result, part: str, what: str) -> str:
-    others = (TORCH, ONNX, HANDLER, FASTEMBED)
+    measured = result.parts[part]["times_ms"][what]
+    others = [name for name in (TORCH, ONNX, HANDLER, FASTEMBED) if name in measured]
     return min(others, key=lambda name: result.ms(part, what, name).median)
 
 
@@ -67,25 +69,35 @@ def _memory_of_one_event(result: Result) -> list[Target]:
     ]
 
 
-def _short(result: Result) -> Target:
-    return _to_best_peer("one short text, warm, one thread", result, "warm", "short", 0.65)
+def _short(result: Result, part: str = "warm", suffix: str = "") -> Target:
+    what = f"one short text, warm, one thread{suffix}"
+    return _to_best_peer(what, result, part, "short", 0.65)
 
 
-def _seed_event(result: Result) -> list[Target]:
-    what = "seed event, warm, one thread"
-    floor = result.ms("warm", "seed").median / result.floor_ms("warm", "seed")
+def _seed_event(result: Result, part: str = "warm", suffix: str = "") -> list[Target]:
+    what = f"seed event, warm, one thread{suffix}"
+    floor = result.ms(part, "seed").median / result.floor_ms(part, "seed")
     return [
-        _to_best_peer(what, result, "warm", "seed", 0.78),
+        _to_best_peer(what, result, part, "seed", 0.78),
         _at_most(what, floor, 1.25, " times", " the floor"),
     ]
 
 
-def _two_cpus(result: Result) -> list[Target]:
+def _avx2(result: Result) -> list[Target]:
+    suffix = ", AVX2"
+    return [
+        _short(result, "avx2", suffix),
+        *_seed_event(result, "avx2", suffix),
+        *_two_cpus(result, "avx2-two-cpus", suffix),
+    ]
+
+
+def _two_cpus(result: Result, part: str = "two-cpus", suffix: str = "") -> list[Target]:
     rows = []
     for event, name in (("short", "one short text"), ("seed", "seed event")):
-        one = result.ms("two-cpus", event, ONE_CPU).median
-        ratio = result.ms("two-cpus", event).median / one
-        what = f"{name} alone, warm, two threads"
+        one = result.ms(part, event, ONE_CPU).median
+        ratio = result.ms(part, event).median / one
+        what = f"{name} alone, warm, two threads{suffix}"
         rows.append(_at_most(what, ratio, 0.62, " times", " itself on one thread"))
     return rows
 

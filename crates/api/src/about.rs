@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use semblance::{Model, Scorer};
+use semblance::Model;
+use semblance::outcome::Scorer;
 use serde::Serialize;
 use utoipa::ToSchema;
 

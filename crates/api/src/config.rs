@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use semblance::{InstructionSet, Options};
+use semblance::Options;
+use semblance::options::InstructionSet;
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 

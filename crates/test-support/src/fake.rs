@@ -6,12 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use ndarray::{Array2, ArrayView2};
+use semblance::Model;
+use semblance::info::{ModelInfo, SimilarityFunction};
 use semblance::internals::cache::CacheLimit;
 use semblance::internals::encoder::{Encoder, Modules, PooledModel};
 use semblance::internals::runtime::{Infer, InferError, Inputs};
 use semblance::internals::scheduler::Scheduler;
 use semblance::internals::vector::{Pooling, Poolings};
-use semblance::{Model, ModelInfo, SimilarityFunction};
 use semblance_api::{Limits, Service, ServiceOptions};
 
 use crate::tokenizer;

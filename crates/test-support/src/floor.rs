@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use semblance::internals::kernels::{Activation, Dense, Kernels, PANEL, Team, Then};
+use semblance::options::InstructionSet;
 use serde_json::json;
 
 use crate::print;
@@ -23,9 +24,14 @@ const SECONDS: Duration = Duration::from_millis(250);
 /// of all products of the model for each number of rows, as {"gflops", "products_ms": {rows: ms}}.
 ///
 /// # Errors
-/// If standard output is closed.
-pub(crate) fn run(threads: usize, rows: &[usize]) -> Result<(), String> {
-    let kernels = Kernels::detect();
+/// If the processor does not have the instruction set, or standard output is closed.
+pub(crate) fn run(
+    threads: usize,
+    rows: &[usize],
+    instruction_set: Option<InstructionSet>,
+) -> Result<(), String> {
+    let of = |set| Kernels::of(set).ok_or_else(|| format!("this processor has no {set}"));
+    let kernels = instruction_set.map_or_else(|| Ok(Kernels::detect()), of)?;
     let team = Scoped { threads };
     let wide = Layer::new(HIDDEN, INTERMEDIATE);
     // Every layer has its own weights, so that they come from memory as those of a model do.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use semblance::options::InstructionSet;
 use semblance_test_support::{Emulator, FUNCTION_ARN, Server, TIMEOUT};
 use serde_json::{Value, json};
 
@@ -50,6 +51,9 @@ enum Launch {
         /// Rows at which all products of all-MiniLM-L6-v2 are timed
         #[arg(long, value_delimiter = ',')]
         rows: Vec<usize>,
+        /// Instruction set of the kernel [default: the fastest of this processor]
+        #[arg(long)]
+        instruction_set: Option<InstructionSet>,
     },
     /// A function under a Runtime API
     ///
@@ -76,7 +80,9 @@ fn main() -> ExitCode {
     let launched = match Arguments::parse().launch {
         Launch::Emulator => emulator(),
         Launch::Server { program, arguments } => server(program, &arguments),
-        Launch::Floor { threads, rows } => floor::run(threads, &rows),
+        Launch::Floor { threads, rows, instruction_set } => {
+            floor::run(threads, &rows, instruction_set)
+        }
         Launch::Runtime { arn, timeout_seconds, command } => {
             function_process::run(&command, &arn, Duration::from_secs(timeout_seconds))
         }

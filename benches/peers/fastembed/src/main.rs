@@ -1,4 +1,4 @@
-//! fastembed-rs as a peer: reads one JSON event a line, writes one JSON answer a line.
+//! fastembed-rs as a peer: a Lambda function.
 //!
 //! `fastembed-peer FOLDER MODEL.onnx THREADS`: the folder of the tokenizer, the exported graph, threads of
 //! a forward pass. `ORT_DYLIB_PATH` names the ONNX Runtime library. Model and options are what the
@@ -7,13 +7,14 @@
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::io::{self, BufRead as _, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use fastembed::{
     InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel,
     similarity::cosine_similarity,
 };
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 
 /// Tokens that sentence-transformers reads of a text with this model (`max_seq_length`).
@@ -38,20 +39,20 @@ enum Answer {
     },
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [folder, graph, threads] = arguments.as_slice() else {
         return Err("usage: fastembed-peer FOLDER MODEL.onnx THREADS".into());
     };
-    let mut model = load(Path::new(folder), Path::new(graph), threads.parse()?)?;
-    let mut out = io::stdout().lock();
-    for line in io::stdin().lock().lines() {
-        let answer = answer(&mut model, serde_json::from_str(&line?)?)?;
-        serde_json::to_writer(&mut out, &answer)?;
-        out.write_all(b"\n")?;
-        out.flush()?;
-    }
-    Ok(())
+    let model = load(Path::new(folder), Path::new(graph), threads.parse()?);
+    let model = Mutex::new(model.map_err(|error| error.to_string())?);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
+        let mut model = model.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = answer(&mut model, event.payload).map_err(|error| error.to_string());
+        async { Ok::<_, lambda_runtime::Error>(answer?) }
+    }))
+    .await
 }
 
 fn load(folder: &Path, graph: &Path, threads: usize) -> Result<TextEmbedding, Box<dyn Error>> {

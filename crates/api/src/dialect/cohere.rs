@@ -5,7 +5,8 @@
 //! <https://api.jina.ai/redoc#tag/rerank>, <https://docs.voyageai.com/reference/reranker-api>.
 
 use axum::http::Method;
-use semblance::{PairOptions, Scores, Truncation, rank};
+use semblance::outcome::{Scores, rank};
+use semblance::{PairOptions, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Map, Value};
 use utoipa::ToSchema;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use semblance::{EmbedOptions, EmbedOutput, Truncation};
+use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, Truncation};
 use serde::Serialize;
 use serde_json::Error;
 use utoipa::ToSchema;

@@ -2,7 +2,8 @@
 //! "actual_queries"}`, or an object with the field `operation`.
 
 use axum::http::Method;
-use semblance::{Prompts, Scores, TextOptions, rank};
+use semblance::outcome::{Scores, rank};
+use semblance::{Prompts, TextOptions};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;

@@ -3,7 +3,8 @@
 //! Source: <https://github.com/ollama/ollama/blob/main/docs/api.md>.
 
 use axum::http::Method;
-use semblance::{EmbedOptions, EmbedOutput, Truncation};
+use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Map, Value, json};
 use utoipa::ToSchema;

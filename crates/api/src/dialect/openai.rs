@@ -3,7 +3,8 @@
 //! Source: <https://platform.openai.com/docs/api-reference/embeddings>.
 
 use axum::http::{Method, StatusCode};
-use semblance::{EmbedOptions, EmbedOutput, Truncation};
+use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;

@@ -4,10 +4,9 @@
 //! (<https://huggingface.github.io/text-embeddings-inference/openapi.json>).
 
 use axum::http::{Method, StatusCode};
-use semblance::{
-    EmbedOptions, EmbedOutput, PairOptions, PredictOutput, Prompts, Scorer, Scores, TextOptions,
-    Token, TokenizeOptions, TokenizeOutput, rank,
-};
+use semblance::options::TokenizeOptions;
+use semblance::outcome::{EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenizeOutput, rank};
+use semblance::{EmbedOptions, PairOptions, Prompts, TextOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;

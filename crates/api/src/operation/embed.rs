@@ -1,6 +1,7 @@
 //! The operation `embed`: returns the embedding of each text.
 
-use semblance::{EmbedOptions, EmbedOutput};
+use semblance::EmbedOptions;
+use semblance::outcome::EmbedOutput;
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};

@@ -11,7 +11,8 @@ mod search;
 mod similarity;
 mod tokenize;
 
-use semblance::{Cost, ModelError, Scorer};
+use semblance::outcome::Scorer;
+use semblance::{Cost, ModelError};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::budget::Reservation;

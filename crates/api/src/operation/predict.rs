@@ -1,6 +1,7 @@
 //! The operation `predict`: returns the cross-encoder's score of each label for each pair.
 
-use semblance::{ModelError, PairOptions, PredictOutput};
+use semblance::outcome::PredictOutput;
+use semblance::{ModelError, PairOptions};
 
 use super::kept::{Kept, ListFaults, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};

@@ -1,8 +1,8 @@
 //! The operation `rerank`: returns the relevance of each text to a query.
 
-use semblance::{
-    ModelError, PairOptions, Prompts, Scorer, Scores, TextOptions, TokenizeOptions, Truncation,
-};
+use semblance::options::TokenizeOptions;
+use semblance::outcome::{Scorer, Scores};
+use semblance::{ModelError, PairOptions, Prompts, TextOptions, Truncation};
 
 use super::kept::{Kept, Listed};
 use super::similarity::{self, field_after_query};

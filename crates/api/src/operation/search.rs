@@ -1,7 +1,8 @@
 //! The operation `search`: returns the rows of an index nearest to queries.
 
 use semblance::corpus::{Filter, Hit, SearchOptions};
-use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation, rank};
+use semblance::outcome::rank;
+use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation};
 
 use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::PromptName;

@@ -1,6 +1,7 @@
 //! The operation `similarity`: returns the similarity of each text to a query.
 
-use semblance::{Prompts, Scores, TextOptions};
+use semblance::outcome::Scores;
+use semblance::{Prompts, TextOptions};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, in_fields, query_bytes};

@@ -1,6 +1,8 @@
 //! The operation `tokenize`: returns the tokens of each text.
 
-use semblance::{TokenizeOptions, TokenizeOutput, Truncation};
+use semblance::Truncation;
+use semblance::options::TokenizeOptions;
+use semblance::outcome::TokenizeOutput;
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, in_fields};

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use semblance::Bundle;
+use semblance::internals::bundle::Bundle;
 use semblance::internals::bundle::{MANIFEST_FILE, Task};
 use semblance_process::chain;
 use serde::Serialize;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use semblance::{PairOptions, Scorer, rank};
+use semblance::PairOptions;
+use semblance::outcome::{Scorer, rank};
 use serde::Serialize;
 
 use super::limited::ArgumentTexts;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use semblance::{Prompts, TextOptions, Truncation, rank};
+use semblance::outcome::rank;
+use semblance::{Prompts, TextOptions, Truncation};
 use serde::Serialize;
 
 use super::limited::ArgumentTexts;

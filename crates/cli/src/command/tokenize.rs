@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use semblance::{Token, TokenizeOptions};
+use semblance::options::TokenizeOptions;
+use semblance::outcome::Token;
 use semblance_api::check_text;
 use serde::Serialize;
 

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use semblance::{Bundle, Model};
+use semblance::Model;
+use semblance::internals::bundle::Bundle;
 
 use super::progress;
 use crate::arguments::VerifyArguments;

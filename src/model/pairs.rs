@@ -1,0 +1,178 @@
+//! Scoring pairs of texts.
+
+use std::time::Instant;
+
+use ndarray::{Array2, Axis};
+
+use super::{Model, characters};
+use crate::cancel::Cancel;
+use crate::cost::Cost;
+use crate::cross_encoder::CrossEncoder;
+use crate::error::ModelError;
+use crate::options::{PairOptions, Prompts, TextOptions, Truncation};
+use crate::outcome::{PredictOutput, RankedText, Scorer, Scores};
+use crate::tokenizer::Encoding;
+use crate::unique::{TokenCounts, Unique};
+use crate::vector::rank;
+
+impl Model {
+    /// Returns the texts in order of their relevance to a query, the most relevant first. Equal
+    /// scores keep the input order.
+    ///
+    /// # Errors
+    /// - As [`Model::rerank_with`].
+    pub fn rerank<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+    ) -> Result<Vec<RankedText>, ModelError> {
+        let scores = self.rerank_with(query, texts, &PairOptions::default())?.scores;
+        let ranked = |index| RankedText { index, score: scores[index] };
+        Ok(rank(&scores, usize::MAX).into_iter().map(ranked).collect())
+    }
+
+    /// Scores the relevance of each text to a query. Uses the cross-encoder if it returns one score
+    /// per pair, otherwise the embedding model with the prompts of a query and of a document.
+    ///
+    /// # Errors
+    /// - [`ModelError::EmptyText`] if a text has no tokens besides special ones.
+    /// - [`ModelError::TooManyTokens`] if a text or a pair exceeds the model's limit and must not be
+    ///   truncated.
+    /// - [`ModelError`] if the model fails.
+    pub fn rerank_with<T: AsRef<str>>(
+        &self,
+        query: &str,
+        texts: &[T],
+        options: &PairOptions,
+    ) -> Result<Scores, ModelError> {
+        let Some((cross_encoder, _)) =
+            self.parts.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
+        else {
+            let options = TextOptions { truncation: options.truncation, prompts: Prompts::ByRole };
+            return self.similarity_with(query, texts, &options);
+        };
+        let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
+        let mut predicted =
+            classify(cross_encoder, &pairs, options, &self.cancel).map_err(after_query)?;
+        // Index 0 is the query, as for the embedding model. A truncated pair is reported as its text.
+        predicted.cost.truncated.iter_mut().for_each(|index| *index += 1);
+        let scores = CrossEncoder::first_label(&predicted.scores);
+        Ok(Scores { scores, scored_by: Scorer::CrossEncoder, cost: predicted.cost })
+    }
+
+    /// The kind of model that [`Model::rerank`] uses.
+    #[must_use]
+    pub fn reranks_with(&self) -> Scorer {
+        match &self.parts.cross_encoder {
+            Some((cross_encoder, _)) if cross_encoder.ranks() => Scorer::CrossEncoder,
+            _ => Scorer::BiEncoder,
+        }
+    }
+
+    /// Returns the scores of the cross-encoder for pairs, `[pairs, labels]`, f32.
+    ///
+    /// # Errors
+    /// - As [`Model::predict_with`].
+    pub fn predict(&self, pairs: &[(&str, &str)]) -> Result<Array2<f32>, ModelError> {
+        Ok(self.predict_with(pairs, &PairOptions::default())?.scores)
+    }
+
+    /// Scores each pair for each label of the cross-encoder. A repeated pair is scored once.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
+    /// - [`ModelError::EmptyText`] if a text of a pair has no tokens besides special ones.
+    /// - [`ModelError::TooManyTokens`] if a pair exceeds the model's limit and must not be truncated.
+    /// - [`ModelError`] if the model fails.
+    pub fn predict_with(
+        &self,
+        pairs: &[(&str, &str)],
+        options: &PairOptions,
+    ) -> Result<PredictOutput, ModelError> {
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        classify(cross_encoder, pairs, options, &self.cancel)
+    }
+
+    /// Returns every fault of these pairs that [`Model::predict_with`] would refuse, in input order.
+    /// `index` of an error is the index of the pair.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
+    pub fn pair_faults(
+        &self,
+        pairs: &[(&str, &str)],
+        truncation: Truncation,
+    ) -> Result<Vec<ModelError>, ModelError> {
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        let (unique, _, tokens) = prepare_pairs(cross_encoder, pairs, truncation, &self.cancel)?;
+        Ok(unique.faults(&tokens, truncation).collect())
+    }
+}
+
+/// The distinct pairs of a call, their tokens, and their numbers of tokens.
+type PreparedPairs<'a> = (Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts);
+
+/// Tokenizes the distinct pairs.
+fn prepare_pairs<'a>(
+    cross_encoder: &CrossEncoder,
+    pairs: &[(&'a str, &'a str)],
+    truncation: Truncation,
+    cancel: &Cancel,
+) -> Result<PreparedPairs<'a>, ModelError> {
+    let unique = Unique::new(pairs.iter().copied());
+    let items = unique.items.iter().copied();
+    let prepared = cross_encoder.prepare(items, truncation.side(), cancel);
+    let prepared = prepared.map_err(|error| error.at_index(|item| unique.first(item)))?;
+    let tokens = TokenCounts {
+        counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
+        empty: prepared.iter().map(|pair| pair.empty_text).collect(),
+        limit_tokens: cross_encoder.max_tokens(),
+    };
+    Ok((unique, prepared, tokens))
+}
+
+/// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
+fn classify(
+    cross_encoder: &CrossEncoder,
+    pairs: &[(&str, &str)],
+    options: &PairOptions,
+    cancel: &Cancel,
+) -> Result<PredictOutput, ModelError> {
+    let started = Instant::now();
+    let (unique, prepared, tokens) =
+        prepare_pairs(cross_encoder, pairs, options.truncation, cancel)?;
+    if let Some(error) = unique.faults(&tokens, options.truncation).next() {
+        return Err(error);
+    }
+    let truncated = unique.truncated(&tokens);
+    let tokenize_time = started.elapsed();
+    let classified = cross_encoder
+        .classify(prepared, cancel)
+        .map_err(|error| error.at_index(|item| unique.first(item)))?;
+    let cost = Cost {
+        texts: pairs.len(),
+        unique_texts: unique.items.len(),
+        characters: characters(pairs.iter().flat_map(|&(first, second)| [first, second])),
+        prompt_tokens: unique.read_tokens(&tokens),
+        truncated,
+        tokenize_time,
+        ..classified.cost
+    };
+    let scores = match options.raw_scores {
+        true => classified.logits,
+        false => cross_encoder.scores(classified.logits),
+    };
+    Ok(PredictOutput { scores: scores.select(Axis(0), &unique.members), cost })
+}
+
+/// Returns the error of a pair as the error of one of its texts. Index 0 is the query.
+fn after_query(error: ModelError) -> ModelError {
+    match error {
+        ModelError::EmptyText { text: 0, .. } => ModelError::EmptyText { index: 0, text: 0 },
+        ModelError::EmptyText { index, .. } => ModelError::EmptyText { index: index + 1, text: 0 },
+        error => error.at_index(|index| index + 1),
+    }
+}
