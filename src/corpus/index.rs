@@ -137,6 +137,14 @@ impl Index {
         Self { folder, digest, manifest, parts, kernels: Kernels::detect() }
     }
 
+    /// Searches with these kernels, for comparisons.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
+    }
+
     /// Requests read-ahead of what an approximate search reads of every row. Does not wait.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ run "adding_a_zone_moves_no_subnet" {
 
 run "endpoint_lets_only_the_models_be_read" {
   assert {
-    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Action == ["s3:GetObject", "s3:ListBucket"] && jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Resource == ["arn:aws:s3:::semblance-models/*", "arn:aws:s3:::semblance-models"]
+    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Action == ["s3:GetObject", "s3:ListBucket"] && jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Resource == [["arn:aws:s3:::semblance-models/*"], ["arn:aws:s3:::semblance-models"]]
     error_message = "the endpoint's policy must allow reading one bucket and nothing else"
   }
 
