@@ -174,8 +174,8 @@ class Report:
         median, largest = statistics.median(times), max(times)
         self.tables.append(
             "## With little memory\n\nThe same mount, in a group of processes that may use 128 "
-            f"MB with the page cache: median {median:.1f} ms, largest {largest:.1f} ms of {len(times)} "
-            f"searches; the first took {times[0]:.1f} ms."
+            f"MB with the page cache: median {median:.1f} ms, largest {largest:.1f} ms of "
+            f"{len(times)} searches; the first took {times[0]:.1f} ms."
         )
         self.target(
             "memory limit 128 MB",
@@ -236,7 +236,7 @@ class Report:
         )
         machine = (
             f"Machine: {model}, {platform.machine()}, Linux {platform.release()}. Other work ran "
-            f"beside the bench: the load was {self.load:.1f} at its start and {load:.1f} at its "
+            f"at the same time: the load was {self.load:.1f} at its start and {load:.1f} at its "
             "end. The programs took turns, three rounds; a time is the median of the rounds, and a "
             "ratio the median of the ratios of each round."
         )

@@ -49,7 +49,7 @@ pub fn use_version(folder: &Path, digest: &str) -> Result<Index, CorpusError> {
     Ok(index)
 }
 
-/// Sets the time of a file to now. A version that is not there any more has none.
+/// Sets the time of a file to now. A version that was removed has no file.
 fn touch(path: &Path) -> Result<(), CorpusError> {
     match File::open(path).and_then(|file| file.set_modified(SystemTime::now())) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

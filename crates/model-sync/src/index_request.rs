@@ -14,8 +14,8 @@ pub struct IndexRequest {
     pub name: String,
     /// sha256 of the manifest of the version, 64 lowercase hex digits.
     pub digest: String,
-    /// Whether to replace another version that is current. Otherwise the version is copied only if there
-    /// is none, and old versions are removed.
+    /// Whether to replace another version that is current. Otherwise the version is copied only if no
+    /// version is current, and old versions are removed.
     pub replace: bool,
     /// Whether to hash the files of a complete copy and to replace those that differ.
     pub verify: bool,

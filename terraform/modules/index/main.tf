@@ -63,7 +63,7 @@ locals {
   # Everything but CURRENT is named by its digest, so no object is overwritten.
   objects = merge([for name, files in local.files : { for path, sha256 in files : "${name}/${path}" => { index = name, path = path, sha256 = sha256 } }]...)
 
-  # The sync function copies a version only if there is none, and removes old ones.
+  # The sync function copies a version only if no version is current, and removes old ones.
   scheduled_events = { for name, digest in local.digests : "index-${name}" => jsonencode({ index = name, digest = digest, replace = false }) }
 }
 

@@ -28,7 +28,7 @@ variable "bundles" {
 ################################################################################
 
 variable "indexes" {
-  description = "Where indexes are in S3, which the function copies as well: their bucket (null for this module's) and prefix, and the hours that a version stays on the file system after it was replaced (grace_hours, 0 to 8760). null: there are none."
+  description = "Where indexes are in S3, which the function copies as well: their bucket (null for this module's) and prefix, and the hours that a version stays on the file system after it was replaced (grace_hours, 0 to 8760). null without indexes."
   type = object({
     bucket      = optional(string)
     prefix      = string
