@@ -19,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=Path, default=REPOSITORY / "target/debug/semblance")
     parser.add_argument("--kills", type=int, default=50, help="kills of each command")
+    parser.add_argument("--states", type=int, default=1_000, help="states of the disk, at most")
     parser.add_argument("--converging", type=int, default=25, help="second runs of each command")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> int:
             for crash in (
                 partial(at_points, corpus, name),
                 partial(killed, corpus, name, arguments.kills, arguments.seed),
-                partial(unsynced, corpus, name, arguments.converging),
+                partial(unsynced, corpus, name, arguments.states, arguments.converging),
             ):
                 try:
                     print(crash().row(), flush=True)

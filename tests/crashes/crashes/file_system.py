@@ -106,6 +106,11 @@ class FileSystem:
                 self._other(call)
         return False
 
+    def is_of(self, call: Call, kind: type[Node]) -> bool:
+        """Whether a call is one on a descriptor of a node of this kind."""
+        opened = self.descriptors.get(number(call.arguments[0]))
+        return opened is not None and isinstance(opened.node, kind)
+
     def _other(self, call: Call) -> None:
         """Follow a duplicated descriptor, and refuse what is not modeled."""
         if call.name in REFUSED and any(self._is_ours(part) for part in call.arguments):

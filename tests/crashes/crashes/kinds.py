@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crashes.corpus import ENVIRONMENT, Corpus, CrashError
-from crashes.file_system import FileSystem, Tree, write
+from crashes.file_system import FileSystem, Node, Tree, write
 from crashes.trace import traced
 
 # The points of `semblance::corpus::POINTS`.
@@ -93,10 +93,18 @@ def killed(corpus: Corpus, name: str, times: int, seed: int) -> Result:
     return result
 
 
-def unsynced(corpus: Corpus, name: str, converging: int) -> Result:
+def unsynced(
+    corpus: Corpus,
+    name: str,
+    states_limit: int,
+    converging: int,
+    ignored: type[Node] | None = None,
+) -> Result:
     """Lose what was not synced, before each call that syncs something and after the last one.
 
-    Every distinct state is checked; in `converging` of them, the operation is repeated.
+    Distinct states are checked, at most `states_limit`, spread over all; in `converging` of them,
+    the operation is repeated. Syncs of nodes of the kind `ignored` do nothing, to show that
+    they are needed.
     """
     result = Result("loss of unsynced data", name)
     with corpus.started_from(name) as (operation, index):
@@ -109,6 +117,8 @@ def unsynced(corpus: Corpus, name: str, converging: int) -> Result:
             if call.name in {"fsync", "fdatasync"}:
                 for tree in disk.crashes():
                     states.setdefault(fingerprint(tree), (tree, False))
+                if ignored is not None and disk.is_of(call, ignored):
+                    continue
             syncs += disk.apply(call)
         # The command has reported success: nothing of the new state may be lost.
         for tree in disk.crashes():
@@ -117,15 +127,17 @@ def unsynced(corpus: Corpus, name: str, converging: int) -> Result:
     complete = [tree for tree, _ in states.values() if tree == on_disk(root)]
     if not complete:
         raise CrashError("the model of the file system differs from the disk")
-    step = max(1, len(states) // converging)
-    for number, (tree, must_be_new) in enumerate(states.values()):
+    every = -(-len(states) // states_limit)
+    chosen = list(states.values())[::-1][::every]
+    step = -(-len(chosen) // converging)
+    for number, (tree, must_be_new) in enumerate(chosen):
         shutil.rmtree(root)
         root.mkdir()
         write(tree, root)
         result.states[corpus.check(operation, index, must_be_new=must_be_new)] += 1
         if number % step == 0:
             corpus.converge(operation, index)
-    result.where = f"{syncs} syncs, {len(states)} distinct states"
+    result.where = f"{len(chosen)} of {len(states)} distinct states, {syncs} syncs"
     return result
 
 

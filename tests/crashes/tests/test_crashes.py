@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crashes.corpus import REPOSITORY, Corpus
-from crashes.file_system import FileSystem
+from crashes.corpus import REPOSITORY, Corpus, CrashError
+from crashes.file_system import File, FileSystem, Folder, Node
 from crashes.kinds import at_points, killed, unsynced
 from crashes.trace import Call
 
@@ -32,8 +32,14 @@ def test_a_killed_command_can_be_repeated(corpus: Corpus, command: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_depends_on_data_that_was_not_synced(corpus: Corpus, command: str) -> None:
-    result = unsynced(corpus, command, converging=3)
+    result = unsynced(corpus, command, states_limit=60, converging=3)
     assert result.states["new"] >= 1
+
+
+@pytest.mark.parametrize("kind", [File, Folder])
+def test_the_index_would_be_lost_without_the_syncs(corpus: Corpus, kind: type[Node]) -> None:
+    with pytest.raises(CrashError):
+        unsynced(corpus, "append", states_limit=200, converging=1, ignored=kind)
 
 
 def hexadecimal(text: str) -> str:
