@@ -9,6 +9,7 @@ use super::files::{sync_folder, write_partial};
 use super::index::{CURRENT_FILE, Index, STAGING, manifest_path};
 use super::lock::try_lock;
 use super::point::Points;
+use crate::bundle::is_sha256;
 
 /// Makes a version current. Its files are durable already.
 ///
@@ -36,6 +37,8 @@ pub(crate) fn replace(
 /// Makes an earlier or later version of an index current, whose files are still there.
 ///
 /// # Errors
+/// - [`CorpusError::NotFound`] if the folder has no index.
+/// - [`CorpusError::UnknownVersion`] if it has no such version.
 /// - [`CorpusError::Locked`] if another process writes the index.
 /// - As [`Index::open_version`], if the version is not complete.
 pub fn use_version(folder: &Path, digest: &str) -> Result<Index, CorpusError> {
@@ -44,6 +47,11 @@ pub fn use_version(folder: &Path, digest: &str) -> Result<Index, CorpusError> {
     }
     let locked = || CorpusError::Locked { folder: folder.display().to_string() };
     let _lock = try_lock(&folder.join(STAGING))?.ok_or_else(locked)?;
+    if !(is_sha256(digest) && manifest_path(folder, digest).is_file()) {
+        let version = digest.chars().take(64).collect();
+        let folder = folder.display().to_string();
+        return Err(CorpusError::UnknownVersion { version, folder });
+    }
     let index = Index::open_version(folder, digest)?;
     replace(folder, digest, None, &Points::default())?;
     Ok(index)
