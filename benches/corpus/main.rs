@@ -242,9 +242,9 @@ fn filters(index: &Index, queries: &[Vec<f32>]) -> Json {
     let mut report = Vec::new();
     let text = |value: &str| Value::Text(value.to_owned());
     for test in [
-        Test::AtMost(text("noun.attribute")),
+        Test::AtMost(text("noun.communication")),
         Test::In(vec![text("noun.artifact")]),
-        Test::In(vec![text("noun.shape")]),
+        Test::In(vec![text("noun.quantity")]),
         Test::In(vec![text("verb.weather")]),
     ] {
         let filter = Some(Filter::Column { name: "topic".to_owned(), test });
