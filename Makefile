@@ -40,7 +40,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak test test-setup test-python test-rust test-clients test-mpnet terraform-test
+.PHONY: fuzz soak crash-table test test-setup test-crashes test-python test-rust test-clients test-mpnet terraform-test
 .PHONY: bench bench-peers bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
@@ -252,6 +252,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	cd tests/crashes && mypy --no-error-summary --config-file ../../pyproject.toml crashes tests
 	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
@@ -277,6 +278,17 @@ test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
+
+test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at any moment and with loss of unsynced data
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m pytest -q tests
+
+# More crashes of each kind, as a table; ARGS='--kills 50'.
+crash-table: $(DEV) $(LIBRARY) $(PINNED)
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m crashes $(ARGS)
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --locked --quiet --bin similarity
@@ -309,7 +321,7 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
-	cargo build --quiet --bin semblance-test-support
+	cargo build --quiet --bin semblance --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
 soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory

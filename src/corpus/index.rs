@@ -24,6 +24,8 @@ pub(crate) const MANIFESTS: &str = "manifests";
 pub(crate) const SEGMENTS: &str = "segments";
 /// Name of the folder of sets of deleted rows.
 pub(crate) const TOMBSTONES: &str = "tombstones";
+/// Name of the folder of unfinished work.
+pub(crate) const STAGING: &str = ".staging";
 
 /// An open version of an index. It does not change; a new version is opened next to it.
 #[derive(Clone, Debug)]
@@ -138,6 +140,14 @@ impl Index {
     ) -> Self {
         let (folder, digest) = (folder.to_path_buf(), digest.to_owned());
         Self { folder, digest, manifest, parts, kernels: Kernels::detect() }
+    }
+
+    /// Searches with these kernels, for comparisons.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
     }
 
     /// Requests read-ahead of what an approximate search reads of every row. Does not wait.

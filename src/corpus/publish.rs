@@ -1,14 +1,11 @@
 //! Publishes a change: measures the recall, writes the version, and makes it the current one.
 
-use std::fs::{self, File};
-use std::io::Write as _;
 use std::sync::Arc;
 
+use super::current;
 use super::error::CorpusError;
 use super::files::{create_folder, sync_folder, write_whole};
-use super::index::{
-    CURRENT_FILE, Index, MANIFESTS, Part, TOMBSTONES, manifest_path, tombstones_path,
-};
+use super::index::{Index, MANIFESTS, Part, TOMBSTONES, manifest_path, tombstones_path};
 use super::manifest::{IndexManifest, Recall, SCHEMA_VERSION, SegmentEntry};
 use super::prune::prune;
 use super::writer::Writer;
@@ -105,17 +102,7 @@ impl Writer {
         sync_folder(folder)?;
         points.reach("manifest_synced");
         self.check_base()?;
-        let (current, partial) = (folder.join(CURRENT_FILE), folder.join("CURRENT.tmp"));
-        File::create(&partial)
-            .and_then(|mut file| {
-                file.write_all(format!("{digest}\n").as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|error| CorpusError::io(&partial, error))?;
-        points.reach("current_written");
-        fs::rename(&partial, &current).map_err(|error| CorpusError::io(&current, error))?;
-        points.reach("current_renamed");
-        sync_folder(folder)?;
+        current::replace(folder, &digest, None, points)?;
         Ok(digest)
     }
 
@@ -131,6 +118,6 @@ impl Writer {
 
     fn clean(&self, digest: &str) -> Result<(), CorpusError> {
         self.staging.clear()?;
-        prune(&self.folder, digest, self.options.grace, &self.options.points)
+        prune(&self.folder, digest, self.options.grace, &self.options.points).map(drop)
     }
 }

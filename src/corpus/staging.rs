@@ -1,20 +1,16 @@
 //! The folder of unfinished work of an index. One writer at a time has it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::error::CorpusError;
 use super::files::{create_folder, entries, name_of, remove, write_whole};
+use super::index::STAGING;
+use super::lock::{LOCK_FILE, try_lock};
 use super::manifest::VectorSource;
 use crate::bundle::{hex, map};
-
-/// Name of the folder.
-const STAGING: &str = ".staging";
-
-/// Name of the file that the writer locks.
-const LOCK: &str = "lock";
 
 /// Name of the folder of vectors that are embedded and not published.
 const SHARDS: &str = "shards";
@@ -31,22 +27,10 @@ impl Staging {
     pub(crate) fn take(index: &Path) -> Result<Self, CorpusError> {
         let folder = index.join(STAGING);
         create_folder(&folder)?;
-        let path = folder.join(LOCK);
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| CorpusError::io(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CorpusError::Locked { folder: index.display().to_string() });
-            }
-            Err(TryLockError::Error(error)) => return Err(CorpusError::io(&path, error)),
-        }
+        let locked = || CorpusError::Locked { folder: index.display().to_string() };
+        let lock = try_lock(&folder)?.ok_or_else(locked)?;
         for entry in entries(&folder)? {
-            if !matches!(name_of(&entry), Some(LOCK | SHARDS)) {
+            if !matches!(name_of(&entry), Some(LOCK_FILE | SHARDS)) {
                 remove(&entry)?;
             }
         }
@@ -113,7 +97,7 @@ impl Staging {
     /// Removes everything but the lock.
     pub(crate) fn clear(&self) -> Result<(), CorpusError> {
         for entry in entries(&self.folder)? {
-            if name_of(&entry) != Some(LOCK) {
+            if name_of(&entry) != Some(LOCK_FILE) {
                 remove(&entry)?;
             }
         }

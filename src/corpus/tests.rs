@@ -450,6 +450,26 @@ fn files_of_the_version_before_are_kept_for_a_time() {
     Index::open_version(root.path(), old.digest()).unwrap().verify(|_| {}).unwrap();
 }
 
+#[test]
+fn the_time_of_its_replacement_decides_when_a_version_is_removed() {
+    let root = TempDir::new().unwrap();
+    let first = build(root.path(), 300);
+    let mut writer = Writer::open(root.path(), options()).unwrap();
+    writer.delete("row-1").unwrap();
+    let second = writer.publish().unwrap().digest;
+    // Written long ago, and in use until now.
+    let manifest = root.path().join("manifests").join(format!("{second}.json"));
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
+    fs::File::open(&manifest).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(use_version(root.path(), first.digest()).unwrap().len(), 300);
+    Writer::open(root.path(), options()).unwrap().publish().unwrap();
+    Index::open_version(root.path(), &second).unwrap().verify(|_| {}).unwrap();
+    let options = WriterOptions { grace: Duration::ZERO, ..options() };
+    Writer::open(root.path(), options).unwrap().publish().unwrap();
+    assert!(!manifest.exists());
+    assert_eq!(Index::open(root.path()).unwrap().digest(), first.digest());
+}
+
 /// Writes a changed copy of a file of the only segment, and fixes the digests up to the manifest.
 fn tamper(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let index = Index::open(folder).unwrap();

@@ -28,7 +28,7 @@ pub(crate) use compare::{ClusterArguments, MapArguments, MineArguments, PairForm
 pub(crate) use corpus::{
     AppendArguments, BadRows, BuildArguments, ChangeArguments, CorpusArguments, DeleteArguments,
     ExportArguments, IndexArguments, IndexCommand, InfoArguments, RowFormat, RowOptions,
-    SearchArguments,
+    SearchArguments, UseArguments,
 };
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.

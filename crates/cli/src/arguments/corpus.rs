@@ -34,6 +34,12 @@ Rows that the index has already, with the same text and metadata, are kept and n
     Delete(DeleteArguments),
     /// Write the live rows of an index to new segments, without embedding them again
     Compact(ChangeArguments),
+    /// Make another version of an index current, such as the one before
+    #[command(after_help = "Examples:
+  semblance index use indexes/docs 9f3c...
+
+`index info` prints the current version and its parent.")]
+    Use(UseArguments),
     /// Describe an index
     Info(InfoArguments),
     /// Verify every byte of an index
@@ -178,6 +184,17 @@ pub struct DeleteArguments {
     /// Filter on metadata, as JSON
     #[arg(long, value_name = "JSON")]
     pub filter: Option<String>,
+}
+
+/// Arguments of `index use`.
+#[derive(Debug, Args)]
+pub struct UseArguments {
+    /// The index.
+    #[command(flatten)]
+    pub index: IndexArguments,
+    /// Digest of the version
+    #[arg(value_name = "VERSION")]
+    pub version: String,
 }
 
 /// Arguments of `index info`.

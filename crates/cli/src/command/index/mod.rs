@@ -13,7 +13,7 @@ use semblance::corpus::{Index, Published, Writer, WriterOptions};
 
 use super::parquet::rows_file;
 use super::progress;
-use crate::arguments::{ChangeArguments, IndexArguments, IndexCommand};
+use crate::arguments::{ChangeArguments, IndexArguments, IndexCommand, UseArguments};
 use crate::error::CommandError;
 
 pub(super) fn run(command: &IndexCommand, out: &mut dyn Write) -> Result<(), CommandError> {
@@ -22,6 +22,7 @@ pub(super) fn run(command: &IndexCommand, out: &mut dyn Write) -> Result<(), Com
         IndexCommand::Append(append) => add::append(append, out),
         IndexCommand::Delete(delete) => delete::run(delete, out),
         IndexCommand::Compact(change) => compact(change, out),
+        IndexCommand::Use(version) => use_version(version, out),
         IndexCommand::Info(info) => info::run(info, out),
         IndexCommand::Verify(index) => verify(index, out),
         IndexCommand::Export(export) => export::run(export, out),
@@ -42,6 +43,15 @@ fn compact(change: &ChangeArguments, out: &mut dyn Write) -> Result<(), CommandE
     let mut writer = Writer::open(&change.index.index, writer_options(change))?;
     writer.compact()?;
     report(&writer.publish()?, out)
+}
+
+fn use_version(arguments: &UseArguments, out: &mut dyn Write) -> Result<(), CommandError> {
+    let folder = &arguments.index.index;
+    let index = semblance::corpus::use_version(folder, &arguments.version)?;
+    writeln!(out, "version {}", index.digest())?;
+    writeln!(out, "rows    {}", index.manifest().rows)?;
+    out.flush()?;
+    Ok(())
 }
 
 fn verify(arguments: &IndexArguments, out: &mut dyn Write) -> Result<(), CommandError> {
