@@ -40,8 +40,8 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak test test-setup test-python test-rust test-arm64 test-clients test-mpnet terraform-test
-.PHONY: bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
+.PHONY: fuzz soak crash-table test test-setup test-crashes test-python test-rust test-arm64 test-clients test-mpnet
+.PHONY: terraform-test bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -276,6 +276,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	cd tests/crashes && mypy --no-error-summary --config-file ../../pyproject.toml crashes tests
 	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
@@ -301,6 +302,17 @@ test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
+
+test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at any moment and with loss of unsynced data
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m pytest -q tests
+
+# More crashes of each kind, as a table; ARGS='--kills 50'.
+crash-table: $(DEV) $(LIBRARY) $(PINNED)
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m crashes $(ARGS)
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --locked --quiet --bin similarity

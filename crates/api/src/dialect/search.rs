@@ -71,7 +71,7 @@ body! {
 }
 
 /// An optional text, or list of at least one text.
-pub(super) struct OptionalInput(Option<Input>);
+pub(super) struct OptionalInput(pub(super) Option<Input>);
 
 impl crate::body::FieldValue for OptionalInput {
     const REQUIRED: bool = false;

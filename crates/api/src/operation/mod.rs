@@ -1,11 +1,16 @@
 //! Operations of a service, independent of the source and dialect of a request. An operation is one
 //! file in this module.
 
+mod cluster;
+mod corpus;
 mod decode;
 mod embed;
+mod indexes;
 mod info;
 mod kept;
 mod limited_json;
+mod map;
+mod mine;
 mod predict;
 mod rerank;
 mod search;
@@ -21,14 +26,18 @@ use crate::error::ApiError;
 use crate::request::{Field, RequestError, TextFault, Texts};
 use crate::service::Service;
 
+pub(crate) use cluster::{ClusterRequest, ClusterResult, FoundCluster};
+pub(crate) use corpus::{Corpus, CorpusRequest};
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
+pub(crate) use indexes::IndexesRequest;
 use limited_json::limited_json;
-
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
 pub(crate) use kept::{ItemError, Listed};
+pub(crate) use map::{MapRequest, MapResult};
+pub(crate) use mine::{MineRequest, MineResult};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
 pub(crate) use search::{Queries, QueryHits, SearchRequest, SearchResult};
