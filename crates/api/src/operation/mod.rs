@@ -31,11 +31,11 @@ pub(crate) use corpus::{Corpus, CorpusRequest};
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
 pub(crate) use indexes::IndexesRequest;
-use limited_json::limited_json;
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
 pub(crate) use kept::{ItemError, Listed};
+use limited_json::limited_json;
 pub(crate) use map::{MapRequest, MapResult};
 pub(crate) use mine::{MineRequest, MineResult};
 pub(crate) use predict::PredictRequest;

@@ -1,7 +1,7 @@
 //! The operation `rerank`: returns the relevance of each text to a query.
 
 use semblance::outcome::{Scorer, Scores};
-use semblance::{ModelError, PairOptions, Prompts, TextOptions, Truncation};
+use semblance::{ModelError, PairOptions, TextOptions, Truncation};
 
 use super::kept::{Kept, Listed};
 use super::similarity::{self, field_after_query};

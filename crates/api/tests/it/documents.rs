@@ -97,7 +97,7 @@ Requests take turns at the model by tokens, so a small request waits for a few p
 large one. A request whose client has left ends after the pass in progress; it is logged and counted with status
 499. `GET /health` and `GET /metrics` are answered while every request is taken. There is no limit for each client;
 use a proxy for that. The server speaks HTTP/1.1 and, with prior knowledge, HTTP/2. After SIGTERM or SIGINT it
-answers the requests in progress, and ends within `--shutdown-seconds` (10) whatever clients do; a second signal
+answers the requests in progress, and ends within `--shutdown-seconds` (10), even if clients stall; a second signal
 ends it at once.
 
 ";

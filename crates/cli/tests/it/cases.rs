@@ -13,6 +13,9 @@ pub(crate) const DOCUMENT_PROMPT: &str = "answer from a travel guide: ";
 const QUERY: &str = "How many people live in London?";
 const TEXTS: [&str; 3] = ["a river", "9 million people", "bread"];
 
+/// A test of the responses without and with an option.
+type Comparison = Box<dyn Fn(&Value, &Value)>;
+
 /// What an option changes.
 pub(crate) enum Check {
     /// The request with it has the error of this code.
@@ -20,7 +23,7 @@ pub(crate) enum Check {
     /// The response is that of this request, except for the texts that it repeats.
     As(Value),
     /// The response passes a test. The arguments are the responses without and with the option.
-    Valid(Box<dyn Fn(&Value, &Value)>),
+    Valid(Comparison),
 }
 
 /// An option.

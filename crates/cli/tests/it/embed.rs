@@ -399,7 +399,8 @@ fn a_text_file_in_any_form_loses_no_good_line() {
     };
     let long_line = [vec![b'w'; 5 << 20], b"\nlast".to_vec()].concat();
     // The input, the records that are embedded, and the codes of the others.
-    let cases: [(&str, Vec<u8>, &[u64], &[&str]); 8] = [
+    type Case<'a> = (&'a str, Vec<u8>, &'a [u64], &'a [&'a str]);
+    let cases: [Case<'_>; 8] = [
         ("empty", Vec::new(), &[], &[]),
         ("blank lines", b"\n\n".to_vec(), &[], &["request.empty_text", "request.empty_text"]),
         ("no line feed at the end", b"one\ntwo".to_vec(), &[0, 1], &[]),
