@@ -103,7 +103,8 @@ impl Parts {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
         let table = EmbeddingTable::open(&self.bundle).expect("the bundle's own");
         let inputs = self.bundle.manifest().inputs.clone();
-        let options = SessionOptions { task: Task::Embedding, inputs, kernels, threads };
+        let padding = None;
+        let options = SessionOptions { task: Task::Embedding, inputs, padding, kernels, threads };
         OnnxSession::load(&self.runtime, &graph, Arc::new(table), options)
             .expect("the bundle's own")
     }

@@ -45,7 +45,7 @@ impl Key {
 pub(super) struct Entry {
     /// Its pooled vector, `[dim]`, f32, not normalized.
     pub(super) pooled: Array1<f32>,
-    /// Its number of tokens before truncation, special tokens included; at least so many, if they were
+    /// Its number of tokens before truncation, special tokens included; at least this number if they were
     /// not all counted.
     pub(super) total_tokens: usize,
     /// Whether all its tokens were counted.

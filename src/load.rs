@@ -171,6 +171,7 @@ fn scheduler(
     let session = SessionOptions {
         task: bundle.manifest().task,
         inputs: bundle.manifest().inputs.clone(),
+        padding: bundle.manifest().pad_token_id,
         kernels: kernels(options.instruction_set)?,
         threads: options.threads.get(),
     };
@@ -205,6 +206,7 @@ fn model_info(bundle: &Bundle, pooling: String, dimensions: usize) -> ModelInfo 
         similarity: manifest.similarity.unwrap_or_default(),
         dimensions,
         prompts: manifest.prompts.clone(),
+        default_prompt: manifest.default_prompt.clone(),
         max_tokens: manifest.max_tokens,
     }
 }

@@ -101,7 +101,7 @@ impl Model {
         if requested > available {
             return Err(ModelError::TooManyDimensions { requested, available });
         }
-        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
         let count = if options.count_tokens { Count::All } else { options.truncation.count() };
         let (encoded, unique, tokens) = self.encode(&texts, options.truncation, count)?;

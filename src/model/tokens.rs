@@ -45,7 +45,7 @@ impl Model {
         limit_tokens: usize,
     ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
-        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
         let tokenizer = self.tokenizer()?;
         let mut tokens: Vec<Vec<Token>> = Vec::with_capacity(texts.len());

@@ -39,8 +39,8 @@ pub struct Encoding {
     pub input_ids: Vec<i32>,
     /// Segment of each token, `[tokens]`: 1 for the second text of a pair and its `[SEP]`, otherwise 0.
     pub token_type_ids: Vec<i32>,
-    /// Number of tokens before truncation, special tokens included. At least so many, if they were not
-    /// all counted.
+    /// Number of tokens before truncation, special tokens included. At least this number if they were
+    /// not all counted.
     pub total_tokens: usize,
     /// Whether all tokens were counted.
     pub is_counted: bool,

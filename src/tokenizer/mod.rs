@@ -1,9 +1,9 @@
 //! Text to token ids. This is the only module that uses the `tokenizers` crate.
 
+mod boundaries;
 mod bpe;
 mod byte_pieces;
 mod charsmap;
-mod cuts;
 mod encoding;
 mod error;
 mod model;

@@ -9,7 +9,7 @@ use tokenizers::{
     PreTokenizerWrapper, TokenizerImpl,
 };
 
-use super::cuts::Cuts;
+use super::boundaries::Boundaries;
 use super::model::Model;
 use super::rules::Rules;
 use super::turns::Turns;
@@ -38,8 +38,8 @@ pub struct Tokenizer {
     special_tokens: usize,
     pub(super) pair_special_tokens: usize,
     turns: Turns,
-    /// Where long texts can be cut.
-    cuts: OnceLock<Option<Cuts>>,
+    /// Where long texts can be split.
+    boundaries: OnceLock<Option<Boundaries>>,
 }
 
 /// The tokens of a text without special tokens, not truncated.
@@ -124,15 +124,15 @@ impl Tokenizer {
         }
         let pair_special_tokens =
             inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
-        let (turns, cuts) = (Turns::default(), OnceLock::new());
-        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns, cuts })
+        let (turns, boundaries) = (Turns::default(), OnceLock::new());
+        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns, boundaries })
     }
 
     /// Returns the token ids of `text`, truncated to the model's limit on `side`. On the right, the
     /// result is that of sentence-transformers: `[CLS]`, the first `max_tokens - 2` tokens of the
     /// text, `[SEP]`. On the left, it contains the last tokens of the text.
     ///
-    /// Without [`Count::All`], only a part of a long text is tokenized, if the tokenizer can cut it. The
+    /// Without [`Count::All`], only a part of a long text is tokenized, if the tokenizer has boundaries. The
     /// token ids are the same.
     ///
     /// # Errors
@@ -173,8 +173,11 @@ impl Tokenizer {
         let _turn = self.turns.take();
         let mut part_bytes = room.saturating_add(1).saturating_mul(BYTES_PER_TOKEN);
         while count == Count::UpToLimit && part_bytes <= text.len() / 2 {
-            let Some(cuts) = self.cuts.get_or_init(|| Cuts::new(&self.inner)) else { break };
-            if let Some(part) = cuts.part(text, part_bytes, side) {
+            let Some(boundaries) = self.boundaries.get_or_init(|| Boundaries::new(&self.inner))
+            else {
+                break;
+            };
+            if let Some(part) = boundaries.part(text, part_bytes, side) {
                 let encoding = encode(part).map_err(TokenizerError::Encode)?;
                 if encoding.len() > room {
                     return Ok(TextTokens { encoding, is_whole: false });

@@ -41,7 +41,9 @@ impl Service {
     /// are first searched.
     #[must_use]
     pub fn with_indexes(self, folder: Option<PathBuf>) -> Self {
-        Self { indexes: folder.map(Catalog::new).map(Arc::new), ..self }
+        let about = About { has_indexes: folder.is_some(), ..About::clone(&self.about) };
+        let indexes = folder.map(Catalog::new).map(Arc::new);
+        Self { indexes, about: Arc::new(about), ..self }
     }
 
     /// Returns this service with a limit on the size of a response. A response that grows with the texts

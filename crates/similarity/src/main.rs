@@ -91,7 +91,8 @@ fn start(config: Config) -> Result<Handler, StartError> {
         api_keys: config.api_keys,
         ..HttpOptions::default()
     };
-    Ok(Handler::new(admission, http).with_base_path(config.base_path))
+    let handler = Handler::new(admission, http).with_base_path(config.base_path);
+    Ok(handler.with_http_timeout(config.http_timeout))
 }
 
 /// Returns limits that admit as many events as Lambda sends concurrently. The timeout is the maximum

@@ -3,8 +3,8 @@
 
 use axum::body::Bytes;
 use axum::http::Method;
+use semblance::TextOptions;
 use semblance::outcome::{Scores, rank};
-use semblance::{Prompts, TextOptions};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker;
 use super::tei::{self, Prediction, Rank, TokenOfText};
-use super::{Route, RouteSchema, search};
+use super::{Route, RouteSchema, corpus, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
     Text, body, truncation,
@@ -94,7 +94,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 10] = [
+const OPERATIONS: [NamedOperation; 14] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -154,6 +154,31 @@ const OPERATIONS: [NamedOperation; 10] = [
             is_unambiguous: false,
         }],
     },
+    NamedOperation {
+        name: "mine",
+        decode: corpus::mine,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::MineBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "cluster",
+        decode: corpus::cluster,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::ClusterBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "map",
+        decode: corpus::map,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::MapBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation { name: "indexes", decode: corpus::indexes, bodies: &[] },
     NamedOperation { name: "info", decode: tei::info, bodies: &[] },
     NamedOperation { name: "health", decode: tei::health, bodies: &[] },
     NamedOperation { name: "warmup", decode: warm_up, bodies: &[] },
@@ -241,11 +266,7 @@ fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError
     let body = EventBody::decode(fields, limits)?;
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, true),
-        prompts: match body.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: body.prompt_name.prompts(),
     };
     let (query, texts) = (body.query_from_app.0, body.actual_queries.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: body.top_k.0, options }, response))
@@ -337,6 +358,10 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Vec<TokenOfText<'static>>>>(),
         schemas.inline::<Vec<String>>(),
         schemas.reply::<search::SearchReply>(),
+        schemas.reply::<corpus::MineReply>(),
+        schemas.reply::<corpus::ClusterReply>(),
+        schemas.reply::<corpus::MapReply>(),
+        schemas.reply::<corpus::IndexesReply>(),
         schemas.reply::<About>(),
         schemas.reply::<Status>(),
     ];

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::http::{Method, StatusCode};
 use semblance::options::TokenizeOptions;
 use semblance::outcome::{EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenizeOutput, rank};
-use semblance::{EmbedOptions, PairOptions, Prompts, TextOptions};
+use semblance::{EmbedOptions, PairOptions, TextOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::{ErrorForm, Route, RouteSchema, cohere};
 use crate::body::{
     Body, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OnError, OptionalObject,
-    Pairs, PromptName, Text, TextList, TokenIds, body, truncation,
+    Pairs, PromptName, Text, TextList, TokenIds, Unread, body, truncation,
 };
 use crate::error::ApiError;
 use crate::openapi::any_of;
@@ -153,6 +153,8 @@ body! {
     }} {
         inputs: Object<SimilarityInputs>,
         parameters: OptionalObject<SimilarityParameters>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -192,7 +194,8 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default).
         normalize: Flag,
@@ -201,6 +204,8 @@ body! {
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
         on_error: Choice<OnError>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -251,7 +256,8 @@ body! {
         inputs: Input,
         /// Whether to include the special tokens that the tokenizer adds around a text (default).
         add_special_tokens: Flag,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
@@ -283,11 +289,7 @@ pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, R
             &parameters.truncation_direction,
             limits.auto_truncate,
         ),
-        prompts: match parameters.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: parameters.prompt_name.prompts(),
     };
     let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
@@ -309,12 +311,12 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     let body = decoded::<EmbedBody>(fields, limits)?;
     let options = EmbedOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
         normalize: Some(body.normalize.0.unwrap_or(true)),
         dimensions: body.dimensions.0,
         ..EmbedOptions::default()
     };
-    Ok(Call::new(EmbedRequest { texts: body.inputs.0, purpose: None, options }, rows))
+    Ok(Call::new(EmbedRequest::new(body.inputs.0, options), rows))
 }
 
 fn rows(_: &EmbedRequest, listed: Listed<EmbedOutput>, _: &Service) -> Result<Reply, Error> {
@@ -337,7 +339,9 @@ impl Serialize for Rows<'_> {
 
 pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     // Clients of Cohere, Jina, vLLM and Infinity use this path too.
-    if fields.has("documents", |value| !value.is_null()) && !fields.has("texts", |_| true) {
+    if fields.has("documents", |value| !value.is_null())
+        && !fields.has("texts", |value| !value.is_null())
+    {
         return cohere::rerank(fields, limits);
     }
     let body = decoded::<RerankBody>(fields, limits)?;
@@ -428,7 +432,7 @@ pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, Req
     let body = decoded::<TokenizeBody>(fields, limits)?;
     let options = TokenizeOptions {
         special_tokens: body.add_special_tokens.0.unwrap_or(true),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
     };
     Ok(Call::new(TokenizeRequest { texts: body.inputs.0, options }, tokens))
 }

@@ -1,11 +1,16 @@
 //! Operations of a service, independent of the source and dialect of a request. An operation is one
 //! file in this module.
 
+mod cluster;
+mod corpus;
 mod decode;
 mod embed;
+mod indexes;
 mod info;
 mod kept;
 mod limited_json;
+mod map;
+mod mine;
 mod predict;
 mod rerank;
 mod search;
@@ -21,17 +26,21 @@ use crate::error::ApiError;
 use crate::request::{Field, RequestError, TextFault, Texts};
 use crate::service::Service;
 
+pub(crate) use cluster::{ClusterRequest, ClusterResult, FoundCluster};
+pub(crate) use corpus::{Corpus, CorpusRequest};
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
-use limited_json::limited_json;
-
+pub(crate) use indexes::IndexesRequest;
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
 pub(crate) use kept::{ItemError, Listed};
+use limited_json::limited_json;
+pub(crate) use map::{MapRequest, MapResult};
+pub(crate) use mine::{MineRequest, MineResult};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
-pub(crate) use search::{Queries, SearchRequest, SearchResult};
+pub(crate) use search::{Queries, QueryHits, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 
@@ -227,12 +236,6 @@ pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) ->
             let expected = format!("a prompt of the model: {}", names.join(", ")).into();
             RequestError::UnknownValue { field: Field::new("prompt_name"), expected }
         }
-        ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
-            field: Field::new("dimensions"),
-            minimum: 1,
-            maximum: Some(available as u64),
-            found: requested.to_string(),
-        },
         other => return ApiError::Model(other),
     };
     error.into()

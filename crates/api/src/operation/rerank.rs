@@ -1,7 +1,7 @@
 //! The operation `rerank`: returns the relevance of each text to a query.
 
 use semblance::outcome::{Scorer, Scores};
-use semblance::{ModelError, PairOptions, Prompts, TextOptions, Truncation};
+use semblance::{ModelError, PairOptions, TextOptions, Truncation};
 
 use super::kept::{Kept, Listed};
 use super::similarity::{self, field_after_query};
@@ -47,11 +47,7 @@ impl Request for RerankRequest {
         let mut scored = match service.model().reranks_with() {
             Scorer::CrossEncoder => self.cross_encoder_scores(service, &texts)?,
             Scorer::BiEncoder => {
-                let prompts = match &self.prompt_name {
-                    PromptName::Absent => Prompts::ByRole,
-                    PromptName::Null => Prompts::Off,
-                    PromptName::Name(name) => Prompts::Named(name.clone()),
-                };
+                let prompts = self.prompt_name.clone().prompts();
                 let options = TextOptions { truncation: self.options.truncation, prompts };
                 similarity::scores(service, &self.query, &texts, &options)?
             }

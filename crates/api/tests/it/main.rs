@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
+mod corpus;
 mod cross_encoder;
 mod documents;
 mod guarantees;

@@ -36,6 +36,29 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
+fn a_request_needs_a_key() {
+    let server = serve(&["--api-key", "first"]);
+    run(async {
+        let mut client = client(&server).await;
+        for (name, value, status) in [
+            ("x-none", "first", 401),
+            ("x-api-key", "wrong", 401),
+            ("authorization", "Bearer wrong", 401),
+            ("x-api-key", "first", 200),
+            ("authorization", "Bearer first", 200),
+        ] {
+            let mut request = request(&server, json!({"inputs": "a"}).to_string());
+            request.headers_mut().insert(name, value.parse().unwrap());
+            let response = client.send_request(request).await.unwrap();
+            assert_eq!(response.version(), Version::HTTP_2);
+            assert_eq!(response.status().as_u16(), status, "{name}: {value}");
+        }
+        let health = Request::get(format!("{}/health", server.url())).body(Body::empty());
+        assert_eq!(client.send_request(health.unwrap()).await.unwrap().status(), StatusCode::OK);
+    });
+}
+
+#[test]
 fn requests_share_a_connection() {
     let mut server = serve(&[]);
     run(async {

@@ -5,6 +5,7 @@
 
 mod captured;
 mod concurrency;
+mod deadline;
 mod emulator;
 mod handler;
 mod http_event;
@@ -17,6 +18,7 @@ mod odd_events;
 mod package;
 mod paths;
 mod random_events;
+mod settings;
 mod soak;
 mod sources;
 mod start;

@@ -1,5 +1,5 @@
-//! Places where a text can be cut: the tokens before the cut do not depend on the text after it, and the
-//! tokens after it not on the text before.
+//! Boundaries of a text: places where the tokens before do not depend on the text after, and the tokens
+//! after do not depend on the text before.
 
 use std::collections::HashSet;
 
@@ -24,21 +24,21 @@ const SPLIT_PATTERNS: [&str; 2] = [
 /// The character that represents a space in pieces.
 const SPACE_OF_PIECES: char = '\u{2581}';
 
-/// The cuts of a tokenizer.
+/// The boundaries of a tokenizer.
 ///
-/// Every tokenizer that has cuts can be cut between a letter or digit and a space that another letter or
-/// digit follows. That of BERT can also be cut around punctuation, white space and ideographs.
-pub(super) struct Cuts {
+/// Every tokenizer that has boundaries has one between a letter or digit and a space that another letter or
+/// digit follows. The tokenizer of BERT also has boundaries around punctuation, white space and ideographs.
+pub(super) struct Boundaries {
     /// Whether the tokenizer is that of BERT, and if so whether ideographs are words.
     bert: Option<bool>,
     /// Whether a text can lose its start.
     left: bool,
-    /// The pairs of adjacent characters of added tokens. There is no cut within such a pair.
+    /// The pairs of adjacent characters of added tokens. There is no boundary within such a pair.
     added: HashSet<(char, char)>,
 }
 
-impl Cuts {
-    /// Returns the cuts of a tokenizer, or `None` if its rules are not known to have any.
+impl Boundaries {
+    /// Returns the boundaries of a tokenizer, or `None` if its rules are not known to have any.
     pub(super) fn new(tokenizer: &Inner) -> Option<Self> {
         let normalizer = tokenizer.get_normalizer();
         let rules = normalizer.map_or(Some(Normalization::default()), Normalization::new)?;
@@ -77,23 +77,27 @@ impl Cuts {
         Some(Self { bert, left: !rules.changes_start, added })
     }
 
-    /// Returns at most `bytes` of a longer text without those on `side`, or `None` if there is no cut in
+    /// Returns at most `bytes` of a longer text without those on `side`, or `None` if there is no boundary in
     /// the outer half of them.
     pub(super) fn part<'a>(&self, text: &'a str, bytes: usize, side: Side) -> Option<&'a str> {
         match side {
             Side::Right => {
-                let mut cuts = (bytes / 2..=bytes).rev();
-                cuts.find(|&at| self.is_cut(text, at)).map(|at| &text[..at])
+                let mut boundaries = (bytes / 2..=bytes).rev();
+                boundaries.find(|&at| self.is_boundary(text, at)).map(|at| &text[..at])
             }
             Side::Left => {
-                let mut cuts = text.len() - bytes..=text.len() - bytes / 2;
-                let cut = if self.left { cuts.find(|&at| self.is_cut(text, at)) } else { None };
-                cut.map(|at| &text[at..])
+                let mut boundaries = text.len() - bytes..=text.len() - bytes / 2;
+                let boundary = if self.left {
+                    boundaries.find(|&at| self.is_boundary(text, at))
+                } else {
+                    None
+                };
+                boundary.map(|at| &text[at..])
             }
         }
     }
 
-    fn is_cut(&self, text: &str, at: usize) -> bool {
+    fn is_boundary(&self, text: &str, at: usize) -> bool {
         let Some((before, after)) = text.split_at_checked(at) else { return false };
         let mut after = after.chars();
         let (Some(last), Some(next)) = (before.chars().next_back(), after.next()) else {
