@@ -192,7 +192,11 @@ impl Task for BytePanelTask<'_> {
                 // SAFETY: within the output; these features of these rows are this task's alone.
                 unsafe {
                     let out = self.out.start().add(start);
-                    out.copy_from_nonoverlapping(values.as_ptr(), columns);
+                    match columns {
+                        // A known length is copied without a call.
+                        BYTE_PANEL => out.copy_from_nonoverlapping(values.as_ptr(), BYTE_PANEL),
+                        _ => out.copy_from_nonoverlapping(values.as_ptr(), columns),
+                    }
                 }
             }
             done += height;

@@ -280,12 +280,13 @@ impl Kernels {
         let shared = Shared::new(out);
         let blocks = blocks(rows, TASK_ROWS);
         let team_of = if rows * features * inputs < SHARED_WORK { &Alone } else { team };
+        let threads = team_of.threads();
         share(
             team_of,
             panels * blocks.len(),
             || (),
             |(), task| {
-                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                let (panel, block) = place(task, panels, blocks.len(), threads);
                 self.enter(PanelTask {
                     panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
                     bias: &dense.bias[panel * PANEL..],
@@ -346,12 +347,13 @@ impl Kernels {
         let finish = then.finish();
         let shared = Shared::new(out);
         let blocks = blocks(rows, TASK_ROWS);
+        let threads = team_of.threads();
         share(
             team_of,
             panels * blocks.len(),
             || (),
             |(), task| {
-                let (panel, block) = (task / blocks.len(), task % blocks.len());
+                let (panel, block) = place(task, panels, blocks.len(), threads);
                 let first_feature = panel * BYTE_PANEL;
                 self.enter(BytePanelTask {
                     panel: &dense.panels[panel * panel_bytes..][..panel_bytes],
@@ -452,6 +454,15 @@ impl Kernels {
             Detected::Neon(simd) => simd.enter(task),
             Detected::Portable(simd) => simd.enter(task),
         }
+    }
+}
+
+/// Returns the panel and the block of rows of a task. One thread multiplies a panel with all rows while the
+/// panel is in its cache. Several threads divide the rows first.
+fn place(task: usize, panels: usize, blocks: usize, threads: usize) -> (usize, usize) {
+    match threads {
+        1 => (task / blocks, task % blocks),
+        _ => (task % panels, task / panels),
     }
 }
 
