@@ -271,7 +271,7 @@ def test_a_chat_template_needs_modules(make: Build, file: str) -> None:
         model.files[file] |= {"chat_template": "{{ messages }}"}
     else:
         model.files[file] = "{{ messages }}"
-    with pytest.raises(Refusal, match="modules.json is missing") as caught:
+    with pytest.raises(Refusal, match=r"modules\.json is missing") as caught:
         make(model)
     assert caught.value.code == "model.unsupported_field"
     whole = Checkpoint()
