@@ -40,8 +40,8 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak test test-setup test-python test-rust test-clients test-mpnet terraform-test
-.PHONY: bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
+.PHONY: fuzz soak crash-table test test-setup test-crashes test-python test-rust test-arm64 test-clients test-mpnet
+.PHONY: terraform-test bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -215,13 +215,18 @@ demo-multilingual: setup build/model/.e5 ## score German, Japanese and Arabic ev
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
 	cargo lambda watch $(ARGS)
 
-package: ## build the functions' zips; ARCH=arm64 where that Rust target is installed
+# Compiler, linker and emulator for arm64, from Debian and PyPI.
+build/arm64/ar: scripts/arm64.py | $(TOOLS)
+	@echo "installing the tools for arm64 into build/arm64"
+	@$(BIN)/python scripts/arm64.py
+
+package: ## build the functions' zips; ARCH=arm64 needs that Rust target, or `make build/arm64/ar` on Debian 12
 	@$(MAKE) --no-print-directory --jobs=2 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP)
 	@$(PACKAGE) report --zip $(ZIP)
 	@$(PACKAGE) report --zip $(SYNC_ZIP)
 	@$(PACKAGE) report --zip $(AUTHORIZER_ZIP)
 
-PACKAGE_SOURCES := scripts/package.py scripts/deflated_zip.py scripts/licenses.py
+PACKAGE_SOURCES := scripts/package.py scripts/arm64.py scripts/deflated_zip.py scripts/licenses.py
 $(ZIP): $(RUST) $(LIBRARY) $(PACKAGE_SOURCES)
 	@$(PACKAGE) build --arch $(ARCH) --bin similarity --with-library --output $@
 
@@ -271,6 +276,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	cd tests/crashes && mypy --no-error-summary --config-file ../../pyproject.toml crashes tests
 	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
@@ -296,6 +302,17 @@ test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
+
+test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at any moment and with loss of unsynced data
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m pytest -q tests
+
+# More crashes of each kind, as a table; ARGS='--kills 50'.
+crash-table: $(DEV) $(LIBRARY) $(PINNED)
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m crashes $(ARGS)
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --locked --quiet --bin similarity
@@ -328,11 +345,17 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
-	cargo build --quiet --bin semblance-test-support
+	cargo build --quiet --bin semblance --bin semblance-test-support
 	cd tests/cloud && pytest -q -n 3 --dist loadgroup
 
-soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory
+test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages for arm64 under emulation; Debian 12, ten minutes
+	@$(MAKE) --no-print-directory ARCH=arm64 package
+	cargo build --locked --quiet --bin semblance-test-support
+	@$(BIN)/python scripts/check_arm64.py
+
+soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak
+	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-cli --test faults -- --nocapture soak
 
 # Coverage for libFuzzer; assertions of arithmetic stay on.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cache::CacheLimit;
 pub use crate::kernels::InstructionSet;
 use crate::scheduler::PASS_TOKENS;
-use crate::tokenizer::Side;
+use crate::tokenizer::{Count, Side};
 
 /// How a model is loaded and run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,14 @@ impl Truncation {
             Self::Right | Self::Refuse => Side::Right,
         }
     }
+
+    /// How far the tokens of a text are counted: all of them if the error for a long text states them.
+    pub(crate) fn count(self) -> Count {
+        match self {
+            Self::Left | Self::Right => Count::UpToLimit,
+            Self::Refuse => Count::All,
+        }
+    }
 }
 
 /// The prompts that are put before texts.
@@ -112,6 +120,9 @@ pub struct EmbedOptions {
     /// Number of leading dimensions to keep. The vector is truncated, then normalized. Use it only
     /// with Matryoshka-trained models (<https://arxiv.org/abs/2205.13147>).
     pub dimensions: Option<usize>,
+    /// Whether all tokens of a text are counted. By default, those of a truncated text are counted
+    /// until they exceed the model's limit, so that the time for a long text is bounded.
+    pub count_tokens: bool,
 }
 
 /// Options of [`Model::rerank_with`](crate::Model::rerank_with) and

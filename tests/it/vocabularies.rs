@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance_test_support::{bundle, tokenizer_folder};
 use serde_json::{Map, Value};
 
@@ -172,7 +172,7 @@ impl Both {
             .collect();
         assert_eq!(tokens, expected, "{}: {text:?}", self.name);
         let ids: Vec<i32> = expected.iter().map(|&(id, _)| id.try_into().unwrap()).collect();
-        let encoding = self.ours.encode(text, Side::Right).unwrap();
+        let encoding = self.ours.encode(text, Side::Right, Count::UpToLimit).unwrap();
         assert_eq!(encoding.input_ids, ids, "{}: {text:?}", self.name);
     }
 }

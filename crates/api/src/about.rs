@@ -47,6 +47,8 @@ pub struct About {
     pub tokenization_workers: usize,
     /// The function that scores two embeddings: `cosine`, `dot`, `euclidean` or `manhattan`.
     pub similarity_fn_name: String,
+    /// Whether a folder of indexes is configured.
+    pub has_indexes: bool,
     /// Version of this software.
     pub version: &'static str,
     /// Always null: the version identifies the software.
@@ -82,6 +84,7 @@ impl About {
             max_batch_requests: None,
             tokenization_workers: options.concurrency.get(),
             similarity_fn_name: info.similarity.to_string(),
+            has_indexes: false,
             version: env!("CARGO_PKG_VERSION"),
             sha: None,
             docker_label: None,

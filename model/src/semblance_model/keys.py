@@ -151,6 +151,28 @@ DENSE = Keys(
     ),
 )
 
+# A bundle sets truncation and padding itself.
+TOKENIZER_RULES = Keys(
+    read=_names("normalizer pre_tokenizer model post_processor decoder added_tokens"),
+    without_effect=_names("version truncation padding"),
+)
+
+#: The configuration files of a model folder and their keys. A path with a folder represents the
+#: same file of each module of this kind.
+FILES: Mapping[str, Keys] = {
+    "config.json": CONFIG,
+    "modules.json": MODULE,
+    "config_sentence_transformers.json": SENTENCE_TRANSFORMERS,
+    "sentence_bert_config.json": SENTENCE_BERT,
+    "1_Pooling/config.json": POOLING,
+    "2_Dense/config.json": DENSE,
+    "tokenizer.json": TOKENIZER_RULES,
+    "tokenizer_config.json": TOKENIZER,
+}
+
+#: Files of which no key has an effect. The tokens and their ids are in `tokenizer.json`.
+UNREAD_FILES = ("special_tokens_map.json",)
+
 
 def check_config(source: Source, transformer: str) -> None:
     """Refuses unknown keys of the `config.json` of a checkpoint.
@@ -178,6 +200,11 @@ def check_keys(
         files[str(PurePosixPath(folder) / "config.json")] = DENSE
     for name, keys in files.items():
         _check_file(source, name, keys)
+
+
+def check_tokenizer(tokenizer: Fields) -> None:
+    """Refuses unknown keys of `tokenizer.json`."""
+    _check(tokenizer.file, tokenizer.values, TOKENIZER_RULES)
 
 
 def check_module(entry: Fields) -> None:

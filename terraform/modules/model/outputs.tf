@@ -42,6 +42,11 @@ output "source_bucket_arn" {
   value       = local.source_arn
 }
 
+output "source_bucket_arns" {
+  description = "ARNs of the buckets from which bundles and indexes are copied."
+  value       = local.source_arns
+}
+
 output "object_keys" {
   description = "Keys of the bundles' objects, bundle/role => key."
   value       = { for name, object in aws_s3_object.this : name => object.key }
@@ -50,6 +55,11 @@ output "object_keys" {
 ################################################################################
 # Sync function
 ################################################################################
+
+output "sync_architecture" {
+  description = "Architecture that the model-sync function runs on: x86_64 or arm64."
+  value       = module.sync.architecture
+}
 
 output "sync_function_name" {
   description = "Name of the model-sync function."

@@ -1,12 +1,12 @@
 //! The operation `embed`: returns the embedding of each text.
 
 use semblance::outcome::EmbedOutput;
-use semblance::{EmbedOptions, Prompts};
+use semblance::{EmbedOptions, ModelError, Prompts};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};
 use crate::error::ApiError;
-use crate::request::Texts;
+use crate::request::{Field, RequestError, Texts};
 use crate::service::Service;
 
 /// A request to embed texts.
@@ -17,6 +17,8 @@ pub(crate) struct EmbedRequest {
     pub(crate) purpose: Option<Purpose>,
     /// Truncation, prompt, normalization and dimensions.
     pub(crate) options: EmbedOptions,
+    /// The field with the dimensions, for errors.
+    pub(crate) dimensions_field: &'static str,
 }
 
 /// The use of an embedding.
@@ -31,6 +33,11 @@ pub(crate) enum Purpose {
 }
 
 impl EmbedRequest {
+    /// Returns a request without a purpose, with the dimensions in the field `dimensions`.
+    pub(crate) fn new(texts: Texts, options: EmbedOptions) -> Self {
+        Self { texts, purpose: None, options, dimensions_field: "dimensions" }
+    }
+
     /// Returns the options, with the prompt of the purpose.
     fn options(&self, service: &Service) -> EmbedOptions {
         let info = service.model().info();
@@ -65,8 +72,16 @@ impl Request for EmbedRequest {
             model.text_faults(&texts, prompt, options.truncation)
         })?;
         let embedded = model.embed_with(&kept.texts(&self.texts), &options);
-        let embedded =
-            embedded.map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
+        let embedded = embedded.map_err(|error| match error {
+            ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
+                field: Field::new(self.dimensions_field),
+                minimum: 1,
+                maximum: Some(available as u64),
+                found: requested.to_string(),
+            }
+            .into(),
+            error => in_fields(error, |item| field_of(kept.items[item])),
+        })?;
         let mut report: Report = embedded.cost.clone().into();
         kept.restore(&mut report.cost, 0, self.texts.cut());
         Ok((kept.listed(embedded, self.texts.as_slice().len()), report))

@@ -42,7 +42,8 @@ pub(crate) struct Names(pub(crate) Option<Vec<String>>);
 /// A field that is accepted and has no effect.
 pub(crate) struct Unread;
 
-/// An option of a dialect that this service does not support. It must be absent, null or false.
+/// An option of a dialect that this service does not support. It must be absent, null, false or an empty
+/// list.
 pub(crate) struct Unsupported;
 
 /// A field that must be absent or null, because it would select another kind of request.
@@ -104,6 +105,7 @@ impl FieldValue for Unsupported {
         let field = fields.field(name);
         match fields.optional(name)? {
             None | Some(Value::Bool(false)) => Ok(Self),
+            Some(Value::Array(items)) if items.is_empty() => Ok(Self),
             Some(_) => Err(RequestError::UnsupportedOption { field, expected: "absent" }),
         }
     }

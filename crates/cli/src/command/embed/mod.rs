@@ -113,6 +113,8 @@ impl Run<'_> {
         let options = EmbedOptions {
             truncation: truncation(self.arguments.no_truncate),
             prompts: self.arguments.prompts(),
+            // The output has the number of tokens of each text.
+            count_tokens: true,
             ..EmbedOptions::default()
         };
         let embedded = chunk.embed(&self.model, &options)?;
