@@ -135,6 +135,8 @@ BY_NAME_HEAD = (
     "| model | family | languages | size, MB | read, MB | start, s | event, ms | events/s | |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
+# What follows the measured table.
+AFTER_MEASURED = "`--precision int8` divides size"
 MEASURED_HEAD = (
     "| model | system | cold start, ms | peak, MB | anonymous, MB | warm event, ms "
     "| largest difference of a score |\n|---|---|---|---|---|---|---|"
@@ -175,6 +177,8 @@ def document() -> str:
     """The content that the document must have."""
     models = json.loads(MEASURED.read_text(encoding="utf-8"))["models"]
     text = DOCUMENT.read_text(encoding="utf-8")
+    if MEASURED_HEAD not in text:
+        text = text.replace(AFTER_MEASURED, f"{MEASURED_HEAD}\n\n{AFTER_MEASURED}")
     for head, table in ((BY_NAME_HEAD, by_name(models)), (MEASURED_HEAD, measured(models))):
         start = text.index(head)
         end = text.find("\n\n", start)

@@ -260,3 +260,20 @@ def test_a_cross_encoder_with_a_default_prompt_is_refused(make: Build) -> None:
     with pytest.raises(Refusal, match="a cross-encoder has no prompts") as caught:
         make(model)
     assert caught.value.code == "model.prompt"
+
+
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "chat_template.jinja"])
+def test_a_chat_template_needs_modules(make: Build, file: str) -> None:
+    model = Checkpoint()
+    for name in [it for it in model.files if it == "modules.json" or it[0].isdigit()]:
+        del model.files[name]
+    if file == "tokenizer_config.json":
+        model.files[file] |= {"chat_template": "{{ messages }}"}
+    else:
+        model.files[file] = "{{ messages }}"
+    with pytest.raises(Refusal, match=r"modules\.json is missing") as caught:
+        make(model)
+    assert caught.value.code == "model.unsupported_field"
+    whole = Checkpoint()
+    whole.files["tokenizer_config.json"] |= {"chat_template": "{{ messages }}"}
+    make(whole)

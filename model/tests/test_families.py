@@ -1,6 +1,7 @@
 """Every family computes what sentence-transformers does, on the small seeded models."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,17 @@ def test_token_types_are_not_read_if_transformers_does_not_pass_them(make: Build
     batch["token_type_ids"][:] = 0
     expected = token_embeddings(model, **batch)
     assert np.abs(found - expected)[batch["attention_mask"] == 1].max() < ELEMENT_TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "camembert", "mpnet"])
+def test_a_family_that_does_not_count_padding_may_be_padded_on_the_left(
+    tmp_path: Path, kind: str
+) -> None:
+    source = tmp_path / kind
+    shutil.copytree(CHECKPOINTS / kind, source)
+    config = json.loads((source / "tokenizer_config.json").read_text())
+    (source / "tokenizer_config.json").write_text(json.dumps(config | {"padding_side": "left"}))
+    order = Order(str(source), None, tmp_path / "out", None, None)
+    manifest = Bundle(build(order, lambda _: None), []).manifest
+    # Its position table has a row for the padding inside a text.
+    assert manifest["pad_token_id"] == {"camembert": 5}.get(kind, 1)

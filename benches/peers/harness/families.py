@@ -24,7 +24,7 @@ from harness.peer import HANDLER, TORCH, US, handler_peer, task_root
 
 RESULTS = place.PLOTS / "families.json"
 EXPORTS = place.BUILD / "exports"
-ROUNDS, QUICK_ROUNDS = 7, 2
+ROUNDS, QUICK_ROUNDS = 5, 2
 EVENTS_A_ROUND = 15
 
 _EXPORT = """

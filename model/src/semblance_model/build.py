@@ -22,7 +22,7 @@ from semblance_model.publish import check_name, link, publish, staging
 from semblance_model.reader import check_tokenizer
 from semblance_model.refusal import Refusal
 from semblance_model.report import int8_line, size_line, speed_line
-from semblance_model.rewrite import write_export
+from semblance_model.rewrite import FORMS, Form, write_export
 from semblance_model.source import open_source
 from semblance_model.weights import open_weights
 from semblance_model.words import WORDS_TENSOR, Precision, read_words, write_words
@@ -171,19 +171,21 @@ def _write_export(
         inputs, _ = _write_compared(description, export, folder)
         return inputs
     with TemporaryDirectory() as fp32:
-        inputs, with_attention = _write_compared(description, export, Path(fp32))
+        inputs, form = _write_compared(description, export, Path(fp32))
         largest = largest_export_activations(export, description.max_tokens)
-        write_export(export, folder, largest, with_attention=with_attention)
+        write_export(export, folder, largest, form=form)
         say(int8_line(folder, Path(fp32), export.table, description.max_tokens))
     return inputs
 
 
 def _write_compared(
     description: Description, export: Export, folder: Path
-) -> tuple[Sequence[str], bool]:
-    """Writes the fp32 graph; returns its inputs, and whether it has the engine's attention."""
-    for with_attention in (True, False):
-        inputs = write_export(export, folder, with_attention=with_attention)
+) -> tuple[Sequence[str], Form]:
+    """Writes the fp32 graph in the fastest form that gives what the export does; says which."""
+    for form in FORMS:
+        inputs = write_export(export, folder, form=form)
+        if inputs is None:
+            continue
         try:
             compare(
                 export,
@@ -193,11 +195,11 @@ def _write_compared(
                 pads_left=description.pads_left,
             )
         except Refusal:
-            if not with_attention:
+            if form == FORMS[-1]:
                 raise
         else:
-            return inputs, with_attention
-    raise AssertionError("the loop returns or raises")
+            return inputs, form
+    raise AssertionError("every export has the last form")
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:

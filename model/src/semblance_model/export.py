@@ -131,7 +131,7 @@ def read_export(
     size = _last_size(model, chosen)
     if size is None:
         raise Refusal("onnx.output", f"{name}: output {chosen} has no fixed number of features")
-    ids = _aliases(nodes, "input_ids")
+    ids = aliases(nodes, "input_ids")
     is_ids_read = any(
         ids & set(node.input) for node in nodes if node is not lookup and node.output[0] not in ids
     )
@@ -303,7 +303,7 @@ def captured(node: NodeProto) -> set[str]:
     }
 
 
-def _aliases(nodes: Sequence[NodeProto], name: str) -> set[str]:
+def aliases(nodes: Sequence[NodeProto], name: str) -> set[str]:
     """`name`, and what casts and copies of it are called."""
     names = {name}
     for node in nodes:
@@ -315,7 +315,7 @@ def _aliases(nodes: Sequence[NodeProto], name: str) -> set[str]:
 def _lookup(
     name: str, nodes: Sequence[NodeProto], constants: Mapping[str, NDArray[np.generic]]
 ) -> NodeProto:
-    ids = _aliases(nodes, "input_ids")
+    ids = aliases(nodes, "input_ids")
     found = [
         node
         for node in nodes

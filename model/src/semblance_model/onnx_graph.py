@@ -114,6 +114,10 @@ class OnnxGraph:
         self._nodes.append(node)
         return output
 
+    def append(self, node: NodeProto) -> None:
+        """Appends a finished node."""
+        self._nodes.append(node)
+
     def name_output(self, output: str, name: str) -> str:
         """Renames the last node's output to `name`, which the graph then returns."""
         last = self._nodes[-1]

@@ -1,9 +1,10 @@
 """The graph of a bundle from an ONNX export.
 
 The export's graph computes padded batches. A bundle's graph gets the tokens of all texts one after
-the other, so it runs the export's nodes for one text after the other, in a loop, each without
-padding. The embedding table becomes an input, and products with a constant weight become the
-engine's operators. All other nodes are kept and run in ONNX Runtime.
+the other. If only attention looks at other tokens, the nodes run on all of them; otherwise they run
+for one text after the other, in a loop, each without padding. The embedding table becomes an input,
+and products with a constant weight become the engine's operators. All other nodes are kept and run
+in ONNX Runtime.
 
 In int8, these products have int8 weights, except the one that gives the logits. Everything else is
 computed in fp32.
@@ -12,7 +13,7 @@ computed in fp32.
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from semblance_model.export import Export, attributes_of, captured
 from semblance_model.export_attention import ExportAttention, replace_attention
+from semblance_model.export_flat import flat_export
 from semblance_model.export_product import Product, product_of, vector_of
 from semblance_model.graph import ACTIVATED, CENTERED
 from semblance_model.onnx_graph import DOMAIN, GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
@@ -29,6 +31,11 @@ from semblance_model.quantize import channel_factors, quantize_dense
 # Smaller constants stay in the graph.
 _EXTERNAL_BYTES = 512
 
+# How the graph is written, the fastest form first: on all tokens or in a loop, with the engine's
+# attention or that of the export.
+Form = Literal["flat", "loop with attention", "loop"]
+FORMS: tuple[Form, ...] = ("flat", "loop with attention", "loop")
+
 _GELU = {("Gelu", "com.microsoft"): "gelu", ("FastGelu", "com.microsoft"): "gelu_tanh"}
 
 
@@ -37,23 +44,36 @@ def write_export(
     folder: Path,
     largest_activations: Mapping[str, NDArray[np.float32]] | None = None,
     *,
-    with_attention: bool = True,
-) -> list[str]:
+    form: Form = "loop",
+) -> list[str] | None:
     """Writes the graph and its weights into `folder`; returns the names of the graph's inputs.
 
+    None if the export does not have this form.
+
     In int8 if `largest_activations` are given: for each of `product_inputs`, the largest absolute
-    values by feature. `with_attention` replaces attention by the engine's operator.
+    values by feature.
     """
     attentions: Mapping[str, ExportAttention] = {}
-    if with_attention:
+    positions: Mapping[str, int] = {}
+    if form != "loop":
         export, attentions = replace_attention(export)
+        if not attentions:
+            return None
+    if form == "flat":
+        found = flat_export(export)
+        if found is None:
+            return None
+        export, positions = found
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
         body = _Products(graph, export, attentions, largest_activations).written()
-        loop = _Loop(graph, export, body)
-        loop.write()
+        around: _Flat | _Loop = _Loop(graph, export, body)
+        if form == "flat":
+            around = _Flat(graph, export, body, positions)
+        around.write()
         _write_constants(graph, export, body)
-        model = graph.model(loop.inputs(), loop.output(), opsets=export.opsets)
+        inputs, output = _inputs(export, reads_positions=bool(positions)), _output(export)
+        model = graph.model(inputs, output, opsets=export.opsets)
     (folder / GRAPH_FILE).write_bytes(model.SerializeToString(deterministic=True))
     return [it.name for it in model.graph.input]
 
@@ -264,6 +284,82 @@ def _bias(product: Product) -> NDArray[np.float32]:
     return product.bias
 
 
+def _inputs(export: Export, *, reads_positions: bool) -> list[ValueInfoProto]:
+    """The inputs of the graph."""
+    width = export.table.shape[1]
+    found = [helper.make_tensor_value_info("word_embeddings", TensorProto.FLOAT, ("tokens", width))]
+    for name, needed in (
+        ("input_ids", export.is_ids_read),
+        ("positions", reads_positions or "position_ids" in export.inputs),
+        ("token_type_ids", "token_type_ids" in export.inputs),
+    ):
+        if needed:
+            found.append(helper.make_tensor_value_info(name, TensorProto.INT32, ("tokens",)))
+    return [*found, helper.make_tensor_value_info("offsets", TensorProto.INT32, ("offsets",))]
+
+
+def _output(export: Export) -> ValueInfoProto:
+    """The output of the graph."""
+    axis = "texts" if export.is_logits else "tokens"
+    return helper.make_tensor_value_info(
+        export.output_name, TensorProto.FLOAT, (axis, export.hidden_size)
+    )
+
+
+def _renamed(export: Export, node: NodeProto) -> NodeProto:
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    for names in (copy.input, copy.output):
+        for index, name in enumerate(names):
+            names[index] = _inner(export, name)
+    return copy
+
+
+def _inner(export: Export, name: str) -> str:
+    """The name of a tensor of the export that the graph may have too."""
+    outer = {"input_ids", "token_type_ids", "word_embeddings", "positions", "offsets"}
+    outer |= {"attention_mask", "position_ids", "text", "condition", "before"}
+    outer |= {export.output_name}
+    return f"export.{name}" if name in outer else name
+
+
+class _Flat:
+    """The nodes of the export, run once on the tokens of all texts, `[1, tokens, …]`."""
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        export: Export,
+        body: Sequence[NodeProto],
+        positions: Mapping[str, int],
+    ) -> None:
+        self._graph = graph
+        self._export = export
+        self._body = body
+        self._positions = positions
+
+    def write(self) -> None:
+        """Writes all of it."""
+        graph, export = self._graph, self._export
+        first = graph.constant("flat.first", [0])
+        graph.node("Unsqueeze", ["word_embeddings", first], export.lookup.output[0])
+        if "token_type_ids" in export.inputs:
+            types = graph.node("Cast", ["token_type_ids"], "flat.types", to=TensorProto.INT64)
+            graph.node("Unsqueeze", [types, first], _inner(export, "token_type_ids"))
+        for name, position in self._positions.items():
+            rows = graph.node("Cast", ["positions"], f"{name}.int64", to=TensorProto.INT64)
+            if position:
+                start = graph.constant(f"{name}.first", position)
+                rows = graph.node("Add", [rows, start], f"{name}.rows")
+            graph.node("Unsqueeze", [rows, first], name)
+        for node in self._body:
+            copy = _renamed(export, node)
+            if node.op_type == "Attention":
+                copy.input[1] = "offsets"
+            graph.append(copy)
+        graph.node("Squeeze", [_inner(export, export.output), first], export.output_name)
+
+
 class _Loop:
     """The loop over texts: slices of the inputs, the body, and what the bodies give together."""
 
@@ -272,30 +368,6 @@ class _Loop:
         self._export = export
         self._body = body
         self._nodes: list[NodeProto] = []
-
-    def inputs(self) -> list[ValueInfoProto]:
-        """The inputs of the graph."""
-        width = self._export.table.shape[1]
-        found = [
-            helper.make_tensor_value_info("word_embeddings", TensorProto.FLOAT, ("tokens", width))
-        ]
-        for name, needed in (
-            ("input_ids", self._export.is_ids_read),
-            ("positions", "position_ids" in self._export.inputs),
-            ("token_type_ids", "token_type_ids" in self._export.inputs),
-        ):
-            if needed:
-                info = helper.make_tensor_value_info(name, TensorProto.INT32, ("tokens",))
-                found.append(info)
-        offsets = helper.make_tensor_value_info("offsets", TensorProto.INT32, ("offsets",))
-        return [*found, offsets]
-
-    def output(self) -> ValueInfoProto:
-        """The output of the graph."""
-        axis = "texts" if self._export.is_logits else "tokens"
-        return helper.make_tensor_value_info(
-            self._export.output_name, TensorProto.FLOAT, (axis, self._export.hidden_size)
-        )
 
     def write(self) -> None:
         """Writes the loop."""
@@ -335,9 +407,10 @@ class _Loop:
             self._add("Concat", ["loop.zero", last], "loop.text_offsets", axis=0)
         if "attention_mask" in used:
             shape = self._add("Concat", ["loop.single.values", length], "loop.shape", axis=0)
-            self._add("Expand", ["loop.single.values", shape], self._inner("attention_mask"))
-        self._nodes.extend(self._renamed(node) for node in self._body)
-        result = self._inner(export.output)
+            mask = _inner(export, "attention_mask")
+            self._add("Expand", ["loop.single.values", shape], mask)
+        self._nodes.extend(_renamed(export, node) for node in self._body)
+        result = _inner(export, export.output)
         if not export.is_logits:
             result = self._add("Squeeze", [result, "loop.first.values"], "loop.rows")
         self._add("Concat", ["before", result], "loop.after", axis=0)
@@ -356,21 +429,6 @@ class _Loop:
             ],
         )
 
-    def _inner(self, name: str) -> str:
-        """The name in the body of an input of the export, which the graph may have too."""
-        outer = {"input_ids", "token_type_ids", "word_embeddings", "positions", "offsets"}
-        outer |= {"attention_mask", "position_ids", "text", "condition", "before"}
-        outer |= {self._export.output_name}
-        return f"export.{name}" if name in outer else name
-
-    def _renamed(self, node: NodeProto) -> NodeProto:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        for names in (copy.input, copy.output):
-            for index, name in enumerate(names):
-                names[index] = self._inner(name)
-        return copy
-
     def _bound(self, name: str, index: str) -> str:
         """A boundary of the text, int64 `[1]`."""
         found = self._add("Gather", ["offsets", index], f"loop.{name}.scalar", axis=0)
@@ -384,7 +442,7 @@ class _Loop:
         """`[1, tokens]` of an input, as the export wants it."""
         rows = self._sliced(name, start, end)
         rows = self._add("Cast", [rows], f"loop.{name}.int64", to=TensorProto.INT64)
-        self._add("Unsqueeze", [rows, "loop.first.values"], self._inner(inner))
+        self._add("Unsqueeze", [rows, "loop.first.values"], _inner(self._export, inner))
 
     def _add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
