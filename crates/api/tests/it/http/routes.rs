@@ -25,6 +25,9 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
         ("/predict", "/predict", json!({"inputs": [[query, texts[0]], [query, texts[1]]]})),
         ("/tokenize", "/tokenize", json!({"inputs": texts})),
         ("/search", "/search", json!({"index": "docs", "query": query})),
+        ("/mine", "/mine", json!({"texts": texts, "max_pairs": 2})),
+        ("/cluster", "/cluster", json!({"index": "docs", "threshold": 0.2, "min_size": 2})),
+        ("/map", "/map", json!({"texts": texts})),
         ("/v1/embeddings", "/v1/embeddings", open_ai.clone()),
         ("/embeddings", "/v1/embeddings", open_ai),
         ("/v1/rerank", "/v1/rerank", cohere.clone()),
@@ -78,6 +81,7 @@ fn get_routes_return_models_and_health() {
     let cases = [
         ("/", about.clone()),
         ("/info", about),
+        ("/indexes", json!({"indexes": ["docs"]})),
         ("/health", json!({"status": "ok"})),
         ("/ping", json!({"status": "ok"})),
         ("/healthz", json!({"status": "ok"})),
