@@ -16,8 +16,10 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
+import arm64
 import deflated_zip
 import licenses
 
@@ -80,7 +82,6 @@ def install_library(output: Path) -> None:
 
 def build_zip(arguments: argparse.Namespace) -> None:
     """Builds a binary for Amazon Linux 2023 and zips it, with the library if asked."""
-    require_target(arguments.arch)
     bootstrap = cross_build(arguments.bin, arguments.profile, arguments.arch)
     check_glibc("bootstrap", bootstrap)
     members = [deflated_zip.compress("bootstrap", bootstrap, 0o755)]
@@ -102,26 +103,46 @@ def build_zip(arguments: argparse.Namespace) -> None:
         raise PackageError(f"{arguments.output} has {size} bytes, the limit is {LIMIT_BYTES}")
 
 
-def require_target(arch: str) -> None:
-    """Fails, naming the target, if the Rust toolchain cannot build for it."""
+def has_target(arch: str) -> bool:
+    """Returns whether the Rust toolchain can build for an architecture."""
     sysroot = subprocess.run(
         ["rustc", "--print", "sysroot"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    if not (Path(sysroot) / "lib/rustlib" / TARGETS[arch]).is_dir():
-        target = TARGETS[arch]
-        raise PackageError(f"the Rust target {target} is not installed: rustup target add {target}")
+    return (Path(sysroot) / "lib/rustlib" / TARGETS[arch]).is_dir()
 
 
 def cross_build(binary: str, profile: str, arch: str) -> Path:
-    """Builds through cargo-lambda and zig, against an old glibc; returns the executable."""
-    lambda_dir = Path("target/lambda-build") / arch
-    command = ["cargo", "lambda", "build", "--locked", "--profile", profile, "--quiet"]
+    """Builds with zig as the linker, against an old glibc; returns the executable."""
     # The package as well, so that other members of the workspace do not add features.
-    command += ["--package", f"semblance-{binary}", "--bin", binary]
-    command += ["--target", TARGETS[arch], "--lambda-dir", str(lambda_dir)]
-    if subprocess.run(command, check=False).returncode != 0:
+    options = ["--locked", "--profile", profile, "--quiet", "--target", TARGETS[arch]]
+    options += ["--package", f"semblance-{binary}", "--bin", binary]
+    if has_target(arch):
+        lambda_dir = Path("target/lambda-build") / arch
+        _build(os.environ, "cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir))
+        return lambda_dir / binary / "bootstrap"
+    tools = arm64.FOLDER.absolute()
+    if arch != "arm64" or not arm64.is_installed(tools):
+        raise PackageError(
+            f"the Rust target {TARGETS[arch]} is not installed: `rustup target add "
+            f"{TARGETS[arch]}`, or on Debian 12 `python scripts/arm64.py` for arm64"
+        )
+    # Another compiler: its build scripts do not replace those of the toolchain.
+    target_dir = Path("target/arm64")
+    _build(arm64.environment(tools), "cargo", "build", *options, "--target-dir", str(target_dir))
+    return target_dir / TARGETS[arch] / profile / binary
+
+
+def _build(environment: Mapping[str, str], *command: str) -> None:
+    # The messages of panics have the paths of sources. Those of the workspace are relative; with
+    # those of other crates, the bytes would depend on the home folder.
+    subprocess.run(["cargo", "fetch", "--locked", "--quiet"], check=False)
+    home = Path(environment.get("CARGO_HOME", Path.home() / ".cargo")).absolute()
+    sources = sorted((home / "registry/src").glob("*"))
+    flags = [f"--remap-path-prefix={source}=crates" for source in sources]
+    encoded = "\x1f".join([*environment.get("RUSTFLAGS", "").split(), *flags])
+    environment = {**environment, "CARGO_ENCODED_RUSTFLAGS": encoded}
+    if subprocess.run(command, check=False, env=environment).returncode != 0:
         raise PackageError(f"{' '.join(command)} failed")
-    return lambda_dir / binary / "bootstrap"
 
 
 def library_for(arch: str, scratch: Path) -> Path:

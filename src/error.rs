@@ -5,7 +5,7 @@ use crate::cancel::Canceled;
 use crate::code::{Code, Fault};
 use crate::kernels::InstructionSet;
 use crate::runtime::InferError;
-use crate::scheduler::RunError;
+use crate::scheduler::{RunError, TooMuchWork};
 use crate::tokenizer::TokenizerError;
 use crate::vector::DegenerateVector;
 
@@ -74,6 +74,9 @@ pub enum ModelError {
     /// The call was canceled.
     #[error(transparent)]
     Canceled(#[from] Canceled),
+    /// The call cannot end before its deadline.
+    #[error(transparent)]
+    TooMuchWork(#[from] TooMuchWork),
     /// The tokenizer failed on a text.
     #[error("text {index} cannot be tokenized")]
     Tokenize {
@@ -136,6 +139,7 @@ impl From<RunError> for ModelError {
         match error {
             RunError::Infer(error) => error.into(),
             RunError::Canceled(error) => error.into(),
+            RunError::TooMuchWork(error) => error.into(),
         }
     }
 }
@@ -173,6 +177,13 @@ crate::codes!(ModelError {
         "The texts of a request to tokenize have too many tokens in total. Send fewer texts.",
     ),
     Self::Canceled(_) => Code::CANCELED,
+    Self::TooMuchWork(_) => Code::new(
+        "request.too_much_work",
+        Fault::TooLarge,
+        "The request has more tokens than the model can process in the time that is left: that of the \
+         function, of the API Gateway or of --timeout-seconds. It is refused as soon as the measured \
+         speed shows this. Send fewer or shorter texts per request.",
+    ),
     Self::Tokenize { .. } => Code::new(
         "model.tokenisation_failed",
         Fault::Internal,

@@ -198,6 +198,11 @@ variable "file_system_config" {
     condition     = var.file_system_config.efs_access_point_arn == null || (length(var.vpc_config.subnet_ids) >= 2 && length(var.vpc_config.security_group_ids) >= 1)
     error_message = "file_system_config.efs_access_point_arn needs vpc_config.subnet_ids (two or more) and vpc_config.security_group_ids: a file system can be reached only from its own network."
   }
+
+  validation {
+    condition     = var.file_system_config.efs_access_point_arn == null || length(concat(var.vpc_config.route_table_ids, var.vpc_config.interface_endpoints)) == 0
+    error_message = "vpc_config.route_table_ids and interface_endpoints must be empty with file_system_config.efs_access_point_arn: nothing is created in the network of an existing file system."
+  }
 }
 
 ################################################################################
@@ -303,7 +308,7 @@ variable "keep_awake" {
 }
 
 variable "provisioned_concurrency" {
-  description = "Warm environments of the alias: minimum and maximum number, and target_utilization, 0.1 to 0.9. null keeps none warm."
+  description = "Warm environments of the version that callers get: minimum and maximum number, and target_utilization, 0.1 to 0.9. With release.newest_percent, the newest version has none. null keeps none warm."
   type = object({
     minimum            = number
     maximum            = number

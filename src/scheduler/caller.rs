@@ -10,6 +10,9 @@ use crate::cancel::Cancel;
 use crate::runtime::InferError;
 use crate::tokenizer::Encoding;
 
+use super::TooMuchWork;
+use super::speed::Speed;
+
 /// Texts of one caller.
 pub(super) struct Caller {
     pub(super) texts: Vec<Encoding>,
@@ -35,6 +38,7 @@ pub(super) struct Progress {
 /// Why a pass failed.
 pub(super) enum Failure {
     Error(InferError),
+    TooMuchWork(TooMuchWork),
     Panic(Box<dyn Any + Send>),
 }
 
@@ -67,6 +71,27 @@ impl Caller {
             return None;
         }
         self.texts.get(self.progress().next).map(Encoding::tokens)
+    }
+
+    /// Fails the caller if its texts cannot be done before its deadline: neither those that are left
+    /// in the time that is left, nor all of them alone in the time that there was at the start. A caller
+    /// that is late because of others does not fail.
+    pub(super) fn check_deadline(&self, speed: &Speed) {
+        let Some(deadline) = self.cancel.deadline() else { return };
+        let mut progress = self.progress();
+        let tokens = |texts: &[Encoding]| texts.iter().map(Encoding::tokens).sum::<usize>();
+        let Some(rest) = speed.estimate(tokens(&self.texts[progress.next..])) else { return };
+        if rest <= deadline.saturating_duration_since(Instant::now()) {
+            return;
+        }
+        let tokens = tokens(&self.texts);
+        let available = deadline.saturating_duration_since(self.entered);
+        let Some(estimate) = speed.estimate(tokens).filter(|&estimate| estimate > available) else {
+            return;
+        };
+        progress.next = self.texts.len();
+        let failure = Failure::TooMuchWork(TooMuchWork { tokens, estimate, available });
+        progress.failure.get_or_insert(failure);
     }
 
     /// Takes its next text.

@@ -6,13 +6,16 @@
 //!
 //! One pass runs at a time, on all threads. ADR 0010 has the measurement. Callers take turns by tokens:
 //! `queue.rs` has the rule.
+//!
+//! A call with a deadline fails once the measured speed of the passes shows that it cannot end in time.
 
 mod caller;
 mod queue;
+mod speed;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ndarray::{Array1, Array2};
 
@@ -22,6 +25,7 @@ use crate::tokenizer::Encoding;
 
 use caller::{Caller, Failure};
 use queue::{Queue, Share};
+use speed::Speed;
 
 /// The default of the most tokens of one forward pass: large enough for every thread to have work,
 /// small enough for the caches.
@@ -45,6 +49,7 @@ struct State {
     /// None while a pass runs.
     model: Option<Box<dyn RowModel>>,
     queue: Queue,
+    speed: Speed,
 }
 
 /// The rows of texts, and what they took.
@@ -69,13 +74,33 @@ pub enum RunError {
     /// The call was canceled.
     #[error(transparent)]
     Canceled(#[from] Canceled),
+    /// The call cannot end before its deadline.
+    #[error(transparent)]
+    TooMuchWork(#[from] TooMuchWork),
+}
+
+/// A call has more tokens than the model can process in the time that is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the request needs about {:.1} s for its {tokens} tokens; {:.1} s were left when it began",
+    estimate.as_secs_f64(),
+    available.as_secs_f64()
+)]
+pub struct TooMuchWork {
+    /// Tokens of the call.
+    pub tokens: usize,
+    /// The time that they take, estimated from the passes before.
+    pub estimate: Duration,
+    /// The time between the start of the call and its deadline.
+    pub available: Duration,
 }
 
 impl Scheduler {
     /// Returns the scheduler of a model. A pass has at most `pass_tokens` tokens, or one text.
     #[must_use]
     pub fn new(model: Box<dyn RowModel>, pass_tokens: usize) -> Self {
-        let state = State { model: Some(model), queue: Queue::new(pass_tokens) };
+        let (queue, speed) = (Queue::new(pass_tokens), Speed::new(pass_tokens.min(PASS_TOKENS)));
+        let state = State { model: Some(model), queue, speed };
         Self { state: Mutex::new(state) }
     }
 
@@ -85,6 +110,7 @@ impl Scheduler {
     /// # Errors
     /// - [`RunError::Infer`]: the first error of a pass. Later passes of the call do not run.
     /// - [`RunError::Canceled`] if the call is canceled. At most the pass in progress is completed.
+    /// - [`RunError::TooMuchWork`] if the call cannot end before its deadline.
     ///
     /// # Panics
     /// If the model does.
@@ -99,6 +125,7 @@ impl Scheduler {
         let mut progress = caller.progress();
         match progress.failure.take() {
             Some(Failure::Error(error)) => Err(error.into()),
+            Some(Failure::TooMuchWork(error)) => Err(error.into()),
             Some(Failure::Panic(panic)) => {
                 drop(progress);
                 resume_unwind(panic)
@@ -123,8 +150,14 @@ impl Scheduler {
             let shares = state.queue.take_texts();
             if !shares.is_empty() {
                 drop(state);
+                let started = Instant::now();
                 infer(model.as_mut(), &shares);
+                let elapsed = started.elapsed();
                 state = self.lock();
+                state.speed.record(shares.iter().map(Share::tokens).sum(), elapsed);
+                for share in &shares {
+                    share.caller.check_deadline(&state.speed);
+                }
                 // Every other caller of the pass may be done.
                 let others = shares.iter().filter(|share| !Arc::ptr_eq(&share.caller, caller));
                 others.for_each(|share| share.caller.changed.notify_one());

@@ -38,6 +38,13 @@ pub(super) struct Share {
     pub(super) texts: Vec<usize>,
 }
 
+impl Share {
+    /// Tokens of the texts.
+    pub(super) fn tokens(&self) -> usize {
+        self.texts.iter().map(|&text| self.caller.texts[text].tokens()).sum()
+    }
+}
+
 impl Queue {
     pub(super) fn new(pass_tokens: usize) -> Self {
         let clock = pass_tokens as u64;

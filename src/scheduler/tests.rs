@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ndarray::array;
 
@@ -38,7 +38,13 @@ fn scheduler(model: &First, pass_tokens: usize) -> Scheduler {
 fn text(first: i32, tokens: usize) -> Encoding {
     let mut input_ids = vec![0; tokens];
     input_ids[0] = first;
-    Encoding { input_ids, token_type_ids: vec![0; tokens], total_tokens: tokens, empty_text: None }
+    Encoding {
+        input_ids,
+        token_type_ids: vec![0; tokens],
+        total_tokens: tokens,
+        is_counted: true,
+        empty_text: None,
+    }
 }
 
 /// A flag that nobody sets.
@@ -274,4 +280,60 @@ fn many_callers_at_once_all_get_theirs() {
         }
     });
     assert!(!failed.load(Ordering::Relaxed));
+}
+
+/// A model that needs two milliseconds for a pass.
+struct Slow(Arc<Mutex<usize>>);
+
+impl RowModel for Slow {
+    fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        thread::sleep(Duration::from_millis(2));
+        *self.0.lock().unwrap() += 1;
+        Ok(Array2::zeros((inputs.texts(), 1)))
+    }
+}
+
+fn due_in(seconds: f64) -> Cancel {
+    never().with_deadline(Some(Instant::now() + Duration::from_secs_f64(seconds)))
+}
+
+#[test]
+fn a_call_that_cannot_end_in_time_fails_early() {
+    let passes = Arc::<Mutex<usize>>::default();
+    let scheduler = Scheduler::new(Box::new(Slow(Arc::clone(&passes))), 16);
+    let texts = |count| (0..count).map(|_| text(0, 16)).collect::<Vec<_>>();
+    let error = scheduler.run(texts(1_000), &due_in(0.5)).unwrap_err();
+    let RunError::TooMuchWork(TooMuchWork { tokens, estimate, available }) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(tokens, 16_000);
+    assert!(estimate >= Duration::from_secs(2) && available <= Duration::from_millis(500));
+    assert_eq!(*passes.lock().unwrap(), 9, "the first pass, and those of the measurement");
+    let error = scheduler.run(texts(1_000), &due_in(0.5)).unwrap_err();
+    assert!(matches!(error, RunError::TooMuchWork(_)));
+    assert_eq!(
+        *passes.lock().unwrap(),
+        10,
+        "every call has a pass, so that the measurement is fresh"
+    );
+    assert_eq!(scheduler.run(texts(20), &due_in(600.0)).unwrap().passes, 20);
+}
+
+#[test]
+fn a_call_that_is_late_because_of_others_does_not_fail() {
+    let scheduler = Scheduler::new(Box::new(Slow(Arc::default())), 16);
+    let texts = |count| (0..count).map(|_| text(0, 16)).collect::<Vec<_>>();
+    scheduler.run(texts(20), &never()).unwrap();
+    thread::scope(|scope| {
+        let late = queued(&scheduler, 1, || {
+            let scheduler = &scheduler;
+            let late = scope.spawn(move || scheduler.run(texts(10), &due_in(1.0)));
+            while scheduler.lock().queue.waiting.is_empty() {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(1_100));
+            late
+        });
+        assert_eq!(late.join().unwrap().unwrap().passes, 10);
+    });
 }

@@ -113,6 +113,22 @@ run "cross_encoder_is_carried_beside_the_first_model" {
   }
 }
 
+run "architecture_is_that_of_both_functions" {
+  variables {
+    artifacts = {
+      similarity   = "tests/fixtures/bootstrap.zip"
+      model_sync   = "tests/fixtures/bootstrap.zip"
+      bundle       = "tests/fixtures/bundle"
+      architecture = "arm64"
+    }
+  }
+
+  assert {
+    condition     = module.lambda.architecture == "arm64" && module.model[0].sync_architecture == "arm64"
+    error_message = "the zips are built for one architecture"
+  }
+}
+
 run "origins_reach_the_function" {
   variables {
     function_url = { cors_origins = ["https://example.com", "http://localhost:8000"] }
@@ -322,6 +338,19 @@ run "reject_cross_encoder_in_the_first_models_place" {
     }
   }
   expect_failures = [var.artifacts]
+}
+
+run "reject_endpoints_beside_an_existing_file_system" {
+  command = plan
+  variables {
+    file_system_config = { efs_access_point_arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0a" }
+    vpc_config = {
+      subnet_ids          = ["subnet-0a", "subnet-0b"]
+      security_group_ids  = ["sg-0a"]
+      interface_endpoints = ["logs"]
+    }
+  }
+  expect_failures = [var.file_system_config]
 }
 
 run "reject_unknown_architecture" {

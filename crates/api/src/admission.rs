@@ -91,16 +91,19 @@ impl Admission {
 
     /// Runs a call. The time until it starts counts as queue time.
     ///
-    /// If the future is dropped, the call is canceled.
+    /// If the future is dropped, the call is canceled. `deadline` is when nobody waits for the answer any
+    /// more, if that is known; the time limit of the admission control is another one.
     ///
     /// # Errors
+    /// - [`ApiError::Model`] with [`ModelError::TooMuchWork`](semblance::ModelError::TooMuchWork) as
+    ///   soon as it is known that the call cannot end before its deadline.
     /// - [`ApiError::Request`], [`ApiError::Model`] if the request is refused or the model fails.
     /// - [`ApiError::Panic`] if the code panics.
     /// - [`ApiError::Overloaded`] if too many requests are in progress.
     /// - [`ApiError::TimedOut`] if it takes too long. The call is canceled, and counts as in progress
     ///   until it ends.
-    pub async fn answer(&self, call: Call) -> Result<Answer, ApiError> {
-        let (answer, _) = self.enter()?.run(move |_, _| Ok(call)).await?;
+    pub async fn answer(&self, call: Call, deadline: Option<Instant>) -> Result<Answer, ApiError> {
+        let (answer, _) = self.enter()?.run(deadline, move |_, _| Ok(call)).await?;
         Ok(answer)
     }
 }
@@ -121,14 +124,18 @@ impl Entry {
     /// - [`ApiError::OutOfMemory`] if the budget has no room for the response.
     pub(crate) async fn run(
         self,
+        deadline: Option<Instant>,
         decode: impl FnOnce(&Service, &mut Reservation) -> Result<Call, ApiError> + Send + 'static,
     ) -> Result<(Answer, Reservation), ApiError> {
         let Self { service, ticket, mut reservation } = self;
         let Some(ticket) = ticket else {
+            let service = service.with_cancel(Cancel::default().with_deadline(deadline));
             return Ok((run(&service, &mut reservation, decode)?, reservation));
         };
         let (entered, timeout) = (Instant::now(), ticket.0.limits.timeout);
-        let cancel = CancelOnDrop(Cancel::default());
+        let limit = entered.checked_add(timeout);
+        let deadline = [deadline, limit].into_iter().flatten().min();
+        let cancel = CancelOnDrop(Cancel::default().with_deadline(deadline));
         let service = service.with_cancel(cancel.0.clone());
         let work = tokio::task::spawn_blocking(move || {
             let queue_time = entered.elapsed();

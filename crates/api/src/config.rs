@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use semblance::Options;
 use semblance::options::InstructionSet;
@@ -47,6 +48,8 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// `SEMBLANCE_BASE_PATH`: the path of HTTP events before that of the route.
     pub base_path: Option<String>,
+    /// `SEMBLANCE_HTTP_TIMEOUT_SECONDS`: how long the sender of an HTTP event waits for the response.
+    pub http_timeout: Option<Duration>,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -119,6 +122,9 @@ impl Config {
                 None => ApiKeys::default(),
             },
             base_path: base_path(environment)?,
+            http_timeout: environment
+                .number("SEMBLANCE_HTTP_TIMEOUT_SECONDS", 1, 900)?
+                .map(Duration::from_secs),
             log_level: environment.log_level()?,
         })
     }
@@ -289,6 +295,7 @@ mod tests {
             ("AWS_LAMBDA_MAX_CONCURRENCY", "0"),
             ("SEMBLANCE_BASE_PATH", "/nlp?"),
             ("SEMBLANCE_BASE_PATH", "a b"),
+            ("SEMBLANCE_HTTP_TIMEOUT_SECONDS", "0"),
             ("SEMBLANCE_THREADS", "65"),
             ("SEMBLANCE_INSTRUCTION_SET", "sse2"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1.5"),

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
@@ -19,6 +19,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::batch::{BatchFailures, ItemError, Record, list, records};
 use crate::http::{HttpEvents, HttpReply};
+use crate::invocation::Invocation;
 use crate::message;
 use crate::reply_limit::ReplyLimit;
 use crate::source::EventSource;
@@ -137,10 +138,18 @@ impl Handler {
         Self { http: self.http.with_base_path(base_path), ..self }
     }
 
+    /// Returns this handler for HTTP events whose sender waits this long. By default, it depends on the
+    /// sender.
+    #[must_use]
+    pub fn with_http_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { http: self.http.with_timeout(timeout), ..self }
+    }
+
     /// Handles one event, given as the bytes of a JSON document, and writes one log line.
     ///
     /// An HTTP event always returns an HTTP response. An SQS event returns the list of failed records,
-    /// a list the list of the results.
+    /// a list the list of the results. A request that cannot end before the deadline of the invocation
+    /// is refused.
     ///
     /// # Errors
     /// - [`HandlerError`] if the event is refused, the model or the code fails, or the response is
@@ -151,14 +160,15 @@ impl Handler {
         context: Context,
     ) -> Result<Box<RawValue>, HandlerError> {
         let started = Instant::now();
-        let request_id = context.request_id.clone();
+        let invocation = Invocation::new(&context, started);
+        let request_id = invocation.request_id;
         let mut operation = None;
         let event = &readable_json(event);
         let source = EventSource::from_event(event);
-        let respond = AssertUnwindSafe(self.respond(source, event, &request_id, &mut operation));
+        let respond = AssertUnwindSafe(self.respond(source, event, invocation, &mut operation));
         let response = respond.catch_unwind().await.unwrap_or(Err(ApiError::Panic));
         let line = Line {
-            request_id: Some(&request_id),
+            request_id: Some(request_id),
             source: source.name(),
             operation,
             total: started.elapsed(),
@@ -193,28 +203,28 @@ impl Handler {
         &self,
         source: EventSource,
         event: &[u8],
-        request_id: &str,
+        invocation: Invocation<'_>,
         operation: &mut Option<&'static str>,
     ) -> Result<Response, ApiError> {
         match source {
             EventSource::Direct | EventSource::EventBridge => {
                 let call = message::call(event, self.limits())?;
                 *operation = Some(call.name());
-                self.direct(call).await
+                self.direct(call, invocation.deadline).await
             }
-            EventSource::Warmer => self.direct(warm_up_call()).await,
+            EventSource::Warmer => self.direct(warm_up_call(), invocation.deadline).await,
             EventSource::Queue => {
-                self.batch(records(event)?, Results::Discard, request_id).await?.failures()
+                self.batch(records(event)?, Results::Discard, invocation).await?.failures()
             }
             EventSource::Topic => {
-                let batch = self.batch(records(event)?, Results::Keep, request_id).await?;
+                let batch = self.batch(records(event)?, Results::Keep, invocation).await?;
                 // Lambda repeats the asynchronous invocation of an event that fails.
                 let list = batch.list();
                 batch.first_error.map_or(list, Err)
             }
             EventSource::Pipe => match list(event)? {
                 Some(items) => {
-                    let batch = self.batch(items, Results::Keep, request_id).await?;
+                    let batch = self.batch(items, Results::Keep, invocation).await?;
                     match batch.failures.is_empty() {
                         true => batch.list(),
                         false => batch.failures(),
@@ -225,7 +235,7 @@ impl Handler {
             },
             EventSource::Http(payload) => {
                 let limit = self.reply_limit;
-                let reply = self.http.respond(payload, event, request_id, limit).await?;
+                let reply = self.http.respond(payload, event, invocation, limit).await?;
                 let http = reply.reply;
                 Ok(Response {
                     body: reply.body,
@@ -238,9 +248,9 @@ impl Handler {
         }
     }
 
-    async fn direct(&self, call: Call) -> Result<Response, ApiError> {
+    async fn direct(&self, call: Call, deadline: Option<Instant>) -> Result<Response, ApiError> {
         let operation = Some(call.name());
-        let answer = self.admission.answer(call).await?;
+        let answer = self.admission.answer(call, deadline).await?;
         let (body, items) = (answer.reply.body, answer.reply.items);
         self.reply_limit.check(body.get().len(), items)?;
         let report = answer.report;
@@ -252,7 +262,7 @@ impl Handler {
         &self,
         records: Vec<Record<'_>>,
         results: Results,
-        request_id: &str,
+        invocation: Invocation<'_>,
     ) -> Result<Batch, ApiError> {
         let mut batch = Batch::default();
         for record in records {
@@ -260,12 +270,12 @@ impl Handler {
             let run = AssertUnwindSafe(async {
                 let call = message::call(&record.message?, self.limits())?;
                 operation = Some(call.name());
-                self.admission.answer(call).await
+                self.admission.answer(call, invocation.deadline).await
             });
             let answer = run.catch_unwind().await.unwrap_or(Err(ApiError::Panic));
             if let Err(error) = &answer {
                 let id = record.message_id.as_deref();
-                log_record(request_id, id, operation, &Failure::new(error));
+                log_record(invocation.request_id, id, operation, &Failure::new(error));
                 batch.failures.add(id);
             }
             batch.add(answer, results)?;

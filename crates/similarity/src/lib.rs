@@ -4,6 +4,7 @@
 mod batch;
 mod handler;
 mod http;
+mod invocation;
 mod members;
 mod message;
 mod reply_limit;

@@ -1,4 +1,4 @@
-# An HTTP API with API keys, for unmodified clients of OpenAI, Cohere and Hugging Face.
+# An HTTP API with API keys or tokens, for unmodified clients of OpenAI, Cohere and Hugging Face.
 terraform {
   required_version = ">= 1.10"
 
@@ -13,6 +13,13 @@ terraform {
 variable "api_keys" {
   description = "Accepted API keys, name of the client => SHA-256 of the key in hexadecimal."
   type        = map(string)
+  default     = {}
+}
+
+variable "jwt" {
+  description = "Accepted tokens instead of API keys: their issuer and audiences."
+  type        = object({ issuer = string, audience = list(string) })
+  default     = null
 }
 
 variable "bundle" {
@@ -61,6 +68,7 @@ module "gateway" {
 
   name       = "semblance"
   api_keys   = var.api_keys
+  jwt        = var.jwt
   throttling = { rate = 20, burst = 40 }
 
   alias = {

@@ -1,3 +1,6 @@
+# The defaults: one function, its model on a file system, everything created.
+#
+#   make model package
 terraform {
   required_version = ">= 1.10"
 

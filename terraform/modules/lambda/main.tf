@@ -327,6 +327,7 @@ resource "aws_lambda_invocation" "gate" {
 
 locals {
   # Callers of the alias get the newest version, or the pinned one and a share of the newest.
+  alias_version  = coalesce(var.release.version, aws_lambda_function.this.version)
   newest_percent = var.release.version == null ? 0 : var.release.newest_percent
 }
 
@@ -334,7 +335,7 @@ resource "aws_lambda_alias" "this" {
   name             = var.alias.name
   description      = "For callers: the version of the last apply"
   function_name    = aws_lambda_function.this.function_name
-  function_version = coalesce(var.release.version, aws_lambda_function.this.version)
+  function_version = local.alias_version
 
   dynamic "routing_config" {
     for_each = local.newest_percent > 0 ? [local.newest_percent / 100] : []
@@ -344,7 +345,8 @@ resource "aws_lambda_alias" "this" {
     }
   }
 
-  depends_on = [aws_lambda_invocation.gate]
+  # The alias moves when the environments of the version are warm.
+  depends_on = [aws_lambda_invocation.gate, aws_lambda_provisioned_concurrency_config.this]
 
   lifecycle {
     precondition {
@@ -401,14 +403,22 @@ resource "aws_lambda_permission" "keep_awake" {
 # Provisioned concurrency
 ################################################################################
 
+# The warm environments belong to the version and not to the alias. Lambda moves an alias with
+# provisioned concurrency by weights, which Terraform would see as a change, and which stay if the
+# version cannot start; then Lambda refuses every later change. The environments of the version before
+# are removed when the alias has moved.
 resource "aws_lambda_provisioned_concurrency_config" "this" {
   count = var.provisioned_concurrency == null ? 0 : 1
 
   function_name                     = aws_lambda_function.this.function_name
-  qualifier                         = aws_lambda_alias.this.name
+  qualifier                         = local.alias_version
   provisioned_concurrent_executions = var.provisioned_concurrency.minimum
 
+  depends_on = [aws_lambda_invocation.gate]
+
   lifecycle {
+    create_before_destroy = true
+
     # Autoscaling changes it between minimum and maximum.
     ignore_changes = [provisioned_concurrent_executions]
   }
@@ -419,12 +429,16 @@ resource "aws_appautoscaling_target" "this" {
 
   service_namespace  = "lambda"
   scalable_dimension = "lambda:function:ProvisionedConcurrency"
-  resource_id        = "function:${aws_lambda_function.this.function_name}:${aws_lambda_alias.this.name}"
+  resource_id        = "function:${aws_lambda_function.this.function_name}:${local.alias_version}"
   min_capacity       = var.provisioned_concurrency.minimum
   max_capacity       = var.provisioned_concurrency.maximum
   tags               = var.tags
 
   depends_on = [aws_lambda_provisioned_concurrency_config.this]
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_appautoscaling_policy" "this" {
@@ -442,6 +456,10 @@ resource "aws_appautoscaling_policy" "this" {
     predefined_metric_specification {
       predefined_metric_type = "LambdaProvisionedConcurrencyUtilization"
     }
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

@@ -17,6 +17,11 @@ output "version" {
   value       = aws_lambda_function.this.version
 }
 
+output "architecture" {
+  description = "Architecture that the function runs on: x86_64 or arm64."
+  value       = one(aws_lambda_function.this.architectures)
+}
+
 output "environment" {
   description = "Environment variables of the function, name => value."
   value       = try(aws_lambda_function.this.environment[0].variables, {})
@@ -90,6 +95,6 @@ output "alias_name" {
 }
 
 output "function_url" {
-  description = "URL of the alias, for requests signed with SigV4; null without alias.function_url."
+  description = "URL of the alias, for requests signed with SigV4; null without function_url."
   value       = one(aws_lambda_function_url.this[*].function_url)
 }

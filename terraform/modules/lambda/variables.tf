@@ -338,7 +338,7 @@ variable "keep_awake" {
 ################################################################################
 
 variable "provisioned_concurrency" {
-  description = "Warm environments of the alias: minimum and maximum number, and target_utilization, 0.1 to 0.9. null keeps none warm."
+  description = "Warm environments of the version that callers get: minimum and maximum number, and target_utilization, 0.1 to 0.9. With release.newest_percent, the newest version has none. null keeps none warm."
   type = object({
     minimum            = number
     maximum            = number
@@ -357,18 +357,13 @@ variable "provisioned_concurrency" {
   }
 
   validation {
-    condition     = var.provisioned_concurrency == null || var.concurrency == -1 || try(var.provisioned_concurrency.maximum <= var.concurrency, false)
-    error_message = "provisioned_concurrency.maximum must not exceed concurrency, the number of reserved executions."
+    condition     = var.provisioned_concurrency == null || var.concurrency == -1 || try(var.provisioned_concurrency.maximum + var.provisioned_concurrency.minimum <= var.concurrency, false)
+    error_message = "provisioned_concurrency.maximum and minimum together must not exceed concurrency, the number of reserved executions: during an update, the version before keeps up to maximum environments while the new one starts minimum."
   }
 
   validation {
     condition     = var.provisioned_concurrency == null || var.publish
     error_message = "provisioned_concurrency needs publish: Lambda supports provisioned concurrency only for published versions, not for $LATEST."
-  }
-
-  validation {
-    condition     = var.provisioned_concurrency == null || var.release.newest_percent == 0
-    error_message = "provisioned_concurrency needs release.newest_percent = 0: Lambda does not support it on an alias that routes to two versions."
   }
 }
 

@@ -114,7 +114,6 @@ resource "aws_s3_object" "this" {
   source_hash        = "${each.value.sha256} ${terraform_data.upload.id}"
   checksum_algorithm = "SHA256"
 
-
   lifecycle {
     precondition {
       condition     = try(local.manifests[each.value.bundle].schema_version, null) == 3

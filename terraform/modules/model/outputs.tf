@@ -56,6 +56,11 @@ output "object_keys" {
 # Sync function
 ################################################################################
 
+output "sync_architecture" {
+  description = "Architecture that the model-sync function runs on: x86_64 or arm64."
+  value       = module.sync.architecture
+}
+
 output "sync_function_name" {
   description = "Name of the model-sync function."
   value       = module.sync.name

@@ -1,7 +1,7 @@
 """Lambda: the functions that are deployed really run, and what moto lacks of the API.
 
 moto drops the file system, logging and dead-letter configuration, ignores updates of some
-fields, ignores `Qualifier`, has no provisioned concurrency, and echoes the event.
+fields, ignores `Qualifier`, and echoes the event.
 """
 
 import base64
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from moto.awslambda import urls
 from moto.awslambda.models import FunctionUrlConfig, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 from moto.awslambda.utils import get_backend
@@ -443,37 +442,8 @@ def _get_code(self: LambdaFunction) -> dict[str, Any]:
 # --- What belongs to an alias ---------------------------------------------------------
 
 _Key = tuple[str, str | None]
-_provisioned: dict[_Key, int] = {}
 _event_invoke_configs: dict[_Key, dict[str, Any]] = {}
 _url_configs: dict[_Key, FunctionUrlConfig] = {}
-
-
-def _put_provisioned_concurrency_config(self: LambdaResponse) -> Reply:
-    key = (_named(self, "provisioned-concurrency"), _qualifier(self))
-    _provisioned[key] = self.json_body["ProvisionedConcurrentExecutions"]
-    return 202, {"status": "202"}, json.dumps(_provisioned_json(_provisioned[key]))
-
-
-def _get_provisioned_concurrency_config(self: LambdaResponse) -> Reply:
-    executions = _provisioned.get((_named(self, "provisioned-concurrency"), _qualifier(self)))
-    if executions is None:
-        return _missing("ProvisionedConcurrencyConfigNotFoundException", "provisioned concurrency")
-    return 200, {}, json.dumps(_provisioned_json(executions))
-
-
-def _delete_provisioned_concurrency_config(self: LambdaResponse) -> Reply:
-    _provisioned.pop((_named(self, "provisioned-concurrency"), _qualifier(self)), None)
-    return 204, {"status": "204"}, ""
-
-
-def _provisioned_json(executions: int) -> dict[str, Any]:
-    return {
-        "RequestedProvisionedConcurrentExecutions": executions,
-        "AvailableProvisionedConcurrentExecutions": executions,
-        "AllocatedProvisionedConcurrentExecutions": executions,
-        "Status": "READY",
-        "LastModified": "2026-01-01T00:00:00+0000",
-    }
 
 
 def _put_function_event_invoke_config(self: LambdaResponse) -> Reply:
@@ -551,8 +521,6 @@ def _fleet() -> Fleet:
 def mend(fleet: Fleet) -> None:
     """Run functions in `fleet`, and complete moto's Lambda API."""
     _current_fleet[:] = [fleet]
-    pattern = r"{0}/(?P<api_version>[^/]+)/functions/(?P<function_name>[\w_:%-]+)/"
-    urls.url_paths[f"{pattern}provisioned-concurrency/?$"] = LambdaResponse.dispatch
     for owner, operations in (
         (
             LambdaFunction,
@@ -568,9 +536,6 @@ def mend(fleet: Fleet) -> None:
             LambdaResponse,
             {
                 "invoke": _invoke,
-                "put_provisioned_concurrency_config": _put_provisioned_concurrency_config,
-                "get_provisioned_concurrency_config": _get_provisioned_concurrency_config,
-                "delete_provisioned_concurrency_config": _delete_provisioned_concurrency_config,
                 "put_function_event_invoke_config": _put_function_event_invoke_config,
                 "update_function_event_invoke_config": _put_function_event_invoke_config,
                 "get_function_event_invoke_config": _get_function_event_invoke_config,

@@ -18,6 +18,7 @@ from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.awslambda.utils import get_backend
 
 from cloud.functions import Fleet, routed
+from cloud.tokens import InvalidTokenError, claims
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -64,6 +65,8 @@ class Gateway:
         if route.authorization_type == "CUSTOM":
             authorizer = api.authorizers[route.authorizer_id]
             self._authorize(authorizer, api, region, event)
+        elif route.authorization_type == "JWT":
+            _check_token(api.authorizers[route.authorizer_id], event)
         elif route.authorization_type != "NONE":
             raise RefusedError(500, f"{route.authorization_type} is not emulated")
         integration = api.integrations[route.target.removeprefix("integrations/")]
@@ -117,6 +120,17 @@ class Gateway:
         if answer.error:
             raise LookupError(answer.payload.decode(errors="replace"))
         return json.loads(answer.payload)
+
+
+def _check_token(authorizer: Any, event: dict[str, Any]) -> None:
+    """Check a bearer token; its claims become part of the event."""
+    configuration = authorizer.jwt_configuration
+    _scheme, _, token = event["headers"].get("authorization", "").partition(" ")
+    try:
+        found = claims(token, configuration["Issuer"], configuration["Audience"])
+    except InvalidTokenError as error:
+        raise RefusedError(401, "Unauthorized") from error
+    event["requestContext"]["authorizer"] = {"jwt": {"claims": found, "scopes": None}}
 
 
 def _api(api_id: str) -> tuple[str, Any]:

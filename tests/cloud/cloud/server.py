@@ -25,7 +25,16 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from cloud import autoscaling, file_systems, functions, gateway, network, policies, sandbox
+from cloud import (
+    autoscaling,
+    file_systems,
+    functions,
+    gateway,
+    network,
+    policies,
+    provisioned,
+    sandbox,
+)
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -57,6 +66,7 @@ class Cloud:
         autoscaling.mend()
         file_systems.mend()
         functions.mend(self._fleet)
+        provisioned.mend()
 
     def serve(self) -> None:
         """Answer requests until the process ends."""

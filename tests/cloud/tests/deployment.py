@@ -130,7 +130,7 @@ def another_bundle(target: Path, source: Path = BUNDLE) -> Path:
     for file in source.resolve().iterdir():
         shutil.copyfile(file, target / file.name)
     manifest = json.loads((target / "bundle.json").read_text())
-    manifest["source"] = "folder:another"
+    manifest["source"] = f"folder:{target.name}"
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     (target / "bundle.json").write_text(text)
     return target

@@ -612,6 +612,7 @@ def everything(bundle: Path) -> dict[str, Any]:
     return {
         "artifacts": {"bundle": str(bundle), "cross_encoder": "../build/model/cross"},
         "provisioned_concurrency": {"minimum": 1, "maximum": 3},
+        "vpc_config": {"interface_endpoints": ["logs", "xray"]},
         "function_url": {
             "allowed_principal_arns": ["arn:aws:iam::210987654321:root"],
             "cors_origins": ORIGINS,
@@ -673,11 +674,88 @@ def test_the_function_and_its_url_know_the_same_origins(deployment: Deployment) 
     assert sorted(url["Cors"]["AllowMethods"]) == ["GET", "POST"]
 
 
+def test_extensions_reach_their_services_through_endpoints(
+    deployment: Deployment, report: Report
+) -> None:
+    ec2 = deployment.cloud.aws("ec2")
+    endpoints = [
+        endpoint
+        for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        if endpoint["VpcEndpointType"] == "Interface"
+    ]
+    services = sorted(endpoint["ServiceName"] for endpoint in endpoints)
+    report(f"interface endpoints: {services}")
+    assert services == ["com.amazonaws.eu-central-1.logs", "com.amazonaws.eu-central-1.xray"]
+    api = deployment.cloud.aws("lambda")
+    for endpoint in endpoints:
+        assert sorted(endpoint["SubnetIds"]) == sorted(deployment.outputs()["subnet_ids"])
+        assert endpoint["PrivateDnsEnabled"] is True
+        groups = [group["GroupId"] for group in endpoint["Groups"]]
+        for name in ("semblance", "semblance-model-sync"):
+            function = api.get_function_configuration(FunctionName=name)
+            own = function["VpcConfig"]["SecurityGroupIds"]
+            assert https_is_open(ec2, own, groups), f"{name} to {endpoint['ServiceName']}"
+
+
+def https_is_open(ec2: Any, sources: list[str], targets: list[str]) -> bool:
+    """Whether rules let HTTPS leave the sources and enter the targets."""
+
+    def allowed(own: list[str], others: list[str], *, egress: bool) -> bool:
+        rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": own}])[
+            "SecurityGroupRules"
+        ]
+        return any(
+            rule["IsEgress"] is egress
+            and (rule["FromPort"], rule["ToPort"]) == (443, 443)
+            and rule.get("ReferencedGroupInfo", {}).get("GroupId") in others
+            for rule in rules
+        )
+
+    return allowed(sources, targets, egress=True) and allowed(targets, sources, egress=False)
+
+
 def test_with_everything_in_use_a_second_plan_is_empty(
     deployment: Deployment, new_bundle: Path
 ) -> None:
     plan = deployment.plan(everything(new_bundle))
     assert plan.status == 0, plan.output
+
+
+def test_a_change_moves_the_warm_environments_with_the_alias(
+    deployment: Deployment, new_bundle: Path, report: Report
+) -> None:
+    # As a roll-out would, the version that is replaced stays warm until the alias has moved.
+    before, changed = alias_version(deployment), {**everything(new_bundle), "memory_size": 1281}
+    apply = deployment.apply(changed)
+    after = alias_version(deployment)
+    api = deployment.cloud.aws("lambda")
+    alias = api.get_alias(FunctionName="semblance", Name="live")
+    assert int(after) == int(before) + 1 and "RoutingConfig" not in alias
+    warm = [version for version in (before, after, "live") if is_warm(deployment, version)]
+    report(f"provisioned concurrency: version {before} -> {after}, warm: {warm}")
+    assert warm == [after]
+    lines = apply.output.splitlines()
+    order = [
+        next(number for number, line in enumerate(lines) if part in line)
+        for part in (
+            "aws_lambda_provisioned_concurrency_config.this[0]: Creation complete",
+            "aws_lambda_alias.this: Modifications complete",
+            "provisioned_concurrency_config.this[0] (deposed object",
+        )
+    ]
+    assert order == sorted(order), apply.output
+    plan = deployment.plan(changed)
+    assert plan.status == 0, plan.output
+
+
+def is_warm(deployment: Deployment, qualifier: str) -> bool:
+    """Whether a version or alias itself has provisioned concurrency."""
+    api = deployment.cloud.aws("lambda")
+    try:
+        api.get_provisioned_concurrency_config(FunctionName="semblance", Qualifier=qualifier)
+    except api.exceptions.ProvisionedConcurrencyConfigNotFoundException:
+        return False
+    return True
 
 
 def test_an_event_that_names_an_operation_is_answered_by_it(
@@ -747,6 +825,36 @@ def test_rolling_back_copies_nothing(deployment: Deployment, report: Report) -> 
     assert plan.status == 0, plan.output
 
 
+def test_models_are_pruned_but_never_one_that_callers_get(
+    deployment: Deployment, tmp_path: Path, report: Report
+) -> None:
+    pinned = alias_version(deployment)
+    folder = deployment.models() / MODEL
+    digests = [OLD]
+    for number in range(3):
+        bundle = another_bundle(tmp_path / f"bundle-{number}")
+        digests.append(digest_of(bundle))
+        variables = {
+            "artifacts": {"bundle": str(bundle)},
+            "file_system_config": {"keep_versions": 2},
+            "release": {"version": pinned},
+        }
+        deployment.apply(variables)
+        found = {entry.name for entry in folder.iterdir()}
+        assert {OLD, digests[-1]} <= found
+    report(f"pruned to 2 versions and the pinned one: {sorted(d[:8] for d in found)}")
+    assert found == {OLD, *digests[-2:]}, "the pinned model is the oldest and stays"
+    answer = deployment.score()
+    assert answer.version == pinned and scores_are_the_golden_ones(answer)
+    plan = deployment.plan(variables)
+    assert plan.status == 0, plan.output
+    # Callers get the newest version: the model that they had is now the oldest.
+    deployment.apply({**variables, "release": {}})
+    assert {entry.name for entry in folder.iterdir()} == {*digests[-2:]}
+    deployment.apply()
+    assert deployment.plan().status == 0
+
+
 def test_without_a_cross_encoder_reranking_says_who_scored(
     deployment: Deployment, report: Report
 ) -> None:
@@ -772,7 +880,7 @@ def test_a_version_without_its_model_does_not_get_the_alias(
     api = deployment.cloud.aws("lambda")
     configuration = api.get_function_configuration(FunctionName="semblance", Qualifier=pruned)
     folder = configuration["Environment"]["Variables"]["SEMBLANCE_BUNDLE"]
-    shutil.rmtree(deployment.models() / Path(folder).relative_to("/mnt/models"))
+    shutil.rmtree(deployment.models() / Path(folder).relative_to("/mnt/models"), ignore_errors=True)
     deployment.cloud.recycle("semblance")
     apply = deployment.apply({"release": {"version": pruned}}, fails=True)
     shown = [line for line in apply.output.splitlines() if "Runtime.ExitError" in line]

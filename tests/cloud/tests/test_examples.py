@@ -115,46 +115,106 @@ def uploaded(cloud: CloudClient, bundle: Path) -> dict[str, Any]:
     return {**references, "bundle": f"s3://artifacts/{folder}", "sha256": digests}
 
 
-@pytest.mark.apply
-@pytest.mark.xdist_group("environments")
-def test_artifacts_by_reference_need_nothing_that_is_built(
-    built: None, cloud: CloudClient, terraform: Terraform, tmp_path: Path, report: Report
-) -> None:
+def environment(cloud: CloudClient, folder: Path, name: str) -> Deployment:
+    """The example in a checkout in which nothing is built, with its state in a bucket."""
+    terraform = Terraform(folder)
+    for link in ("target", "build"):
+        (folder / link).unlink()
+    backend = ["bucket=state", f"key=semblance/{name}.tfstate", "use_path_style=true"]
+    options = [f"-backend-config={item}" for item in backend]
+    return Deployment(cloud, terraform, "two-environments", *options)
+
+
+@pytest.fixture(scope="module")
+def artifacts(built: None, cloud: CloudClient) -> dict[str, Any]:
+    """What is deployed, in a bucket; and a bucket for the states."""
     s3 = cloud.aws("s3")
     region = {"LocationConstraint": "eu-central-1"}
     for bucket in ("artifacts", "state"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    artifacts = uploaded(cloud, BUNDLE)
-    backend = ["bucket=state", "key=semblance/dev.tfstate", "use_path_style=true"]
-    with terraform.clean_checkout():
-        dev = Deployment(
-            cloud, terraform, "two-environments", *(f"-backend-config={item}" for item in backend)
-        )
-        variables: dict[str, Any] = {"environment": "dev", "artifacts": artifacts}
-        apply = dev.apply(variables)
-        report(f"artifacts by reference: {apply.seconds:.0f} s")
-        answer = cloud.invoke("semblance-dev", EVENT, "live")
-        assert answer.function_error is None and scores_are_the_golden_ones(answer)
-        assert dev.plan(variables).status == 0
-        (key,) = [entry["Key"] for entry in s3.list_objects_v2(Bucket="state")["Contents"]]
-        assert key == "semblance/dev.tfstate", "the lock is gone"
+    return uploaded(cloud, BUNDLE)
 
-        # A zip that is not the one that was released.
-        wrong = {**artifacts, "sha256": {**artifacts["sha256"], "similarity": "0" * 64}}
-        refused = dev.apply({**variables, "artifacts": wrong}, fails=True)
-        said = " ".join(refused.output.replace("│", " ").split())
-        assert "The alias did not move." in said, refused.output
-        assert cloud.invoke("semblance-dev", EVENT, "live").version == "1"
 
-        # Another model, and back: one input each.
-        newer = another_bundle(tmp_path / "newer")
-        second = uploaded(cloud, newer)
-        dev.apply({**variables, "artifacts": {**artifacts, "bundle": second["bundle"]}})
-        assert dev.outputs()["semblance"]["model_digest"] == digest_of(newer)
-        dev.apply(variables)
-        assert dev.outputs()["semblance"]["model_digest"] == digest_of(BUNDLE)
-        answer = cloud.invoke("semblance-dev", EVENT, "live")
-        assert answer.function_error is None and scores_are_the_golden_ones(answer)
-        assert dev.plan(variables).status == 0
-        dev.destroy(variables)
+@pytest.fixture(scope="module")
+def dev(
+    artifacts: dict[str, Any], cloud: CloudClient, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    return environment(cloud, tmp_path_factory.mktemp("dev"), "dev")
+
+
+@pytest.fixture(scope="module")
+def prod(
+    artifacts: dict[str, Any], cloud: CloudClient, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    return environment(cloud, tmp_path_factory.mktemp("prod"), "prod")
+
+
+def scores(cloud: CloudClient, name: str) -> bool:
+    """Whether a function answers the seed's event."""
+    answer = cloud.invoke(name, EVENT, "live")
+    return answer.function_error is None and scores_are_the_golden_ones(answer)
+
+
+@pytest.mark.apply
+@pytest.mark.xdist_group("environments")
+def test_both_environments_have_the_same_artifacts(
+    dev: Deployment, prod: Deployment, artifacts: dict[str, Any], report: Report
+) -> None:
+    cloud = dev.cloud
+    code, expected = {}, {"dev": 2, "prod": 25}
+    for name, deployment in (("dev", dev), ("prod", prod)):
+        variables: dict[str, Any] = {"environment": name, "artifacts": artifacts}
+        apply = deployment.apply(variables)
+        plan = deployment.plan(variables)
+        assert plan.status == 0, plan.output
+        assert scores(cloud, f"semblance-{name}")
+        api = cloud.aws("lambda")
+        function = api.get_function(FunctionName=f"semblance-{name}", Qualifier="live")
+        assert function["Concurrency"] == {"ReservedConcurrentExecutions": expected[name]}
+        code[name] = function["Configuration"]["CodeSha256"]
+        report(f"artifacts by reference, {name}: {apply.seconds:.0f} s, code {code[name]}")
+    assert code["dev"] == code["prod"]
+    listed = cloud.aws("s3").list_objects_v2(Bucket="state")["Contents"]
+    keys = [entry["Key"] for entry in listed]
+    assert keys == ["semblance/dev.tfstate", "semblance/prod.tfstate"], "the locks are gone"
+
+
+@pytest.mark.apply
+@pytest.mark.xdist_group("environments")
+def test_a_zip_that_was_not_released_does_not_get_the_alias(
+    dev: Deployment, artifacts: dict[str, Any]
+) -> None:
+    wrong = {**artifacts, "sha256": {**artifacts["sha256"], "similarity": "0" * 64}}
+    refused = dev.apply({"environment": "dev", "artifacts": wrong}, fails=True)
+    said = " ".join(refused.output.replace("│", " ").split())
+    assert "The alias did not move." in said, refused.output
+    assert dev.cloud.invoke("semblance-dev", EVENT, "live").version == "1"
+
+
+@pytest.mark.apply
+@pytest.mark.xdist_group("environments")
+def test_another_model_and_back_are_one_input_each(
+    dev: Deployment, artifacts: dict[str, Any], tmp_path: Path
+) -> None:
+    newer = another_bundle(tmp_path / "newer")
+    second = uploaded(dev.cloud, newer)
+    variables: dict[str, Any] = {"environment": "dev", "artifacts": artifacts}
+    dev.apply({**variables, "artifacts": {**artifacts, "bundle": second["bundle"]}})
+    assert dev.outputs()["semblance"]["model_digest"] == digest_of(newer)
+    dev.apply(variables)
+    assert dev.outputs()["semblance"]["model_digest"] == digest_of(BUNDLE)
+    assert scores(dev.cloud, "semblance-dev")
+    assert dev.plan(variables).status == 0
+
+
+@pytest.mark.apply
+@pytest.mark.xdist_group("environments")
+def test_an_environment_does_not_depend_on_the_other(
+    dev: Deployment, prod: Deployment, artifacts: dict[str, Any]
+) -> None:
+    dev.destroy({"environment": "dev", "artifacts": artifacts})
+    assert scores(dev.cloud, "semblance-prod")
+    prod.destroy({"environment": "prod", "artifacts": artifacts})
+    names = dev.cloud.aws("lambda").list_functions()["Functions"]
+    assert [entry for entry in names if "semblance" in entry["FunctionName"]] == []

@@ -82,14 +82,22 @@ def similarity(embedding: list[float]) -> float:
     return float(sum(x * y for x, y in zip(embedding, expected, strict=True)))
 
 
+def applied(example: Deployment, variables: dict[str, Any], what: str, report: Report) -> None:
+    """Apply; then the next plan is empty."""
+    apply = example.apply(variables)
+    plan = example.plan(variables)
+    (changes,) = [line for line in apply.output.splitlines() if line.startswith("Apply complete!")]
+    (none,) = [line for line in plan.output.splitlines() if line.startswith("No changes.")]
+    report(f"{what}: {apply.seconds:.0f} s. {changes} Next plan: {none}")
+    assert plan.status == 0, plan.output
+
+
 def test_one_apply_creates_an_address(
     example: Deployment, first: dict[str, Any], report: Report
 ) -> None:
-    apply = example.apply(first)
+    applied(example, first, "terraform apply", report)
     addresses = example.resources()
-    report(f"gateway and package: {len(addresses)} resources in {apply.seconds:.0f} s")
     assert not [a for a in addresses if "aws_vpc" in a or "aws_efs" in a or "sync" in a]
-    assert example.plan(first).status == 0
 
 
 def test_an_unmodified_openai_client_is_answered(example: Deployment, report: Report) -> None:
@@ -128,15 +136,13 @@ def test_the_newest_version_gets_a_share(
         "layer": layer(newer, tmp_path / "layers"),
         "release": {"version": "1", "newest_percent": 50},
     }
-    example.apply(rollout)
+    applied(example, rollout, "weighted roll-out", report)
     versions = [version(example) for _ in range(40)]
-    report(f"roll-out: {versions.count('1')} events to version 1, {versions.count('2')} to 2")
+    report(f"  {versions.count('1')} events to version 1, {versions.count('2')} to version 2")
     assert set(versions) == {"1", "2"}
     answer = client(example).embeddings.create(model="-", input=[TEXT])
     assert similarity(answer.data[0].embedding) > 1 - INT8_TOLERANCE
-    assert example.plan(rollout).status == 0
-    everything = {**rollout, "release": {}}
-    example.apply(everything)
+    applied(example, {**rollout, "release": {}}, "all events to the newest version", report)
     assert version(example) == "2"
 
 
@@ -148,18 +154,67 @@ def test_a_version_that_scores_wrongly_does_not_get_the_alias(
     apply = example.apply(variables, fails=True)
     said = " ".join(apply.output.replace("│", " ").split())
     start = said.find("Version 3 of semblance does not score")
-    report(f"gate: {said[start : start + 200]}")
+    report(f"a bundle that scores wrongly: terraform apply fails: {said[start : start + 200]}")
     assert start > 0 and "The alias did not move." in said, apply.output
+    alias = example.cloud.aws("lambda").get_alias(FunctionName="semblance", Name="live")
+    report(f"  the alias is on version {alias['FunctionVersion']}, as before")
     assert version(example) == "2"
     answer = client(example).embeddings.create(model="-", input=[TEXT])
     assert similarity(answer.data[0].embedding) > 1 - INT8_TOLERANCE
 
 
-def test_rolling_back_is_one_input(example: Deployment, first: dict[str, Any]) -> None:
-    back = {**first, "release": {"version": "1"}}
-    example.apply(back)
+def test_rolling_back_is_one_input(
+    example: Deployment, first: dict[str, Any], report: Report
+) -> None:
+    applied(example, {**first, "release": {"version": "1"}}, "roll back to version 1", report)
     assert version(example) == "1"
-    assert example.plan(back).status == 0
+
+
+def token(example: Deployment, client_id: str, pool: str) -> str:
+    """The access token of a user of a client."""
+    cognito = example.cloud.aws("cognito-idp")
+    name, password = f"user-of-{client_id}", "Long-enough-1"
+    cognito.admin_create_user(UserPoolId=pool, Username=name)
+    cognito.admin_set_user_password(
+        UserPoolId=pool, Username=name, Password=password, Permanent=True
+    )
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool,
+        ClientId=client_id,
+        AuthFlow="ADMIN_NO_SRP_AUTH",
+        AuthParameters={"USERNAME": name, "PASSWORD": password},
+    )
+    return str(answer["AuthenticationResult"]["AccessToken"])
+
+
+def test_tokens_are_an_alternative_to_keys(
+    example: Deployment, first: dict[str, Any], report: Report
+) -> None:
+    cognito = example.cloud.aws("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="users")["UserPool"]["Id"]
+    accepted, other = (
+        cognito.create_user_pool_client(UserPoolId=pool, ClientName=name)["UserPoolClient"]
+        for name in ("accepted", "other")
+    )
+    issuer = f"https://cognito-idp.eu-central-1.amazonaws.com/{pool}"
+    variables = {
+        **{name: value for name, value in first.items() if name != "api_keys"},
+        "release": {"version": "1"},
+        "jwt": {"issuer": issuer, "audience": [accepted["ClientId"]]},
+    }
+    applied(example, variables, "tokens instead of keys", report)
+    valid = token(example, accepted["ClientId"], pool)
+    answer = client(example, valid).embeddings.create(model="-", input=[TEXT])
+    assert similarity(answer.data[0].embedding) > 1 - INT8_TOLERANCE
+    statuses = []
+    for wrong in (KEY, token(example, other["ClientId"], pool), valid[:-8] + "AAAAAAAA"):
+        with pytest.raises(openai.AuthenticationError) as refused:
+            client(example, wrong).embeddings.create(model="-", input=[TEXT])
+        statuses.append(refused.value.status_code)
+    report(f"token: answered; a key, another audience, another signature: {statuses}")
+    names = [f["FunctionName"] for f in example.cloud.aws("lambda").list_functions()["Functions"]]
+    assert names == ["semblance"], "tokens need no authorizer"
+    applied(example, {**first, "release": {"version": "1"}}, "keys again", report)
 
 
 def test_destroy_from_another_clone_leaves_nothing(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,13 @@ def test_a_module_has_no_provider_block() -> None:
     for module in MODULES:
         for path in (TERRAFORM / module).glob("*.tf"):
             assert 'provider "aws"' not in path.read_text(), path
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    program = Path(sys.executable).with_name("hadolint")
+    command = [str(program), str(REPOSITORY / "Dockerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_checkov_finds_nothing_in_the_dockerfile() -> None:

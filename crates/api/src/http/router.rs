@@ -83,6 +83,10 @@ pub struct Reserved {
     pub limit: usize,
 }
 
+/// An extension of a request: when its client stops waiting for the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(pub Instant);
+
 /// The number of items and the cost of a response. Responses of operations have it in their
 /// extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -272,6 +276,7 @@ impl Shared {
         if let Some(allowed) = &self.loopback_origins {
             browsers::check_host(request.headers(), allowed)?;
         }
+        let deadline = request.extensions().get().map(|&Deadline(deadline)| deadline);
         let encoding = body::check(request.headers(), self.limits)?;
         let mut entry = self.admission.enter()?;
         let sent = body::read(request, encoding, self.limits, &mut entry.reservation).await?;
@@ -279,7 +284,7 @@ impl Shared {
         let decoder = Arc::clone(&self.decoders).acquire_owned().await;
         let (decode, limit_bytes) = (route.decode, self.limits.bytes);
         let operation = Arc::clone(operation);
-        let answer = entry.run(move |service, reservation| {
+        let answer = entry.run(deadline, move |service, reservation| {
             let document = sent.into_bytes(limit_bytes, reservation)?;
             let call = decode(&mut Fields::from_document(document)?, service.limits())?;
             drop(decoder);

@@ -6,7 +6,7 @@ use semblance::corpus::{
     Cluster, ClusterLabel, ClusterOptions, CorpusError, Index, MineOptions, Pair, Row, cluster,
     labels, map, mine,
 };
-use semblance::{Cost, EmbedOptions, Truncation};
+use semblance::{Cost, EmbedOptions, Prompts, Truncation};
 
 use super::{encoding_bytes, in_fields};
 use crate::body::PromptName;
@@ -81,12 +81,12 @@ impl CorpusRequest {
         let model = service.model();
         let options = EmbedOptions {
             truncation: self.truncation,
-            prompt_name: match &self.prompt_name {
-                PromptName::Absent => model.info().document_prompt().map(str::to_owned),
-                named => named.clone().name(),
+            prompts: match &self.prompt_name {
+                PromptName::Absent => Prompts::named(model.info().document_prompt()),
+                given => given.clone().prompts(),
             },
             normalize: Some(true),
-            dimensions: None,
+            ..EmbedOptions::default()
         };
         let embedded = model.embed_with(texts.as_slice(), &options);
         let embedded = embedded.map_err(|error| in_fields(error, |index| texts.field_of(index)))?;

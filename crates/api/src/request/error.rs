@@ -218,7 +218,7 @@ pub enum RequestError {
     },
     /// A text has more tokens than the model's limit, and truncation is disabled.
     #[error(
-        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
+        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncation is disabled"
     )]
     TooManyTokens {
         /// The text.
@@ -245,8 +245,8 @@ semblance::codes!(RequestError {
     Self::TooManyValues { .. } => Code::new(
         "request.too_many_values",
         Fault::TooLarge,
-        "The JSON values of a field need more than 32 MiB of memory, those of an event more than 64 MiB, \
-         or an object has more than 1,024 fields.",
+        "The JSON values of a field need more than 32 MiB of memory, or an object has more than 1,024 \
+         fields.",
     ),
     Self::NotAnObject { .. } => Code::new(
         "request.not_an_object",

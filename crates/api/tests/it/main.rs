@@ -9,6 +9,7 @@ mod guarantees;
 mod http;
 mod operations;
 mod options;
+mod random_requests;
 mod search;
 mod similarity;
 mod texts;

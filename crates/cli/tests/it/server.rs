@@ -134,3 +134,20 @@ fn a_start_that_fails_has_a_code() {
     });
     assert_eq!(found, cases.map(|(_, code)| (Some(1), Some(code.to_owned()))));
 }
+
+#[test]
+fn a_request_that_cannot_end_in_time_is_refused_early() {
+    let arguments = ["--threads", "1", "--timeout-seconds", "45", "--max-body-bytes", "10000000"];
+    let mut command = Server::command(env!("CARGO_BIN_EXE_semblance").as_ref(), &arguments);
+    command.env("SEMBLANCE_MAX_TEXTS", "20000");
+    let server = Server::start(command).unwrap();
+    let client = Client::new(&server);
+    // 2.5 million tokens are minutes of work.
+    let texts: Vec<String> =
+        (0..10_000).map(|number| format!("{number}{}", " a".repeat(250))).collect();
+    let (status, retry_after, body) = client.send("/embed", &json!({"inputs": texts}));
+    assert_eq!((status, retry_after), (413, None), "{body}");
+    assert_eq!(body["error_type"], "request.too_much_work");
+    let (status, _) = client.post("/embed", &json!({"inputs": "a text"}));
+    assert_eq!(status, 200);
+}

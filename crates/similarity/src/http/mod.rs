@@ -1,11 +1,13 @@
 //! HTTP requests that arrive as events.
 
+mod gateway;
 mod path;
 mod request;
 mod response;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -14,13 +16,14 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use semblance_api::http::{
-    Destination, HttpOptions, REQUEST_ID, ReplyInfo, error_response, router,
+    Deadline, Destination, HttpOptions, REQUEST_ID, ReplyInfo, error_response, router,
 };
 use semblance_api::{Admission, ApiError, Failure};
 use serde_json::value::RawValue;
 use tower::ServiceExt as _;
 
 use self::request::EventRequest;
+use crate::invocation::Invocation;
 use crate::reply_limit::ReplyLimit;
 use crate::source::Payload;
 
@@ -40,6 +43,7 @@ pub(super) struct HttpEvents {
     admission: Admission,
     options: HttpOptions,
     base_path: Option<String>,
+    timeout: Option<Duration>,
     router: OnceLock<Router>,
 }
 
@@ -100,12 +104,18 @@ impl HttpReply {
 impl HttpEvents {
     /// Returns a handler of HTTP events for a service.
     pub(super) fn new(admission: Admission, options: HttpOptions) -> Self {
-        Self { admission, options, base_path: None, router: OnceLock::new() }
+        Self { admission, options, base_path: None, timeout: None, router: OnceLock::new() }
     }
 
     /// Returns this handler for events whose paths begin with a base path.
     pub(super) fn with_base_path(self, base_path: Option<String>) -> Self {
         Self { base_path, ..self }
+    }
+
+    /// Returns this handler for events whose sender waits this long. By default, it depends on the
+    /// sender.
+    pub(super) fn with_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Handles an event. Any event returns an HTTP response: an error or a panic is a response with a
@@ -117,10 +127,10 @@ impl HttpEvents {
         &self,
         payload: Payload,
         event: &[u8],
-        request_id: &str,
+        invocation: Invocation<'_>,
         limit: ReplyLimit,
     ) -> Result<HttpResponse, ApiError> {
-        let route = AssertUnwindSafe(self.route(payload, event, request_id));
+        let route = AssertUnwindSafe(self.route(payload, event, invocation));
         let (reply, response) = match route.catch_unwind().await {
             Ok(routed) => routed,
             Err(_) => HttpReply::default().replace(&ApiError::Panic),
@@ -143,13 +153,18 @@ impl HttpEvents {
         &self,
         payload: Payload,
         event: &[u8],
-        request_id: &str,
+        invocation: Invocation<'_>,
     ) -> (HttpReply, Response) {
+        let arrived = Instant::now();
         let router =
             self.router.get_or_init(|| router(self.admission.clone(), self.options.clone()));
         let base_path = self.base_path.as_deref();
-        let EventRequest { mut request, body } =
-            EventRequest::read(payload, event, request_id, base_path);
+        let EventRequest { mut request, body, timeout } =
+            EventRequest::read(payload, event, invocation.request_id, base_path);
+        let limit = self.timeout.or(timeout).and_then(|timeout| arrived.checked_add(timeout));
+        if let Some(deadline) = [invocation.deadline, limit].into_iter().flatten().min() {
+            request.extensions_mut().insert(Deadline(deadline));
+        }
         let reply = HttpReply::new(request.method(), request.uri());
         let body = match body {
             Ok(body) => body,

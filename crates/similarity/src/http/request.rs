@@ -4,6 +4,7 @@
 //! headers of other uses. A malformed part that a route needs is an error.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
@@ -13,6 +14,7 @@ use semblance_api::ApiError;
 use semblance_api::http::{REQUEST_ID, USED_HEADERS};
 use serde_json::value::RawValue;
 
+use super::gateway;
 use super::path::{PathParts, is_route};
 use crate::members::{Members, for_each, text};
 use crate::source::Payload;
@@ -48,6 +50,8 @@ pub(super) struct EventRequest {
     pub(super) request: Request<Body>,
     /// The body, or the reason why the event has no valid request.
     pub(super) body: Result<Body, ApiError>,
+    /// How long the sender of the event waits for the response, if that is known.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl EventRequest {
@@ -60,7 +64,7 @@ impl EventRequest {
     ) -> Self {
         let Some(members) = Members::parse(event, NAMES) else {
             let error = invalid("the event", "a JSON object");
-            return Self { request: Request::default(), body: Err(error) };
+            return Self { request: Request::default(), body: Err(error), timeout: None };
         };
         let mut request = Request::default();
         let headers = headers(payload, &members, request.headers_mut());
@@ -72,7 +76,10 @@ impl EventRequest {
             let needs_body = *request.method() == Method::POST && is_route(request.uri().path());
             if needs_body { body(&members) } else { Ok(Body::empty()) }
         });
-        Self { request, body: read }
+        let domain =
+            context(&members, &["domainName"]).and_then(|context| context.text("domainName"));
+        let timeout = domain.and_then(|domain| gateway::timeout(payload, &domain));
+        Self { request, body: read, timeout }
     }
 }
 
@@ -90,8 +97,16 @@ fn method(payload: Payload, members: &Members<'_>) -> Result<Method, ApiError> {
         Payload::V1 | Payload::LoadBalancer => ("httpMethod", members.text("httpMethod")),
         Payload::V2 => {
             let http = context(members, &["http"]).and_then(|context| context.get("http"));
-            let http = http.and_then(|http| Members::of(http, &["method"]));
-            ("requestContext.http.method", http.and_then(|http| http.text("method")))
+            // The key of a route has the method too, unless it is `$default` or `ANY /path`.
+            let key = || match members.text("routeKey")?.split_once(' ')? {
+                ("ANY", _) => None,
+                (method, _) => Some(Cow::Owned(method.to_owned())),
+            };
+            let method = match http.map(|http| Members::of(http, &["method"])) {
+                Some(http) => http.and_then(|http| http.text("method")),
+                None => key(),
+            };
+            ("requestContext.http.method", method)
         }
     };
     let method = method.filter(|method| !method.is_empty());

@@ -5,6 +5,7 @@
 
 mod captured;
 mod concurrency;
+mod deadline;
 mod emulator;
 mod handler;
 mod http_event;
@@ -13,9 +14,11 @@ mod log_lines;
 mod malformed_events;
 mod memory;
 mod multilingual;
+mod odd_events;
 mod package;
 mod paths;
 mod random_events;
+mod settings;
 mod soak;
 mod sources;
 mod start;

@@ -165,22 +165,34 @@ run "role_writes_and_more_only_when_asked" {
 # Options of the alias
 ################################################################################
 
-run "provisioned_concurrency_scales_on_the_alias" {
+run "provisioned_concurrency_scales_on_the_version_of_the_alias" {
   variables { provisioned_concurrency = { minimum = 2, maximum = 10 } }
 
   assert {
-    condition     = aws_lambda_provisioned_concurrency_config.this[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.this[0].provisioned_concurrent_executions == 2
-    error_message = "the minimum is kept warm on the alias"
+    condition     = aws_lambda_provisioned_concurrency_config.this[0].qualifier == aws_lambda_alias.this.function_version && aws_lambda_provisioned_concurrency_config.this[0].provisioned_concurrent_executions == 2
+    error_message = "the minimum is kept warm, on the version"
   }
 
   assert {
-    condition     = aws_appautoscaling_target.this[0].resource_id == "function:semblance:live" && aws_appautoscaling_target.this[0].min_capacity == 2 && aws_appautoscaling_target.this[0].max_capacity == 10
+    condition     = aws_appautoscaling_target.this[0].resource_id == "function:semblance:${aws_lambda_alias.this.function_version}" && aws_appautoscaling_target.this[0].min_capacity == 2 && aws_appautoscaling_target.this[0].max_capacity == 10
     error_message = "autoscaling moves it between minimum and maximum"
   }
 
   assert {
     condition     = aws_appautoscaling_policy.this[0].target_tracking_scaling_policy_configuration[0].target_value == 0.7
     error_message = "it aims at 70 % utilization"
+  }
+}
+
+run "the_version_that_most_callers_get_is_warm" {
+  variables {
+    provisioned_concurrency = { minimum = 2, maximum = 10 }
+    release                 = { version = "4", newest_percent = 10 }
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.this[0].qualifier == "4" && aws_lambda_alias.this.function_version == "4"
+    error_message = "a share of the newest version does not move the warm environments"
   }
 }
 
@@ -479,7 +491,7 @@ run "reject_full_utilization" {
 
 run "reject_more_provisioned_than_reserved" {
   command = plan
-  variables { provisioned_concurrency = { minimum = 1, maximum = 26 } }
+  variables { provisioned_concurrency = { minimum = 1, maximum = 25 } }
   expect_failures = [var.provisioned_concurrency]
 }
 

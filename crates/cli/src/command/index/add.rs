@@ -7,7 +7,7 @@ use semblance::corpus::{
     CorpusError, OnDuplicate, Published, Row, VectorPrecision, VectorSource, Writer, WriterOptions,
 };
 use semblance::internals::bundle::is_name;
-use semblance::{EmbedOptions, Model, ModelError};
+use semblance::{EmbedOptions, Model, ModelError, Prompts};
 use semblance_api::TextFault;
 
 use super::{report, writer_options};
@@ -141,8 +141,8 @@ impl<'a> Adding<'a> {
         bad_rows: BadRows,
         on_duplicate: OnDuplicate,
     ) -> Self {
-        let prompt_name = writer.source().prompt_name.clone();
-        let embed = EmbedOptions { prompt_name, normalize: Some(true), ..EmbedOptions::default() };
+        let prompts = Prompts::named(writer.source().prompt_name.as_deref());
+        let embed = EmbedOptions { prompts, normalize: Some(true), ..EmbedOptions::default() };
         let (waiting, counts) = (Vec::new(), Counts::default());
         Self { writer, model, bad_rows, on_duplicate, waiting, embed, counts }
     }
@@ -198,7 +198,7 @@ impl<'a> Adding<'a> {
         progress: &Progress,
     ) -> Result<(), CommandError> {
         let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
-        let prompt = self.embed.prompt_name.as_deref();
+        let prompt = self.model.info().text_prompt(&self.embed.prompts);
         let faults = self.model.text_faults(&texts, prompt, self.embed.truncation)?;
         let empty: Vec<usize> = faults.iter().filter_map(ModelError::index).collect();
         for &index in &empty {
