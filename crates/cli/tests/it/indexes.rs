@@ -224,7 +224,7 @@ fn several_queries_filters_and_reranking_on_the_command_line() {
 /// Rows of the large index: more than are searched exactly by default.
 const MANY: u64 = 51_000;
 
-/// Whether a row is one of about one in `n`, whatever its direction.
+/// Whether a row is among one in `n`, independently of its direction.
 fn is_one_in(number: u64, n: u64) -> bool {
     (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40).is_multiple_of(n)
 }
