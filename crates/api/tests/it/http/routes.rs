@@ -31,7 +31,7 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
         ("/v1/embeddings", "/v1/embeddings", open_ai.clone()),
         ("/embeddings", "/v1/embeddings", open_ai),
         ("/v1/rerank", "/v1/rerank", cohere.clone()),
-        ("/v2/rerank", "/v1/rerank", cohere.clone()),
+        ("/v2/rerank", "/v2/rerank", cohere.clone()),
         ("/rerank", "/v1/rerank", cohere.clone()),
         ("/invocations", "/v1/rerank", cohere),
         ("/invocations", "/v1/embeddings", json!({"input": texts})),
