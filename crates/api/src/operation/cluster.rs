@@ -43,7 +43,7 @@ impl Request for ClusterRequest {
     const NAME: &'static str = "cluster";
 
     fn memory_bytes(&self, service: &Service) -> usize {
-        let rows = self.corpus.memory_bytes(service, ROW_BYTES);
+        let rows = self.corpus.memory_bytes(service, ROW_BYTES, MAX_ROWS);
         rows.saturating_add(self.options.pair_bytes)
     }
 

@@ -33,8 +33,9 @@ pub(crate) struct CorpusRequest {
 }
 
 impl CorpusRequest {
-    /// Returns how many bytes the comparison of all rows needs, with this many for each row.
-    pub(crate) fn memory_bytes(&self, service: &Service, row_bytes: usize) -> usize {
+    /// Returns how many bytes the comparison of all rows needs, with this many for each row. More rows
+    /// than the limit need none: they are refused.
+    pub(crate) fn memory_bytes(&self, service: &Service, row_bytes: usize, limit: usize) -> usize {
         let info = service.model().info();
         let (rows, encodings) = match &self.corpus {
             Corpus::Vectors(vectors) => (vectors.len(), 0),
@@ -48,6 +49,7 @@ impl CorpusRequest {
                 (index.map_or(0, |index| index.len()), 0)
             }
         };
+        let rows = if rows > limit { 0 } else { rows };
         // The vectors, normalized ones, and codes.
         let vector_bytes = info.dimensions.saturating_mul(2 * size_of::<f32>() + 1);
         encodings.saturating_add(rows.saturating_mul(vector_bytes.saturating_add(row_bytes)))

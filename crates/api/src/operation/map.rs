@@ -40,7 +40,7 @@ impl Request for MapRequest {
     const NAME: &'static str = "map";
 
     fn memory_bytes(&self, service: &Service) -> usize {
-        let rows = self.corpus.memory_bytes(service, ROW_BYTES);
+        let rows = self.corpus.memory_bytes(service, ROW_BYTES, MAX_MAP_ROWS);
         rows.saturating_add(self.options.pair_bytes)
     }
 

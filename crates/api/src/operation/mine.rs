@@ -40,7 +40,7 @@ impl Request for MineRequest {
     fn memory_bytes(&self, service: &Service) -> usize {
         let nearest = self.options.top_k.min(MAX_ROWS).saturating_mul(NEAREST_BYTES);
         let pairs = self.options.max_pairs.saturating_mul(PAIR_BYTES);
-        self.corpus.memory_bytes(service, nearest).saturating_add(pairs)
+        self.corpus.memory_bytes(service, nearest, MAX_ROWS).saturating_add(pairs)
     }
 
     fn run(&self, service: &Service) -> Result<(MineResult, Report), ApiError> {

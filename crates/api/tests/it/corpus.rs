@@ -119,7 +119,10 @@ fn a_map_has_a_point_for_each_row() {
 fn the_indexes_are_listed() {
     let listed = run(service(), "event", json!({"operation": "indexes"})).unwrap().0;
     assert_eq!(listed, json!({"indexes": ["docs"]}));
-    assert_eq!(run(service(), "/info", json!({})).unwrap().0["has_indexes"], true);
+    assert_eq!(
+        run(service(), "event", json!({"operation": "info"})).unwrap().0["has_indexes"],
+        true
+    );
 }
 
 #[test]

@@ -30,9 +30,9 @@ fn the_help_describes_the_command_line() {
       models       List the model bundles below a folder
       index        Build and change an index of texts
       search       Search an index
-      mine         Find the pairs of rows of an index with the highest scores
-      cluster      Find groups of near rows of an index
-      map          Draw the rows of an index as points, near ones near each other
+      mine         Find the pairs of rows of an index or a file with the highest scores
+      cluster      Find groups of near rows of an index or a file
+      map          Draw the rows of an index or a file as points, near ones near each other
       verify       Verify the files of a bundle against its manifest
       serve        Serve over HTTP, for clients of text-embeddings-inference, OpenAI and Cohere
       completions  Print a script that completes the command line in a shell

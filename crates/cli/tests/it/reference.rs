@@ -53,8 +53,9 @@ fn the_documentation_lists_every_flag() {
     listed.push(("manual".to_owned(), names(["--output"])));
     // The flags of its commands are in docs/corpora.md.
     listed.push(("index".to_owned(), names([""; 0])));
+    let rows = &common | &table("### Flags of mine, cluster and map for a file of rows");
     for command in ["mine", "cluster", "map"] {
-        listed.push((command.to_owned(), own(command)));
+        listed.push((command.to_owned(), &own(command) | &rows));
     }
     listed.sort();
     let program = Arguments::command();

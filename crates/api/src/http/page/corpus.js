@@ -113,9 +113,10 @@ function drawMap() {
   const radius = Math.min(5, Math.max(1.2, 60 / Math.sqrt(map.points.length)));
   const dot = (row, size) => { to.beginPath(); to.arc(map.at[row][0], map.at[row][1], size, 0, 2 * Math.PI); to.fill(); };
   const rows = [...map.points.keys()];
-  to.globalAlpha = 0.8;
-  to.fillStyle = color("--line");
+  to.globalAlpha = 0.4;
+  to.fillStyle = color("--edge");
   for (const row of rows) if (!map.cluster.has(row)) dot(row, radius);
+  to.globalAlpha = 0.9;
   for (const row of rows) if (map.cluster.has(row)) { to.fillStyle = MAP_COLORS[map.cluster.get(row) % MAP_COLORS.length]; dot(row, radius); }
   to.globalAlpha = 1;
   to.strokeStyle = color("--text");

@@ -13,6 +13,9 @@ const MARGIN: f32 = 60.0;
 pub(super) const LINE: f32 = 24.0;
 const PADDING: f32 = 3.0;
 
+/// Space between a label and the edge of the picture.
+const EDGE: f32 = 12.0;
+
 /// Red, green and blue.
 pub(super) type Color = [u8; 3];
 
@@ -83,8 +86,8 @@ impl Picture {
             center: points[row],
             color: of_row[row].map_or(PLAIN, |cluster| COLORS[cluster % COLORS.len()]),
         };
-        // 200 points have a radius of 6 pixels, 100,000 of 1.
-        let radius = (90.0 / (points.len().max(1) as f32).sqrt()).clamp(1.1, 6.0);
+        // 200 points have a radius of 6 pixels, 2,000 of 3, 100,000 of 1.
+        let radius = (135.0 / (points.len().max(1) as f32).sqrt()).clamp(1.1, 6.0);
         let opacity = if points.len() > 20_000 { 0.6 } else { 0.85 };
         let mut placed = Places::default();
         let mut shown = Vec::new();
