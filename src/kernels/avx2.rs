@@ -56,6 +56,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch_far(self, address: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }

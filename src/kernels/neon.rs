@@ -60,6 +60,13 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn prefetch_far(self, address: *const f32) {
+        unsafe {
+            asm!("prfm pldl2keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vaddq_f32(a, b) }
     }

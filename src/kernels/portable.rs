@@ -46,6 +46,9 @@ impl Simd for Portable {
     fn prefetch(self, _: *const f32) {}
 
     #[inline(always)]
+    fn prefetch_far(self, _: *const f32) {}
+
+    #[inline(always)]
     fn add(self, a: Four, b: Four) -> Four {
         each(a, b, |a, b| a + b)
     }

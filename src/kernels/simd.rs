@@ -37,6 +37,9 @@ pub(super) trait Simd: Copy {
     /// Hints that the cache line at this address is read soon. Any address is allowed.
     fn prefetch(self, address: *const f32);
 
+    /// The same for a cache line that is read later, so that it need not be in the first cache.
+    fn prefetch_far(self, address: *const f32);
+
     /// `a + b`.
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
 

@@ -79,9 +79,10 @@ class Result:
         return float(median(products[rows] for products in self.parts[part]["products_ms"]))
 
     def score_difference(self, peer: str) -> float:
-        """Largest of all parts."""
+        """Largest of all parts in which the peer runs."""
         return max(
             float(event[peer])
             for part in self.parts.values()
             for event in part.get("score_differences", {}).values()
+            if peer in event
         )
