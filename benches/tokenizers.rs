@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance_test_support::tokenizer_folder;
 
 /// New processes of each kind.
@@ -62,7 +62,7 @@ fn run(kind: &str, folder: &Path) {
         let limits = TokenizerLimits { max_tokens: 512, vocabulary_size: usize::MAX };
         let (rules, pieces) = (folder.join("tokenizer.json"), folder.join("vocabulary.bin"));
         let tokenizer = Tokenizer::from_files(&rules, &pieces, limits).unwrap();
-        Box::new(move |text| tokenizer.encode(text, Side::Right).unwrap().tokens())
+        Box::new(move |text| tokenizer.encode(text, Side::Right, Count::All).unwrap().tokens())
     } else {
         let tokenizer = tokenizers::Tokenizer::from_file(folder.join("source.json")).unwrap();
         Box::new(move |text| tokenizer.encode_fast(text, true).unwrap().len())

@@ -21,7 +21,7 @@ FIRST = "test-setup"
 # emulators of test-rust and test-clients must not wait for its lock.
 LANES = (
     ("package", "terraform-test"),
-    ("lint", "test-python", "test-rust", "test-clients"),
+    ("lint", "test-python", "test-rust", "test-crashes", "test-clients"),
 )
 # A part that needs the result of a part in the other lane.
 NEEDS = {"test-rust": "package"}

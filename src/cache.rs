@@ -45,8 +45,11 @@ impl Key {
 pub(super) struct Entry {
     /// Its pooled vector, `[dim]`, f32, not normalized.
     pub(super) pooled: Array1<f32>,
-    /// Its number of tokens before truncation, special tokens included.
+    /// Its number of tokens before truncation, special tokens included; at least this number if they were
+    /// not all counted.
     pub(super) total_tokens: usize,
+    /// Whether all its tokens were counted.
+    pub(super) is_counted: bool,
     /// Whether it was truncated.
     pub(super) is_truncated: bool,
 }
@@ -118,7 +121,8 @@ mod tests {
     use super::*;
 
     fn entry(value: f32) -> Entry {
-        Entry { pooled: Array1::from_elem(4, value), total_tokens: 3, is_truncated: false }
+        let pooled = Array1::from_elem(4, value);
+        Entry { pooled, total_tokens: 3, is_counted: true, is_truncated: false }
     }
 
     fn cache_of(entries: usize) -> Cache {

@@ -9,7 +9,7 @@ use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Encoding, Side, Tokenizer};
+use crate::tokenizer::{Count, Encoding, Side, TextTokens, Tokenizer};
 use crate::vector::Activation;
 
 /// A cross-encoder for a bundle of the task `cross-encoder`: tokenizer, classifier and activation.
@@ -63,7 +63,8 @@ impl CrossEncoder {
         Self { tokenizer, scheduler, options }
     }
 
-    /// Tokenizes each pair. A pair beyond the model's limit is truncated on `side`.
+    /// Tokenizes each pair. A pair beyond the model's limit is truncated on `side`; `count` selects
+    /// whether its tokens are all counted. A first text that follows itself is tokenized once.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
@@ -72,14 +73,23 @@ impl CrossEncoder {
         &self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
         side: Side,
+        count: Count,
         cancel: &Cancel,
     ) -> Result<Vec<Encoding>, ModelError> {
+        let mut former: Option<(&str, TextTokens)> = None;
+        let mut encode = |first: &'a str, second| {
+            let first = match former.take() {
+                Some((text, tokens)) if text == first => (text, tokens),
+                _ => (first, self.tokenizer.first_tokens(first, side, count)?),
+            };
+            former = Some(first.clone());
+            self.tokenizer.encode_second(first, second, side, count)
+        };
         let pairs = pairs.into_iter().enumerate();
         pairs
             .map(|(index, (first, second))| {
                 cancel.check()?;
-                let failed = |source| ModelError::Tokenize { index, source };
-                self.tokenizer.encode_pair(first, second, side).map_err(failed)
+                encode(first, second).map_err(|source| ModelError::Tokenize { index, source })
             })
             .collect()
     }

@@ -11,7 +11,7 @@ use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Encoding, Side, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Encoding, Side, Tokenizer, TokenizerError};
 use crate::vector::{DenseLayer, Poolings, pool};
 
 /// An encoder for a bundle of the task `embedding`: tokenizer, transformer with pooling, and a cache
@@ -81,7 +81,8 @@ enum TextState {
 }
 
 impl PreparedTexts {
-    /// Returns, for each text, its number of tokens before truncation and whether it was truncated.
+    /// Returns, for each text, its number of tokens before truncation, at least as far as they were
+    /// counted, and whether it was truncated.
     #[must_use]
     pub fn token_counts(&self) -> Vec<(usize, bool)> {
         let count = |text: &PreparedText| match &text.state {
@@ -107,6 +108,7 @@ impl PreparedTexts {
 struct Uncached {
     index: usize,
     total_tokens: usize,
+    is_counted: bool,
     is_truncated: bool,
     is_empty: bool,
 }
@@ -130,7 +132,7 @@ impl Encoder {
     }
 
     /// Looks up each text in the cache and tokenizes the others. A text beyond the model's limit is
-    /// truncated on `side`.
+    /// truncated on `side`; `count` selects whether its tokens are all counted.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
@@ -139,6 +141,7 @@ impl Encoder {
         &self,
         texts: impl IntoIterator<Item = &'a str>,
         side: Side,
+        count: Count,
         cancel: &Cancel,
     ) -> Result<PreparedTexts, ModelError> {
         let started = Instant::now();
@@ -148,18 +151,28 @@ impl Encoder {
             .map(|(index, text)| {
                 cancel.check()?;
                 let failed = |source| ModelError::Tokenize { index, source };
-                self.prepare_text(text, side).map_err(failed)
+                self.prepare_text(text, side, count).map_err(failed)
             })
             .collect::<Result<_, _>>()?;
         Ok(PreparedTexts { texts, tokenize_time: started.elapsed() })
     }
 
-    fn prepare_text(&self, text: &str, side: Side) -> Result<PreparedText, TokenizerError> {
+    fn prepare_text(
+        &self,
+        text: &str,
+        side: Side,
+        count: Count,
+    ) -> Result<PreparedText, TokenizerError> {
         let key = self.is_cached.then(|| Key::new(text, side));
         let cached = key.and_then(|key| self.cache().get(key).cloned());
+        let encode = || self.tokenizer.encode(text, side, count);
         let state = match cached {
+            Some(entry) if count == Count::All && !entry.is_counted => {
+                let total_tokens = encode()?.total_tokens;
+                TextState::Cached(Entry { total_tokens, is_counted: true, ..entry })
+            }
             Some(entry) => TextState::Cached(entry),
-            None => TextState::Tokenized(self.tokenizer.encode(text, side)?),
+            None => TextState::Tokenized(encode()?),
         };
         Ok(PreparedText { key, state })
     }
@@ -208,6 +221,7 @@ impl Encoder {
                 uncached.push(Uncached {
                     index,
                     total_tokens: encoding.total_tokens,
+                    is_counted: encoding.is_counted,
                     is_truncated: encoding.is_truncated(),
                     is_empty: encoding.empty_text.is_some(),
                 });
@@ -224,8 +238,8 @@ impl Encoder {
             ..Cost::default()
         };
         for (text, pooled) in uncached.into_iter().zip(run.rows) {
-            let Uncached { index, total_tokens, is_truncated, is_empty } = text;
-            let entry = Entry { pooled, total_tokens, is_truncated };
+            let Uncached { index, total_tokens, is_counted, is_truncated, is_empty } = text;
+            let entry = Entry { pooled, total_tokens, is_counted, is_truncated };
             if let Some(key) = texts[index].key.filter(|_| !is_empty) {
                 self.cache().put(key, entry.clone());
             }

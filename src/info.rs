@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::options::Prompts;
 pub use crate::vector::SimilarityFunction;
 
 /// Properties of an embedding model.
@@ -24,6 +25,8 @@ pub struct ModelInfo {
     pub dimensions: usize,
     /// Prompts by name.
     pub prompts: BTreeMap<String, String>,
+    /// Name of the prompt of a text that is neither a query nor a document, if the model has one.
+    pub default_prompt: Option<String>,
     /// Maximum number of tokens of one text, special tokens included.
     pub max_tokens: usize,
 }
@@ -46,6 +49,16 @@ impl ModelInfo {
     pub fn document_prompt(&self) -> Option<&str> {
         let own = |name: &&str| self.prompts.contains_key(*name);
         DOCUMENT_PROMPTS.into_iter().find(own)
+    }
+
+    /// Name of the prompt of a text that is neither a query nor a document.
+    #[must_use]
+    pub fn text_prompt<'a>(&'a self, prompts: &'a Prompts) -> Option<&'a str> {
+        match prompts {
+            Prompts::ByRole => self.default_prompt.as_deref(),
+            Prompts::Named(name) => Some(name),
+            Prompts::Off => None,
+        }
     }
 }
 

@@ -63,6 +63,9 @@ pub mod internals {
     pub mod cache {
         pub use crate::cache::CacheLimit;
     }
+    pub mod corpus {
+        pub use crate::corpus::replica::*;
+    }
     pub mod cross_encoder {
         pub use crate::cross_encoder::*;
     }

@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Side, Tokenizer, TokenizerError, TokenizerLimits};
+use crate::tokenizer::{Count, Side, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Embeddings, Pooling, Poolings};
 
 /// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
@@ -85,7 +85,7 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let encoder = Encoder::new(parts.tokenizer, parts.scheduler, CacheLimit { bytes: 0 });
             let pooled = encoder
-                .prepare([&*text], Side::Right, &cancel)
+                .prepare([&*text], Side::Right, Count::UpToLimit, &cancel)
                 .and_then(|text| encoder.encode(text, &cancel));
             pooled
                 .and_then(|texts| Ok(Embeddings::from_pooled(texts.pooled).map(drop)?))
@@ -96,7 +96,7 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let pairs = cross_encoder(parts, &bundle);
             let logits = pairs
-                .prepare([(&*text, &*text)], Side::Right, &cancel)
+                .prepare([(&*text, &*text)], Side::Right, Count::UpToLimit, &cancel)
                 .and_then(|pair| pairs.classify(pair, &cancel));
             logits.map(drop).map_err(LoadError::WarmUp)
         }
@@ -171,6 +171,7 @@ fn scheduler(
     let session = SessionOptions {
         task: bundle.manifest().task,
         inputs: bundle.manifest().inputs.clone(),
+        padding: bundle.manifest().pad_token_id,
         kernels: kernels(options.instruction_set)?,
         threads: options.threads.get(),
     };
@@ -205,6 +206,7 @@ fn model_info(bundle: &Bundle, pooling: String, dimensions: usize) -> ModelInfo 
         similarity: manifest.similarity.unwrap_or_default(),
         dimensions,
         prompts: manifest.prompts.clone(),
+        default_prompt: manifest.default_prompt.clone(),
         max_tokens: manifest.max_tokens,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cache::CacheLimit;
 pub use crate::kernels::InstructionSet;
 use crate::scheduler::PASS_TOKENS;
-use crate::tokenizer::Side;
+use crate::tokenizer::{Count, Side};
 
 /// How a model is loaded and run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,20 +66,37 @@ impl Truncation {
             Self::Right | Self::Refuse => Side::Right,
         }
     }
+
+    /// How far the tokens of a text are counted: all of them if the error for a long text states them.
+    pub(crate) fn count(self) -> Count {
+        match self {
+            Self::Left | Self::Right => Count::UpToLimit,
+            Self::Refuse => Count::All,
+        }
+    }
 }
 
-/// The prompts that are put before the texts of a comparison.
+/// The prompts that are put before texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Prompts {
-    /// The query gets the model's prompt `query`. The texts get its prompt `document`, `passage` or
-    /// `corpus`. A prompt that the model does not have is empty. This is how `encode_query` and
-    /// `encode_document` of sentence-transformers select prompts.
+    /// The query of a comparison gets the model's prompt `query`. The texts of a comparison get its
+    /// prompt `document`, `passage` or `corpus`. A prompt that the model does not have is empty. Other
+    /// texts get the model's default prompt, if it has one. This is how `encode_query`,
+    /// `encode_document` and `encode` of sentence-transformers select prompts.
     #[default]
     ByRole,
-    /// The query and the texts get the prompt of this name.
+    /// All texts get the prompt of this name.
     Named(String),
     /// There are no prompts.
     Off,
+}
+
+impl Prompts {
+    /// Returns the prompt of a name, or no prompt.
+    #[must_use]
+    pub fn named(name: Option<&str>) -> Self {
+        name.map_or(Self::Off, |name| Self::Named(name.to_owned()))
+    }
 }
 
 /// Options of [`Model::similarity_with`](crate::Model::similarity_with).
@@ -96,13 +113,16 @@ pub struct TextOptions {
 pub struct EmbedOptions {
     /// How to handle a text with more tokens than the model's limit.
     pub truncation: Truncation,
-    /// Name of the prompt that is put before each text.
-    pub prompt_name: Option<String>,
+    /// The prompt that is put before each text.
+    pub prompts: Prompts,
     /// Whether embeddings have unit length. By default, the bundle decides.
     pub normalize: Option<bool>,
     /// Number of leading dimensions to keep. The vector is truncated, then normalized. Use it only
     /// with Matryoshka-trained models (<https://arxiv.org/abs/2205.13147>).
     pub dimensions: Option<usize>,
+    /// Whether all tokens of a text are counted. By default, those of a truncated text are counted
+    /// until they exceed the model's limit, so that the time for a long text is bounded.
+    pub count_tokens: bool,
 }
 
 /// Options of [`Model::rerank_with`](crate::Model::rerank_with) and
@@ -122,12 +142,12 @@ pub struct TokenizeOptions {
     /// Whether to include the special tokens that the tokenizer adds around a text. The default is
     /// true.
     pub special_tokens: bool,
-    /// Name of the prompt that is put before each text.
-    pub prompt_name: Option<String>,
+    /// The prompt that is put before each text.
+    pub prompts: Prompts,
 }
 
 impl Default for TokenizeOptions {
     fn default() -> Self {
-        Self { special_tokens: true, prompt_name: None }
+        Self { special_tokens: true, prompts: Prompts::ByRole }
     }
 }

@@ -41,7 +41,9 @@ pub struct EmbedOutput {
     /// `[texts, dim]`, f32. Rows have unit length if the options request it; by default, the bundle
     /// decides.
     pub vectors: Array2<f32>,
-    /// For each text: its number of tokens before truncation, and whether it was truncated.
+    /// For each text: its number of tokens before truncation, and whether it was truncated. For a
+    /// truncated text, the number is exact if the options request it; otherwise it is a number beyond the
+    /// model's limit, and at most the exact one.
     pub tokens: Vec<(usize, bool)>,
     /// What the call cost.
     pub cost: Cost,

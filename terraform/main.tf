@@ -10,6 +10,8 @@ locals {
 
   in_package = var.storage == "package"
 
+  has_indexes = !local.in_package && length(var.indexes) > 0
+
   cors_origins = try(var.function_url.cors_origins, [])
 
   brings_file_system  = !local.in_package && var.file_system_config.efs_access_point_arn != null
@@ -67,7 +69,7 @@ module "network" {
   security_group_ids           = var.vpc_config.security_group_ids
   route_table_ids              = var.vpc_config.route_table_ids
   interface_endpoints          = var.vpc_config.interface_endpoints
-  bucket_arn                   = module.model[0].source_bucket_arn
+  bucket_arns                  = module.model[0].source_bucket_arns
   role_arns                    = [module.lambda.role_arn, module.model[0].sync_role_arn]
   network_interface_policy_ids = [module.lambda.network_interface_policy_id, module.model[0].sync_network_interface_policy_id]
   tags                         = local.tags
@@ -95,7 +97,7 @@ data "aws_efs_access_point" "brought" {
 }
 
 ################################################################################
-# Models: from the bundles to the file system, or into layers
+# Models and indexes: to the file system, or models into layers
 ################################################################################
 
 module "model" {
@@ -112,7 +114,10 @@ module "model" {
   tags          = local.tags
 
   # An account with a small limit can reserve for neither function.
-  concurrency = var.concurrency == -1 ? -1 : 2 * length(local.bundles)
+  concurrency = var.concurrency == -1 ? -1 : 2 * (length(local.bundles) + length(var.indexes))
+
+  indexes          = local.has_indexes ? merge(module.index[0].source, { grace_hours = var.file_system_config.index_grace_hours }) : null
+  scheduled_events = local.has_indexes ? module.index[0].scheduled_events : {}
 
   package = {
     filename     = var.artifacts.model_sync
@@ -128,6 +133,21 @@ module "model" {
   file_system_config = {
     efs_access_point_arn = local.writer_access_point_arn
     file_system_arn      = local.file_system_arn
+    local_mount_path     = var.file_system_config.local_mount_path
+  }
+}
+
+module "index" {
+  source = "./modules/index"
+  count  = local.has_indexes ? 1 : 0
+
+  indexes                = var.indexes
+  bucket                 = module.model[0].bucket_name
+  function_name          = module.model[0].sync_function_name
+  deployed_function_name = "${var.function_name}-model-sync"
+
+  file_system_config = {
+    efs_access_point_arn = local.writer_access_point_arn
     local_mount_path     = var.file_system_config.local_mount_path
   }
 }
@@ -180,10 +200,11 @@ module "lambda" {
   }
 
   # A new model results in a new version of the function, published after the
-  # model is on the file system.
+  # model is on the file system. A new version of an index does not.
   environment = merge(
     var.environment,
     { for key, path in local.models.paths : local.variables[key] => path },
+    local.has_indexes ? { SEMBLANCE_INDEX_DIR = module.index[0].folder } : {},
     length(local.cors_origins) == 0 ? {} : { SEMBLANCE_CORS_ORIGINS = join(",", local.cors_origins) },
   )
 

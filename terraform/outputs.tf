@@ -80,6 +80,13 @@ output "cross_encoder" {
   }
 }
 
+output "indexes" {
+  description = "Indexes in service, name => version (digest) and the result of the last copy (sync_result)."
+  value = local.has_indexes ? {
+    for name, digest in module.index[0].digests : name => { digest = digest, sync_result = try(module.index[0].sync_results[name], null) }
+  } : {}
+}
+
 output "model_sync_function_name" {
   description = "Name of the function that copies models to the file system; null with storage = package."
   value       = one(module.model[*].sync_function_name)

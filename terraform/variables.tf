@@ -63,7 +63,7 @@ variable "lambda_timeout" {
 }
 
 variable "environment" {
-  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. The deployment sets SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE; function_url.cors_origins sets SEMBLANCE_CORS_ORIGINS. Do not put secrets here: values are stored in the state in plain text."
+  description = "Environment variables of the similarity function, name => value, such as SEMBLANCE_MAX_TEXTS. The deployment sets SEMBLANCE_BUNDLE and SEMBLANCE_CROSS_ENCODER_BUNDLE; indexes sets SEMBLANCE_INDEX_DIR, and function_url.cors_origins SEMBLANCE_CORS_ORIGINS. Do not put secrets here: values are stored in the state in plain text."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -76,6 +76,11 @@ variable "environment" {
   validation {
     condition     = length(setintersection(keys(var.environment), ["SEMBLANCE_BUNDLE", "SEMBLANCE_CROSS_ENCODER_BUNDLE"])) == 0
     error_message = "environment must not contain SEMBLANCE_BUNDLE or SEMBLANCE_CROSS_ENCODER_BUNDLE: the deployment sets them to the copied folders."
+  }
+
+  validation {
+    condition     = !contains(keys(var.environment), "SEMBLANCE_INDEX_DIR") || length(var.indexes) == 0
+    error_message = "environment must not contain SEMBLANCE_INDEX_DIR if indexes is set, which sets it."
   }
 
   validation {
@@ -118,6 +123,18 @@ variable "artifacts" {
   }
 }
 
+variable "indexes" {
+  description = "Indexes of corpora that the function searches, name => folder of the index (`semblance index build`), or s3://bucket/prefix/name/manifests/DIGEST.json, the manifest of a version in a copy of such a folder in S3. Either every index is in S3, in one bucket and prefix, or none. A new version of an index needs no new version of the function. What does not exist as a path does not change. Needs storage = efs."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.indexes) == 0 || var.storage == "efs"
+    error_message = "indexes needs storage = efs: indexes are on the file system."
+  }
+}
+
 variable "storage" {
   description = "Where the model is: efs (a file system in a VPC, which a second function fills; models of any size, and a new model without a new package) or package (layers of the function, at most 262144000 bytes extracted together with the function; no VPC, no file system, no second function)."
   type        = string
@@ -149,12 +166,13 @@ variable "vpc_config" {
 }
 
 variable "file_system_config" {
-  description = "File system that holds the models: the absolute path where it is mounted (local_mount_path, /mnt/ and one folder). To use an existing file system, set the ARN of its EFS access point (efs_access_point_arn) and optionally of another for writing (writer_access_point_arn, the same by default). Of a created file system: throughput_mode (elastic or bursting) and backup_status (ENABLED or DISABLED; backups stay for 35 days after a destroy). keep_versions: number of versions of a model to keep, 2 to 100. Unused with storage = package."
+  description = "File system that holds the models: the absolute path where it is mounted (local_mount_path, /mnt/ and one folder). To use an existing file system, set the ARN of its EFS access point (efs_access_point_arn) and optionally of another for writing (writer_access_point_arn, the same by default). Of a created file system: throughput_mode (elastic or bursting) and backup_status (ENABLED or DISABLED; backups stay for 35 days after a destroy). keep_versions: number of versions of a model to keep, 2 to 100. index_grace_hours: hours to keep a version of an index after it was replaced, 0 to 8760. Unused with storage = package."
   type = object({
     local_mount_path        = optional(string, "/mnt/models")
     throughput_mode         = optional(string, "elastic")
     backup_status           = optional(string, "DISABLED")
     keep_versions           = optional(number, 3)
+    index_grace_hours       = optional(number, 24)
     efs_access_point_arn    = optional(string)
     writer_access_point_arn = optional(string)
   })

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Read-ahead of the slow mount, KiB
     #[arg(long, default_value_t = 128)]
     pub(crate) mount_readahead_kib: u32,
+    /// Measure nothing: mount this folder slowly, print where, and serve it until standard input ends
+    #[arg(long, value_name = "FOLDER", conflicts_with = "slow_mount")]
+    pub(crate) serve_mount: Option<PathBuf>,
     /// After the first event, send one of 500 candidates
     #[arg(long)]
     pub(crate) large_event: bool,

@@ -24,6 +24,8 @@ mod subject;
 mod tool;
 
 use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -33,18 +35,35 @@ use crate::args::Args;
 use crate::case::{Case, Storage};
 use crate::error::{Result, in_file};
 use crate::machine::Machine;
+use crate::mount::SlowMount;
 use crate::report::Report;
 use crate::start::cold_start;
 use crate::subject::Subject;
 
 fn main() -> ExitCode {
-    match measure(&Args::parse()) {
+    let args = Args::parse();
+    let done = match &args.serve_mount {
+        Some(folder) => serve_mount(&args, folder),
+        None => measure(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("cold: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Serves a slow mount to another program. Then prints how many bytes were read.
+fn serve_mount(args: &Args, folder: &Path) -> Result<()> {
+    let mount = SlowMount::of(folder, args)?;
+    println!("{}", mount.path().display());
+    io::stdout().flush()?;
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    let bytes: u64 = mount.traffic().reads.iter().map(|(_, bytes, _)| bytes).sum();
+    println!("{bytes}");
+    Ok(())
 }
 
 /// Measures every case, and prints it when it is done.

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use semblance_api::{
-    Limits, RequestError, TextFault, check_text, decode_event, parse_json, routes,
+    Limits, RequestError, TextFault, check_text, decode_document, parse_json, routes,
 };
 
 /// More than any refusal has to say. A message that quotes the request is longer.
@@ -13,11 +13,21 @@ const MOST_MESSAGE_BYTES: usize = 300;
 const LIMITS: Limits = Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true };
 
 /// The operations of requests with a body.
-const OPERATIONS: [&str; 8] =
-    ["similarity", "embed", "rerank", "predict", "tokenize", "info", "health", "warmup"];
+const OPERATIONS: [&str; 10] = [
+    "similarity",
+    "embed",
+    "rerank",
+    "predict",
+    "tokenize",
+    "decode",
+    "search",
+    "info",
+    "health",
+    "warmup",
+];
 
 fuzz_target!(|request: &[u8]| {
-    let direct = parse_json(request).and_then(|request| decode_event(request, &LIMITS));
+    let direct = decode_document(request, &LIMITS);
     check(direct.map(|call| call.name()));
     for route in routes().filter(|route| route.method == "POST") {
         let call = parse_json(request).and_then(|request| route.call(request, &LIMITS));

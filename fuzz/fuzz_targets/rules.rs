@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 
 const WORDS: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nlondon\n##s\na\n";
 const LIMITS: TokenizerLimits = TokenizerLimits { max_tokens: 8, vocabulary_size: 16 };
@@ -24,7 +24,7 @@ fuzz_target!(|rules: &[u8]| {
         return;
     };
     for text in ["", "a", "Londons are [SEP] a a a a a a a a", "\u{301}\u{fdfa}"] {
-        let Ok(encoding) = tokenizer.encode(text, Side::Right) else { continue };
+        let Ok(encoding) = tokenizer.encode(text, Side::Right, Count::UpToLimit) else { continue };
         assert!(encoding.input_ids.len() <= LIMITS.max_tokens);
         for id in encoding.input_ids {
             assert!((0..LIMITS.vocabulary_size as i32).contains(&id));

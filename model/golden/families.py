@@ -62,8 +62,19 @@ MODULES: dict[str, tuple[Any, list[tuple[int, bool, str]], bool]] = {
 }
 
 
+# Texts with special tokens for the model `padding`, whose positions do not count the token [PAD].
+SPECIAL_TEXTS = (
+    "one [PAD] two",
+    "[PAD] one two three",
+    "one two [PAD][PAD] three four [PAD]",
+    "[CLS] one [SEP] two [MASK] three [UNK]",
+    "[pad] one [ PAD ] two",
+)
+
 # Exports of `export_tiny.py` that are embedding models.
 EXPORTS = ("bert", "roberta", "mpnet", "albert", "modernbert")
+# Those whose golden vectors transformers computes: the pooling, and the side of the padding.
+PADDED_EXPORTS = {"qwen3": ("lasttoken", "left"), "nomic": ("mean", "right")}
 EXPORT_FOLDER = Path(__file__).parents[1] / "tests" / "data" / "exports"
 
 # Words of the exports' tokenizer, and the id of the first.
@@ -81,14 +92,17 @@ def main() -> None:
             write(source, kind, False, options.output / kind)
             write(source, kind, True, options.output / f"{kind}-classifier")
         for name in EXPORTS:
-            write_export(name, options.output / f"export-{name}")
+            write_export(name, "mean", "right", options.output / f"export-{name}")
+        for name, (pooling, side) in PADDED_EXPORTS.items():
+            write_export(name, pooling, side, options.output / f"export-{name}")
+        write(source, "roberta", False, options.output / "padding", pad_token_id=0)
         for index, name in enumerate(MODULES):
             write(source, "bert", False, options.output / name)
             write_modules(np.random.default_rng(100 + index), name, options.output / name)
 
 
-def write_export(name: str, folder: Path) -> None:
-    """Writes a folder with the export `name`, without a checkpoint."""
+def write_export(name: str, pooling: str, side: str, folder: Path) -> None:
+    """Writes a folder with the export `name`, without a checkpoint; `side` is that of padding."""
     model = Checkpoint(vocabulary=FIRST_EXPORT_WORD + EXPORT_WORDS, hidden=32)
     model.tensors = {}
     del model.files["config.json"]
@@ -96,13 +110,15 @@ def write_export(name: str, folder: Path) -> None:
     tokenizer["normalizer"] |= {"clean_text": True, "handle_chinese_chars": True}
     for token in tokenizer["added_tokens"]:
         token.update(dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False))
+    model.files["1_Pooling/config.json"] = {"embedding_dimension": 32, "pooling_mode": pooling}
+    model.files["tokenizer_config.json"]["padding_side"] = side
     model.write(folder)
     (folder / "onnx").mkdir(exist_ok=True)
     shutil.copy(EXPORT_FOLDER / f"{name}.onnx", folder / "onnx" / "model.onnx")
 
 
-def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> None:
-    """Writes one model of the family `kind` into `folder`."""
+def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path, **fields: Any) -> None:
+    """Writes one model of the family `kind` into `folder`; `fields` are of its configuration."""
     family = FAMILIES[kind]
     config = {
         "architectures": [
@@ -111,7 +127,7 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path) -> No
         "model_type": kind,
         "vocab_size": _WORDS,
         "max_position_embeddings": 64,
-        **_FIELDS[kind],
+        **(_FIELDS[kind] | fields),
     }
     for field, value in {
         "hidden_size": 32,

@@ -11,6 +11,7 @@ Every text and pair is computed alone, on one thread, so nothing depends on a ne
 import argparse
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ import sentence_transformers
 import torch
 import transformers
 
-from families import EXPORT_FOLDER, EXPORT_WORDS, EXPORTS, FIRST_EXPORT_WORD, MODULES
+from families import (
+    EXPORT_FOLDER,
+    EXPORT_WORDS,
+    EXPORTS,
+    FIRST_EXPORT_WORD,
+    MODULES,
+    SPECIAL_TEXTS,
+)
 from pairs import golden_pairs
 from semblance_model.families import FAMILIES
 from texts import golden_texts
@@ -40,6 +48,9 @@ def main() -> None:
         rows = ",\n".join(json.dumps(entry) for entry in texts_of_export(name))
         file = options.output / f"export-{name}.json"
         file.write_text(f'{{"texts": [\n{rows}\n]}}\n', "ascii")
+    folder = options.checkpoints / "padding"
+    rows = ",\n".join(json.dumps(entry) for entry in texts_of(folder, SPECIAL_TEXTS))
+    (options.output / "padding.json").write_text(f'{{"texts": [\n{rows}\n]}}\n', "ascii")
     for name in MODULES:
         entries = texts_of(options.checkpoints / name)[::2]
         rows = ",\n".join(json.dumps(entry) for entry in entries)
@@ -96,12 +107,12 @@ def texts_of_export(name: str) -> list[dict[str, object]]:
     return entries
 
 
-def texts_of(folder: Path) -> list[dict[str, object]]:
-    """Some of the golden texts with their embeddings."""
+def texts_of(folder: Path, texts: Sequence[str] | None = None) -> list[dict[str, object]]:
+    """Texts with their embeddings; by default, some of the golden texts."""
     model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
     return [
         {"text": text, "embedding": floats(model.encode([text], batch_size=1)[0])}
-        for text in golden_texts()[::_EVERY]
+        for text in texts or golden_texts()[::_EVERY]
         if has_tokens(model, text)
     ]
 

@@ -7,6 +7,7 @@ import pytest
 
 from checkpoint import Checkpoint
 from conftest import Build
+from semblance_model.refusal import Refusal
 
 
 def test_the_manifest_has_exactly_these_fields(make: Build) -> None:
@@ -159,7 +160,24 @@ def test_a_default_prompt_that_is_empty_is_no_prompt(make: Build) -> None:
         "prompts": {"query": ""},
         "default_prompt_name": "query",
     }
-    assert make(model).manifest["prompts"] == {"query": ""}
+    manifest = make(model).manifest
+    assert manifest["prompts"] == {"query": ""}
+    assert "default_prompt" not in manifest
+
+
+def test_a_default_prompt_is_kept(make: Build) -> None:
+    model = Checkpoint()
+    model.files["config_sentence_transformers.json"] = {
+        "prompts": {"topic": "Name the topic: "},
+        "default_prompt_name": "topic",
+    }
+    assert make(model).manifest["default_prompt"] == "topic"
+
+
+def test_every_model_has_the_prompts_query_and_document(make: Build) -> None:
+    model = Checkpoint()
+    model.files["config_sentence_transformers.json"] = {"default_prompt_name": "document"}
+    assert "default_prompt" not in make(model).manifest
 
 
 @pytest.mark.parametrize(
@@ -231,3 +249,14 @@ def test_an_activation_of_foreign_code_is_ignored_with_a_note(make: Build) -> No
     bundle = make(model)
     assert bundle.manifest["activation"] == "sigmoid"
     assert any('"mine.Scale" is not in torch' in line for line in bundle.said)
+
+
+def test_a_cross_encoder_with_a_default_prompt_is_refused(make: Build) -> None:
+    model = Checkpoint(labels=1)
+    model.files["config_sentence_transformers.json"] = {
+        "prompts": {"topic": "Name the topic: "},
+        "default_prompt_name": "topic",
+    }
+    with pytest.raises(Refusal, match="a cross-encoder has no prompts") as caught:
+        make(model)
+    assert caught.value.code == "model.prompt"

@@ -240,14 +240,15 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         lambda model: model.files["modules.json"][1].pop("type"),
         "modules.json: entry 1: field type is missing",
     ),
-    "a default prompt": (
+    "a default prompt that does not exist": (
         "model.prompt",
         edit(
             "config_sentence_transformers.json",
-            prompts={"query": "find: "},
-            default_prompt_name="query",
+            prompts={"topic": "topic: "},
+            default_prompt_name="subject",
         ),
-        'default_prompt_name is "query"',
+        'default_prompt_name is "subject", expected null or one of the prompts: document, query, '
+        "topic",
     ),
     "a tokenizer of whole words": (
         "model.tokenizer",
@@ -520,6 +521,15 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
             edit("tokenizer_config.json", tokenizer_class="MPNetTokenizer"),
         ),
         'tokenizer_class "MPNetTokenizer"',
+    ),
+    "no tokenizer but a model of sentencepiece": (
+        "source.file_missing",
+        all_of(
+            without("tokenizer.json"),
+            lambda model: model.files.update({"sentencepiece.bpe.model": "pieces"}),
+            edit("tokenizer_config.json", tokenizer_class="XLMRobertaTokenizer"),
+        ),
+        "tokenizer.json is missing; write tokenizer.json with transformers: AutoTokenizer",
     ),
     "a vocabulary without special tokens": (
         "model.tokenizer",

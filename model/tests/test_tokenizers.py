@@ -14,6 +14,7 @@ from conftest import REPOSITORY, Build
 from semblance_model.charsmap import find_charsmap_error
 from semblance_model.field import Fields
 from semblance_model.pieces import pieces_file
+from semblance_model.refusal import Refusal
 from semblance_model.source import open_source
 from semblance_model.tokenizer import bundle_tokenizer
 from semblance_model.tokenizer_file import read_tokenizer
@@ -114,6 +115,18 @@ def unigram(model: Checkpoint) -> None:
         "type": "Unigram",
         "unk_id": 1,
         "vocab": [[word, -number / 4] for number, word in enumerate(words)],
+    }
+
+
+def bpe(model: Checkpoint) -> None:
+    """Gives the model a BPE tokenizer with the words of its WordPiece vocabulary."""
+    words = model.files["tokenizer.json"]["model"]["vocab"]
+    model.files["tokenizer.json"]["model"] = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": "[UNK]",
+        "vocab": words,
+        "merges": [],
     }
 
 
@@ -219,3 +232,69 @@ def test_settings_of_the_normalizer_are_those_of_the_configuration(
     name, value = expected
     assert made.values["normalizer"][name] == value
     assert len(made.values["model"]["vocab"]) == len(SPECIAL_TOKENS)
+
+
+def _template(single: list[str], pair: list[str], known: list[tuple[str, int]]) -> dict[str, Any]:
+    """A post-processor; `A` and `B` are the texts."""
+
+    def pieces(names: list[str]) -> list[dict[str, Any]]:
+        kinds = ["Sequence" if name in ("A", "B") else "SpecialToken" for name in names]
+        return [{kind: {"id": name, "type_id": 0}} for kind, name in zip(kinds, names, strict=True)]
+
+    return {
+        "type": "TemplateProcessing",
+        "single": pieces(single),
+        "pair": pieces(pair),
+        "special_tokens": {
+            name: {"id": name, "ids": [number], "tokens": [name]} for name, number in known
+        },
+    }
+
+
+CLS = ("[CLS]", 2)
+TEMPLATES = {
+    "a token without an entry": (
+        _template(["[CLS]", "A"], ["A", "B"], []),
+        'single has the special token "[CLS]", which is not in special_tokens',
+    ),
+    "a token without an entry in a pair": (
+        _template(["A"], ["A", "[CLS]", "B"], []),
+        'pair has the special token "[CLS]", which is not in special_tokens',
+    ),
+    "a second text in the template of one": (
+        _template(["A", "B"], ["A", "B"], []),
+        "single has a second text",
+    ),
+    "another id": (
+        _template(["[CLS]", "A"], ["A", "B"], [("[CLS]", 3)]),
+        '"[CLS]" has the id 3, in the vocabulary 2',
+    ),
+    "no room for a text": (
+        _template(["[CLS]"] * 16 + ["A"], ["A", "B"], [CLS]),
+        "16 special tokens, but max_tokens 16",
+    ),
+}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("kind", ["WordPiece", "Unigram", "BPE"])
+@pytest.mark.parametrize("case", TEMPLATES)
+def test_a_template_that_the_engine_refuses_is_refused(
+    make: Build, case: str, kind: str, nested: bool
+) -> None:
+    processor, reason = TEMPLATES[case]
+    model = Checkpoint()
+    if kind == "Unigram":
+        unigram(model)
+    if kind == "BPE":
+        bpe(model)
+    model.files["sentence_bert_config.json"] = {"max_seq_length": 16}
+    sequence = {"type": "Sequence", "processors": [processor]}
+    model.files["tokenizer.json"]["post_processor"] = sequence if nested else processor
+    with pytest.raises(Refusal) as caught:
+        make(model)
+    assert caught.value.code == "model.tokenizer"
+    assert reason in str(caught.value)
+    good = _template(["[CLS]", "A"], ["[CLS]", "A", "B"], [CLS])
+    model.files["tokenizer.json"]["post_processor"] = good
+    make(model)

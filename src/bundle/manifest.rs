@@ -48,6 +48,10 @@ pub struct Manifest {
     /// Inputs of the graph, in its order. Without this field, those of a BERT graph.
     #[serde(default = "bert_inputs")]
     pub inputs: Vec<GraphInput>,
+    /// The token that positions do not count, if a text contains it: the padding of RoBERTa, for
+    /// example. The field can be absent.
+    #[serde(default)]
+    pub pad_token_id: Option<i32>,
     /// How token embeddings are pooled; `None` for a cross-encoder.
     pub pooling: Option<Poolings>,
     /// The dense layers that follow the pooling.
@@ -64,6 +68,9 @@ pub struct Manifest {
     pub similarity: Option<SimilarityFunction>,
     /// Prompts by name: prefixes that the model was trained with.
     pub prompts: BTreeMap<String, String>,
+    /// Name of the prompt of a text that is neither a query nor a document. The field can be absent.
+    #[serde(default)]
+    pub default_prompt: Option<String>,
     /// Number of logits of a cross-encoder; `None` for an embedding model.
     pub labels: Option<usize>,
     /// The function that converts a logit of a cross-encoder into a score; `None` for an embedding
@@ -223,6 +230,8 @@ impl Manifest {
                 check(self.dense.is_empty(), "dense", "empty for the task cross-encoder")?;
                 let output = self.output_size.is_none();
                 check(output, "output_size", "null for the task cross-encoder")?;
+                let prompt = self.default_prompt.is_none();
+                check(prompt, "default_prompt", "absent for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
                 check(self.activation.is_some(), "activation", "present for the task cross-encoder")
@@ -240,6 +249,9 @@ impl Manifest {
         check(distinct, "inputs", "different inputs")?;
         let required = has(GraphInput::WordEmbeddings) && has(GraphInput::Offsets);
         check(required, "inputs", "a list with word_embeddings and offsets")?;
+        let names_prompt =
+            self.default_prompt.as_ref().is_none_or(|name| self.prompts.contains_key(name));
+        check(names_prompt, "default_prompt", "the name of one of the prompts")?;
         self.check_dense()?;
         let words_bytes = (self.vocabulary_size as u64)
             .saturating_mul(self.precision.row_bytes(self.embedding_size()) as u64);

@@ -70,6 +70,23 @@ impl Bits {
         })
     }
 
+    /// Number of the rows in `start..end` that are in the set.
+    pub(crate) fn count_in(&self, start: usize, end: usize) -> usize {
+        if start >= end {
+            return 0;
+        }
+        let (first, last) = (start / 64, end.div_ceil(64));
+        let words = self.words.get(first..last.min(self.words.len())).unwrap_or_default();
+        let all: usize = words.iter().map(|word| word.count_ones() as usize).sum();
+        let outside = |word: usize, mask: u64| {
+            self.words.get(word).map_or(0, |word| (word & mask).count_ones() as usize)
+        };
+        let before = outside(first, (1 << (start % 64)) - 1);
+        let after =
+            if end.is_multiple_of(64) { 0 } else { outside(end / 64, u64::MAX << (end % 64)) };
+        all - before - after
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         self.words.iter().enumerate().flat_map(|(index, &word)| {
             let mut rest = word;
@@ -136,6 +153,8 @@ mod tests {
             prop_assert_eq!(listed, (0..rows).filter(|&row| a[row]).collect::<Vec<_>>());
             let (start, end) = (range.0.min(range.1).min(rows), range.0.max(range.1).min(rows));
             prop_assert_eq!(x.any(start, end), a[start..end].contains(&true));
+            let in_range = a[start..end].iter().filter(|set| **set).count();
+            prop_assert_eq!(x.count_in(start, end), in_range);
             prop_assert_eq!(Bits::from_bytes(rows, &x.to_bytes()), Some(x));
         }
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::CorpusError;
-use super::index::Index;
+use super::files::{entries, name_of};
+use super::index::{CURRENT_FILE, Index};
 use crate::bundle::is_name;
 
 /// How often the current version is looked up.
@@ -36,6 +37,17 @@ impl Catalog {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the names of the indexes, in order. They are not opened.
+    ///
+    /// # Errors
+    /// - [`CorpusError::Io`] if the folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, CorpusError> {
+        let has_index = |path: &Path| path.join(CURRENT_FILE).is_file();
+        let entries = entries(&self.folder)?;
+        let names = entries.iter().filter(|path| has_index(path)).filter_map(|path| name_of(path));
+        Ok(names.filter(|name| is_name(name)).map(str::to_owned).collect())
     }
 
     /// Returns the current version of an index. An open version stays valid while it is in use; the next

@@ -72,6 +72,14 @@ pub enum CorpusError {
         /// Digest of the version that the change is based on.
         expected: String,
     },
+    /// There is no such version of the index.
+    #[error("there is no version {version} of the index in {folder}")]
+    UnknownVersion {
+        /// The version, shortened.
+        version: String,
+        /// The folder of the index.
+        folder: String,
+    },
     /// Another process writes the index.
     #[error("another process writes the index in {folder}")]
     Locked {
@@ -159,6 +167,11 @@ crate::codes!(CorpusError {
         "index.conflict",
         Fault::Command,
         "Another writer published a version of the index since the change started. Repeat the change.",
+    ),
+    Self::UnknownVersion { .. } => Code::new(
+        "index.unknown_version",
+        Fault::Command,
+        "There is no such version of the index, or it was removed after its grace period.",
     ),
     Self::Locked { .. } => Code::new(
         "index.locked",

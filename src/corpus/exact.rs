@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroUsize;
 
 use super::bits::Bits;
 use super::codes::QueryCode;
 use super::error::CorpusError;
 use super::index::{Index, Place};
 use super::search::Scored;
+use super::spans::{Span, each_list, spans};
 
 /// Rows of a block: their codes stay in the cache for all queries.
 const BLOCK_ROWS: usize = 256;
@@ -15,9 +17,12 @@ const BLOCK_ROWS: usize = 256;
 /// Below this number of rows, f32 at once is faster than two steps.
 const DIRECT_ROWS: usize = 1_000;
 
+/// Rows times queries for which another thread pays.
+const ROWS_A_THREAD: usize = if cfg!(test) { 500 } else { 20_000 };
+
 /// What a query has found so far.
+#[derive(Default)]
 struct Candidates {
-    code: QueryCode,
     /// Rows that can be among the best, with the largest score that each can have.
     rows: Vec<(f32, Place)>,
     /// The `top_k` largest lower bounds, the smallest first.
@@ -65,6 +70,17 @@ impl Candidates {
             }
         }
     }
+
+    /// Adds what another thread has found.
+    fn merge(&mut self, other: Self, top_k: usize) {
+        self.rows.extend(other.rows);
+        for lower in other.lower {
+            self.lower.push(lower);
+            if self.lower.len() > top_k {
+                self.lower.pop();
+            }
+        }
+    }
 }
 
 pub(crate) fn exact(
@@ -72,6 +88,7 @@ pub(crate) fn exact(
     queries: &[Vec<f32>],
     allowed: &[Bits],
     top_k: usize,
+    threads: NonZeroUsize,
 ) -> Result<Vec<Vec<Scored>>, CorpusError> {
     let rows: usize = allowed.iter().map(Bits::count).sum();
     let top_k = top_k.min(rows);
@@ -81,37 +98,13 @@ pub(crate) fn exact(
     if rows <= DIRECT_ROWS.max(top_k) {
         return direct(index, queries, allowed, top_k);
     }
-    let mut found: Vec<Candidates> = queries
-        .iter()
-        .map(|query| {
-            let (code, lower) = (QueryCode::new(query), BinaryHeap::with_capacity(top_k + 1));
-            Candidates { code, rows: Vec::new(), lower }
-        })
-        .collect();
-    let mut products = vec![0i32; BLOCK_ROWS];
-    for ((number, part), allowed) in (0..).zip(&index.parts).zip(allowed) {
-        let segment = &part.segment;
-        let codes = segment.bytes();
-        for start in (0..segment.rows).step_by(BLOCK_ROWS) {
-            let end = (start + BLOCK_ROWS).min(segment.rows);
-            if !allowed.any(start, end) {
-                continue;
-            }
-            let block = &codes[start * segment.dim..end * segment.dim];
-            for candidates in &mut found {
-                let products = &mut products[..end - start];
-                index.kernels.byte_dots(&candidates.code.values, block, products)?;
-                for (row, &sum) in (start..end).zip(products.iter()) {
-                    if !allowed.contains(row) {
-                        continue;
-                    }
-                    let factors = segment.factors(row);
-                    let product = sum as f32 * candidates.code.scale * factors.scale;
-                    let slack = candidates.code.slack(factors.error);
-                    let place = Place { part: number, row: row as u32 };
-                    candidates.add(product, slack, place, top_k);
-                }
-            }
+    let codes: Vec<QueryCode> = queries.iter().map(|query| QueryCode::new(query)).collect();
+    let lists = spans(&index.parts, threads, ROWS_A_THREAD.div_ceil(queries.len().max(1)));
+    let found = each_list(&lists, |spans| scan(index, spans, &codes, allowed, top_k))?;
+    let mut merged = codes.iter().map(|_| Candidates::default()).collect::<Vec<_>>();
+    for list in found {
+        for (all, some) in merged.iter_mut().zip(list) {
+            all.merge(some, top_k);
         }
     }
     let best = |(query, candidates): (&Vec<f32>, Candidates)| {
@@ -120,7 +113,43 @@ pub(crate) fn exact(
         let places: Vec<Place> = rows.map(|(_, place)| *place).collect();
         rescore(index, query, &places, top_k)
     };
-    queries.iter().zip(found).map(best).collect()
+    queries.iter().zip(merged).map(best).collect()
+}
+
+/// Returns the candidates of each query among the rows of spans.
+fn scan(
+    index: &Index,
+    spans: &[Span],
+    queries: &[QueryCode],
+    allowed: &[Bits],
+    top_k: usize,
+) -> Result<Vec<Candidates>, CorpusError> {
+    let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::default()).collect();
+    let mut products = vec![0i32; BLOCK_ROWS];
+    for &Span { part, start: first, end: last } in spans {
+        let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
+        for start in (first..last).step_by(BLOCK_ROWS) {
+            let end = (start + BLOCK_ROWS).min(last);
+            if !allowed.any(start, end) {
+                continue;
+            }
+            let block = &segment.bytes()[start * segment.dim..end * segment.dim];
+            for (query, candidates) in queries.iter().zip(&mut found) {
+                let products = &mut products[..end - start];
+                index.kernels.byte_dots(&query.values, block, products)?;
+                for (row, &sum) in (start..end).zip(products.iter()) {
+                    if !allowed.contains(row) {
+                        continue;
+                    }
+                    let factors = segment.factors(row);
+                    let product = sum as f32 * query.scale * factors.scale;
+                    let place = Place { part, row: row as u32 };
+                    candidates.add(product, query.slack(factors.error), place, top_k);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn direct(

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bits::Bits;
+use super::columns::Columns;
 use super::error::CorpusError;
+use super::files::{check_is_file, read_small};
 use super::manifest::{IndexManifest, SegmentEntry};
 use super::segment::Segment;
+use super::texts::Texts;
 use super::value::Value;
 use crate::bundle::{is_sha256, sha256_hex};
 use crate::kernels::Kernels;
@@ -21,6 +24,8 @@ pub(crate) const MANIFESTS: &str = "manifests";
 pub(crate) const SEGMENTS: &str = "segments";
 /// Name of the folder of sets of deleted rows.
 pub(crate) const TOMBSTONES: &str = "tombstones";
+/// Name of the folder of unfinished work.
+pub(crate) const STAGING: &str = ".staging";
 
 /// An open version of an index. It does not change; a new version is opened next to it.
 #[derive(Clone, Debug)]
@@ -80,10 +85,12 @@ impl Index {
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn current(folder: &Path) -> Result<Option<String>, CorpusError> {
         let path = folder.join(CURRENT_FILE);
-        let line = match fs::read(&path) {
+        let line = match read_small(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CorpusError::io(&path, error)),
+            Err(CorpusError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         let digest = std::str::from_utf8(&line).ok().and_then(|line| line.strip_suffix('\n'));
         match digest.filter(|digest| is_sha256(digest)) {
@@ -98,7 +105,7 @@ impl Index {
     /// - As [`Index::open`].
     pub fn open_version(folder: &Path, digest: &str) -> Result<Self, CorpusError> {
         let path = manifest_path(folder, digest);
-        let bytes = fs::read(&path).map_err(|error| CorpusError::io(&path, error))?;
+        let bytes = read_small(&path)?;
         if sha256_hex(&bytes) != digest {
             return Err(CorpusError::damaged(&path, "its digest is not its name"));
         }
@@ -133,6 +140,14 @@ impl Index {
     ) -> Self {
         let (folder, digest) = (folder.to_path_buf(), digest.to_owned());
         Self { folder, digest, manifest, parts, kernels: Kernels::detect() }
+    }
+
+    /// Searches with these kernels, for comparisons.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
     }
 
     /// Requests read-ahead of what an approximate search reads of every row. Does not wait.
@@ -252,11 +267,17 @@ impl RowReader<'_> {
 
 /// Reads a row of a segment.
 pub(crate) fn row_of(segment: &Segment, row: usize) -> Result<Row, CorpusError> {
-    Ok(Row {
-        id: segment.texts.id(row)?.to_owned(),
-        text: segment.texts.text(row)?.to_owned(),
-        metadata: segment.columns.row(row)?,
-    })
+    Row::read(&segment.texts, &segment.columns, row)
+}
+
+impl Row {
+    pub(crate) fn read(texts: &Texts, columns: &Columns, row: usize) -> Result<Self, CorpusError> {
+        Ok(Self {
+            id: texts.id(row)?.to_owned(),
+            text: texts.text(row)?.to_owned(),
+            metadata: columns.row(row)?,
+        })
+    }
 }
 
 pub(crate) fn manifest_path(folder: &Path, digest: &str) -> PathBuf {
@@ -269,6 +290,12 @@ pub(crate) fn tombstones_path(folder: &Path, digest: &str) -> PathBuf {
 
 fn read_tombstones(folder: &Path, digest: &str, entry: &SegmentEntry) -> Result<Bits, CorpusError> {
     let path = tombstones_path(folder, digest);
+    let (found_bytes, expected_bytes) =
+        (check_is_file(&path)?, entry.rows.div_ceil(64).saturating_mul(8));
+    if found_bytes != expected_bytes {
+        let file = path.display().to_string();
+        return Err(CorpusError::SizeMismatch { file, found_bytes, expected_bytes });
+    }
     let bytes = fs::read(&path).map_err(|error| CorpusError::io(&path, error))?;
     if sha256_hex(&bytes) != digest {
         return Err(CorpusError::damaged(&path, "its digest is not its name"));

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use super::cluster::Cluster;
 use super::error::CorpusError;
 use super::index::Index;
+use super::unit_rows::{ArrayRows, LiveRows, UnitRows};
+use crate::kernels::Kernels;
 
 /// The label of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,25 +28,44 @@ const WORDS: usize = 5;
 /// The shortest word that can be in a label.
 const MIN_CHARACTERS: usize = 3;
 
-/// Returns the label of each cluster.
+/// Returns the label of each cluster of texts. `rows` are their vectors `[dim]`, f32; they are normalized.
 ///
 /// # Errors
-/// - [`CorpusError`] if the index is damaged.
-pub fn labels(index: &Index, clusters: &[Cluster]) -> Result<Vec<ClusterLabel>, CorpusError> {
-    let places = index.places();
-    let dim = index.manifest().vectors.dimensions;
+/// - [`CorpusError::WrongDimensions`], [`CorpusError::DegenerateVector`] if a row is invalid.
+pub fn labels<R: AsRef<[f32]>, T: AsRef<str>>(
+    rows: &[R],
+    texts: &[T],
+    clusters: &[Cluster],
+) -> Result<Vec<ClusterLabel>, CorpusError> {
+    let text = |row: usize| Ok(texts.get(row).map_or("", AsRef::as_ref).to_owned());
+    labels_of(&ArrayRows::new(rows)?, &text, clusters)
+}
+
+impl Index {
+    /// Returns the label of each cluster of live rows, as [`labels`].
+    ///
+    /// # Errors
+    /// - [`CorpusError`] if the index is damaged.
+    pub fn labels(&self, clusters: &[Cluster]) -> Result<Vec<ClusterLabel>, CorpusError> {
+        let reader = self.reader();
+        labels_of(&LiveRows::new(self), &|row| Ok(reader.row(row)?.text), clusters)
+    }
+}
+
+fn labels_of(
+    rows: &dyn UnitRows,
+    text: &dyn Fn(usize) -> Result<String, CorpusError>,
+    clusters: &[Cluster],
+) -> Result<Vec<ClusterLabel>, CorpusError> {
+    let kernels = Kernels::detect();
     let mut total: HashMap<String, usize> = HashMap::new();
     let (mut texts, mut counts) = (Vec::new(), Vec::new());
     for members in clusters {
-        let vector = |row: usize| {
-            let place = places[row];
-            index.parts[place.part as usize].segment.vector(place.row as usize)
-        };
-        let mut mean = vec![0.0f32; dim];
+        let mut mean = vec![0.0f32; rows.dim()];
         let mut words: HashMap<String, usize> = HashMap::new();
         for &row in members {
-            mean.iter_mut().zip(vector(row).iter()).for_each(|(sum, x)| *sum += x);
-            for word in words_of(&index.row(places[row])?.text) {
+            mean.iter_mut().zip(rows.get(row).iter()).for_each(|(sum, x)| *sum += x);
+            for word in words_of(&text(row)?) {
                 *total.entry(word.clone()).or_default() += 1;
                 *words.entry(word).or_default() += 1;
             }
@@ -52,12 +73,12 @@ pub fn labels(index: &Index, clusters: &[Cluster]) -> Result<Vec<ClusterLabel>, 
         let mut nearest = (f32::NEG_INFINITY, 0);
         for &row in members {
             let mut score = [0.0];
-            index.kernels.dots(&mean, &vector(row), &mut score)?;
+            kernels.dots(&mean, &rows.get(row), &mut score)?;
             if score[0] > nearest.0 {
                 nearest = (score[0], row);
             }
         }
-        texts.push(index.row(places[nearest.1])?.text);
+        texts.push(text(nearest.1)?);
         counts.push(words);
     }
     let all: usize = total.values().sum();

@@ -1,7 +1,7 @@
 //! The manifests: that of a version of an index, and that of a segment. They are untrusted until they
 //! are validated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -185,7 +185,7 @@ impl IndexManifest {
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CorpusError> {
         let manifest: Self = from_json(path, bytes)?;
         manifest.vectors.check(path)?;
-        let mut live = 0u64;
+        let (mut live, mut known) = (0u64, BTreeSet::new());
         for (index, segment) in manifest.segments.iter().enumerate() {
             let field = |name: &str| format!("segments[{index}].{name}");
             let check = |holds: bool, name: &str, rule: &str| match holds {
@@ -193,8 +193,11 @@ impl IndexManifest {
                 false => Err(CorpusError::manifest(path, &field(name), rule)),
             };
             check(is_sha256(&segment.digest), "digest", SHA256_RULE)?;
-            let repeated = manifest.segments[..index].iter().any(|s| s.digest == segment.digest);
-            check(!repeated, "digest", "must not repeat that of another segment")?;
+            check(
+                known.insert(&segment.digest),
+                "digest",
+                "must not repeat that of another segment",
+            )?;
             check(segment.deleted <= segment.rows, "deleted", "must not exceed rows")?;
             let has_set = segment.tombstones.is_some();
             check(has_set == (segment.deleted > 0), "tombstones", "present if rows are deleted")?;

@@ -6,8 +6,8 @@
 
 use super::error::CorpusError;
 use super::index::Index;
-use super::mine::MineOptions;
-use super::unit_rows::{LiveRows, UnitRows};
+use super::mine::{MineOptions, mine_rows};
+use super::unit_rows::{ArrayRows, LiveRows, UnitRows};
 
 /// Neighbors of a row.
 const NEIGHBORS: usize = 15;
@@ -30,48 +30,59 @@ const B: f32 = 0.895;
 /// The largest step in one dimension.
 const MAX_STEP: f32 = 4.0;
 
+/// Returns a point for each row. `rows` are vectors `[dim]`, f32; they are normalized. The same rows give
+/// the same map.
+///
+/// # Errors
+/// - [`CorpusError::WrongDimensions`], [`CorpusError::DegenerateVector`] if a row is invalid.
+pub fn map<R: AsRef<[f32]>>(rows: &[R]) -> Result<Vec<[f32; 2]>, CorpusError> {
+    map_rows(&ArrayRows::new(rows)?)
+}
+
 impl Index {
-    /// Returns a point for each live row, in the order of [`Index::rows`]. The same index gives the same
-    /// map.
+    /// Returns a point for each live row, as [`map`]. The order is that of [`Index::rows`].
     ///
     /// # Errors
     /// - [`CorpusError`] if the index is damaged.
     pub fn map(&self) -> Result<Vec<[f32; 2]>, CorpusError> {
-        let rows = LiveRows::new(self);
-        let mut points = projection(&rows);
-        // Rows that are far from all others have no neighbors; random pairs move them aside.
-        let max_pairs = rows.len().saturating_mul(PAIRS_A_ROW);
-        let options = MineOptions { top_k: NEIGHBORS, max_pairs, ..MineOptions::default() };
-        let pairs = self.mine(&options)?;
-        let least = pairs.last().map_or(0.0, |pair| pair.score);
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        let count = points.len();
-        for round in 0..ROUNDS {
-            let rate = 1.0 - round as f32 / ROUNDS as f32;
-            for pair in &pairs {
-                // Near pairs attract each other in every round, far ones in a few.
-                let weight = (pair.score - least) / (1.0 - least).max(f32::EPSILON);
-                if random.unit() > 0.2 + 0.8 * weight {
-                    continue;
-                }
-                let step = attraction(points[pair.a], points[pair.b]);
-                for axis in 0..2 {
-                    points[pair.a][axis] += rate * step[axis];
-                    points[pair.b][axis] -= rate * step[axis];
-                }
-                for _ in 0..REPELLED {
-                    let other = random.below(count);
-                    if other != pair.a {
-                        let step = repulsion(points[pair.a], points[other]);
-                        for axis in 0..2 {
-                            points[pair.a][axis] += rate * step[axis];
-                        }
+        map_rows(&LiveRows::new(self))
+    }
+}
+
+fn map_rows(rows: &dyn UnitRows) -> Result<Vec<[f32; 2]>, CorpusError> {
+    let mut points = projection(rows);
+    // Rows that are far from all others have no neighbors; random pairs move them aside.
+    let max_pairs = rows.len().saturating_mul(PAIRS_A_ROW);
+    let options = MineOptions { top_k: NEIGHBORS, max_pairs, ..MineOptions::default() };
+    let pairs = mine_rows(rows, &options)?;
+    let least = pairs.last().map_or(0.0, |pair| pair.score);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let count = points.len();
+    for round in 0..ROUNDS {
+        let rate = 1.0 - round as f32 / ROUNDS as f32;
+        for pair in &pairs {
+            // Near pairs attract each other in every round, far ones in a few.
+            let weight = (pair.score - least) / (1.0 - least).max(f32::EPSILON);
+            if random.unit() > 0.2 + 0.8 * weight {
+                continue;
+            }
+            let step = attraction(points[pair.a], points[pair.b]);
+            for axis in 0..2 {
+                points[pair.a][axis] += rate * step[axis];
+                points[pair.b][axis] -= rate * step[axis];
+            }
+            for _ in 0..REPELLED {
+                let other = random.below(count);
+                if other != pair.a {
+                    let step = repulsion(points[pair.a], points[other]);
+                    for axis in 0..2 {
+                        points[pair.a][axis] += rate * step[axis];
                     }
                 }
             }
         }
-        Ok(points)
     }
+    Ok(points)
 }
 
 fn difference(from: [f32; 2], to: [f32; 2]) -> ([f32; 2], f32) {

@@ -71,7 +71,10 @@ const SAMPLE: usize = 4_000_000;
 /// How many more pairs than needed the guess aims at.
 const MARGIN: f64 = 1.3;
 
-fn mine_rows(rows: &dyn UnitRows, options: &MineOptions) -> Result<Vec<Pair>, CorpusError> {
+pub(crate) fn mine_rows(
+    rows: &dyn UnitRows,
+    options: &MineOptions,
+) -> Result<Vec<Pair>, CorpusError> {
     let count = rows.len();
     if count < 2 || options.top_k == 0 || options.max_pairs == 0 {
         return Ok(Vec::new());

@@ -17,6 +17,7 @@ mod catalog;
 mod cluster;
 mod codes;
 mod columns;
+mod current;
 mod error;
 mod exact;
 mod files;
@@ -25,6 +26,8 @@ mod half;
 mod ids;
 mod index;
 mod labels;
+mod line_log;
+mod lock;
 mod manifest;
 mod map;
 mod mine;
@@ -32,15 +35,25 @@ mod npy;
 mod pairs;
 mod point;
 mod prune;
+mod publish;
+pub(crate) mod replica;
+mod row_check;
+mod rows_file;
 mod search;
 mod segment;
 mod segment_writer;
+mod spans;
+mod staging;
 mod texts;
+mod unit;
 mod unit_rows;
 mod value;
 mod verify;
 mod writer;
+mod writer_options;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod pair_tests;
 #[cfg(test)]
@@ -48,17 +61,22 @@ mod tests;
 
 pub use catalog::Catalog;
 pub use cluster::{Cluster, ClusterOptions, cluster};
+pub use current::use_version;
 pub use error::{CorpusError, RowFault};
 pub use filter::{Filter, Test};
 pub use index::{Index, Row, RowReader};
 pub use labels::{ClusterLabel, labels};
 pub use manifest::{IndexManifest, Recall, SegmentEntry, VectorPrecision, VectorSource};
+pub use map::map;
 pub use mine::{MineOptions, Pair, mine};
 pub use point::{POINTS, Points};
+pub use publish::Published;
+pub use rows_file::{RowsFile, SegmentRows};
 pub use search::{Hit, SearchOptions, SearchOutput};
 pub use value::Value;
 pub use verify::IndexVerification;
-pub use writer::{OnDuplicate, Published, Writer, WriterOptions};
+pub use writer::Writer;
+pub use writer_options::{OnDuplicate, WriterOptions};
 
 /// Maximum size of an id in bytes.
 pub const MAX_ID_BYTES: usize = 512;

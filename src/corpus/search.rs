@@ -5,6 +5,8 @@
 //! scores of the nearest rows from the same bits, and computes the best of these in f32. Scores are
 //! always f32 cosine similarities.
 
+use std::num::NonZeroUsize;
+
 use super::approximate::approximate;
 use super::bits::Bits;
 use super::error::CorpusError;
@@ -12,7 +14,7 @@ use super::exact::exact;
 use super::filter::Filter;
 use super::index::{Index, Place, Row};
 use super::manifest::Recall;
-use super::writer::unit;
+use super::unit::unit;
 
 /// How to search.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,11 +28,14 @@ pub struct SearchOptions {
     /// The largest number of rows, after the filter, that are searched exactly by default. The default
     /// is 50,000.
     pub exact_rows: usize,
+    /// Maximum number of threads. A scan of few rows uses one. The default is the number of CPUs.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        Self { top_k: 10, filter: None, exact: false, exact_rows: 50_000 }
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { top_k: 10, filter: None, exact: false, exact_rows: 50_000, threads }
     }
 }
 
@@ -97,7 +102,7 @@ impl Index {
         let allowed = self.allowed(options.filter.as_ref())?;
         let searched = allowed.iter().map(Bits::count).sum();
         let is_exact = options.exact || searched <= options.exact_rows;
-        let found = self.nearest(&queries, &allowed, options.top_k, is_exact)?;
+        let found = self.nearest(&queries, &allowed, options.top_k, is_exact, options.threads)?;
         let hit = |scored: Scored| {
             // Rounding can exceed 1.
             let score = scored.score.clamp(-1.0, 1.0);
@@ -128,22 +133,26 @@ impl Index {
         allowed: &[Bits],
         top_k: usize,
         is_exact: bool,
+        threads: NonZeroUsize,
     ) -> Result<Vec<Vec<Scored>>, CorpusError> {
         if top_k == 0 {
             return Ok(vec![Vec::new(); queries.len()]);
         }
         match is_exact {
-            true => exact(self, queries, allowed, top_k),
-            false => approximate(self, queries, allowed, top_k),
+            true => exact(self, queries, allowed, top_k, threads),
+            false => approximate(self, queries, allowed, top_k, threads),
         }
     }
 
     /// The score of a row, and so of every search.
     pub(crate) fn score(&self, query: &[f32], place: Place) -> Result<Scored, CorpusError> {
-        let vector = self.parts[place.part as usize].segment.vector(place.row as usize);
+        let (segment, row) = (&self.parts[place.part as usize].segment, place.row as usize);
         let mut score = [0.0];
-        self.kernels.dots(query, &vector, &mut score)?;
-        Ok(Scored { score: score[0], place })
+        self.kernels.dots(query, &segment.vector(row), &mut score)?;
+        match score[0].is_finite() {
+            true => Ok(Scored { score: score[0], place }),
+            false => Err(segment.no_score(row)),
+        }
     }
 
     /// Searches for a sample of the rows, approximately and exactly. None if there are fewer than two
@@ -159,12 +168,13 @@ impl Index {
             self.parts[place.part as usize].segment.vector(place.row as usize).into_owned()
         };
         let allowed = self.allowed(None)?;
+        let threads = SearchOptions::default().threads;
         let (mut wanted, mut found) = (0, 0);
         for chunk in sample.chunks(16) {
             let queries: Vec<Vec<f32>> = chunk.iter().map(vector).collect();
             // The row itself is always found; it does not count.
-            let exact = self.nearest(&queries, &allowed, 11, true)?;
-            let approximate = self.nearest(&queries, &allowed, 11, false)?;
+            let exact = self.nearest(&queries, &allowed, 11, true, threads)?;
+            let approximate = self.nearest(&queries, &allowed, 11, false, threads)?;
             for ((place, exact), approximate) in chunk.iter().zip(&exact).zip(&approximate) {
                 let others: Vec<&Scored> =
                     exact.iter().filter(|scored| scored.place != *place).take(10).collect();

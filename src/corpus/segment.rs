@@ -1,12 +1,12 @@
 //! A segment: an immutable folder of rows with their vectors, codes, texts and metadata.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::codes::{FACTORS, Factors, sign_words};
 use super::columns::{COLUMNS_FILE, Columns};
 use super::error::CorpusError;
+use super::files::{check_is_file, check_is_folder, read_small};
 use super::half::from_half;
 use super::ids::{self, IDS_FILE};
 use super::manifest::{
@@ -39,22 +39,20 @@ impl Segment {
     /// Opens the segment `segments/<digest>`. Checks the digest of its manifest, the sizes of its
     /// files and the headers, not their contents.
     pub(crate) fn open(folder: &Path, digest: &str) -> Result<Self, CorpusError> {
+        check_is_folder(folder)?;
         let path = folder.join(SEGMENT_FILE);
-        let bytes = fs::read(&path).map_err(|error| CorpusError::io(&path, error))?;
+        let bytes = read_small(&path)?;
         if sha256_hex(&bytes) != digest {
             return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
         }
         let manifest = SegmentManifest::parse(&path, &bytes)?;
         for (name, file) in &manifest.files {
             let path = folder.join(name);
-            let metadata = fs::symlink_metadata(&path).map_err(|e| CorpusError::io(&path, e))?;
-            if !metadata.is_file() {
-                return Err(CorpusError::damaged(&path, "it is not a regular file"));
-            }
-            if metadata.len() != file.size_bytes {
+            let found_bytes = check_is_file(&path)?;
+            if found_bytes != file.size_bytes {
                 return Err(CorpusError::SizeMismatch {
                     file: path.display().to_string(),
-                    found_bytes: metadata.len(),
+                    found_bytes,
                     expected_bytes: file.size_bytes,
                 });
             }
@@ -126,6 +124,36 @@ impl Segment {
                 Cow::Owned(halves.iter().map(|&half| from_half(half)).collect())
             }
         }
+    }
+
+    /// Checks the values of the vectors and the factors: a row that is not of unit length, or a factor
+    /// that is not finite, makes a search return wrong rows.
+    pub(crate) fn check_values(&self) -> Result<(), CorpusError> {
+        for row in 0..self.rows {
+            let norm = self.vector(row).iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+            // Values of 16 bits are rounded.
+            let is_unit = (norm.sqrt() - 1.0).abs() < 1e-3;
+            if !is_unit {
+                let reason = format!("row {row} is not a vector of unit length");
+                return Err(CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason));
+            }
+            if !self.factors(row).to_values().iter().all(|value| value.is_finite()) {
+                let reason = format!("a value of row {row} is not finite");
+                return Err(CorpusError::damaged(&self.folder.join(FACTORS_FILE), reason));
+            }
+        }
+        match self.center.iter().all(|value| value.is_finite()) {
+            true => Ok(()),
+            false => {
+                Err(CorpusError::damaged(&self.folder.join(CENTER_FILE), "a value is not finite"))
+            }
+        }
+    }
+
+    /// The error of a row whose vector gives no score.
+    pub(crate) fn no_score(&self, row: usize) -> CorpusError {
+        let reason = format!("row {row} has values that are not finite");
+        CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason)
     }
 
     /// Requests the pages of these rows together, so that they are read at once.

@@ -5,19 +5,20 @@ use std::io::{BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::codes::{FACTORS, Factors, quantize, sign_factor, sign_words, signs};
-use super::columns::{COLUMNS_FILE, ColumnsWriter};
+use super::columns::{COLUMNS_FILE, Column, Columns, ColumnsWriter};
 use super::error::CorpusError;
 use super::files::{create_folder, digest, remove, sync_folder};
 use super::half::{from_half, to_half};
 use super::ids::{IDS_FILE, encode};
 use super::manifest::{
-    BYTES_FILE, CENTER_FILE, FACTORS_FILE, FILES, FileEntry, SCHEMA_VERSION, SEGMENT_FILE,
-    SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision, VectorSource,
+    BYTES_FILE, CENTER_FILE, FACTORS_FILE, FILES, FileEntry, PARQUET_FILE, SCHEMA_VERSION,
+    SEGMENT_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision, VectorSource,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::point::Points;
+use super::rows_file::{RowsFile, SegmentRows};
 use super::segment::Segment;
-use super::texts::{TEXTS_FILE, TextsWriter};
+use super::texts::{TEXTS_FILE, Texts, TextsWriter};
 use super::value::Value;
 use crate::bundle::map;
 use crate::bundle::sha256_hex;
@@ -82,9 +83,14 @@ impl SegmentWriter {
 
     /// Completes the segment and moves it to `segments/<digest>`. Returns the digest. Equal rows give an
     /// equal segment; if it exists already, it is kept.
-    pub(crate) fn finish(self, segments: &Path, points: &Points) -> Result<String, CorpusError> {
+    pub(crate) fn finish(
+        self,
+        segments: &Path,
+        rows_file: Option<&RowsFile>,
+        points: &Points,
+    ) -> Result<String, CorpusError> {
         let folder = self.folder.clone();
-        let bytes = self.write_files().map_err(|error| match error {
+        let bytes = self.write_files(rows_file).map_err(|error| match error {
             Failure::Io(error) => CorpusError::io(&folder, error),
             Failure::Corpus(error) => error,
         })?;
@@ -104,7 +110,7 @@ impl SegmentWriter {
         Ok(name)
     }
 
-    fn write_files(self) -> Result<Vec<u8>, Failure> {
+    fn write_files(self, rows_file: Option<&RowsFile>) -> Result<Vec<u8>, Failure> {
         let (rows, dim) = (self.ids.len(), self.source.dimensions);
         let mut vectors = self.vectors.into_inner().map_err(|error| error.into_error())?;
         vectors.seek(SeekFrom::Start(0))?;
@@ -121,8 +127,11 @@ impl SegmentWriter {
         whole(COLUMNS_FILE, &columns_bytes)?;
         whole(IDS_FILE, &encode(self.ids.iter().map(String::as_str)))?;
         write_codes(&self.folder, rows, &self.source)?;
+        if let Some(rows_file) = rows_file {
+            write_rows(&self.folder, rows, &columns, rows_file)?;
+        }
         let mut files = std::collections::BTreeMap::new();
-        for name in FILES {
+        for name in FILES.into_iter().chain(rows_file.map(|_| PARQUET_FILE)) {
             let (size_bytes, sha256) = digest(&self.folder.join(name))?;
             files.insert(name.to_owned(), FileEntry { size_bytes, sha256 });
         }
@@ -188,6 +197,22 @@ fn write_codes(folder: &Path, rows: usize, source: &VectorSource) -> Result<(), 
         sync(file)?;
     }
     Ok(())
+}
+
+/// Writes the rows of complete files for other programs.
+fn write_rows(
+    folder: &Path,
+    rows: usize,
+    columns: &[Column],
+    rows_file: &RowsFile,
+) -> Result<(), Failure> {
+    let map = |name: &str| map::map(&folder.join(name));
+    let texts = Texts::new(folder.join(TEXTS_FILE), map(TEXTS_FILE)?, rows)?;
+    // An empty file cannot be mapped.
+    let values = if columns.is_empty() { None } else { Some(map(COLUMNS_FILE)?) };
+    let columns = Columns::new(folder.join(COLUMNS_FILE), values, columns.to_vec(), rows);
+    let rows = SegmentRows { texts: &texts, columns: &columns, rows };
+    Ok(rows_file.write(&folder.join(PARQUET_FILE), &rows)?)
 }
 
 fn sync(file: BufWriter<File>) -> std::io::Result<()> {

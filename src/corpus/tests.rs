@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::kernels::{InstructionSet, Kernels};
 
-const DIM: usize = 72;
+pub(super) const DIM: usize = 72;
 
 fn source() -> VectorSource {
     VectorSource {
@@ -65,7 +66,7 @@ fn push(writer: &mut Writer, numbers: impl Iterator<Item = u64>) {
     }
 }
 
-fn build(folder: &Path, rows: u64) -> Index {
+pub(super) fn build(folder: &Path, rows: u64) -> Index {
     let mut writer = Writer::create(folder, source(), options()).unwrap();
     push(&mut writer, 0..rows);
     writer.publish().unwrap();
@@ -105,7 +106,7 @@ fn ids(hits: &[Hit]) -> Vec<String> {
     hits.iter().map(|hit| hit.row.id.clone()).collect()
 }
 
-fn column(name: &str, test: Test) -> Filter {
+pub(super) fn column(name: &str, test: Test) -> Filter {
     Filter::Column { name: name.to_owned(), test }
 }
 
@@ -163,7 +164,7 @@ fn filters_select_rows_before_the_search() {
         for (filter, passes) in &cases {
             let query = vector(77_777);
             let filter = Some(filter.clone());
-            let options = SearchOptions { top_k: 10, filter, exact, exact_rows: 0 };
+            let options = SearchOptions { filter, exact, exact_rows: 0, ..Default::default() };
             let output = index.search(&[&query], &options).unwrap();
             let passing: Vec<u64> = (0..2_000).filter(|&n| passes(n)).collect();
             assert_eq!(output.searched, passing.len());
@@ -207,6 +208,39 @@ fn an_approximate_search_finds_most_of_the_nearest_rows() {
         found += hits.iter().filter(|hit| wanted.contains(hit)).count();
     }
     assert!(found >= 320, "{found} of 400");
+}
+
+#[test]
+fn threads_divide_the_rows_and_change_no_result() {
+    let root = TempDir::new().unwrap();
+    let index = build(root.path(), 1_950);
+    for count in 1..=8 {
+        let lists = super::spans::spans(&index.parts, NonZeroUsize::new(count).unwrap(), 1);
+        assert!(lists.len() <= count);
+        let mut rows = Vec::new();
+        for span in lists.iter().flatten() {
+            assert!(span.start < span.end && span.start % 64 == 0, "{span:?}");
+            rows.extend((span.start..span.end).map(|row| (span.part, row)));
+        }
+        let all = (0..).zip(&index.parts);
+        let all: Vec<(u32, usize)> =
+            all.flat_map(|(part, p)| (0..p.segment.rows).map(move |row| (part, row))).collect();
+        assert_eq!(rows, all, "{count}");
+    }
+    let queries: Vec<Vec<f32>> = (0..20).map(|number| vector(number * 7 + 5_000)).collect();
+    let color = column("color", Test::In(vec![Value::Text("red".to_owned())]));
+    for filter in [None, Some(color)] {
+        for exact in [true, false] {
+            let search = |threads| {
+                let threads = NonZeroUsize::new(threads).unwrap();
+                let filter = filter.clone();
+                let options =
+                    SearchOptions { filter, exact, exact_rows: 0, threads, ..Default::default() };
+                index.search(&queries, &options).unwrap()
+            };
+            assert_eq!(search(1), search(4), "{exact}");
+        }
+    }
 }
 
 #[test]
@@ -416,6 +450,26 @@ fn files_of_the_version_before_are_kept_for_a_time() {
     Index::open_version(root.path(), old.digest()).unwrap().verify(|_| {}).unwrap();
 }
 
+#[test]
+fn the_time_of_its_replacement_decides_when_a_version_is_removed() {
+    let root = TempDir::new().unwrap();
+    let first = build(root.path(), 300);
+    let mut writer = Writer::open(root.path(), options()).unwrap();
+    writer.delete("row-1").unwrap();
+    let second = writer.publish().unwrap().digest;
+    // Written long ago, and in use until now.
+    let manifest = root.path().join("manifests").join(format!("{second}.json"));
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
+    fs::File::open(&manifest).unwrap().set_modified(long_ago).unwrap();
+    assert_eq!(use_version(root.path(), first.digest()).unwrap().len(), 300);
+    Writer::open(root.path(), options()).unwrap().publish().unwrap();
+    Index::open_version(root.path(), &second).unwrap().verify(|_| {}).unwrap();
+    let options = WriterOptions { grace: Duration::ZERO, ..options() };
+    Writer::open(root.path(), options).unwrap().publish().unwrap();
+    assert!(!manifest.exists());
+    assert_eq!(Index::open(root.path()).unwrap().digest(), first.digest());
+}
+
 /// Writes a changed copy of a file of the only segment, and fixes the digests up to the manifest.
 fn tamper(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let index = Index::open(folder).unwrap();
@@ -466,7 +520,7 @@ fn damage_is_an_error_that_names_the_file() {
 }
 
 /// Publishes a changed manifest.
-fn republish(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+pub(super) fn republish(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     let digest = Index::current(folder).unwrap().unwrap();
     let path = folder.join("manifests").join(format!("{digest}.json"));
     let mut manifest = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();

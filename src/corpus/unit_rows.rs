@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::codes::quantize;
 use super::error::CorpusError;
 use super::index::{Index, Place};
-use super::writer::unit;
+use super::unit::unit;
 use crate::kernels::{Kernels, PAIR_PANEL, PairColumns, pair_panel_bytes};
 
 /// Rows `[rows, dim]`, f32, of unit length.

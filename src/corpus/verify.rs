@@ -17,7 +17,7 @@ pub struct IndexVerification {
 
 impl Index {
     /// Reads every file of this version and compares its sha256 with the manifest; checks all texts,
-    /// ids and metadata. `progress` is called with the number of bytes read since its last call.
+    /// ids, metadata and vectors. `progress` is called with the number of bytes read since its last call.
     ///
     /// # Errors
     /// - [`CorpusError::Damaged`] if a file is damaged.
@@ -38,6 +38,7 @@ impl Index {
             }
             segment.texts.check()?;
             segment.columns.check()?;
+            segment.check_values()?;
             for row in 0..segment.rows {
                 let id = segment.texts.id(row)?;
                 segment.texts.text(row)?;

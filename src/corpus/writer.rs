@@ -1,103 +1,47 @@
 //! Changes an index: adds, replaces and deletes rows, and publishes the result as a new version.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
+use super::MAX_COLUMNS;
 use super::bits::Bits;
 use super::error::{CorpusError, RowFault};
-use super::files::{create_folder, entries, name_of, remove, sync_folder, write_whole};
+use super::files::create_folder;
 use super::filter::Filter;
-use super::index::{
-    CURRENT_FILE, Index, MANIFESTS, Part, Row, SEGMENTS, TOMBSTONES, manifest_path, row_of,
-    tombstones_path,
-};
-use super::manifest::{IndexManifest, Recall, SCHEMA_VERSION, SegmentEntry, VectorSource};
-use super::point::Points;
-use super::prune::prune;
+use super::index::{Index, Row, SEGMENTS, row_of};
+use super::line_log::LineLog;
+use super::manifest::{IndexManifest, VectorSource};
+use super::row_check::check_row;
 use super::segment::Segment;
 use super::segment_writer::SegmentWriter;
+use super::staging::Staging;
+use super::unit::unit;
 use super::value::Value;
-use super::{MAX_COLUMN_BYTES, MAX_COLUMNS, MAX_ID_BYTES};
-use crate::bundle::{hex, map, sha256_hex};
-
-/// Name of the folder of unfinished work.
-const STAGING: &str = ".staging";
-
-/// How an index is written.
-#[derive(Clone, Debug)]
-pub struct WriterOptions {
-    /// Maximum number of rows of a segment. It bounds the memory of a writer. The default is 262,144.
-    pub segment_rows: usize,
-    /// The least recall of the approximate search that is published. The default is 0.95.
-    pub min_recall: f64,
-    /// How long files of earlier versions are kept, because another host may have mapped them. The
-    /// default is 24 hours.
-    pub grace: Duration,
-    /// Called at named points, in tests.
-    pub points: Points,
-}
-
-impl Default for WriterOptions {
-    fn default() -> Self {
-        Self {
-            segment_rows: 262_144,
-            min_recall: 0.95,
-            grace: Duration::from_secs(24 * 3600),
-            points: Points::default(),
-        }
-    }
-}
-
-/// What to do with a row whose id is that of a live row with another content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDuplicate {
-    /// Refuse the row.
-    #[default]
-    Refuse,
-    /// Delete the earlier row.
-    Replace,
-}
-
-/// What a writer published.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Published {
-    /// Digest of the version.
-    pub digest: String,
-    /// Its manifest.
-    pub manifest: IndexManifest,
-    /// Whether it differs from the version before.
-    pub changed: bool,
-}
+use super::writer_options::{OnDuplicate, WriterOptions};
 
 /// Changes one index. There is one writer at a time; nothing is visible before
 /// [`publish`](Self::publish).
 #[derive(Debug)]
 pub struct Writer {
-    folder: PathBuf,
-    options: WriterOptions,
-    source: VectorSource,
-    base: Option<(String, IndexManifest)>,
-    parts: Vec<Dead>,
+    pub(super) folder: PathBuf,
+    pub(super) staging: Staging,
+    pub(super) options: WriterOptions,
+    pub(super) source: VectorSource,
+    pub(super) base: Option<(String, IndexManifest)>,
+    pub(super) parts: Vec<Dead>,
     open: Option<OpenSegment>,
     lines: LineLog,
     /// Number of segments started, for names in the staging folder.
     started: usize,
-    _lock: File,
 }
 
 /// A segment with its deleted rows.
 #[derive(Debug)]
-struct Dead {
-    segment: Arc<Segment>,
-    digest: String,
-    rows: Bits,
+pub(super) struct Dead {
+    pub(super) segment: Arc<Segment>,
+    pub(super) digest: String,
+    pub(super) rows: Bits,
     /// Number of its first row among the rows of this run; none if it was published before.
     first: Option<u64>,
 }
@@ -167,38 +111,12 @@ impl Writer {
         parts: Vec<Dead>,
         options: WriterOptions,
     ) -> Result<Self, CorpusError> {
-        let staging = folder.join(STAGING);
-        create_folder(&staging)?;
-        let path = staging.join("lock");
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| CorpusError::io(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CorpusError::Locked { folder: folder.display().to_string() });
-            }
-            Err(TryLockError::Error(error)) => return Err(CorpusError::io(&path, error)),
-        }
-        // Only the vectors that an interrupted run has embedded are of use.
-        for entry in entries(&staging)? {
-            if !matches!(name_of(&entry), Some("lock" | "shards")) {
-                remove(&entry)?;
-            }
-        }
-        for entry in entries(&staging.join("shards"))? {
-            if name_of(&entry).is_none_or(|name| name.ends_with(".tmp")) {
-                remove(&entry)?;
-            }
-        }
+        let staging = Staging::take(folder)?;
         options.points.reach("staging");
-        let lines = LineLog::new(staging.join("lines"))?;
+        let lines = LineLog::new(staging.lines())?;
         let folder = folder.to_path_buf();
         let (open, started) = (None, 0);
-        Ok(Self { folder, options, source, base, parts, open, lines, started, _lock: lock })
+        Ok(Self { folder, staging, options, source, base, parts, open, lines, started })
     }
 
     /// What the vectors are.
@@ -220,16 +138,7 @@ impl Writer {
     /// # Errors
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn saved(&self, texts: &[&str]) -> Result<Option<Vec<f32>>, CorpusError> {
-        let path = self.shard(texts);
-        match fs::read(&path) {
-            Ok(bytes) if bytes.len() == texts.len() * self.source.dimensions * 4 => {
-                let (values, _) = bytes.as_chunks::<4>();
-                Ok(Some(values.iter().map(|value| f32::from_le_bytes(*value)).collect()))
-            }
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(CorpusError::io(&path, error)),
-        }
+        self.staging.saved(&self.source, texts)
     }
 
     /// Saves the vectors of texts, `[texts, dim]`, so that a run after an interruption does not embed
@@ -238,23 +147,9 @@ impl Writer {
     /// # Errors
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn save(&self, texts: &[&str], vectors: &[f32]) -> Result<(), CorpusError> {
-        let path = self.shard(texts);
-        create_folder(&self.folder.join(STAGING).join("shards"))?;
-        write_whole(&path, map::bytes(vectors))?;
+        self.staging.save(&self.source, texts, vectors)?;
         self.options.points.reach("shard");
         Ok(())
-    }
-
-    fn shard(&self, texts: &[&str]) -> PathBuf {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        part(self.source.bundle_digest.as_bytes());
-        part(self.source.prompt_name.as_deref().unwrap_or("\0").as_bytes());
-        texts.iter().for_each(|text| part(text.as_bytes()));
-        self.folder.join(STAGING).join("shards").join(hex(&hash.finalize()))
     }
 
     /// Whether the published version has this row already, unchanged. It need not be embedded again.
@@ -394,7 +289,7 @@ impl Writer {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
-                let folder = self.folder.join(STAGING).join(format!("segment-{}", self.started));
+                let folder = self.staging.segment(self.started);
                 self.started += 1;
                 let writer = SegmentWriter::new(folder, self.source.clone())?;
                 OpenSegment { writer, ids: HashMap::new(), dead: Vec::new(), first: number }
@@ -407,206 +302,16 @@ impl Writer {
         if full { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), CorpusError> {
+    pub(super) fn flush(&mut self) -> Result<(), CorpusError> {
         let Some(open) = self.open.take() else { return Ok(()) };
         let segments = self.folder.join(SEGMENTS);
         let rows = open.writer.rows();
-        let digest = open.writer.finish(&segments, &self.options.points)?;
+        let WriterOptions { rows_file, points, .. } = &self.options;
+        let digest = open.writer.finish(&segments, rows_file.as_ref(), points)?;
         let segment = Arc::new(Segment::open(&segments.join(&digest), &digest)?);
         let mut dead = Bits::none(rows);
         open.dead.iter().for_each(|&row| dead.insert(row));
         self.parts.push(Dead { segment, digest, rows: dead, first: Some(open.first) });
         Ok(())
     }
-
-    /// Publishes the change as the current version, and removes what no version needs any more. If
-    /// nothing has changed, the version stays.
-    ///
-    /// # Errors
-    /// - [`CorpusError::Conflict`] if another version was published meanwhile.
-    /// - [`CorpusError::LowRecall`] if the approximate search misses too many rows.
-    /// - [`CorpusError::Io`] if the file system fails.
-    pub fn publish(mut self) -> Result<Published, CorpusError> {
-        self.flush()?;
-        self.parts.retain(|part| part.rows.count() < part.segment.rows);
-        let segments = self.parts.iter().map(|part| {
-            let deleted = part.rows.count() as u64;
-            let tombstones = (deleted > 0).then(|| sha256_hex(&part.rows.to_bytes()));
-            let (digest, rows) = (part.digest.clone(), part.segment.rows as u64);
-            SegmentEntry { digest, rows, deleted, tombstones }
-        });
-        let segments: Vec<SegmentEntry> = segments.collect();
-        if let Some((digest, manifest)) = &self.base
-            && manifest.segments == segments
-        {
-            self.check_base()?;
-            let (digest, manifest) = (digest.clone(), manifest.clone());
-            self.clean(&digest)?;
-            return Ok(Published { digest, manifest, changed: false });
-        }
-        let mut manifest = IndexManifest {
-            schema_version: SCHEMA_VERSION,
-            vectors: self.source.clone(),
-            rows: self.rows() as u64,
-            segments,
-            recall: None,
-            parent: self.base.as_ref().map(|(digest, _)| digest.clone()),
-        };
-        manifest.recall = self.measure(&manifest)?;
-        let digest = self.write(&manifest)?;
-        self.clean(&digest)?;
-        Ok(Published { digest, manifest, changed: true })
-    }
-
-    fn measure(&self, manifest: &IndexManifest) -> Result<Option<Recall>, CorpusError> {
-        let parts = self.parts.iter().map(|part| Part {
-            segment: Arc::clone(&part.segment),
-            digest: part.digest.clone(),
-            live: part.rows.clone().not(),
-        });
-        let index = Index::from_parts(&self.folder, "", manifest.clone(), parts.collect());
-        let recall = index.measure_recall()?;
-        match recall {
-            Some(Recall { at_10, .. }) if at_10 < self.options.min_recall => {
-                let (found, minimum) = (at_10, self.options.min_recall);
-                Err(CorpusError::LowRecall { found, minimum })
-            }
-            recall => Ok(recall),
-        }
-    }
-
-    fn write(&self, manifest: &IndexManifest) -> Result<String, CorpusError> {
-        let (folder, points) = (&self.folder, &self.options.points);
-        let tombstones = folder.join(TOMBSTONES);
-        create_folder(&tombstones)?;
-        for (part, entry) in self.parts.iter().zip(&manifest.segments) {
-            if let Some(digest) = &entry.tombstones {
-                write_whole(&tombstones_path(folder, digest), &part.rows.to_bytes())?;
-            }
-        }
-        sync_folder(&tombstones)?;
-        points.reach("tombstones");
-        let manifests = folder.join(MANIFESTS);
-        create_folder(&manifests)?;
-        let bytes = serde_json::to_vec_pretty(manifest)
-            .map_err(|error| CorpusError::io(&manifests, error.into()))?;
-        let digest = sha256_hex(&bytes);
-        write_whole(&manifest_path(folder, &digest), &bytes)?;
-        points.reach("manifest");
-        sync_folder(&manifests)?;
-        // The names of the folders themselves.
-        sync_folder(folder)?;
-        points.reach("manifest_synced");
-        self.check_base()?;
-        let (current, partial) = (folder.join(CURRENT_FILE), folder.join("CURRENT.tmp"));
-        File::create(&partial)
-            .and_then(|mut file| {
-                file.write_all(format!("{digest}\n").as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|error| CorpusError::io(&partial, error))?;
-        points.reach("current_written");
-        fs::rename(&partial, &current).map_err(|error| CorpusError::io(&current, error))?;
-        points.reach("current_renamed");
-        sync_folder(folder)?;
-        Ok(digest)
-    }
-
-    fn check_base(&self) -> Result<(), CorpusError> {
-        let (found, expected) =
-            (Index::current(&self.folder)?, self.base.as_ref().map(|(digest, _)| digest.clone()));
-        if found == expected {
-            return Ok(());
-        }
-        let name = |digest: Option<String>| digest.unwrap_or_else(|| "none".to_owned());
-        Err(CorpusError::Conflict { found: name(found), expected: name(expected) })
-    }
-
-    fn clean(&self, digest: &str) -> Result<(), CorpusError> {
-        let staging = self.folder.join(STAGING);
-        for entry in entries(&staging)? {
-            if name_of(&entry) != Some("lock") {
-                remove(&entry)?;
-            }
-        }
-        prune(&self.folder, digest, self.options.grace, &self.options.points)
-    }
-}
-
-/// The input lines of the rows of a run, on disk: a large input has many.
-#[derive(Debug)]
-struct LineLog {
-    path: PathBuf,
-    file: File,
-    /// Lines that are not written yet.
-    buffer: Vec<u8>,
-    rows: u64,
-}
-
-impl LineLog {
-    fn new(path: PathBuf) -> Result<Self, CorpusError> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(|error| CorpusError::io(&path, error))?;
-        Ok(Self { path, file, buffer: Vec::new(), rows: 0 })
-    }
-
-    fn push(&mut self, line: u64) -> Result<u64, CorpusError> {
-        self.buffer.extend(line.to_le_bytes());
-        self.rows += 1;
-        if self.buffer.len() >= 1 << 16 {
-            self.write()?;
-        }
-        Ok(self.rows - 1)
-    }
-
-    fn get(&mut self, row: u64) -> Result<u64, CorpusError> {
-        self.write()?;
-        let mut bytes = [0; 8];
-        self.file
-            .read_exact_at(&mut bytes, row * 8)
-            .map_err(|error| CorpusError::io(&self.path, error))?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn write(&mut self) -> Result<(), CorpusError> {
-        let written = self.file.write_all(&self.buffer);
-        self.buffer.clear();
-        written.map_err(|error| CorpusError::io(&self.path, error))
-    }
-}
-
-fn check_row(row: &Row) -> Result<(), RowFault> {
-    let bytes = row.id.len();
-    if !(1..=MAX_ID_BYTES).contains(&bytes) || row.id.chars().any(char::is_control) {
-        return Err(RowFault::BadId { bytes });
-    }
-    for (name, value) in &row.metadata {
-        let bytes = name.len();
-        if !(1..=MAX_COLUMN_BYTES).contains(&bytes) || name.starts_with('$') {
-            return Err(RowFault::BadColumn { bytes });
-        }
-        if matches!(value, Value::Number(number) if !number.is_finite()) {
-            return Err(RowFault::NotFinite);
-        }
-    }
-    match row.metadata.len() {
-        0..=MAX_COLUMNS => Ok(()),
-        _ => Err(RowFault::TooManyColumns { limit: MAX_COLUMNS }),
-    }
-}
-
-/// Returns a vector of unit length.
-pub(crate) fn unit(vector: &[f32], dim: usize) -> Result<Vec<f32>, CorpusError> {
-    if vector.len() != dim {
-        return Err(CorpusError::WrongDimensions { found: vector.len(), expected: dim });
-    }
-    let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if !(norm.is_finite() && norm > 0.0) {
-        return Err(CorpusError::DegenerateVector { index: 0 });
-    }
-    // A row that is normalized in f32 keeps its bits.
-    if (norm - 1.0).abs() < 1e-6 {
-        return Ok(vector.to_vec());
-    }
-    Ok(vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect())
 }

@@ -124,7 +124,7 @@ fn prepare_pairs<'a>(
 ) -> Result<PreparedPairs<'a>, ModelError> {
     let unique = Unique::new(pairs.iter().copied());
     let items = unique.items.iter().copied();
-    let prepared = cross_encoder.prepare(items, truncation.side(), cancel);
+    let prepared = cross_encoder.prepare(items, truncation.side(), truncation.count(), cancel);
     let prepared = prepared.map_err(|error| error.at_index(|item| unique.first(item)))?;
     let tokens = TokenCounts {
         counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),

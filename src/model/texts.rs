@@ -9,7 +9,7 @@ use crate::error::ModelError;
 use crate::options::{EmbedOptions, Prompts, TextOptions, Truncation};
 use crate::outcome::{EmbedOutput, Scorer, Scores};
 use crate::prompted::{Prompt, Prompted};
-use crate::tokenizer::{Side, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Side, Tokenizer, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction};
 
@@ -59,7 +59,8 @@ impl Model {
             let (scores, cost) = (Vec::new(), Cost::default());
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
-        let (encoded, unique, _) = self.encode(&prompted, options.truncation)?;
+        let count = options.truncation.count();
+        let (encoded, unique, _) = self.encode(&prompted, options.truncation, count)?;
         let function = self.parts.info.similarity;
         let is_unit = function == SimilarityFunction::Cosine || self.parts.info.normalizes;
         let rows = Self::rows(encoded.pooled, is_unit, &unique)?;
@@ -100,9 +101,10 @@ impl Model {
         if requested > available {
             return Err(ModelError::TooManyDimensions { requested, available });
         }
-        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
-        let (encoded, unique, tokens) = self.encode(&texts, options.truncation)?;
+        let count = if options.count_tokens { Count::All } else { options.truncation.count() };
+        let (encoded, unique, tokens) = self.encode(&texts, options.truncation, count)?;
         // Without texts, `pooled` has no columns.
         let columns = requested.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
@@ -138,7 +140,7 @@ impl Model {
         let unknown = || ModelError::UnknownPrompt { known: prompts.keys().cloned().collect() };
         let text = prompts.get(name).ok_or_else(unknown)?;
         let failed = |source| ModelError::Tokenize { index: 0, source };
-        let encoding = self.tokenizer()?.encode(text, Side::Right).map_err(failed)?;
+        let encoding = self.tokenizer()?.encode(text, Side::Right, Count::All).map_err(failed)?;
         let tokens = encoding.total_tokens;
         Ok(Prompt { text, tokens })
     }
@@ -153,7 +155,7 @@ impl Model {
         if text.prompt_tokens == 0 || tokens > text.prompt_tokens {
             return Ok(false);
         }
-        Ok(tokenizer.encode(text.own, Side::Right)?.empty_text.is_some())
+        Ok(tokenizer.encode(text.own, Side::Right, Count::UpToLimit)?.empty_text.is_some())
     }
 
     /// Returns the pooled vectors of distinct texts as rows of a response: of unit length, or
@@ -175,11 +177,12 @@ impl Model {
         &self,
         texts: &'a [Prompted<'a>],
         truncation: Truncation,
+        count: Count,
     ) -> Result<(Unique<&'a str>, PreparedTexts, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
         let encoder = self.encoder()?;
         let items = unique.items.iter().copied();
-        let prepared = encoder.prepare(items, truncation.side(), &self.cancel);
+        let prepared = encoder.prepare(items, truncation.side(), count, &self.cancel);
         let prepared = prepared.map_err(|error| error.at_index(|item| unique.first(item)))?;
         let counts = prepared.token_counts();
         let mut empty = prepared.empty_texts();
@@ -200,7 +203,7 @@ impl Model {
         texts: &[Prompted<'_>],
         truncation: Truncation,
     ) -> Result<Vec<ModelError>, ModelError> {
-        let (unique, _, tokens) = self.prepare(texts, truncation)?;
+        let (unique, _, tokens) = self.prepare(texts, truncation, truncation.count())?;
         Ok(unique.faults(&tokens, truncation).collect())
     }
 
@@ -209,8 +212,9 @@ impl Model {
         &self,
         texts: &'a [Prompted<'a>],
         truncation: Truncation,
+        count: Count,
     ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
-        let (unique, prepared, tokens) = self.prepare(texts, truncation)?;
+        let (unique, prepared, tokens) = self.prepare(texts, truncation, count)?;
         if let Some(error) = unique.faults(&tokens, truncation).next() {
             return Err(error);
         }

@@ -45,7 +45,7 @@ impl Model {
         limit_tokens: usize,
     ) -> Result<TokenizeOutput, ModelError> {
         let started = Instant::now();
-        let prompt = self.prompt(options.prompt_name.as_deref())?;
+        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
         let tokenizer = self.tokenizer()?;
         let mut tokens: Vec<Vec<Token>> = Vec::with_capacity(texts.len());
@@ -72,6 +72,23 @@ impl Model {
             ..Cost::default()
         };
         Ok(TokenizeOutput { tokens, cost })
+    }
+
+    /// Returns the start of a text that has the first `tokens` tokens, without special tokens, or `None`
+    /// if the text has no more tokens.
+    ///
+    /// # Errors
+    /// - [`ModelError::Tokenize`] if the tokenizer fails on the text.
+    pub fn first_tokens<'t>(
+        &self,
+        text: &'t str,
+        tokens: usize,
+    ) -> Result<Option<&'t str>, ModelError> {
+        let failed = |source| ModelError::Tokenize { index: 0, source };
+        let characters = self.tokenizer()?.characters_of(text, tokens).map_err(failed)?;
+        let end =
+            |characters| text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
+        Ok(characters.map(|characters| &text[..end(characters)]))
     }
 
     /// Returns the text of token ids, for each text. Whether it equals the text that was tokenized

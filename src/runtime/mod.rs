@@ -24,7 +24,8 @@ pub use onnx::{OnnxRuntime, OnnxSession, SessionOptions};
 /// inputs.push(&[101, 102], &[0, 0]);
 /// assert_eq!(inputs.input_ids(), [101, 7, 102, 8, 102, 101, 102]);
 /// assert_eq!(inputs.token_type_ids(), [0, 0, 0, 1, 1, 0, 0]);
-/// assert_eq!(inputs.positions(), [0, 1, 2, 3, 4, 0, 1]);
+/// assert_eq!(inputs.positions(None), [0, 1, 2, 3, 4, 0, 1]);
+/// assert_eq!(inputs.positions(Some(7)), [0, -1, 1, 2, 3, 0, 1]);
 /// assert_eq!(inputs.offsets(), [0, 5, 7]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +80,23 @@ impl Inputs {
         &self.offsets
     }
 
-    /// Position of each token in its text, `[tokens]`.
+    /// Position of each token in its text, `[tokens]`. The token `padding` is not counted, and its
+    /// position is -1.
     #[must_use]
-    pub fn positions(&self) -> Vec<i32> {
-        self.rows().flat_map(|rows| 0..rows.len() as i32).collect()
+    pub fn positions(&self, padding: Option<i32>) -> Vec<i32> {
+        let mut positions = Vec::with_capacity(self.tokens());
+        for rows in self.rows() {
+            let mut next = 0;
+            for &id in &self.input_ids[rows] {
+                if padding == Some(id) {
+                    positions.push(-1);
+                } else {
+                    positions.push(next);
+                    next += 1;
+                }
+            }
+        }
+        positions
     }
 
     /// The tokens of each text.

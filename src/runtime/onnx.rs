@@ -84,6 +84,7 @@ pub struct OnnxSession {
     words: Arc<EmbeddingTable>,
     task: Task,
     inputs: Vec<GraphInput>,
+    padding: Option<i32>,
 }
 
 /// How a session runs its graph.
@@ -93,6 +94,8 @@ pub struct SessionOptions {
     pub task: Task,
     /// Its inputs, in its order.
     pub inputs: Vec<GraphInput>,
+    /// The token that positions do not count.
+    pub padding: Option<i32>,
     /// What the operators of the engine are computed with.
     pub kernels: Kernels,
     /// Threads of a forward pass, the caller's counted. The others spin while a pass runs, and only
@@ -119,7 +122,7 @@ impl OnnxSession {
             path: graph.display().to_string(),
             source: Box::new(error),
         })?;
-        let SessionOptions { task, inputs, .. } = options;
+        let SessionOptions { task, inputs, padding, .. } = options;
         let expected: Vec<_> = inputs.iter().map(|input| input.name()).collect();
         expect_names(
             graph,
@@ -129,7 +132,7 @@ impl OnnxSession {
         )?;
         let outputs = session.outputs().iter().map(|output| output.name());
         expect_names(graph, "outputs", outputs, &[output_of(task)])?;
-        Ok(Self { session, words, task, inputs })
+        Ok(Self { session, words, task, inputs, padding })
     }
 }
 
@@ -201,7 +204,7 @@ impl Infer for OnnxSession {
         let (texts, tokens) = (inputs.texts(), inputs.tokens());
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
         let words = look_up(&self.words, inputs.input_ids())?;
-        let positions = inputs.positions();
+        let positions = inputs.positions(self.padding);
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
             values.push(match input {

@@ -38,7 +38,13 @@ fn scheduler(model: &First, pass_tokens: usize) -> Scheduler {
 fn text(first: i32, tokens: usize) -> Encoding {
     let mut input_ids = vec![0; tokens];
     input_ids[0] = first;
-    Encoding { input_ids, token_type_ids: vec![0; tokens], total_tokens: tokens, empty_text: None }
+    Encoding {
+        input_ids,
+        token_type_ids: vec![0; tokens],
+        total_tokens: tokens,
+        is_counted: true,
+        empty_text: None,
+    }
 }
 
 /// A flag that nobody sets.

@@ -22,6 +22,16 @@ impl From<Side> for TruncationDirection {
     }
 }
 
+/// How far the tokens of a text are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    /// All tokens.
+    All,
+    /// At least until they exceed the limit of the model. This bounds the work for long texts.
+    #[default]
+    UpToLimit,
+}
+
 /// The token ids of one text or pair of texts, truncated to the model's limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoding {
@@ -29,8 +39,11 @@ pub struct Encoding {
     pub input_ids: Vec<i32>,
     /// Segment of each token, `[tokens]`: 1 for the second text of a pair and its `[SEP]`, otherwise 0.
     pub token_type_ids: Vec<i32>,
-    /// Number of tokens before truncation, special tokens included.
+    /// Number of tokens before truncation, special tokens included. At least this number if they were
+    /// not all counted.
     pub total_tokens: usize,
+    /// Whether all tokens were counted.
+    pub is_counted: bool,
     /// The index of the first text that has no tokens besides special ones: 0, or 1 for the second of a pair.
     pub empty_text: Option<usize>,
 }

@@ -1,10 +1,13 @@
 //! Text to token ids. This is the only module that uses the `tokenizers` crate.
 
+mod boundaries;
 mod bpe;
 mod byte_pieces;
+mod charsmap;
 mod encoding;
 mod error;
 mod model;
+mod pair;
 mod piece_layout;
 mod pieces;
 mod rules;
@@ -14,9 +17,9 @@ mod unigram;
 mod vocabulary;
 mod word_piece;
 
-pub use encoding::{Encoding, Side, Token};
+pub use encoding::{Count, Encoding, Side, Token};
 pub use error::TokenizerError;
 pub use piece_layout::PieceLayout;
 pub use pieces::{Pieces, PiecesError};
-pub use tokenize::{Tokenizer, TokenizerLimits};
+pub use tokenize::{TextTokens, Tokenizer, TokenizerLimits};
 pub use vocabulary::{Vocabulary, VocabularyError};

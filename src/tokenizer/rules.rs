@@ -6,6 +6,8 @@ use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
 };
 
+use super::charsmap;
+
 /// Maximum length of a word that the model splits, in characters. The time for a word is quadratic.
 /// `transformers` uses 100.
 const MAX_WORD_CHARACTERS: usize = 1_000;
@@ -32,7 +34,7 @@ pub(super) struct Rules {
     pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
     #[serde(default, deserialize_with = "post_processor")]
     pub(super) post_processor: Option<PostProcessorWrapper>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "decoder")]
     pub(super) decoder: Option<DecoderWrapper>,
     pub(super) model: ModelRules,
 }
@@ -129,6 +131,7 @@ fn normalizer<'de, D: Deserializer<'de>>(
 ) -> Result<Option<NormalizerWrapper>, D::Error> {
     let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
     at_most("the growth of a text by its replacements", growth(&rules), MAX_GROWTH)?;
+    check_charsmaps(&rules).map_err(de::Error::custom)?;
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
 }
 
@@ -138,6 +141,24 @@ fn post_processor<'de, D: Deserializer<'de>>(
     let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
     check_templates(&rules).map_err(de::Error::custom)?;
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
+}
+
+/// Reads the decoder from a value, because the library panics on a syntax error.
+fn decoder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DecoderWrapper>, D::Error> {
+    let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
+}
+
+/// Checks the rewrite rules of SentencePiece in normalizers.
+fn check_charsmaps(rules: &Value) -> Result<(), &'static str> {
+    for inner in rules["normalizers"].as_array().into_iter().flatten() {
+        check_charsmaps(inner)?;
+    }
+    match rules["precompiled_charsmap"].as_str() {
+        Some(charsmap) => charsmap::check(charsmap),
+        None if rules["type"] == "Precompiled" => Err("precompiled_charsmap is missing"),
+        None => Ok(()),
+    }
 }
 
 /// Checks the templates of a post-processor. The library panics on a special token without an entry,
@@ -248,6 +269,31 @@ mod tests {
         for (pointer, value, reason) in cases {
             let error = error(pointer, value).unwrap();
             assert!(error.contains(reason), "{pointer}: {error:.300}");
+        }
+    }
+
+    #[test]
+    fn normalizers_and_decoders_on_which_the_library_panics_are_refused() {
+        let nested = |rules: Value| json!({"type": "Sequence", "normalizers": [rules]});
+        for charsmap in [json!(null), json!(7), json!("%"), json!(""), json!("AAAA\n")] {
+            let rules = json!({"type": "Precompiled", "precompiled_charsmap": charsmap});
+            for rules in [nested(rules.clone()), rules] {
+                let error = error("/normalizer", rules).unwrap();
+                assert!(error.contains("precompiled_charsmap"), "{error}");
+            }
+        }
+        let text = rules().to_string();
+        let with_decoder = |decoder: &str| {
+            let text = text.replacen('{', &format!("{{\"decoder\": {decoder}, "), 1);
+            Rules::parse(text.as_bytes()).err()
+        };
+        assert!(
+            with_decoder(r#"{"type": "WordPiece", "prefix": "\u00e9", "cleanup": true}"#).is_none()
+        );
+        for decoder in
+            [r#"{"type": "\udfff"}"#, "{\"type\": \"a\nb\"}", "{7: 1}", "{\"type\" 1}", "nul"]
+        {
+            assert!(with_decoder(decoder).is_some(), "{decoder}");
         }
     }
 

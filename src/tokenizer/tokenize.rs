@@ -2,19 +2,28 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tokenizers::{
     DecoderWrapper, Model as _, NormalizerWrapper, PostProcessor as _, PostProcessorWrapper,
-    PreTokenizerWrapper, TokenizerImpl, TruncationParams, TruncationStrategy, truncate_encodings,
+    PreTokenizerWrapper, TokenizerImpl,
 };
 
+use super::boundaries::Boundaries;
 use super::model::Model;
 use super::rules::Rules;
 use super::turns::Turns;
-use super::{Encoding, Side, Token, TokenizerError};
+use super::{Count, Encoding, Side, Token, TokenizerError};
+
+/// The first part of a text that is tokenized, in bytes for each token of the limit. A token of ordinary
+/// text has 2 to 6 bytes.
+const BYTES_PER_TOKEN: usize = 16;
+
+/// How much larger each further part is.
+const GROWTH: usize = 8;
 
 /// The pipeline of the tokenizers library with the [`Model`] of this crate.
-type Inner = TokenizerImpl<
+pub(super) type Inner = TokenizerImpl<
     Model,
     NormalizerWrapper,
     PreTokenizerWrapper,
@@ -25,10 +34,20 @@ type Inner = TokenizerImpl<
 /// A tokenizer that truncates to the limit of its model.
 pub struct Tokenizer {
     inner: Inner,
-    max_tokens: usize,
+    pub(super) max_tokens: usize,
     special_tokens: usize,
-    pair_special_tokens: usize,
+    pub(super) pair_special_tokens: usize,
     turns: Turns,
+    /// Where long texts can be split.
+    boundaries: OnceLock<Option<Boundaries>>,
+}
+
+/// The tokens of a text without special tokens, not truncated.
+#[derive(Clone)]
+pub struct TextTokens {
+    pub(super) encoding: tokenizers::Encoding,
+    /// Whether these are all tokens of the text. Otherwise, they are more than the limit.
+    pub(super) is_whole: bool,
 }
 
 /// Limits of the model that reads the token ids.
@@ -105,76 +124,88 @@ impl Tokenizer {
         }
         let pair_special_tokens =
             inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
-        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns: Turns::default() })
-    }
-
-    /// Returns this tokenizer if its limit is large enough for pairs.
-    ///
-    /// # Errors
-    /// - [`TokenizerError::NoRoom`] if the limit does not exceed the number of special tokens of a
-    ///   pair.
-    pub fn for_pairs(self) -> Result<Self, TokenizerError> {
-        let (max_tokens, special_tokens) = (self.max_tokens, self.pair_special_tokens);
-        if max_tokens <= special_tokens {
-            return Err(TokenizerError::NoRoom { max_tokens, special_tokens });
-        }
-        Ok(self)
+        let (turns, boundaries) = (Turns::default(), OnceLock::new());
+        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns, boundaries })
     }
 
     /// Returns the token ids of `text`, truncated to the model's limit on `side`. On the right, the
     /// result is that of sentence-transformers: `[CLS]`, the first `max_tokens - 2` tokens of the
     /// text, `[SEP]`. On the left, it contains the last tokens of the text.
     ///
+    /// Without [`Count::All`], only a part of a long text is tokenized, if the tokenizer has boundaries. The
+    /// token ids are the same.
+    ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
-    pub fn encode(&self, text: &str, side: Side) -> Result<Encoding, TokenizerError> {
-        let _turn = self.turns.take();
-        let mut encoding = self.inner.encode_fast(text, false).map_err(TokenizerError::Encode)?;
+    pub fn encode(&self, text: &str, side: Side, count: Count) -> Result<Encoding, TokenizerError> {
+        let room = self.max_tokens - self.special_tokens;
+        let TextTokens { mut encoding, is_whole } = self.text_tokens(text, side, room, count)?;
         let empty_text = encoding.is_empty().then_some(0);
         let total_tokens = encoding.len() + self.special_tokens;
         if total_tokens > self.max_tokens {
-            let room = self.max_tokens - self.special_tokens;
             encoding.truncate(room, 0, side.into());
         }
         let encoding = self.with_special_tokens(encoding, None, total_tokens)?;
-        Ok(Encoding { empty_text, ..encoding })
+        Ok(Encoding { empty_text, is_counted: is_whole, ..encoding })
     }
 
-    /// Returns the token ids of a pair, `[CLS] first [SEP] second [SEP]`, truncated to the model's
-    /// limit with the strategy `longest_first` of `transformers`. It truncates the longer text only,
-    /// unless both are longer than half of the limit: then each is truncated to half. An odd token
-    /// goes to the longer text, or to the second text if their lengths are equal.
-    ///
-    /// Check the tokenizer with [`for_pairs`](Self::for_pairs) first. Otherwise truncation can remove
-    /// both texts entirely.
+    /// Returns the tokens of a text, or with [`Count::UpToLimit`] those of a part of the text that has
+    /// more than `room` tokens. The part is at the end of the text that stays.
+    pub(super) fn text_tokens(
+        &self,
+        text: &str,
+        side: Side,
+        room: usize,
+        count: Count,
+    ) -> Result<TextTokens, TokenizerError> {
+        self.beyond(text, side, room, count, |part| self.inner.encode_fast(part, false))
+    }
+
+    /// Tokenizes larger and larger parts of a text, until one has more than `room` tokens.
+    fn beyond<'a>(
+        &self,
+        text: &'a str,
+        side: Side,
+        room: usize,
+        count: Count,
+        encode: impl Fn(&'a str) -> tokenizers::Result<tokenizers::Encoding>,
+    ) -> Result<TextTokens, TokenizerError> {
+        let _turn = self.turns.take();
+        let mut part_bytes = room.saturating_add(1).saturating_mul(BYTES_PER_TOKEN);
+        while count == Count::UpToLimit && part_bytes <= text.len() / 2 {
+            let Some(boundaries) = self.boundaries.get_or_init(|| Boundaries::new(&self.inner))
+            else {
+                break;
+            };
+            if let Some(part) = boundaries.part(text, part_bytes, side) {
+                let encoding = encode(part).map_err(TokenizerError::Encode)?;
+                if encoding.len() > room {
+                    return Ok(TextTokens { encoding, is_whole: false });
+                }
+            }
+            part_bytes = part_bytes.saturating_mul(GROWTH);
+        }
+        let encoding = encode(text).map_err(TokenizerError::Encode)?;
+        Ok(TextTokens { encoding, is_whole: true })
+    }
+
+    /// Returns the number of characters that the first `tokens` tokens of a text cover, or `None` if it
+    /// has no more tokens.
     ///
     /// # Errors
-    /// - [`TokenizerError::Encode`] if the library fails on a text.
-    pub fn encode_pair(
+    /// - [`TokenizerError::Encode`] if the library fails on the text.
+    pub fn characters_of(
         &self,
-        first: &str,
-        second: &str,
-        side: Side,
-    ) -> Result<Encoding, TokenizerError> {
-        let _turn = self.turns.take();
-        let encode = |text| self.inner.encode_fast(text, false).map_err(TokenizerError::Encode);
-        let (first, second) = (encode(first)?, encode(second)?);
-        let empty_text = [&first, &second].into_iter().position(|text| text.is_empty());
-        let total_tokens = first.len() + second.len() + self.pair_special_tokens;
-        let limit = TruncationParams {
-            direction: side.into(),
-            max_length: self.max_tokens.saturating_sub(self.pair_special_tokens),
-            strategy: TruncationStrategy::LongestFirst,
-            stride: 0,
-        };
-        let (first, second) =
-            truncate_encodings(first, Some(second), &limit).map_err(TokenizerError::Encode)?;
-        let encoding = self.with_special_tokens(first, second, total_tokens)?;
-        Ok(Encoding { empty_text, ..encoding })
+        text: &str,
+        tokens: usize,
+    ) -> Result<Option<usize>, TokenizerError> {
+        let encode = |part| self.inner.encode_char_offsets(part, false);
+        let found = self.beyond(text, Side::Right, tokens, Count::UpToLimit, encode)?;
+        Ok(found.encoding.get_offsets().get(tokens).map(|&(start, _)| start))
     }
 
     /// Adds the special tokens to truncated encodings.
-    fn with_special_tokens(
+    pub(super) fn with_special_tokens(
         &self,
         first: tokenizers::Encoding,
         second: Option<tokenizers::Encoding>,
@@ -187,6 +218,7 @@ impl Tokenizer {
             input_ids: i32s(encoding.get_ids()),
             token_type_ids: i32s(encoding.get_type_ids()),
             total_tokens,
+            is_counted: true,
             empty_text: None,
         })
     }

@@ -57,6 +57,29 @@ run "every_default_works_together" {
   }
 }
 
+run "an_index_is_carried_to_the_function" {
+  variables { indexes = { docs = "tests/fixtures/index" } }
+
+  assert {
+    condition     = output.indexes.docs.digest == trimspace(file("tests/fixtures/index/CURRENT")) && output.indexes.docs.sync_result.copied
+    error_message = "the version is that of the folder"
+  }
+}
+
+run "reject_indexes_without_a_file_system" {
+  command = plan
+  variables {
+    storage = "package"
+    indexes = { docs = "tests/fixtures/index" }
+    artifacts = {
+      similarity = "tests/fixtures/bootstrap.zip"
+      bundle     = "tests/fixtures/bundle"
+      layers     = { bi_encoder = "tests/fixtures/bootstrap.zip" }
+    }
+  }
+  expect_failures = [var.indexes]
+}
+
 run "cross_encoder_is_carried_beside_the_first_model" {
   variables {
     artifacts = {

@@ -13,12 +13,20 @@ const SCORE_TOLERANCE: f32 = 1e-5;
 const FAMILIES: [&str; 7] =
     ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "mpnet"];
 
-/// ONNX exports, compared with the export in ONNX Runtime.
-const EXPORTS: [&str; 5] =
-    ["export-bert", "export-roberta", "export-mpnet", "export-albert", "export-modernbert"];
+/// ONNX exports, compared with the export in ONNX Runtime, and the last two with transformers: a
+/// decoder whose texts were padded on the left, and NomicBERT.
+const EXPORTS: [&str; 7] = [
+    "export-bert",
+    "export-roberta",
+    "export-mpnet",
+    "export-albert",
+    "export-modernbert",
+    "export-qwen3",
+    "export-nomic",
+];
 
 /// BERT with other modules after it.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "pooling-cls",
     "pooling-max",
     "pooling-sqrt",
@@ -27,6 +35,8 @@ const MODULES: [&str; 8] = [
     "pooling-several",
     "dense-tanh",
     "dense-twice",
+    // RoBERTa with [PAD] and other special tokens inside the texts.
+    "padding",
 ];
 
 #[derive(Deserialize)]

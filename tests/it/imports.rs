@@ -88,7 +88,7 @@ const MODULES: [(&str, &[&str]); 21] = [
     ("cancel", &[]),
     ("code", &[]),
     ("cost", &[]),
-    ("info", &["vector"]),
+    ("info", &["options", "vector"]),
 ];
 
 /// Returns the violations in a source file in `src/`, one line each.

@@ -3,11 +3,13 @@
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
 mod bundle;
+mod damaged_files;
 mod families;
 mod golden;
 mod imports;
 mod int8;
 mod invariance;
+mod long_texts;
 mod multilingual;
 mod pieces;
 mod tokenizer;

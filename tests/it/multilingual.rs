@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use semblance::Model;
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance_test_support::{load, multilingual_bundle, repository};
 use serde::Deserialize;
 
@@ -47,7 +47,7 @@ fn ids_match_transformers() {
     let (rules, pieces) = (bundle.join("tokenizer.json"), bundle.join("vocabulary.bin"));
     let tokenizer = Tokenizer::from_files(&rules, &pieces, limits).unwrap();
     for sentence in golden() {
-        let encoding = tokenizer.encode(&sentence.text, Side::Right).unwrap();
+        let encoding = tokenizer.encode(&sentence.text, Side::Right, Count::UpToLimit).unwrap();
         assert_eq!(encoding.input_ids, sentence.ids, "{}", sentence.text);
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 
 use proptest::prelude::*;
 use semblance::internals::tokenizer::{
-    PiecesError, Side, Tokenizer, TokenizerError, TokenizerLimits,
+    Count, PiecesError, Side, Tokenizer, TokenizerError, TokenizerLimits,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -103,7 +103,7 @@ fn load(model: &Value, vocabulary: &[u8]) -> Result<Tokenizer, TokenizerError> {
 type Tokens = Option<Vec<(u32, usize, usize)>>;
 
 fn ours(tokenizer: &Tokenizer, text: &str) -> Tokens {
-    let ids = tokenizer.encode(text, Side::Right).ok()?.input_ids;
+    let ids = tokenizer.encode(text, Side::Right, Count::UpToLimit).ok()?.input_ids;
     let tokens = tokenizer.tokens(text, true, usize::MAX).ok()??;
     assert_eq!(ids, tokens.iter().map(|token| token.id as i32).collect::<Vec<_>>());
     let place = |at: std::ops::Range<usize>| (at.start, at.end);
@@ -258,7 +258,7 @@ proptest! {
         }
         if let Ok(tokenizer) = load(&model, &bytes) {
             for text in texts {
-                let _ = tokenizer.encode(&text, Side::Right);
+                let _ = tokenizer.encode(&text, Side::Right, Count::UpToLimit);
                 let _ = tokenizer.tokens(&text, true, usize::MAX);
             }
         }
@@ -279,7 +279,7 @@ fn small_bpe() -> (Value, Content) {
 }
 
 fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<i32> {
-    tokenizer.encode(text, Side::Right).unwrap().input_ids
+    tokenizer.encode(text, Side::Right, Count::UpToLimit).unwrap().input_ids
 }
 
 #[test]
@@ -395,7 +395,10 @@ fn without_an_unknown_token_unigram_fails_and_bpe_drops_characters() {
     model["unk_id"] = Value::Null;
     let tokenizer = load(&model, &content.bytes()).unwrap();
     assert_eq!(ids(&tokenizer, "ab"), [3]);
-    assert!(matches!(tokenizer.encode("ax", Side::Right), Err(TokenizerError::Encode(_))));
+    assert!(matches!(
+        tokenizer.encode("ax", Side::Right, Count::UpToLimit),
+        Err(TokenizerError::Encode(_))
+    ));
     let (mut model, content) = small_bpe();
     model["unk_token"] = Value::Null;
     assert_eq!(ids(&load(&model, &content.bytes()).unwrap(), "axb"), [3]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use semblance::internals::tokenizer::{
-    Side, Tokenizer, TokenizerError, TokenizerLimits, VocabularyError,
+    Count, Side, Tokenizer, TokenizerError, TokenizerLimits, VocabularyError,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ fn ids_of_golden_texts_match_the_library() {
     let texts = golden["texts"].as_array().unwrap();
     for text in texts {
         let text = text["text"].as_str().unwrap();
-        let encoding = ours.encode(text, Side::Right).unwrap();
+        let encoding = ours.encode(text, Side::Right, Count::UpToLimit).unwrap();
         assert_eq!(encoding.input_ids, library_ids(&theirs, text), "{text:?}");
         assert_eq!(encoding.total_tokens, encoding.input_ids.len());
     }
@@ -65,7 +65,7 @@ fn ids_of_random_texts_match_the_library() {
     ];
     let text = prop::collection::vec(part, 0..30).prop_map(|parts| parts.concat());
     proptest!(ProptestConfig::with_cases(2_000), |(text in text)| {
-        prop_assert_eq!(ours.encode(&text, Side::Right).unwrap().input_ids, library_ids(&theirs, &text));
+        prop_assert_eq!(ours.encode(&text, Side::Right, Count::UpToLimit).unwrap().input_ids, library_ids(&theirs, &text));
     });
 }
 
@@ -143,8 +143,11 @@ impl Files {
 
 #[test]
 fn loads_consistent_files() {
-    let encoding =
-        Files::new().load().unwrap().encode("Season sea ship [SEP]", Side::Right).unwrap();
+    let encoding = Files::new()
+        .load()
+        .unwrap()
+        .encode("Season sea ship [SEP]", Side::Right, Count::UpToLimit)
+        .unwrap();
     assert_eq!(encoding.input_ids, [1, 3, 4, 3, 0, 2, 2]);
 }
 
@@ -283,7 +286,7 @@ fn rejects_an_id_beyond_the_embedding_table() {
     }
     added.limits.vocabulary_size = 6;
     assert_eq!(
-        added.load().unwrap().encode("sea[NEW]", Side::Right).unwrap().input_ids,
+        added.load().unwrap().encode("sea[NEW]", Side::Right, Count::UpToLimit).unwrap().input_ids,
         [1, 3, 5, 2]
     );
 }

@@ -1,5 +1,5 @@
-//! Unigram and BPE: ids and positions are those of the tokenizers library, with the vocabularies of
-//! real models.
+//! Ids and positions are those of the tokenizers library, with the vocabularies of real models: Unigram
+//! and BPE for words and texts, and every kind for texts with special tokens inside.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,15 +7,18 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
-use semblance_test_support::tokenizer_folder;
-use serde_json::Value;
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
+use semblance_test_support::{bundle, tokenizer_folder};
+use serde_json::{Map, Value};
 
 /// A limit that never truncates.
 const ANY_TOKENS: usize = 1 << 20;
 
 /// Single words that are compared.
 const WORDS: usize = 42_000;
+
+/// Added tokens that are put into texts, the special ones first.
+const ADDED_TOKENS: usize = 60;
 
 /// Texts that are compared.
 const TEXTS: usize = 5_200;
@@ -112,6 +115,47 @@ impl Both {
         Self { name, ours, theirs, pieces }
     }
 
+    /// The tokenizer of the default model.
+    fn word_piece() -> Self {
+        let path = |file: &str| bundle().join(file);
+        let mut rules: Value =
+            serde_json::from_slice(&fs::read(path("tokenizer.json")).unwrap()).unwrap();
+        let words = fs::read_to_string(path("vocabulary.txt")).unwrap();
+        let pieces: Vec<String> = words.lines().map(str::to_owned).collect();
+        let ids: Map<String, Value> = pieces.iter().cloned().zip((0..).map(Value::from)).collect();
+        rules["model"].as_object_mut().unwrap().remove("words");
+        rules["model"]["vocab"] = ids.into();
+        let limits = TokenizerLimits { max_tokens: ANY_TOKENS, vocabulary_size: pieces.len() };
+        let ours = Tokenizer::from_files(&path("tokenizer.json"), &path("vocabulary.txt"), limits)
+            .unwrap();
+        Self { name: "all-MiniLM-L6-v2", ours, theirs: rules.to_string().parse().unwrap(), pieces }
+    }
+
+    /// Texts with added tokens, special ones in particular, alone and between words.
+    fn texts_with_added_tokens(&self) -> Vec<String> {
+        let mut added: Vec<_> = self.theirs.get_added_tokens_decoder().into_iter().collect();
+        added.sort_by_key(|(id, token)| (!token.special, *id));
+        let added: Vec<String> =
+            added.into_iter().take(ADDED_TOKENS).map(|(_, token)| token.content).collect();
+        let mut texts = Vec::new();
+        for (index, token) in added.iter().enumerate() {
+            let other = &added[(index + 1) % added.len()];
+            let (lower, upper) = (token.to_lowercase(), token.to_uppercase());
+            texts.extend([
+                token.clone(),
+                format!("{token}{token}"),
+                format!(" {token} "),
+                format!("before{token}after"),
+                format!("before {token} after"),
+                format!("before\u{a0}{token}\n\n{other}\tafter{token}"),
+                format!("\u{65e5}\u{672c}{token}\u{8a9e} {lower} {upper}"),
+                token.chars().map(|character| format!("{character} ")).collect(),
+                token[..token.len() - token.chars().last().map_or(0, char::len_utf8)].to_owned(),
+            ]);
+        }
+        texts
+    }
+
     fn expected(&self, text: &str) -> Vec<Placed> {
         let encoding = self.theirs.encode_char_offsets(text, true).unwrap();
         let rows = encoding.get_ids().iter().zip(encoding.get_offsets());
@@ -128,7 +172,7 @@ impl Both {
             .collect();
         assert_eq!(tokens, expected, "{}: {text:?}", self.name);
         let ids: Vec<i32> = expected.iter().map(|&(id, _)| id.try_into().unwrap()).collect();
-        let encoding = self.ours.encode(text, Side::Right).unwrap();
+        let encoding = self.ours.encode(text, Side::Right, Count::UpToLimit).unwrap();
         assert_eq!(encoding.input_ids, ids, "{}: {text:?}", self.name);
     }
 }
@@ -216,6 +260,18 @@ fn compare(name: &'static str) {
         both.pieces.len(),
         BLOCKS.len()
     );
+}
+
+#[test]
+fn special_tokens_inside_texts_are_those_of_the_library() {
+    let real = ["e5", "deberta", "qwen", "llama", "gemma"].map(Both::load);
+    for both in std::iter::once(Both::word_piece()).chain(real) {
+        let texts = both.texts_with_added_tokens();
+        for text in &texts {
+            both.assert_equal(text);
+        }
+        println!("{}: {} texts with added tokens", both.name, texts.len());
+    }
 }
 
 #[test]

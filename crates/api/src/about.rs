@@ -25,6 +25,8 @@ pub struct About {
     pub dimensions: usize,
     /// Names of its prompts.
     pub prompts: Vec<String>,
+    /// Name of the prompt of a text that is neither a query nor a document, if there is one.
+    pub default_prompt_name: Option<String>,
     /// The cross-encoder, if there is one.
     pub cross_encoder: Option<AboutCrossEncoder>,
     /// Maximum number of tokens of one text, special tokens included.
@@ -45,6 +47,8 @@ pub struct About {
     pub tokenization_workers: usize,
     /// The function that scores two embeddings: `cosine`, `dot`, `euclidean` or `manhattan`.
     pub similarity_fn_name: String,
+    /// Whether a folder of indexes is configured.
+    pub has_indexes: bool,
     /// Version of this software.
     pub version: &'static str,
     /// Always null: the version identifies the software.
@@ -63,6 +67,7 @@ impl About {
             model_type: ModelType::new(model),
             dimensions: info.dimensions,
             prompts: info.prompts.keys().cloned().collect(),
+            default_prompt_name: info.default_prompt.clone(),
             cross_encoder: model.cross_encoder().map(|info| AboutCrossEncoder {
                 model_id: info.name.clone(),
                 model_sha: info.digest.clone(),
@@ -79,6 +84,7 @@ impl About {
             max_batch_requests: None,
             tokenization_workers: options.concurrency.get(),
             similarity_fn_name: info.similarity.to_string(),
+            has_indexes: false,
             version: env!("CARGO_PKG_VERSION"),
             sha: None,
             docker_label: None,

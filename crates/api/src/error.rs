@@ -30,7 +30,7 @@ pub enum ApiError {
     Panic,
     /// The response cannot be serialized, which is a bug.
     #[error("the response cannot be serialized")]
-    Write(#[source] serde_json::Error),
+    Write(#[from] serde_json::Error),
     /// Too many requests are in progress.
     #[error("too many requests are in progress or waiting; the limit is {limit}")]
     Overloaded {
@@ -135,6 +135,15 @@ pub enum ApiError {
         /// Number of items that fit, estimated from their mean size.
         fit: usize,
     },
+}
+
+impl ApiError {
+    /// Returns the error for a response with this number of bytes and items.
+    #[must_use]
+    pub fn reply_too_large(bytes: usize, limit_bytes: usize, items: usize) -> Self {
+        let fit = items.saturating_mul(limit_bytes) / bytes.max(1);
+        Self::ReplyTooLarge { bytes, limit_bytes, items, fit }
+    }
 }
 
 impl From<CorpusError> for ApiError {

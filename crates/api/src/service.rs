@@ -15,6 +15,7 @@ pub struct Service {
     limits: Limits,
     about: Arc<About>,
     indexes: Option<Arc<Catalog>>,
+    reply_bytes: usize,
 }
 
 /// The limits that a service applies and reports.
@@ -33,14 +34,29 @@ impl Service {
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
         let about = Arc::new(About::new(&model, options));
-        Self { model, limits: options.limits, about, indexes: None }
+        Self { model, limits: options.limits, about, indexes: None, reply_bytes: usize::MAX }
     }
 
     /// Returns this service with the indexes in a folder, if there is one. They are opened when they
     /// are first searched.
     #[must_use]
     pub fn with_indexes(self, folder: Option<PathBuf>) -> Self {
-        Self { indexes: folder.map(Catalog::new).map(Arc::new), ..self }
+        let about = About { has_indexes: folder.is_some(), ..About::clone(&self.about) };
+        let indexes = folder.map(Catalog::new).map(Arc::new);
+        Self { indexes, about: Arc::new(about), ..self }
+    }
+
+    /// Returns this service with a limit on the size of a response. A response that grows with the texts
+    /// is refused while it is written.
+    #[must_use]
+    pub fn with_reply_bytes(self, reply_bytes: usize) -> Self {
+        Self { reply_bytes, ..self }
+    }
+
+    /// Maximum size of a response in bytes.
+    #[must_use]
+    pub(crate) fn reply_bytes(&self) -> usize {
+        self.reply_bytes
     }
 
     /// The indexes, if a folder is configured.
@@ -52,7 +68,8 @@ impl Service {
     /// Returns this service for calls that a flag can cancel.
     pub(crate) fn with_cancel(&self, cancel: Cancel) -> Self {
         let (model, about) = (self.model.with_cancel(cancel), Arc::clone(&self.about));
-        Self { model, limits: self.limits, about, indexes: self.indexes.clone() }
+        let (limits, reply_bytes) = (self.limits, self.reply_bytes);
+        Self { model, limits, about, indexes: self.indexes.clone(), reply_bytes }
     }
 
     /// The model.

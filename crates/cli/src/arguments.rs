@@ -26,8 +26,9 @@ pub(crate) use pairs::{PairArguments, PredictArguments, RerankArguments};
 
 pub(crate) use compare::{ClusterArguments, MapArguments, MineArguments, PairFormat};
 pub(crate) use corpus::{
-    AppendArguments, BadRows, BuildArguments, ChangeArguments, DeleteArguments, ExportArguments,
-    IndexArguments, IndexCommand, InfoArguments, RowArguments, RowFormat, SearchArguments,
+    AppendArguments, BadRows, BuildArguments, ChangeArguments, CorpusArguments, DeleteArguments,
+    ExportArguments, IndexArguments, IndexCommand, InfoArguments, RowFormat, RowOptions,
+    SearchArguments, UseArguments,
 };
 
 /// Scores and embeds texts with a sentence-transformer on the CPU, and serves it over HTTP.
@@ -93,23 +94,24 @@ pub enum Command {
   semblance search indexes/docs 'reset password' --filter '{\"product\": \"app\"}' --top-k 3
   semblance search indexes/docs 'reset password' --rerank 50 --cross-encoder build/model/cross")]
     Search(SearchArguments),
-    /// Find the pairs of rows of an index with the highest scores
+    /// Find the pairs of rows of an index or a file with the highest scores
     #[command(after_help = "Examples:
   semblance mine indexes/docs --min-score 0.9
   semblance mine indexes/docs --top-k 5 --max-pairs 1000 --output csv > pairs.csv
+  semblance mine questions.parquet --text-column question --line-ids
 
 The pairs are those of paraphrase_mining of sentence-transformers.")]
     Mine(MineArguments),
-    /// Find groups of near rows of an index
+    /// Find groups of near rows of an index or a file
     #[command(after_help = "Examples:
   semblance cluster indexes/docs
   semblance cluster indexes/docs --threshold 0.6 --min-size 5 --output csv > clusters.csv
 
 The clusters are those of community_detection of sentence-transformers.")]
     Cluster(ClusterArguments),
-    /// Draw the rows of an index as points, near ones near each other
+    /// Draw the rows of an index or a file as points, near ones near each other
     #[command(after_help = "Examples:
-  semblance map indexes/docs --output docs.svg
+  semblance map indexes/docs --output docs.svg --output docs.png
   semblance map indexes/docs --threshold 0.5 --min-size 20
 
 Clusters are colored and labeled with the words that distinguish them.")]

@@ -112,6 +112,14 @@ pub enum CommandError {
         /// The output.
         path: String,
     },
+    /// The name of a picture has no known extension.
+    #[error(
+        "the format of the picture {path} is unknown; expected a name that ends in .svg or .png"
+    )]
+    UnknownPicture {
+        /// The picture.
+        path: String,
+    },
     /// A format needs a file.
     #[error("the format {format} requires --output")]
     OutputRequired {
@@ -180,6 +188,19 @@ pub enum CommandError {
         line: u64,
         /// The reason.
         source: Box<RowError>,
+    },
+    /// A column of a Parquet file cannot be a column of rows.
+    #[error(
+        "{path}: the column {column:?} {found}; name the columns of metadata with --column to read \
+         others only"
+    )]
+    UnsupportedColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+        /// What it is.
+        found: String,
     },
     /// An index cannot be read or written.
     #[error(transparent)]
@@ -285,16 +306,24 @@ semblance::codes!(CommandError {
         Fault::Command,
         "A CSV file, or one of its records, does not have the column with the texts.",
     ),
+    Self::UnsupportedColumn { .. } => Code::new(
+        "input.unsupported_column",
+        Fault::Command,
+        "A column of a Parquet file is nested, or its type is not supported. Name the columns to read \
+         with --column.",
+    ),
     Self::Utf16 { .. } => Code::new(
         "input.not_utf8",
         Fault::Command,
         "The input file is UTF-16. Convert it to UTF-8.",
     ),
-    Self::UnknownFormat { .. } | Self::OutputRequired { .. } => Code::new(
-        "output.unknown_format",
-        Fault::Command,
-        "The format of the output is unknown, or it requires a file. Set --format or --output.",
-    ),
+    Self::UnknownFormat { .. } | Self::OutputRequired { .. } | Self::UnknownPicture { .. } => {
+        Code::new(
+            "output.unknown_format",
+            Fault::Command,
+            "The format of the output is unknown, or it requires a file. Set --format or --output.",
+        )
+    },
     Self::SameFile { .. } => Code::new(
         "output.is_input",
         Fault::Command,
@@ -336,6 +365,11 @@ semblance::codes!(CommandError {
 });
 
 impl CommandError {
+    /// Returns the error of a row.
+    pub(crate) fn row(line: u64, source: RowError) -> Self {
+        Self::Row { line, source: Box::new(source) }
+    }
+
     /// Returns the error of a call with texts. `location` returns the location of a text by its index.
     #[must_use]
     pub fn from_texts(error: ModelError, location: impl Fn(usize) -> Location) -> Self {

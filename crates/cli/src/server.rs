@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use semblance::{Code, Fault};
-use semblance_api::http::{HttpOptions, router};
+use semblance_api::http::{HttpOptions, remove_redundant_slashes, router};
 use semblance_api::{Admission, AdmissionLimits, Service};
 use semblance_process::DroppedLines;
 
@@ -148,9 +148,12 @@ async fn listen(service: Arc<Service>, options: ServerOptions) -> Result<(), Ser
     let metrics = Arc::new(Metrics::new(current));
     let is_ending = Arc::<AtomicBool>::default();
     let observer = Observer { metrics: Arc::clone(&metrics), is_ending: Arc::clone(&is_ending) };
-    let router = router(admission, options.http)
+    let routes = router(admission, options.http)
         .route("/metrics", get(async move || metrics.response()))
         .layer(from_fn_with_state(observer, observe));
+    // The layers of a router run after it has selected the route, so this one needs its own router.
+    let router =
+        Router::new().fallback_service(routes).layer(map_request(remove_redundant_slashes));
     let (stop, stopping) = watch::channel(false);
     let mut server = Server {
         listener: &listener,

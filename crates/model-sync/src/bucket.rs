@@ -15,9 +15,6 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::error::SyncError;
 
-/// Maximum size of a manifest. A typical manifest has about 1 kB.
-const MANIFEST_LIMIT_BYTES: u64 = 1 << 20;
-
 /// Maximum number of requests for a range. The SDK retries requests that fail before the first byte,
 /// but not responses that end early.
 const ATTEMPTS: u32 = 3;
@@ -63,14 +60,19 @@ impl Bucket {
         &self.options.prefix
     }
 
-    /// Returns the content of a manifest.
-    pub(crate) async fn manifest(&self, key: &str) -> Result<Vec<u8>, SyncError> {
+    /// Returns a client for another location, with the same connections and credentials.
+    #[must_use]
+    pub fn at(&self, options: BucketOptions) -> Self {
+        Self { client: self.client.clone(), options }
+    }
+
+    /// Returns the content of a small object, such as a manifest.
+    pub(crate) async fn object(&self, key: &str, limit_bytes: u64) -> Result<Vec<u8>, SyncError> {
         let object = self.get(key, None).await?;
         let found_bytes = length(object.content_length);
-        let limit_bytes = MANIFEST_LIMIT_BYTES;
         if found_bytes > limit_bytes {
             let key = key.to_owned();
-            return Err(SyncError::ManifestTooLarge { key, found_bytes, limit_bytes });
+            return Err(SyncError::ObjectTooLarge { key, found_bytes, limit_bytes });
         }
         read(object.body, found_bytes).await.map_err(|error| storage(key, error))
     }

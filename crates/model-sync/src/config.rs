@@ -1,15 +1,23 @@
 //! The configuration of `model-sync`, from the environment.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use semblance_process::{ConfigError, Environment};
 use tracing::level_filters::LevelFilter;
 
 use crate::bucket::BucketOptions;
+use crate::index_syncer::IndexSyncOptions;
 use crate::syncer::SyncOptions;
 
 /// Default number of versions of a model to keep on the file system.
 const KEEP_VERSIONS: usize = 3;
+
+/// Default number of hours that a version of an index stays after it was replaced.
+const GRACE_HOURS: u64 = 24;
+
+/// Name of the folder of the indexes in the root. It is not a valid model name.
+const INDEXES: &str = ".indexes";
 
 /// The configuration of `model-sync`. The AWS SDK reads its own variables for region, credentials and
 /// endpoint.
@@ -20,6 +28,10 @@ pub struct Config {
     pub bucket: BucketOptions,
     /// `SEMBLANCE_MODELS_ROOT` and `SEMBLANCE_KEEP_VERSIONS`.
     pub sync: SyncOptions,
+    /// `SEMBLANCE_INDEXES_BUCKET`, by default that of the bundles, and `SEMBLANCE_INDEXES_PREFIX`.
+    pub indexes: BucketOptions,
+    /// `SEMBLANCE_INDEX_DIR`, by default `.indexes` below the root, and `SEMBLANCE_INDEX_GRACE_HOURS`.
+    pub index_sync: IndexSyncOptions,
     /// `AWS_LAMBDA_LOG_LEVEL`.
     pub log_level: LevelFilter,
 }
@@ -50,26 +62,47 @@ impl Config {
         let root = "set it to the folder of the models, such as /mnt/models";
         let bucket = "set it to the bucket that Terraform uploads the bundles to";
         let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+        let root = PathBuf::from(environment.require("SEMBLANCE_MODELS_ROOT", root)?);
+        let bucket = environment.require("SEMBLANCE_MODELS_BUCKET", bucket)?;
+        let path_style = endpoints.iter().any(|name| environment.get(name).is_some());
+        let hours = environment.number("SEMBLANCE_INDEX_GRACE_HOURS", 0, 8_760)?;
+        let grace = Duration::from_secs(hours.unwrap_or(GRACE_HOURS) * 3_600);
         Ok(Self {
+            indexes: BucketOptions {
+                bucket: environment
+                    .get("SEMBLANCE_INDEXES_BUCKET")
+                    .unwrap_or_else(|| bucket.clone()),
+                prefix: prefix(environment, "SEMBLANCE_INDEXES_PREFIX", "indexes")?,
+                path_style,
+            },
+            index_sync: IndexSyncOptions {
+                folder: environment
+                    .get("SEMBLANCE_INDEX_DIR")
+                    .map_or_else(|| root.join(INDEXES), PathBuf::from),
+                grace,
+            },
             sync: SyncOptions {
-                root: PathBuf::from(environment.require("SEMBLANCE_MODELS_ROOT", root)?),
+                root,
                 keep_versions: environment
                     .number("SEMBLANCE_KEEP_VERSIONS", 1, 100)?
                     .unwrap_or(KEEP_VERSIONS),
             },
             bucket: BucketOptions {
-                bucket: environment.require("SEMBLANCE_MODELS_BUCKET", bucket)?,
-                prefix: prefix(environment)?,
-                path_style: endpoints.iter().any(|name| environment.get(name).is_some()),
+                bucket,
+                prefix: prefix(environment, "SEMBLANCE_MODELS_PREFIX", "models")?,
+                path_style,
             },
             log_level: environment.log_level()?,
         })
     }
 }
 
-fn prefix(environment: &Environment) -> Result<String, ConfigError> {
-    let variable = "SEMBLANCE_MODELS_PREFIX";
-    let Some(value) = environment.get(variable) else { return Ok("models".to_owned()) };
+fn prefix(
+    environment: &Environment,
+    variable: &'static str,
+    default: &str,
+) -> Result<String, ConfigError> {
+    let Some(value) = environment.get(variable) else { return Ok(default.to_owned()) };
     if value.split('/').all(|name| !name.is_empty()) {
         return Ok(value);
     }
@@ -102,6 +135,9 @@ mod tests {
         assert_eq!(config.sync.root, PathBuf::from("/mnt/models"));
         assert_eq!((config.bucket.bucket.as_str(), config.bucket.path_style), ("bundles", false));
         assert_eq!(config.log_level, LevelFilter::INFO);
+        assert_eq!((&*config.indexes.bucket, &*config.indexes.prefix), ("bundles", "indexes"));
+        assert_eq!(config.index_sync.folder, PathBuf::from("/mnt/models/.indexes"));
+        assert_eq!(config.index_sync.grace, Duration::from_secs(24 * 3_600));
     }
 
     #[test]
@@ -128,6 +164,9 @@ mod tests {
             ("SEMBLANCE_MODELS_PREFIX", "/models"),
             ("SEMBLANCE_MODELS_PREFIX", "models/"),
             ("SEMBLANCE_MODELS_PREFIX", "a//b"),
+            ("SEMBLANCE_INDEXES_PREFIX", "indexes/"),
+            ("SEMBLANCE_INDEX_GRACE_HOURS", "-1"),
+            ("SEMBLANCE_INDEX_GRACE_HOURS", "8761"),
             ("AWS_LAMBDA_LOG_LEVEL", "loud"),
         ];
         for (variable, value) in cases {

@@ -1,10 +1,12 @@
-//! Errors of copying a bundle, with stable codes. A message has the key or the file, and the expected
+//! Errors of copying a bundle or an index, with stable codes. A message has the key or the file, and the expected
 //! and found values.
 
-use semblance::{Code, Fault};
 use std::error::Error;
 use std::io;
 use std::path::Path;
+
+use semblance::corpus::CorpusError;
+use semblance::{Code, Fault};
 
 use super::version::EventError;
 use semblance::internals::bundle::ManifestError;
@@ -12,11 +14,11 @@ use semblance::internals::bundle::ManifestError;
 /// An error of the AWS SDK.
 pub type StorageError = Box<dyn Error + Send + Sync>;
 
-/// Why a bundle was not copied. Published bundles are unchanged.
+/// Why a bundle or an index was not copied. Published bundles and the current version are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// The event does not name a version of a model.
+    /// The event does not name a version of a model or of an index.
     #[error("the event is invalid")]
     InvalidEvent(#[from] EventError),
     /// The bundle, or a file of it, is not in the bucket.
@@ -81,15 +83,24 @@ pub enum SyncError {
         /// The model in the event.
         expected: String,
     },
-    /// The manifest is too large.
-    #[error("the manifest {key} has {found_bytes} bytes; the limit is {limit_bytes}")]
-    ManifestTooLarge {
+    /// A manifest, or another object that is read as a whole, is too large.
+    #[error("the object {key} has {found_bytes} bytes; the limit is {limit_bytes}")]
+    ObjectTooLarge {
         /// The object's key.
         key: String,
         /// Size in S3.
         found_bytes: u64,
         /// The limit.
         limit_bytes: u64,
+    },
+    /// A manifest of an index is invalid, or the copy on the file system is damaged.
+    #[error("the index is invalid")]
+    InvalidIndex(#[source] CorpusError),
+    /// Another process writes the copy of the index.
+    #[error("another process writes the index {index}; run again when it has ended")]
+    Busy {
+        /// Name of the index.
+        index: String,
     },
     /// The file system has no space for the rest of a file.
     #[error("no space for {path}: {written_bytes} of its {size_bytes} bytes were written")]
@@ -139,12 +150,13 @@ semblance::codes!(SyncError {
     Self::InvalidEvent(_) => Code::new(
         "sync.invalid_event",
         Fault::Field,
-        "The event does not name a model and the digest of its bundle.",
+        "The event does not name a model and the digest of its bundle, or an index and the digest of its \
+         manifest.",
     ),
     Self::ObjectMissing { .. } => Code::new(
         "sync.object_missing",
         Fault::NotFound,
-        "A file of the bundle is not in the bucket. Upload the bundle again.",
+        "A file of the bundle or index is not in the bucket. Upload it again.",
     ),
     Self::AccessDenied { .. } | Self::PermissionDenied { .. } => Code::new(
         "sync.permission_denied",
@@ -160,20 +172,26 @@ semblance::codes!(SyncError {
     Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => Code::new(
         "sync.digest_mismatch",
         Fault::Internal,
-        "An object differs from the manifest or from the digest in the event. Upload the bundle \
-         again.",
+        "An object differs from the manifest or from the digest in the event. Upload the bundle or \
+         index again.",
     ),
-    Self::InvalidManifest { .. } | Self::WrongModel { .. } | Self::ManifestTooLarge { .. } => {
-        Code::new(
-            "sync.invalid_manifest",
-            Fault::Internal,
-            "The manifest is invalid, or is for another model.",
-        )
-    },
+    Self::InvalidManifest { .. }
+    | Self::WrongModel { .. }
+    | Self::ObjectTooLarge { .. }
+    | Self::InvalidIndex(_) => Code::new(
+        "sync.invalid_manifest",
+        Fault::Internal,
+        "A manifest is invalid, or is for another model.",
+    ),
+    Self::Busy { .. } => Code::new(
+        "sync.busy",
+        Fault::Timeout,
+        "Another process writes the index. Invoke the function again.",
+    ),
     Self::DiskFull { .. } | Self::NoSpace { .. } => Code::new(
         "sync.disk_full",
         Fault::Internal,
-        "The file system has no space for the bundle.",
+        "The file system has no space for the bundle or index.",
     ),
     Self::Io { .. } => Code::new(
         "sync.io",
@@ -191,7 +209,15 @@ impl SyncError {
     /// Whether the next run can resume the copy. Otherwise the copied files are removed, because they
     /// are wrong or occupy space that the next run needs.
     pub(crate) fn is_resumable(&self) -> bool {
-        matches!(self, Self::Storage { .. } | Self::TimeUp { .. })
+        matches!(self, Self::Storage { .. } | Self::TimeUp { .. } | Self::Busy { .. })
+    }
+
+    /// Converts an error of the copy of an index.
+    pub(crate) fn from_index(error: CorpusError) -> Self {
+        match error {
+            CorpusError::Io { path, source } => Self::from_io(Path::new(&path), source),
+            other => Self::InvalidIndex(other),
+        }
     }
 
     /// Converts an error of the file system at `path`.

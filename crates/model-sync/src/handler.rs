@@ -1,4 +1,4 @@
-//! Handles an event: copies a bundle and writes a log line.
+//! Handles an event: copies a bundle or an index and writes a log line.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -8,23 +8,34 @@ use futures_util::FutureExt as _;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use semblance::Code;
 use semblance_process::{Event, WrapBody, chain, ms};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::deadline::Deadline;
 use crate::error::SyncError;
+use crate::index_request::IndexRequest;
+use crate::index_syncer::IndexSyncer;
 use crate::syncer::{SyncReport, Syncer};
 use crate::version::SyncRequest;
 
-/// Handles events with a syncer.
+/// Handles events: those that name an index with one syncer, all others with the other.
 #[derive(Clone, Debug)]
 pub struct Handler {
     syncer: Syncer,
+    indexes: IndexSyncer,
+}
+
+/// Which kind of event it is.
+#[derive(Deserialize)]
+struct Kind {
+    index: Option<IgnoredAny>,
 }
 
 /// Why an event failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
-    /// The bundle was not copied.
+    /// The bundle or index was not copied.
     #[error(transparent)]
     Sync(#[from] SyncError),
     /// The code panicked, which is a bug. The function keeps running.
@@ -47,14 +58,14 @@ impl From<HandlerError> for Diagnostic {
 impl Handler {
     /// Returns a handler.
     #[must_use]
-    pub fn new(syncer: Syncer) -> Self {
-        Self { syncer }
+    pub fn new(syncer: Syncer, indexes: IndexSyncer) -> Self {
+        Self { syncer, indexes }
     }
 
     /// Handles one event. Writes one log line for it, and a warning for each failure to clean up.
     ///
     /// # Errors
-    /// - [`HandlerError::Sync`] if the event is invalid or the bundle is not copied.
+    /// - [`HandlerError::Sync`] if the event is invalid, or the bundle or index is not copied.
     /// - [`HandlerError::Panic`] if the code panics.
     pub async fn handle(
         &self,
@@ -99,6 +110,11 @@ impl Handler {
     }
 
     async fn answer(&self, event: &[u8], deadline: Deadline) -> Result<SyncReport, HandlerError> {
+        // An invalid event has no kind; the decoder reports why.
+        if serde_json::from_slice::<Kind>(event).is_ok_and(|kind| kind.index.is_some()) {
+            let request = IndexRequest::decode(event).map_err(SyncError::from)?;
+            return Ok(self.indexes.sync(&request, deadline).await?);
+        }
         let request = SyncRequest::decode(event).map_err(SyncError::from)?;
         Ok(self.syncer.sync(&request, deadline).await?)
     }

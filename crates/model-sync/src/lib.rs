@@ -1,5 +1,5 @@
-//! The Lambda function `model-sync`: copies a bundle from S3 to the file system, verifies it and
-//! publishes it atomically.
+//! The Lambda function `model-sync`: copies a bundle or an index from S3 to the file system, verifies it
+//! and publishes it atomically.
 
 mod bucket;
 mod config;
@@ -7,6 +7,8 @@ mod copy;
 mod deadline;
 mod error;
 mod handler;
+mod index_request;
+mod index_syncer;
 mod partial;
 mod prune;
 mod publish;
@@ -19,5 +21,7 @@ pub use config::Config;
 pub use deadline::Deadline;
 pub use error::{StorageError, SyncError};
 pub use handler::{Handler, HandlerError, run};
+pub use index_request::IndexRequest;
+pub use index_syncer::{IndexSyncOptions, IndexSyncer};
 pub use syncer::{SyncOptions, SyncReport, Syncer};
 pub use version::{EventError, ModelVersion, SyncRequest};

@@ -1,9 +1,9 @@
-//! The Lambda function that copies a model bundle from S3 to the file system.
+//! The Lambda function that copies model bundles and indexes from S3 to the file system.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use semblance_model_sync::{Bucket, Config, Handler, Syncer, run};
+use semblance_model_sync::{Bucket, Config, Handler, IndexSyncer, Syncer, run};
 use semblance_process::{self as process, Environment, chain};
 use tracing::level_filters::LevelFilter;
 
@@ -37,6 +37,7 @@ fn serve(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let bucket = Bucket::from_sdk_env(config.bucket).await;
-        run(Handler::new(Syncer::new(bucket, config.sync))).await
+        let indexes = IndexSyncer::new(bucket.at(config.indexes), config.index_sync);
+        run(Handler::new(Syncer::new(bucket, config.sync), indexes)).await
     })
 }

@@ -26,6 +26,9 @@ use crate::version::{ModelVersion, SyncRequest};
 use crate::{copy, prune, publish};
 use semblance::internals::bundle::{Bundle, BundleFile, MANIFEST_FILE, Manifest, sha256_hex};
 
+/// Maximum size of a manifest. A typical manifest has about 1 kB.
+const MANIFEST_LIMIT_BYTES: u64 = 1 << 20;
+
 /// The folder of the models, and the number of versions to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
@@ -38,7 +41,7 @@ pub struct SyncOptions {
 /// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct SyncReport {
-    /// The folder of the version.
+    /// The folder of the version of a model, or of the index.
     pub path: String,
     /// Whether this run copied it.
     pub copied: bool,
@@ -65,10 +68,46 @@ pub struct SyncReport {
 
 /// The copied files.
 #[derive(Clone, Copy, Debug, Default)]
-struct CopyReport {
-    files: usize,
-    bytes: u64,
-    fetched_bytes: u64,
+pub(crate) struct CopyReport {
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    pub(crate) fetched_bytes: u64,
+}
+
+impl CopyReport {
+    /// Adds a file of which this many bytes were fetched; an earlier run had fetched the others.
+    pub(crate) fn add(&mut self, size_bytes: u64, fetched_bytes: u64) {
+        self.files += 1;
+        self.bytes += size_bytes;
+        self.fetched_bytes += fetched_bytes;
+    }
+}
+
+impl SyncReport {
+    /// Returns the report of a run. `cleanup` has the removed versions and the failures to clean up.
+    pub(crate) fn new(
+        path: &Path,
+        copied: Option<CopyReport>,
+        repaired: Option<Vec<String>>,
+        started: Instant,
+        cleanup: (Vec<String>, Vec<SyncError>),
+    ) -> Self {
+        let seconds = started.elapsed().as_secs_f64();
+        let CopyReport { files, bytes, fetched_bytes } = copied.unwrap_or_default();
+        let (pruned, leftovers) = cleanup;
+        Self {
+            path: path.display().to_string(),
+            copied: copied.is_some(),
+            repaired,
+            files,
+            bytes,
+            resumed_bytes: bytes.saturating_sub(fetched_bytes),
+            duration_ms: round(seconds * 1e3),
+            megabytes_per_second: round(fetched_bytes as f64 / 1e6 / seconds),
+            pruned,
+            leftovers,
+        }
+    }
 }
 
 /// Copies bundles from a bucket to a file system.
@@ -117,21 +156,8 @@ impl Syncer {
             }
             Some(_) => None,
         };
-        let (pruned, leftovers) = self.clean_up(request);
-        let seconds = started.elapsed().as_secs_f64();
-        let CopyReport { files, bytes, fetched_bytes } = copied.unwrap_or_default();
-        Ok(SyncReport {
-            path: version.folder(root).display().to_string(),
-            copied: copied.is_some(),
-            repaired,
-            files,
-            bytes,
-            resumed_bytes: bytes.saturating_sub(fetched_bytes),
-            duration_ms: round(seconds * 1e3),
-            megabytes_per_second: round(fetched_bytes as f64 / 1e6 / seconds),
-            pruned,
-            leftovers,
-        })
+        let cleanup = self.clean_up(request);
+        Ok(SyncReport::new(&version.folder(root), copied, repaired, started, cleanup))
     }
 
     /// Copies and publishes the version. Returns `None` if another run has published it.
@@ -166,7 +192,7 @@ impl Syncer {
     ) -> Result<(Vec<String>, CopyReport), SyncError> {
         let files: Vec<BundleFile> = bundle.manifest().files.iter().cloned().collect();
         let slot = Slot::acquire(&self.options.root)?;
-        let mut report = CopyReport { files: 0, bytes: 0, fetched_bytes: 0 };
+        let mut report = CopyReport::default();
         let mut repaired = Vec::new();
         for file in files {
             let key = version.key(self.bucket.prefix(), &file.path);
@@ -181,11 +207,10 @@ impl Syncer {
             }
             slot.clear(Some(version))?;
             let staged = slot.version_folder(version)?.join(&file.path);
-            report.fetched_bytes +=
+            let fetched_bytes =
                 copy::copy(&self.bucket, &key, &file, staged.clone(), deadline).await?;
             publish::replace(&staged, &bundle.path_of(&file))?;
-            report.bytes += file.size_bytes;
-            report.files += 1;
+            report.add(file.size_bytes, fetched_bytes);
             repaired.push(file.path);
         }
         Ok((repaired, report))
@@ -205,13 +230,12 @@ impl Syncer {
         let (bytes, manifest) = deadline.bound(lookup).await.ok_or_else(time_up)??;
         write_manifest(staged.join(MANIFEST_FILE), &bytes)?;
         let manifest_bytes = bytes.len() as u64;
-        let mut copied =
-            CopyReport { files: 1, bytes: manifest_bytes, fetched_bytes: manifest_bytes };
+        let mut copied = CopyReport::default();
+        copied.add(manifest_bytes, manifest_bytes);
         for file in manifest.files.iter() {
             let (key, path) = (key_of(&file.path), staged.join(&file.path));
-            copied.fetched_bytes += copy::copy(&self.bucket, &key, file, path, deadline).await?;
-            copied.bytes += file.size_bytes;
-            copied.files += 1;
+            let fetched_bytes = copy::copy(&self.bucket, &key, file, path, deadline).await?;
+            copied.add(file.size_bytes, fetched_bytes);
         }
         Ok(copied)
     }
@@ -222,7 +246,7 @@ impl Syncer {
         version: &ModelVersion,
         key: &str,
     ) -> Result<(Vec<u8>, Manifest), SyncError> {
-        let bytes = self.bucket.manifest(key).await?;
+        let bytes = self.bucket.object(key, MANIFEST_LIMIT_BYTES).await?;
         let manifest = parse(&bytes, version, key)?;
         let sizes = manifest.files.iter().map(|file| self.check_size(version, file));
         try_join_all(sizes).await?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use semblance::internals::bundle::{NAME_RULE, SHA256_RULE, is_name, is_sha256};
 
@@ -79,7 +80,7 @@ impl SyncRequest {
     /// # Ok::<(), semblance_model_sync::EventError>(())
     /// ```
     pub fn decode(event: &[u8]) -> Result<Self, EventError> {
-        let Fields { model_name, digest, keep, verify } = Fields::decode(event)?;
+        let Fields { model_name, digest, keep, verify } = decode_fields(event)?;
         for digest in keep.iter().flatten() {
             check(is_sha256(digest), "keep", SHA256_RULE, digest)?;
         }
@@ -88,16 +89,15 @@ impl SyncRequest {
     }
 }
 
-impl Fields {
-    fn decode(event: &[u8]) -> Result<Self, EventError> {
-        let mut json = serde_json::Deserializer::from_slice(event);
-        let fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let field = error.path().to_string();
-            EventError::Malformed { field, source: error.into_inner() }
-        })?;
-        json.end().map_err(|source| EventError::Malformed { field: ".".to_owned(), source })?;
-        Ok(fields)
-    }
+/// Parses the fields of an event.
+pub(crate) fn decode_fields<T: DeserializeOwned>(event: &[u8]) -> Result<T, EventError> {
+    let mut json = serde_json::Deserializer::from_slice(event);
+    let fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        EventError::Malformed { field, source: error.into_inner() }
+    })?;
+    json.end().map_err(|source| EventError::Malformed { field: ".".to_owned(), source })?;
+    Ok(fields)
 }
 
 impl ModelVersion {
@@ -119,7 +119,7 @@ impl ModelVersion {
     /// # Ok::<(), semblance_model_sync::EventError>(())
     /// ```
     pub fn decode(event: &[u8]) -> Result<Self, EventError> {
-        let Fields { model_name, digest, .. } = Fields::decode(event)?;
+        let Fields { model_name, digest, .. } = decode_fields(event)?;
         Self::new(model_name, digest)
     }
 
@@ -162,7 +162,8 @@ impl ModelVersion {
     }
 }
 
-fn check(
+/// Returns an error if a value violates the rule of its field.
+pub(crate) fn check(
     holds: bool,
     field: &'static str,
     rule: &'static str,

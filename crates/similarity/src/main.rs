@@ -10,7 +10,7 @@ use semblance::{LoadError, Model};
 use semblance_api::http::HttpOptions;
 use semblance_api::{Admission, AdmissionLimits, Config, Service};
 use semblance_process::{self as process, ConfigError, Environment, chain, ms};
-use semblance_similarity::{Handler, run};
+use semblance_similarity::{Handler, ReplyLimit, run};
 use tracing::level_filters::LevelFilter;
 
 /// Why the function cannot start.
@@ -78,8 +78,10 @@ fn start(config: Config) -> Result<Handler, StartError> {
         total_ms = ms(timings.total),
         "started"
     );
-    let service =
-        Arc::new(Service::new(model, config.service_options()).with_indexes(config.indexes));
+    let service = Service::new(model, config.service_options())
+        .with_indexes(config.indexes)
+        .with_reply_bytes(ReplyLimit::default().bytes());
+    let service = Arc::new(service);
     let admission = match config.concurrency.get() {
         1 => Admission::inline(service),
         _ => Admission::queued(service, concurrent(config.concurrency)),

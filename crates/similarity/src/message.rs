@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::members::{Members, text};
 use semblance_api::{Call, Limits, REQUEST_FIELDS, RequestError, decode_document, warm_up_call};
-use serde_json::value::RawValue;
-
-use crate::members::Members;
 
 /// Maximum number of envelopes around a request. An event of EventBridge that reaches a queue through a
 /// topic has two.
@@ -32,7 +30,7 @@ pub(crate) fn call(message: &[u8], limits: &Limits) -> Result<Call, RequestError
             message = Cow::Owned(content.into_owned().into_bytes());
         } else if members.has("detail-type") && members.has("source") {
             let Some(detail) = request_in_detail(&members) else { return Ok(warm_up_call()) };
-            message = Cow::Owned(detail.get().as_bytes().to_vec());
+            message = Cow::Owned(detail);
         } else {
             break;
         }
@@ -40,14 +38,19 @@ pub(crate) fn call(message: &[u8], limits: &Limits) -> Result<Call, RequestError
     decode_document(&message, limits)
 }
 
-/// Returns the `detail` of an event of EventBridge, if it is a request. The details of AWS services have
-/// names such as `input` too, so only the fields of the function's own event count there.
-fn request_in_detail<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
+/// Returns the `detail` of an event of EventBridge, if it is a request. EventBridge Scheduler sends it as
+/// the text of an object. The details of AWS services have names such as `input` too, so only the fields
+/// of the function's own event count there.
+fn request_in_detail(members: &Members<'_>) -> Option<Vec<u8>> {
     let detail = members.get("detail")?;
+    let detail = match text(detail) {
+        Some(text) => text.into_owned().into_bytes(),
+        None => detail.get().as_bytes().to_vec(),
+    };
     let is_service = members.text("source").is_some_and(|source| source.starts_with("aws."));
     let names: &'static [&'static str] =
         if is_service { &["query_from_app", "actual_queries"] } else { REQUEST_FIELDS };
-    has_any(detail.get().as_bytes(), names).then_some(detail)
+    has_any(&detail, names).then_some(detail)
 }
 
 /// Whether a message is an object with a field that identifies a request.
@@ -90,6 +93,9 @@ mod tests {
         ];
         assert_eq!(messages.each_ref().map(name), [(); 6].map(|()| Ok("similarity")));
         assert_eq!(name(&bus(&json!({"operation": "embed", "inputs": "a"}))), Ok("embed"));
+        let schedule = json!({"detail-type": "Scheduled Event", "source": "aws.scheduler",
+                              "detail": request.to_string()});
+        assert_eq!(name(&schedule), Ok("similarity"), "EventBridge Scheduler sends a text");
     }
 
     #[test]

@@ -34,6 +34,12 @@ impl ReplyLimit {
         Self { bytes }
     }
 
+    /// The limit in bytes.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+
     /// Returns the limit on a response to a load balancer.
     pub(crate) fn for_load_balancer(self) -> Self {
         Self { bytes: self.bytes.min(LOAD_BALANCER_BYTES) }
@@ -49,7 +55,6 @@ impl ReplyLimit {
         if bytes <= limit_bytes {
             return Ok(());
         }
-        let fit = items.saturating_mul(limit_bytes) / bytes.max(1);
-        Err(ApiError::ReplyTooLarge { bytes, limit_bytes, items, fit })
+        Err(ApiError::reply_too_large(bytes, limit_bytes, items))
     }
 }

@@ -46,9 +46,19 @@ const NAMES: &[&str] = &[
     "Records",
     "detail-type",
     "source",
+    "headers",
+    "multiValueHeaders",
+    "resource",
+    "body",
     "warmer",
     "warmup",
+    "warm",
+    "keepWarm",
+    "#warmup",
 ];
+
+/// Parts of the values of `source` in the events of tools that keep functions warm.
+const WARMER_SOURCES: [&str; 4] = ["warmup", "warmer", "keep-warm", "keepwarm"];
 
 impl EventSource {
     /// Returns the source of an event. An event that is not JSON is a direct one.
@@ -106,20 +116,28 @@ impl Payload {
             return Some(Self::V2);
         }
         let has_path = members.has("path");
-        if has_method && (has_context || has_path) || has_context && has_path {
+        let other = ["headers", "multiValueHeaders", "resource", "body"];
+        let has_other = other.into_iter().any(|name| members.has(name));
+        if has_method && (has_context || has_path || has_other) || has_context && has_path {
             return Some(Self::V1);
         }
-        (has_context && (is_second || members.has("rawPath"))).then_some(Self::V2)
+        let has_raw_path = members.has("rawPath");
+        let is_http =
+            if is_second { has_context || has_raw_path } else { has_context && has_raw_path };
+        is_http.then_some(Self::V2)
     }
 }
 
-/// Whether an event is one of `serverless-plugin-warmup` or `lambda-warmer`, or has a flag of the same
-/// kind.
+/// Whether an event is one of a tool that keeps functions warm, such as `serverless-plugin-warmup`,
+/// `lambda-warmer` or `thundra-lambda-warmup`.
 fn is_warmer(members: &Members<'_>) -> bool {
+    let flags = ["warmer", "warmup", "warm", "keepWarm", "#warmup"];
     let is_set = |name| members.get(name).is_some_and(|value| value.get() == "true");
-    let is_plugin =
-        |source: &RawValue| text(source).is_some_and(|source| source == "serverless-plugin-warmup");
-    is_set("warmer") || is_set("warmup") || members.get("source").is_some_and(is_plugin)
+    let is_tool = |source: &RawValue| {
+        let source = text(source).unwrap_or_default().to_lowercase();
+        WARMER_SOURCES.into_iter().any(|part| source.contains(part))
+    };
+    flags.into_iter().any(is_set) || members.get("source").is_some_and(is_tool)
 }
 
 #[cfg(test)]
@@ -167,6 +185,12 @@ mod tests {
             (json!({"warmup": true}), EventSource::Warmer),
             (json!({"warmer": false}), EventSource::Direct),
             (json!({"source": "other"}), EventSource::Direct),
+            (json!({"source": "serverless-plugin-lambda-warmup"}), EventSource::Warmer),
+            (json!({"#warmup": true}), EventSource::Warmer),
+            (json!({"version": "2.0", "rawPath": "/"}), EventSource::Http(Payload::V2)),
+            (json!({"httpMethod": "GET", "resource": "/"}), EventSource::Http(Payload::V1)),
+            (json!({"httpMethod": "GET"}), EventSource::Direct),
+            (json!({"version": "2.0"}), EventSource::Direct),
             (json!({"warmer": true, "operation": "embed", "inputs": "a"}), EventSource::Direct),
         ];
         for (event, source) in cases {

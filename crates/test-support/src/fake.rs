@@ -46,6 +46,7 @@ pub fn named_fake_service(
         similarity: SimilarityFunction::Cosine,
         dimensions,
         prompts: [("color".to_owned(), "red ".to_owned())].into(),
+        default_prompt: None,
         max_tokens: 256,
     };
     let options =

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime
 
-from semblance_model.calibration import largest_activations
+from semblance_model.calibration import largest_activations, largest_export_activations
 from semblance_model.compare import compare
 from semblance_model.dense import write_dense
 from semblance_model.description import Choices, Description, describe
@@ -84,6 +85,7 @@ def _build(order: Order, say: Callable[[str], None]) -> Path:
             description.tokenizer.write(folder)
             check_tokenizer(
                 folder,
+                description.tokenizer.vocabulary.ids,
                 description.vocabulary_size,
                 description.max_tokens,
                 pairs=description.task == "cross-encoder",
@@ -141,23 +143,61 @@ def write_model(
     graph = description.graph
     write_dense(description.dense, folder)
     if isinstance(graph, Export):
-        if precision != "fp32":
-            raise Refusal(
-                "onnx.precision",
-                f"{graph.file}: --precision {precision} needs a checkpoint of a known family; an "
-                "export is built in fp32",
-            )
-        write_words(graph.table, precision, folder)
-        return write_export(graph, folder)
+        return _write_export(description, graph, precision, folder, say)
     with open_weights(graph) as weights:
         largest = None
         if precision != "fp32":
             largest = largest_activations(graph, weights, description.max_tokens)
         write_graph(graph, weights, folder, largest)
-        write_words(weights.tensor(WORDS_TENSOR), precision, folder)
+        table = weights.tensor(WORDS_TENSOR)
+        write_words(table, precision, folder)
         if precision != "fp32":
-            say(int8_line(graph, weights, folder, description.max_tokens))
+            with TemporaryDirectory() as fp32:
+                write_graph(graph, weights, Path(fp32))
+                say(int8_line(folder, Path(fp32), table, description.max_tokens))
     return ()
+
+
+def _write_export(
+    description: Description,
+    export: Export,
+    precision: Precision,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Sequence[str]:
+    """Writes the bundle of an export; the fp32 graph is compared with the export in any case."""
+    write_words(export.table, precision, folder)
+    if precision == "fp32":
+        inputs, _ = _write_compared(description, export, folder)
+        return inputs
+    with TemporaryDirectory() as fp32:
+        inputs, with_attention = _write_compared(description, export, Path(fp32))
+        largest = largest_export_activations(export, description.max_tokens)
+        write_export(export, folder, largest, with_attention=with_attention)
+        say(int8_line(folder, Path(fp32), export.table, description.max_tokens))
+    return inputs
+
+
+def _write_compared(
+    description: Description, export: Export, folder: Path
+) -> tuple[Sequence[str], bool]:
+    """Writes the fp32 graph; returns its inputs, and whether it has the engine's attention."""
+    for with_attention in (True, False):
+        inputs = write_export(export, folder, with_attention=with_attention)
+        try:
+            compare(
+                export,
+                open_plain(folder),
+                export.table,
+                description.max_tokens,
+                pads_left=description.pads_left,
+            )
+        except Refusal:
+            if not with_attention:
+                raise
+        else:
+            return inputs, with_attention
+    raise AssertionError("the loop returns or raises")
 
 
 def check_graph(description: Description, precision: Precision, folder: Path) -> None:
@@ -177,8 +217,6 @@ def check_graph(description: Description, precision: Precision, folder: Path) ->
             f"the graph returned shape {list(output.shape)}, expected {list(expected)} and only "
             "finite values",
         )
-    if isinstance(description.graph, Export):
-        compare(description.graph, session, words, description.max_tokens)
 
 
 def summary(description: Description) -> str:

@@ -39,6 +39,9 @@ Task = Literal["embedding", "cross-encoder"]
 # Values of similarity_fn_name, and of `similarity` in a manifest.
 _SIMILARITY_FUNCTIONS = ("cosine", "dot", "euclidean", "manhattan")
 
+# sentence-transformers gives every model these prompts, empty if the model does not have them.
+_OWN_PROMPTS = ("document", "query")
+
 _ACTIVATIONS = {
     "torch.nn.modules.activation.Sigmoid": "sigmoid",
     "torch.nn.Sigmoid": "sigmoid",
@@ -89,10 +92,12 @@ class Description:
     normalize: bool | None
     similarity: str | None
     prompts: dict[str, str]
+    default_prompt: str | None
     labels: int | None
     activation: str | None
     licence: str
     tokenizer: BundleTokenizer
+    pads_left: bool
     notes: tuple[str, ...]
 
     @property
@@ -158,6 +163,8 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         check_keys(source, inside, None)
     else:
         check_keys(source, inside, modules.pooling, modules.dense)
+    if modules is None:
+        _check_chat_template(source, inside, tokenizer_config)
     task: Task = "cross-encoder" if is_cross_encoder else "embedding"
     _check_transformer_task(sentence, task)
     tokenizer = bundle_tokenizer(
@@ -165,6 +172,7 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         tokenizer_config,
         sentence.flag("do_lower_case", False),
         words,
+        can_pad_left=isinstance(graph, Export) or graph.shape.family.first_position != 0,
     )
     pooling: list[str] | None = None
     dense: list[DenseModule] = []
@@ -172,7 +180,7 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
     similarity: str | None = None
     labels: int | None = None
     activation: str | None = None
-    prompts = _prompts(general)
+    prompts, default_prompt = _prompts(general, task)
     if task == "embedding":
         similarity = _similarity(general)
         normalize = modules.normalize if modules is not None else False
@@ -207,10 +215,12 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         normalize=normalize,
         similarity=similarity,
         prompts=prompts,
+        default_prompt=default_prompt,
         labels=labels,
         activation=activation,
         licence=_licence(source),
         tokenizer=tokenizer,
+        pads_left=tokenizer_config.text("padding_side", "right") == "left",
         notes=tuple(notes),
     )
 
@@ -254,6 +264,20 @@ def _export_positions(config: Fields, export: Export) -> int | None:
     return export.position_rows
 
 
+def _check_chat_template(source: Source, inside: str, tokenizer_config: Fields) -> None:
+    """Refuses a chat template, into which sentence-transformers puts texts without modules.json."""
+    file = join(inside, "chat_template.jinja")
+    if tokenizer_config.has("chat_template"):
+        file = f"{tokenizer_config.file}: field chat_template"
+    elif not source.has(file):
+        return
+    raise Refusal(
+        "model.unsupported_field",
+        f"{file} is there and modules.json is missing: sentence-transformers would put texts into "
+        "the template; add modules.json, or remove the template if the model does not use it",
+    )
+
+
 def _tokenizes_types(tokenizer_config: Fields) -> bool:
     """Whether transformers passes token types to the model; without them, all are 0."""
     names = tokenizer_config.values.get("model_input_names")
@@ -281,17 +305,28 @@ def _similarity(general: Fields) -> str:
     return name
 
 
-def _prompts(general: Fields) -> dict[str, str]:
+def _prompts(general: Fields, task: Task) -> tuple[dict[str, str], str | None]:
+    """The prompts by name, and the name of the default prompt if it is not empty."""
     prompts = general.section("prompts")
     read = {name: prompts.text(name, "") for name in sorted(prompts.values)}
-    default = general.text("default_prompt_name", "")
-    if read.get(default):
+    if not general.has("default_prompt_name"):
+        return read, None
+    default = general.text("default_prompt_name")
+    if default not in read and default not in _OWN_PROMPTS:
         raise Refusal(
             "model.prompt",
-            f'{general.file}: field default_prompt_name is "{default}", expected null: a bundle '
-            "has no default prompt",
+            f"{general.file}: field default_prompt_name is {shown(default)}, expected null or one "
+            f"of the prompts: {', '.join(sorted({*read, *_OWN_PROMPTS}))}",
         )
-    return read
+    if not read.get(default):
+        return read, None
+    if task == "cross-encoder":
+        raise Refusal(
+            "model.prompt",
+            f"{general.file}: field default_prompt_name is {shown(default)}, expected null: a "
+            "cross-encoder has no prompts",
+        )
+    return read, default
 
 
 def _labels(config: Fields) -> int:

@@ -126,7 +126,7 @@ def read_export(
                 "onnx.type",
                 f"{name}: tensor {constant} is {values.dtype}, expected float32: export in fp32",
             )
-    nodes = _needed(graph.node, chosen)
+    nodes = needed(graph.node, chosen)
     lookup = _lookup(name, nodes, constants)
     size = _last_size(model, chosen)
     if size is None:
@@ -182,8 +182,8 @@ def _check_quantization(name: str, model: ModelProto) -> None:
     if found:
         raise Refusal(
             "onnx.quantized",
-            f"{name}: the export is quantized ({found[0]}); export the model in fp32, or build "
-            "from its checkpoint with --precision int8 for 8 bits",
+            f"{name}: the export is quantized ({found[0]}); export the model in fp32, and build it "
+            "with --precision int8 for 8 bits",
         )
     for node in model.graph.node:
         if (node.op_type, node.domain) in _FUSED:
@@ -199,6 +199,12 @@ def _checked_inputs(name: str, model: ModelProto) -> list[str]:
     found = [it for it in model.graph.input if it.name not in constants]
     names = [it.name for it in found]
     unknown = [it for it in names if it not in INPUTS]
+    if any(it.startswith("past_key_values") for it in unknown):
+        raise Refusal(
+            "onnx.input",
+            f"{name}: the inputs have a cache, past_key_values; export the model for embeddings, "
+            "without a cache (optimum: --task feature-extraction)",
+        )
     if unknown or "input_ids" not in names:
         raise Refusal(
             "onnx.input",
@@ -276,7 +282,7 @@ def _optimized(path: Path, model: ModelProto) -> ModelProto:
         return load(file)
 
 
-def _needed(nodes: Iterable[NodeProto], output: str) -> list[NodeProto]:
+def needed(nodes: Iterable[NodeProto], output: str) -> list[NodeProto]:
     """The nodes that `output` depends on, in their order."""
     wanted, kept = {output}, []
     for node in reversed(list(nodes)):

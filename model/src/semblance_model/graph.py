@@ -195,7 +195,9 @@ class _Encoder:
         """`[tokens, width of the table]`: words, positions and types, summed and normalized."""
         graph = self._graph
         positions = self._weights.tensor("embeddings.position_embeddings.weight")
-        positions = positions[self._shape.first_position :]
+        first = self._shape.first_position
+        # The last row, which has the index -1 too, is that of the padding inside a text.
+        positions = np.concatenate([positions[first:], positions[max(first - 1, 0) : first]])
         types: str | None = None
         if self._shape.token_types:
             table = self._weights.tensor("embeddings.token_type_embeddings.weight")

@@ -119,7 +119,7 @@ TOKENIZER = Keys(
     read=_names(
         """
         do_lower_case strip_accents tokenize_chinese_chars padding_side truncation_side
-        model_max_length model_input_names
+        model_max_length model_input_names chat_template
         """
     ),
     # The bundle takes tokens and rules from tokenizer.json, which these keys repeat.
@@ -135,7 +135,7 @@ TOKENIZER = Keys(
         add_special_tokens transformers_version
         """
     ),
-    refused={"chat_template": (None,), "split_special_tokens": (None, False)},
+    refused={"split_special_tokens": (None, False)},
 )
 
 MODULE = Keys(
@@ -150,6 +150,28 @@ DENSE = Keys(
         """
     ),
 )
+
+# A bundle sets truncation and padding itself.
+TOKENIZER_RULES = Keys(
+    read=_names("normalizer pre_tokenizer model post_processor decoder added_tokens"),
+    without_effect=_names("version truncation padding"),
+)
+
+#: The configuration files of a model folder and their keys. A path with a folder represents the
+#: same file of each module of this kind.
+FILES: Mapping[str, Keys] = {
+    "config.json": CONFIG,
+    "modules.json": MODULE,
+    "config_sentence_transformers.json": SENTENCE_TRANSFORMERS,
+    "sentence_bert_config.json": SENTENCE_BERT,
+    "1_Pooling/config.json": POOLING,
+    "2_Dense/config.json": DENSE,
+    "tokenizer.json": TOKENIZER_RULES,
+    "tokenizer_config.json": TOKENIZER,
+}
+
+#: Files of which no key has an effect. The tokens and their ids are in `tokenizer.json`.
+UNREAD_FILES = ("special_tokens_map.json",)
 
 
 def check_config(source: Source, transformer: str) -> None:
@@ -178,6 +200,11 @@ def check_keys(
         files[str(PurePosixPath(folder) / "config.json")] = DENSE
     for name, keys in files.items():
         _check_file(source, name, keys)
+
+
+def check_tokenizer(tokenizer: Fields) -> None:
+    """Refuses unknown keys of `tokenizer.json`."""
+    _check(tokenizer.file, tokenizer.values, TOKENIZER_RULES)
 
 
 def check_module(entry: Fields) -> None:

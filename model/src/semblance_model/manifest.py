@@ -74,8 +74,12 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         },
     }
     # A field that is absent has its usual value.
+    if description.default_prompt is not None:
+        manifest["default_prompt"] = description.default_prompt
     if isinstance(description.graph, Export):
         manifest["inputs"] = list(origin.inputs)
+    elif description.graph.shape.pad_token_id is not None:
+        manifest["pad_token_id"] = description.graph.shape.pad_token_id
     if description.dense:
         manifest["dense"] = [
             {"inputs": it.inputs, "outputs": it.outputs, "activation": it.activation}

@@ -127,7 +127,8 @@ class _Body:
         zero, least_scale = _RANGES[self._attributes["values"].decode()]
         even = self._add("Mul", [x, factors])
         sizes = self._add("Abs", [even]) if zero == 128 else even
-        largest = self._add("ReduceMax", [sizes], axes=[-1])
+        # The largest of each row; ReduceMax takes its axis in different ways in different opsets.
+        largest, _ = self._add_both("TopK", [sizes, self._constant([1])])
         step = self._constant(np.float32(1 / (_LARGEST_BYTE - zero)))
         row_scales = self._add("Mul", [largest, step])
         row_scales = self._add("Max", [row_scales, self._constant(np.float32(least_scale))])
@@ -165,6 +166,8 @@ class _Body:
     def _attention(self, projected: str, offsets: str, bias: str | None = None) -> str:
         """Scores of tokens of different texts are masked. `bias` is `[heads, distances]`."""
         heads = self._attributes["heads"]
+        leading = self._add("Shape", [projected], start=0, end=-1)
+        projected = self._add("Flatten", [projected], axis=-1)
         text = self._text_of_each_token(projected, offsets)
         columns, rows = (self._add("Unsqueeze", [text, self._constant([axis])]) for axis in (0, 1))
         same = self._add("Equal", [rows, columns])
@@ -184,7 +187,8 @@ class _Body:
         scores = self._add("Softmax", [scores], axis=-1)
         context = self._add("MatMul", [scores, value])
         context = self._add("Transpose", [context], perm=[1, 0, 2])
-        return self._add("Reshape", [context, self._constant([0, -1])])
+        shape = self._add("Concat", [leading, self._constant([-1])], axis=0)
+        return self._add("Reshape", [context, shape])
 
     def _biases(self, projected: str, bias: str) -> str:
         """`[heads, tokens, tokens]`; what is given for tokens of different texts has no meaning."""
@@ -226,6 +230,13 @@ class _Body:
         name = f"{self._node.name}.plain.constant.{len(self.tensors)}"
         self.tensors.append(numpy_helper.from_array(array, name))
         return name
+
+    def _add_both(self, operator: str, inputs: Sequence[str]) -> tuple[str, str]:
+        """A node with two outputs."""
+        first = self._add(operator, inputs)
+        second = f"{first}.second"
+        self.nodes[-1].output.append(second)
+        return first, second
 
     def _add(
         self,

@@ -5,6 +5,7 @@ that it would refuse must not get a name, because a link or a deployment could p
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,38 @@ _MAX_TOKEN_BYTES = 1_024
 _MAX_GROWTH = 16
 
 
-def check_tokenizer(folder: Path, vocabulary_size: int, max_tokens: int, *, pairs: bool) -> None:
-    """Raises `Refusal` if the engine would refuse the tokenizer in `folder`."""
+def check_tokenizer(
+    folder: Path, ids: Mapping[str, int], vocabulary_size: int, max_tokens: int, *, pairs: bool
+) -> None:
+    """Raises `Refusal` if the engine would refuse the tokenizer in `folder`.
+
+    `ids` are those of the vocabulary.
+    """
     rules = json.loads((folder / TOKENIZER_FILE).read_bytes())
     added = _check_rules(rules)
-    if not (folder / LINES_FILE).exists():
-        # The builder itself has checked pieces and merges, and compared them with the rules.
-        return
-    words = (folder / LINES_FILE).read_bytes().decode("utf-8").split("\n")[:-1]
-    _check_word_piece(rules["model"], words)
-    tokenizer = _load(rules, words)
+    if (folder / LINES_FILE).exists():
+        words = (folder / LINES_FILE).read_bytes().decode("utf-8").split("\n")[:-1]
+        _check_word_piece(rules["model"], words)
+        model = {name: value for name, value in rules["model"].items() if name != "words"}
+        model["vocab"] = {word: number for number, word in enumerate(words)}
+    else:
+        # The builder itself has checked pieces and merges. What the library puts around a text
+        # depends on the ids alone.
+        model = {"type": "WordLevel", "vocab": dict(ids), "unk_token": next(iter(ids), "")}
+    tokenizer = _load(rules, model)
     try:
         around = tokenizer.encode("", add_special_tokens=True)
         special = [tokenizer.num_special_tokens_to_add(pair) for pair in (False, True)]
     except Exception as error:
         raise _refused("post_processor", f"the tokenizers library fails: {error}") from error
-    ids = [("added_tokens", token["content"], token["id"]) for token in added]
+    tokens = [("added_tokens", token["content"], token["id"]) for token in added]
     around_ids = zip(around.tokens, around.ids, strict=True)
-    ids += [("post_processor", token, number) for token, number in around_ids]
-    for name, token, number in ids:
+    tokens += [("post_processor", token, number) for token, number in around_ids]
+    for name, token, number in tokens:
         found = tokenizer.token_to_id(token)
         if found != number:
             raise _refused(name, f"{shown(token)} has the id {number}, in the vocabulary {found}")
-    highest = max([len(words) - 1, *(number for _, _, number in ids)])
+    highest = max([len(ids) - 1, *(number for _, _, number in tokens)])
     if highest >= vocabulary_size:
         raise _refused("added_tokens", f"the id {highest} is not below {vocabulary_size}")
     needed = special[1] if pairs else special[0]
@@ -85,12 +95,40 @@ def _check_rules(rules: dict[str, Any]) -> list[dict[str, Any]]:
     growth = _growth(rules.get("normalizer"))
     if growth > _MAX_GROWTH:
         raise _refused("normalizer", f"lengthens a text by up to {growth}; {_MAX_GROWTH} at most")
+    _check_templates(rules.get("post_processor"))
     return added
 
 
-def _load(rules: dict[str, Any], words: list[str]) -> Tokenizer:
-    model = {name: value for name, value in rules["model"].items() if name != "words"}
-    model["vocab"] = {word: number for number, word in enumerate(words)}
+def _check_templates(processor: Any) -> None:
+    """Checks the templates of a post-processor, on some of which the library panics."""
+    if not isinstance(processor, dict):
+        return
+    inner = processor.get("processors")
+    for member in inner if isinstance(inner, list) else []:
+        _check_templates(member)
+    if processor.get("type") != "TemplateProcessing":
+        return
+    known = processor.get("special_tokens")
+    for name in ("single", "pair"):
+        pieces = processor.get(name)
+        for piece in pieces if isinstance(pieces, list) else []:
+            token, text = (_id_of(piece, kind) for kind in ("SpecialToken", "Sequence"))
+            if token is not None and not (isinstance(known, dict) and token in known):
+                raise _refused(
+                    "post_processor",
+                    f"{name} has the special token {shown(token)}, which is not in special_tokens",
+                )
+            if name == "single" and text == "B":
+                raise _refused("post_processor", "single has a second text")
+
+
+def _id_of(piece: Any, kind: str) -> Any:
+    """The `id` of a piece of a template, if it is of this kind."""
+    fields = piece.get(kind) if isinstance(piece, dict) else None
+    return fields.get("id") if isinstance(fields, dict) else None
+
+
+def _load(rules: dict[str, Any], model: dict[str, Any]) -> Tokenizer:
     try:
         return Tokenizer.from_str(json.dumps(rules | {"model": model}))
     except Exception as error:

@@ -6,18 +6,15 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semblance_model.graph import write_graph
 from semblance_model.inputs import inputs_of
 from semblance_model.plain import open_plain
-from semblance_model.shape import Encoder
-from semblance_model.weights import Array, Weights
-from semblance_model.words import WORDS_TENSOR, read_words
+from semblance_model.weights import Array
+from semblance_model.words import read_words
 
 # A mount of the file systems that Lambda offers, as docs/performance.md measures it.
 _MOUNT_BYTES_PER_SECOND = 300 * 2**20
@@ -39,17 +36,18 @@ def size_line(bundle: Path, files: dict[str, Any]) -> str:
     )
 
 
-def int8_line(encoder: Encoder, weights: Weights, folder: Path, max_tokens: int) -> str:
-    """The error of an int8 model in `folder` on random texts, against fp32."""
+def int8_line(folder: Path, fp32: Path, table: Array, max_tokens: int) -> str:
+    """The error of the int8 model in `folder` on random texts, against the graph in `fp32`.
+
+    `table` is the embedding table in fp32.
+    """
     random = np.random.default_rng(_SEED)
-    table = weights.tensor(WORDS_TENSOR)
     lengths = random.integers(*_TEXT_TOKENS, _TEXTS)
     texts = [random.integers(0, len(table), min(it, max_tokens)) for it in lengths]
-    narrow = _outputs(folder, read_words(folder, encoder.shape.embedding_size, "int8"), texts)
-    with TemporaryDirectory() as scratch:
-        write_graph(encoder, weights, Path(scratch))
-        wide = _outputs(Path(scratch), table, texts)
-    if encoder.labels is not None:
+    narrow = _outputs(folder, read_words(folder, table.shape[1], "int8"), texts)
+    wide = _outputs(fp32, table, texts)
+    # Logits have one row for each text, embeddings one for each token.
+    if len(wide) == len(texts):
         errors = np.abs(narrow - wide)
         spread = float(np.ptp(wide))
         return (

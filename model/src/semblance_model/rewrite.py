@@ -4,19 +4,27 @@ The export's graph computes padded batches. A bundle's graph gets the tokens of 
 the other, so it runs the export's nodes for one text after the other, in a loop, each without
 padding. The embedding table becomes an input, and products with a constant weight become the
 engine's operators. All other nodes are kept and run in ONNX Runtime.
+
+In int8, these products have int8 weights, except the one that gives the logits. Everything else is
+computed in fp32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from semblance_model.export import Export, attributes_of, captured
+from semblance_model.export_attention import ExportAttention, replace_attention
+from semblance_model.export_product import Product, product_of, vector_of
+from semblance_model.graph import ACTIVATED, CENTERED
 from semblance_model.onnx_graph import DOMAIN, GRAPH_FILE, WEIGHTS_FILE, OnnxGraph
-from semblance_model.panels import panels_of
+from semblance_model.panels import byte_panels_of, panels_of
+from semblance_model.quantize import channel_factors, quantize_dense
 
 # Smaller constants stay in the graph.
 _EXTERNAL_BYTES = 512
@@ -24,11 +32,24 @@ _EXTERNAL_BYTES = 512
 _GELU = {("Gelu", "com.microsoft"): "gelu", ("FastGelu", "com.microsoft"): "gelu_tanh"}
 
 
-def write_export(export: Export, folder: Path) -> list[str]:
-    """Writes the graph and its weights into `folder`; returns the names of the graph's inputs."""
+def write_export(
+    export: Export,
+    folder: Path,
+    largest_activations: Mapping[str, NDArray[np.float32]] | None = None,
+    *,
+    with_attention: bool = True,
+) -> list[str]:
+    """Writes the graph and its weights into `folder`; returns the names of the graph's inputs.
+
+    In int8 if `largest_activations` are given: for each of `product_inputs`, the largest absolute
+    values by feature. `with_attention` replaces attention by the engine's operator.
+    """
+    attentions: Mapping[str, ExportAttention] = {}
+    if with_attention:
+        export, attentions = replace_attention(export)
     with (folder / WEIGHTS_FILE).open("wb") as file:
         graph = OnnxGraph(file)
-        body = _Products(graph, export).written()
+        body = _Products(graph, export, attentions, largest_activations).written()
         loop = _Loop(graph, export, body)
         loop.write()
         _write_constants(graph, export, body)
@@ -47,20 +68,25 @@ def _write_constants(graph: OnnxGraph, export: Export, body: Sequence[NodeProto]
             graph.tensor(name, values)
 
 
-class _Product(NamedTuple):
-    """A node that multiplies with a constant: `weight` `[features, inputs]`, `bias` or none."""
-
-    rows: str
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32] | None
-
-
 class _Products:
     """The nodes of an export, with products as operators of the engine."""
 
-    def __init__(self, graph: OnnxGraph, export: Export) -> None:
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        export: Export,
+        attentions: Mapping[str, ExportAttention],
+        largest_activations: Mapping[str, NDArray[np.float32]] | None,
+    ) -> None:
         self._graph = graph
         self._export = export
+        self._attentions = attentions
+        self._largest_activations = largest_activations
+        self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        activations = (*_GELU, ("BiasGelu", "com.microsoft"), ("Gelu", ""), ("Relu", ""))
+        self._activated = {
+            node.output[0] for node in export.nodes if (node.op_type, node.domain) in activations
+        }
         self._users: dict[str, list[NodeProto]] = {}
         for node in export.nodes:
             for name in set(node.input) | captured(node):
@@ -70,7 +96,7 @@ class _Products:
         """The nodes of the loop's body, in their order; weights are written to the file."""
         replaced: dict[int, NodeProto | None] = {}
         for node in self._export.nodes:
-            product = self._product(node)
+            product = product_of(self._export, node)
             if product is None:
                 continue
             fused, last = self._fused(node, product)
@@ -81,32 +107,29 @@ class _Products:
         for node in self._export.nodes:
             if node is self._export.lookup:
                 continue
+            if node.output[0] in self._attentions:
+                body.extend(self._attention(node.output[0]))
+                continue
             kept = replaced.get(id(node), node)
             if kept is not None:
                 body.append(kept)
         return body
 
-    def _product(self, node: NodeProto) -> _Product | None:
-        attributes = attributes_of(node)
-        if node.op_type in ("MatMul", "FusedMatMul"):
-            weight = self._weight(node.input[1])
-            plain = {"transA": 0, "transBatchA": 0, "transBatchB": 0, "alpha": 1.0}
-            if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-                return None
-            return _Product(node.input[0], weight if attributes.get("transB") else weight.T, None)
-        if node.op_type == "Gemm":
-            weight = self._weight(node.input[1])
-            plain = {"transA": 0, "alpha": 1.0, "beta": 1.0}
-            if weight is None or any(attributes.get(it, no) != no for it, no in plain.items()):
-                return None
-            weight = weight if attributes.get("transB") else weight.T
-            if len(node.input) < 3 or not node.input[2]:
-                return _Product(node.input[0], weight, None)
-            bias = self._vector(node.input[2], len(weight))
-            return None if bias is None else _Product(node.input[0], weight, bias)
-        return None
+    def _attention(self, output: str) -> list[NodeProto]:
+        attention = self._attentions[output]
+        name = f"{output}.projected"
+        projected = self._node(name, name, attention.projections, (), activation="identity")
+        node = helper.make_node(
+            "Attention",
+            [name, "loop.text_offsets"],
+            [output],
+            name=output,
+            domain=DOMAIN,
+            heads=attention.heads,
+        )
+        return [projected, node]
 
-    def _fused(self, node: NodeProto, product: _Product) -> tuple[list[NodeProto], NodeProto]:
+    def _fused(self, node: NodeProto, product: Product) -> tuple[list[NodeProto], NodeProto]:
         """The nodes that one operator replaces, and that operator."""
         fused, bias = [node], product.bias
         features = len(product.weight)
@@ -129,39 +152,61 @@ class _Products:
             operands = self._skip_norm(after, fused[-1].output[0], features)
             if operands is not None and (operands[1] is None or bias is None):
                 residual, own_bias = operands
-                inputs = [*self._operands(name, product, own_bias if bias is None else bias)]
-                inputs += [residual, after.input[2], after.input[3]]
+                product = product._replace(bias=own_bias if bias is None else bias)
+                norm = (residual, after.input[2], after.input[3])
                 epsilon = attributes_of(after).get("epsilon", 1e-12)
                 fused.append(after)
-                return fused, helper.make_node(
-                    "ProductAddNorm",
-                    inputs,
-                    [after.output[0]],
-                    name=after.output[0],
-                    domain=DOMAIN,
-                    epsilon=epsilon,
-                )
-        output = fused[-1].output[0]
-        return fused, helper.make_node(
-            "Product",
-            self._operands(name, product, bias),
-            [output],
-            name=output,
-            domain=DOMAIN,
-            activation=activation,
+                output = after.output[0]
+                return fused, self._node(name, output, product, norm, epsilon=epsilon)
+        product = product._replace(bias=bias)
+        return fused, self._node(name, fused[-1].output[0], product, (), activation=activation)
+
+    def _node(
+        self, name: str, output: str, product: Product, norm: Sequence[str], **attributes: Any
+    ) -> NodeProto:
+        """The operator of a product; `norm` are the residual, scale and shift that follow it."""
+        operator = "ProductAddNorm" if norm else "Product"
+        if self._largest_activations is None or output == self._export.output:
+            operands = self._operands(name, product)
+        else:
+            operator = f"Byte{operator}"
+            is_activated = product.rows in self._activated
+            attributes["values"] = ACTIVATED if is_activated else CENTERED
+            factors = np.ones(product.weight.shape[1], np.float32)
+            if not is_activated:
+                factors = channel_factors(self._largest_activations[product.rows], product.weight)
+            operands = self._byte_operands(name, product, factors)
+        return helper.make_node(
+            operator, [*operands, *norm], [output], name=output, domain=DOMAIN, **attributes
         )
 
-    def _operands(
-        self, name: str, product: _Product, bias: NDArray[np.float32] | None
-    ) -> list[str]:
-        if bias is None:
-            bias = np.zeros(len(product.weight), np.float32)
+    def _operands(self, name: str, product: Product) -> list[str]:
         weight = np.ascontiguousarray(product.weight)
         return [
             product.rows,
-            self._graph.weight(f"{name}.weight", panels_of(weight)),
-            self._graph.weight(f"{name}.bias", bias),
+            self._weight(f"{name}.weight", panels_of(weight)),
+            self._weight(f"{name}.bias", _bias(product)),
         ]
+
+    def _byte_operands(
+        self, name: str, product: Product, factors: NDArray[np.float32]
+    ) -> list[str]:
+        dense = quantize_dense(product.weight * factors)
+        return [
+            product.rows,
+            self._weight(f"{name}.weight", byte_panels_of(dense.values)),
+            self._weight(f"{name}.scales", dense.scales),
+            self._weight(f"{name}.sums", dense.values.sum(axis=1, dtype=np.int32)),
+            self._weight(f"{name}.bias", _bias(product)),
+            self._weight(f"{name}.factors", np.reciprocal(factors)),
+        ]
+
+    def _weight(self, name: str, values: NDArray[Any]) -> str:
+        """A tensor in the file of weights; layers that share weights share the tensor."""
+        key = (values.dtype.str, values.shape, sha256(values.tobytes()).digest())
+        if key not in self._stored:
+            self._stored[key] = self._graph.weight(name, values)
+        return self._stored[key]
 
     def _activation(
         self, node: NodeProto, rows: str, features: int
@@ -209,17 +254,14 @@ class _Products:
         is_output = node.output[0] == self._export.output
         return users[0] if len(users) == 1 and not is_output else None
 
-    def _weight(self, name: str) -> NDArray[np.float32] | None:
-        values = self._export.constants.get(name)
-        if values is None or values.ndim != 2 or values.dtype != np.float32:
-            return None
-        return values.astype(np.float32, copy=False)
-
     def _vector(self, name: str, length: int) -> NDArray[np.float32] | None:
-        values = self._export.constants.get(name)
-        if values is None or values.shape != (length,) or values.dtype != np.float32:
-            return None
-        return values.astype(np.float32, copy=False)
+        return vector_of(self._export, name, length)
+
+
+def _bias(product: Product) -> NDArray[np.float32]:
+    if product.bias is None:
+        return np.zeros(len(product.weight), np.float32)
+    return product.bias
 
 
 class _Loop:
@@ -264,6 +306,7 @@ class _Loop:
         graph.tensor("loop.true", np.array(True))
         graph.tensor("loop.none", np.zeros((0, size), np.float32))
         graph.constant("loop.first", [0])
+        graph.tensor("loop.zero", np.zeros(1, np.int32))
         graph.constant("loop.single", [1])
         graph.node(
             "Loop",
@@ -285,8 +328,12 @@ class _Loop:
             self._integers("token_type_ids", "token_type_ids", start, end)
         if "position_ids" in export.inputs:
             self._integers("positions", "position_ids", start, end)
-        if "attention_mask" in export.inputs:
-            length = self._add("Sub", [end, start], "loop.length")
+        length = self._add("Sub", [end, start], "loop.length")
+        used = {name for node in self._body for name in set(node.input) | captured(node)}
+        if "loop.text_offsets" in used:
+            last = self._add("Cast", [length], "loop.length.int32", to=TensorProto.INT32)
+            self._add("Concat", ["loop.zero", last], "loop.text_offsets", axis=0)
+        if "attention_mask" in used:
             shape = self._add("Concat", ["loop.single.values", length], "loop.shape", axis=0)
             self._add("Expand", ["loop.single.values", shape], self._inner("attention_mask"))
         self._nodes.extend(self._renamed(node) for node in self._body)

@@ -68,6 +68,11 @@ class Shape:
         """The most tokens of a text."""
         return self.position_rows - self.first_position
 
+    @property
+    def pad_token_id(self) -> int | None:
+        """The token that positions do not count: transformers counts them from the ids."""
+        return self.first_position - 1 if self.first_position else None
+
 
 @dataclass(frozen=True)
 class Encoder:

@@ -44,18 +44,34 @@ class BundleTokenizer:
 
 
 def bundle_tokenizer(
-    tokenizer: Fields, tokenizer_config: Fields, lowercase: bool, vocabulary_size: int
+    tokenizer: Fields,
+    tokenizer_config: Fields,
+    lowercase: bool,
+    vocabulary_size: int,
+    *,
+    can_pad_left: bool = False,
 ) -> BundleTokenizer:
     """The tokenizer of the bundle.
 
     `lowercase` is `do_lower_case` of `sentence_bert_config.json`. `vocabulary_size` is the number
-    of rows of the embedding table; every token id must be below it.
+    of rows of the embedding table; every token id must be below it. A bundle has no padding, so
+    its vectors are those of a model with `can_pad_left`: padding before a text does not change it.
     """
     _check_normalizer(tokenizer, tokenizer_config, lowercase)
-    for name in ("padding_side", "truncation_side"):
-        side = tokenizer_config.text(name, "right")
-        if side != "right":
-            raise _refused(tokenizer_config, name, side, '"right"')
+    side = tokenizer_config.text("padding_side", "right")
+    if side not in ("left", "right"):
+        raise _refused(tokenizer_config, "padding_side", side, '"left" or "right"')
+    if side == "left" and not can_pad_left:
+        raise _refused(
+            tokenizer_config,
+            "padding_side",
+            side,
+            '"right": this model counts positions from the start of the padded text, so a vector '
+            "depends on the other texts of a batch",
+        )
+    side = tokenizer_config.text("truncation_side", "right")
+    if side != "right":
+        raise _refused(tokenizer_config, "truncation_side", side, '"right"')
     vocabulary = read_vocabulary(tokenizer)
     highest = max([len(vocabulary.ids) - 1, *_added_ids(tokenizer, vocabulary.ids)])
     if highest >= vocabulary_size:

@@ -6,6 +6,7 @@ The result equals what transformers' BertTokenizerFast makes from the same files
 from typing import Any
 
 from semblance_model.field import Fields, read_fields, shown
+from semblance_model.keys import check_tokenizer
 from semblance_model.refusal import Refusal
 from semblance_model.source import Source
 
@@ -38,7 +39,9 @@ def read_tokenizer(source: Source, folder: str, config: Fields) -> Fields:
     name = f"{folder}/{_TOKENIZER}" if folder else _TOKENIZER
     path = source.path(name)
     if path is not None:
-        return read_fields(name, path)
+        tokenizer = read_fields(name, path)
+        check_tokenizer(tokenizer)
+        return tokenizer
     vocabulary_name = f"{folder}/{_VOCABULARY}" if folder else _VOCABULARY
     vocabulary = source.path(vocabulary_name)
     if vocabulary is None:

@@ -59,6 +59,11 @@ locals {
   source_prefix = try(values(local.references)[0].prefix, var.prefix)
   source_arn    = length(local.references) > 0 ? "arn:${data.aws_partition.current.partition}:s3:::${local.source_bucket}" : module.bucket.arn
 
+  # The same for indexes.
+  index_bucket = try(coalesce(var.indexes.bucket, module.bucket.id), null)
+  index_arn    = try(var.indexes.bucket, null) == null ? module.bucket.arn : "arn:${data.aws_partition.current.partition}:s3:::${var.indexes.bucket}"
+  source_arns  = distinct(concat([local.source_arn], var.indexes == null ? [] : [local.index_arn]))
+
   # The version is part of the key, so a changed bundle has new objects and no
   # object is overwritten.
   paths = { for key, model_name in local.model_names : key => "${model_name}/${local.digests[key]}" }
@@ -140,7 +145,7 @@ module "sync" {
   source = "../lambda"
 
   function_name  = var.name
-  description    = "Copies model bundles from S3 to the file system"
+  description    = "Copies model bundles and indexes from S3 to the file system"
   package        = var.package
   memory_size    = var.memory_size
   concurrency    = var.concurrency
@@ -155,7 +160,7 @@ module "sync" {
   # Keeps the function active, and copies a bundle that has disappeared from the file system.
   keep_awake = var.keep_awake == null ? null : {
     schedule = var.keep_awake.schedule
-    events   = local.events
+    events   = merge(local.events, var.scheduled_events)
   }
 
   file_system_config = {
@@ -165,12 +170,19 @@ module "sync" {
     writable             = true
   }
 
-  environment = {
-    SEMBLANCE_KEEP_VERSIONS = tostring(var.keep_versions)
-    SEMBLANCE_MODELS_BUCKET = local.source_bucket
-    SEMBLANCE_MODELS_PREFIX = local.source_prefix
-    SEMBLANCE_MODELS_ROOT   = var.file_system_config.local_mount_path
-  }
+  environment = merge(
+    {
+      SEMBLANCE_KEEP_VERSIONS = tostring(var.keep_versions)
+      SEMBLANCE_MODELS_BUCKET = local.source_bucket
+      SEMBLANCE_MODELS_PREFIX = local.source_prefix
+      SEMBLANCE_MODELS_ROOT   = var.file_system_config.local_mount_path
+    },
+    var.indexes == null ? {} : {
+      SEMBLANCE_INDEX_GRACE_HOURS = tostring(var.indexes.grace_hours)
+      SEMBLANCE_INDEXES_BUCKET    = local.index_bucket
+      SEMBLANCE_INDEXES_PREFIX    = var.indexes.prefix
+    },
+  )
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -179,7 +191,7 @@ module "sync" {
         Sid      = "ReadModels"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = "${local.source_arn}/${local.source_prefix}/*"
+        Resource = concat(["${local.source_arn}/${local.source_prefix}/*"], var.indexes == null ? [] : ["${local.index_arn}/${var.indexes.prefix}/*"])
       },
       {
         # Without this permission S3 answers "access denied" if an object is missing. It checks
@@ -187,7 +199,7 @@ module "sync" {
         Sid      = "ListModels"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
-        Resource = local.source_arn
+        Resource = local.source_arns
       },
     ]
   })

@@ -42,6 +42,11 @@ output "source_bucket_arn" {
   value       = local.source_arn
 }
 
+output "source_bucket_arns" {
+  description = "ARNs of the buckets from which bundles and indexes are copied."
+  value       = local.source_arns
+}
+
 output "object_keys" {
   description = "Keys of the bundles' objects, bundle/role => key."
   value       = { for name, object in aws_s3_object.this : name => object.key }

@@ -24,6 +24,32 @@ variable "bundles" {
 }
 
 ################################################################################
+# Indexes
+################################################################################
+
+variable "indexes" {
+  description = "Where indexes are in S3, which the function copies as well: their bucket (null for this module's) and prefix, and the hours that a version stays on the file system after it was replaced (grace_hours, 0 to 8760). null without indexes."
+  type = object({
+    bucket      = optional(string)
+    prefix      = string
+    grace_hours = optional(number, 24)
+  })
+  default = null
+
+  validation {
+    condition     = var.indexes == null || try(var.indexes.grace_hours >= 0 && var.indexes.grace_hours <= 8760 && floor(var.indexes.grace_hours) == var.indexes.grace_hours, false)
+    error_message = "indexes.grace_hours must be a whole number of hours from 0 to 8760."
+  }
+}
+
+variable "scheduled_events" {
+  description = "What the schedule sends to the model-sync function besides the bundles, any name => JSON."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+################################################################################
 # Bucket
 ################################################################################
 

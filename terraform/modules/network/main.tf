@@ -165,7 +165,7 @@ resource "aws_vpc_endpoint_route_table_association" "brought" {
   lifecycle {
     precondition {
       condition     = !contains(data.aws_route_tables.with_s3[0].ids, each.value) || contains(data.aws_route_tables.with_own[0].ids, each.value)
-      error_message = "The route table ${each.value} already has a gateway endpoint for S3, and can have only one. Remove it from route_table_ids. The policy of the existing endpoint must allow reading ${var.bucket_arn}."
+      error_message = "The route table ${each.value} already has a gateway endpoint for S3, and can have only one. Remove it from route_table_ids. The policy of the existing endpoint must allow reading ${join(", ", var.bucket_arns)}."
     }
   }
 }
@@ -180,14 +180,14 @@ locals {
         Effect    = "Allow"
         Principal = "*"
         Action    = "s3:GetObject"
-        Resource  = "${var.bucket_arn}/*"
+        Resource  = [for arn in var.bucket_arns : "${arn}/*"]
       },
       {
         Sid       = "ListModels"
         Effect    = "Allow"
         Principal = "*"
         Action    = "s3:ListBucket"
-        Resource  = var.bucket_arn
+        Resource  = var.bucket_arns
       },
     ]
   }
@@ -209,7 +209,7 @@ locals {
         Effect      = "Deny"
         Principal   = "*"
         Action      = "s3:*"
-        NotResource = [var.bucket_arn, "${var.bucket_arn}/*"]
+        NotResource = flatten([for arn in var.bucket_arns : [arn, "${arn}/*"]])
         Condition   = { ArnEquals = { "aws:PrincipalArn" = var.role_arns } }
       },
     ]

@@ -110,14 +110,14 @@ variable "route_table_ids" {
 # Endpoints
 ################################################################################
 
-variable "bucket_arn" {
-  description = "ARN of the only bucket that the functions can reach through the S3 gateway endpoint."
-  type        = string
+variable "bucket_arns" {
+  description = "ARNs of the only buckets that the functions can reach through the S3 gateway endpoint."
+  type        = list(string)
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9.-]{3,63}$", var.bucket_arn))
-    error_message = "bucket_arn must be the ARN of a bucket, such as arn:aws:s3:::name."
+    condition     = length(var.bucket_arns) >= 1 && alltrue([for arn in var.bucket_arns : can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9.-]{3,63}$", arn))])
+    error_message = "bucket_arns must hold ARNs of buckets, such as arn:aws:s3:::name."
   }
 }
 

@@ -26,6 +26,14 @@ SEND_HALF_EMOJI = {
     "voyageai",
 }
 
+# They do not show the body of an error.
+LOSE_THE_MESSAGE = {
+    "haystack TEI",
+    "infinity_client",
+    "llama-index Jina",
+    "llama-index TEI",
+}
+
 # The most documents that each of them returns, as its user configured it.
 TOP = 100
 
@@ -80,6 +88,13 @@ def test_half_an_emoji_loses_nothing_else(door: Door, name: str) -> None:
     else:
         with pytest.raises(Exception, match="surrogates not allowed"):
             RERANKERS[name](door.url)(QUERY, [*DOCUMENTS, HALF_EMOJI])
+
+
+@every_client_and_door
+def test_an_empty_document_is_refused_by_name(door: Door, name: str) -> None:
+    message = "" if name in LOSE_THE_MESSAGE else "is empty"
+    with pytest.raises(Exception, match=message):
+        RERANKERS[name](door.url)(QUERY, [*DOCUMENTS, ""])
 
 
 @every_client

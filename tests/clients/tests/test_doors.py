@@ -2,14 +2,17 @@
 
 import base64
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from doors import Door
+from doors import Door, built
 from doors.emulator import FUNCTION, Emulator
+from doors.environment import environment
 from doors.golden import CANDIDATES, EVENT, QUERY, SCORE_TOLERANCE, SCORES, Vectors
 from doors.server import Server
 
@@ -26,8 +29,57 @@ def post(url: str, body: object, **headers: str) -> httpx.Response:
 
 
 def invoked(emulator: Emulator, event: object) -> bytes:
+    """The answer to a direct event, an error of the function included."""
     url = f"{emulator.invoke_url}/2015-03-31/functions/{FUNCTION}/invocations"
-    return post(url, event).content
+    response = httpx.post(url, json=event, timeout=60)
+    # For an error of the function, Lambda answers 200, and the emulator 500.
+    assert response.status_code in (200, 500), response.text
+    return response.content
+
+
+def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line, in the environment of the interfaces."""
+    program = built("target/debug/semblance", "test-clients")
+    return subprocess.run(
+        [program, *arguments],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def printed(*arguments: str, cwd: Path | None = None) -> Any:
+    """What the command line prints as JSON; a list for JSON lines."""
+    ran = command(*arguments, cwd=cwd)
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    return lines if arguments[0] == "embed" else lines[0]
+
+
+def enveloped(emulator: Emulator, request: dict[str, Any]) -> dict[str, Any]:
+    """The results of a request in the events of other services; an error as in a list."""
+    text = json.dumps(request)
+    sns = {"EventSource": "aws:sns", "Sns": {"Type": "Notification", "Message": text}}
+    bus = {"detail-type": "request", "source": "my.app", "detail": request}
+    (item,) = json.loads(invoked(emulator, [request]))
+    (written,) = json.loads(invoked(emulator, [text]))
+    found = {"list": item, "list of texts": written}
+    for name, event in (("SNS", {"Records": [sns]}), ("EventBridge", bus)):
+        result = json.loads(invoked(emulator, event))
+        found[name] = result[0] if isinstance(result, list) else result
+    return found
+
+
+def sqs(emulator: Emulator, *bodies: str) -> list[str]:
+    """The ids of the failed records, which are the indices of their bodies."""
+    records = [
+        {"eventSource": "aws:sqs", "messageId": str(number), "body": body}
+        for number, body in enumerate(bodies)
+    ]
+    failures = json.loads(invoked(emulator, {"Records": records}))["batchItemFailures"]
+    return [failure["itemIdentifier"] for failure in failures]
 
 
 def scores_of_event(answer: bytes) -> list[float]:
@@ -141,6 +193,106 @@ def test_rerank_predict_and_tokenize_have_one_answer(
     by_function = post(f"{emulator.url}/{route}", body).json()
     assert by_function == direct
     assert_alike(post(f"{server.url}/{route}", body).json(), direct)
+
+
+def test_every_operation_has_one_answer_through_every_door(
+    server: Server, emulator: Emulator, tmp_path: Path, record_property: Any
+) -> None:
+    texts = [QUERY, *CANDIDATES]
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n")
+    embedded_lines = printed("embed", "in.txt", cwd=tmp_path)
+    pairs = [[QUERY, text] for text in CANDIDATES]
+    requests: dict[str, tuple[dict[str, Any], Any]] = {
+        "similarity": (EVENT, printed("score", "--json", QUERY, *CANDIDATES)),
+        "embed": ({"inputs": texts}, [line["embedding"] for line in embedded_lines]),
+        "rerank": (
+            {"query": QUERY, "texts": CANDIDATES, "return_text": True},
+            printed("rerank", "--json", QUERY, *CANDIDATES),
+        ),
+        "predict": ({"inputs": pairs}, printed("predict", "--json", QUERY, *CANDIDATES)),
+        "tokenize": ({"inputs": texts}, printed("tokenize", "--json", *texts)),
+    }
+    lines = []
+    for operation, (body, by_command) in requests.items():
+        request = {"operation": operation, **body}
+        route = "/" if operation == "similarity" else f"/{operation}"
+        expected = post(f"{server.url}{route}", body).json()
+        found = {
+            "serve /invocations": post(f"{server.url}/invocations", request).json(),
+            "function URL": post(f"{emulator.url}{route}", body).json(),
+            "function URL /invocations": post(f"{emulator.url}/invocations", request).json(),
+            "direct event": json.loads(invoked(emulator, request)),
+            **enveloped(emulator, request),
+            "command line": by_command,
+        }
+        for name, answer in found.items():
+            try:
+                assert_alike(answer, expected)
+            except AssertionError as error:
+                raise AssertionError(f"{operation} by {name}: {answer}") from error
+        assert sqs(emulator, json.dumps(request)) == []
+        lines.append(f"{operation:12} equal through serve, {', '.join(found)}; SQS: no failure")
+    record_property("every operation through every interface", "\n".join(lines))
+
+
+LONG = "word " * 300
+
+# A request, its code, and the command with the same fault, if the command line can have it.
+FAULTS: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({**EVENT, "actual_queries": ["a", " "]}, "request.empty_text", ["score", QUERY, "a", " "]),
+    (
+        {**EVENT, "actual_queries": [LONG], "truncate": False},
+        "request.too_many_tokens",
+        ["score", "--no-truncate", QUERY, LONG],
+    ),
+    ({"query_from_app": QUERY}, "request.missing_field", []),
+    ({"operation": "embed", "inputs": ["a", ""]}, "request.empty_text", []),
+    ({"operation": "embed", "inputs": "a", "dimensions": 0}, "request.out_of_range", []),
+    ({"operation": "embed", "inputs": "a", "dimensions": 385}, "request.out_of_range", []),
+    ({"operation": "embed", "inputs": 7}, "request.wrong_type", []),
+    ({"operation": "embed", "inputs": "a", "prompt_name": "none"}, "request.unknown_value", []),
+    ({"operation": "nothing"}, "request.unknown_value", []),
+    (
+        {"operation": "rerank", "query": "", "texts": ["a"]},
+        "request.empty_text",
+        ["rerank", "", "a"],
+    ),
+    (
+        {"operation": "predict", "inputs": [["a", LONG]], "truncate": False},
+        "request.too_many_tokens",
+        ["predict", "--no-truncate", "a", LONG],
+    ),
+    (
+        {"query": "a", "documents": ["b"], "max_chunks_per_doc": 3},
+        "request.unsupported_option",
+        [],
+    ),
+    ({"input": ["a"], "late_chunking": True}, "request.unsupported_option", []),
+]
+
+
+def test_every_error_has_one_code_through_every_door(
+    server: Server, emulator: Emulator, record_property: Any
+) -> None:
+    lines = []
+    for request, code, arguments in FAULTS:
+        found: dict[str, Any] = {}
+        for name, url in (("serve", server.url), ("function URL", emulator.url)):
+            answer = httpx.post(f"{url}/invocations", json=request)
+            assert 400 <= answer.status_code < 500
+            found[name] = answer.json()["error_type"]
+        found["direct event"] = json.loads(invoked(emulator, request))["errorType"]
+        for name, answer in enveloped(emulator, request).items():
+            found[name] = answer["errorType"]
+        if arguments:
+            ran = command(*arguments)
+            assert ran.returncode == 1
+            found["command line"] = ran.stderr.removeprefix("error: ").split(": ")[0]
+        assert found == dict.fromkeys(found, code)
+        # A record fails alone.
+        assert sqs(emulator, json.dumps(EVENT), json.dumps(request), json.dumps(EVENT)) == ["1"]
+        lines.append(f"{code:28} by {', '.join(found)}; SQS: that record alone")
+    record_property("every error through every interface", "\n".join(lines))
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,14 @@ def built() -> None:
     for path in (
         "target/lambda/similarity/bootstrap.zip",
         "target/lambda/model-sync/bootstrap.zip",
+        "target/debug/semblance",
         "build/model/default/bundle.json",
         "target/lambda/authorizer/bootstrap.zip",
         "build/model/cross/bundle.json",
         "build/model/int8/bundle.json",
     ):
         if not (REPOSITORY / path).is_file():
-            makes = "make model package build/model/.cross build/model/.int8"
+            makes = "make terraform-test"
             raise TerraformError(f"{path} is missing; run `{makes}` to build it")
 
 

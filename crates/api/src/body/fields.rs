@@ -187,13 +187,9 @@ impl Fields {
 
     /// Moves the fields of the object `name`, if there is one, into this object. A field that this
     /// object has already stays.
-    pub(crate) fn lift(&mut self, name: &str) -> Result<(), RequestError> {
-        let inner = self.fields.get(name).map(Item::fields).transpose()?.flatten();
-        if let Some(inner) = inner {
-            self.fields.remove(name);
-            for (name, item) in inner {
-                self.fields.entry(name).or_insert(item);
-            }
+    pub(crate) fn lift(&mut self, name: &'static str) -> Result<(), RequestError> {
+        for (name, item) in self.optional_object(name)?.fields {
+            self.fields.entry(name).or_insert(item);
         }
         Ok(())
     }

@@ -12,10 +12,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::request::{Kind, RequestError};
 
-/// Maximum memory of the values of a document in bytes, as estimated by the constants below.
-const MAX_DOCUMENT_BYTES: usize = 64 << 20;
-
-/// As [`MAX_DOCUMENT_BYTES`], for one field of a request over HTTP. A server parses several at a time.
+/// Maximum memory of the values of a field of a request in bytes, as estimated by the constants below. A
+/// server parses several at a time.
 const MAX_FIELD_BYTES: usize = 32 << 20;
 
 /// Maximum number of fields of an object whose fields are named.
@@ -46,7 +44,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// - [`RequestError::TooManyValues`] if the values need too much memory.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, RequestError> {
     let bytes = readable_json(bytes);
-    parse(&bytes, 0..bytes.len(), MAX_DOCUMENT_BYTES)
+    parse(&bytes, 0..bytes.len())
 }
 
 /// Returns JSON without a byte order mark, in which each escape of a lone surrogate, such as `\ud83d`
@@ -92,11 +90,11 @@ fn is_low(bytes: &[u8]) -> bool {
 
 /// Returns the JSON value in a part of a document. Positions in errors are those in the document.
 pub(super) fn parse_part(document: &[u8], part: Range<usize>) -> Result<Value, RequestError> {
-    parse(document, part, MAX_FIELD_BYTES)
+    parse(document, part)
 }
 
-fn parse(document: &[u8], part: Range<usize>, limit_bytes: usize) -> Result<Value, RequestError> {
-    let memory = Memory::new(limit_bytes);
+fn parse(document: &[u8], part: Range<usize>) -> Result<Value, RequestError> {
+    let memory = Memory::new(MAX_FIELD_BYTES);
     let mut parser = serde_json::Deserializer::from_slice(&document[part.clone()]);
     let value = ValueSeed(&memory).deserialize(&mut parser);
     let value = value.and_then(|value| parser.end().map(|()| value));

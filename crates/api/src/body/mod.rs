@@ -17,8 +17,8 @@ pub use json::{parse_json, readable_json};
 pub(crate) use value::{
     Absent, Candidates, Choice, ChoiceList, Choices, ClientInput, Count, Dimensions, Direction,
     Documents, Effect, FieldValue, FilterField, Flag, IndexName, Input, Names, Object, OnError,
-    OptionalObject, Pairs, PromptName, Text, TextList, TokenIds, Truncate, Unread, Unsupported,
-    Vectors, truncation,
+    OptionalIndexName, OptionalObject, Pairs, PromptName, Score, Text, TextList, TokenIds,
+    Truncate, Unread, Unsupported, Vectors, truncation,
 };
 
 /// A body of a request, with its decoder and its schema.

@@ -26,14 +26,20 @@ use crate::service::Service;
 /// Source: Cohere's pricing, "a single search unit is a query with up to 100 documents".
 const DOCUMENTS_PER_SEARCH_UNIT: usize = 100;
 
-pub(super) const ROUTES: &[Route] = &[rerank_route("/v1/rerank"), rerank_route("/v2/rerank")];
+pub(super) const ROUTES: &[Route] = &[
+    rerank_route("/v1/rerank", rerank),
+    rerank_route("/v2/rerank", |fields, limits| rerank_version(fields, limits, "2")),
+];
 
-const fn rerank_route(path: &'static str) -> Route {
+const fn rerank_route(
+    path: &'static str,
+    decode: fn(&mut Fields, &Limits) -> Result<Call, RequestError>,
+) -> Route {
     Route {
         method: Method::POST,
         path,
         summary: "Rank texts by their relevance to a query",
-        decode: rerank,
+        decode,
         // Cohere's clients read only the status.
         errors: &openai::ERRORS,
         schema: |schemas| {
@@ -91,7 +97,16 @@ body! {
 }
 
 pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    rerank_version(fields, limits, "1")
+}
+
+fn rerank_version(
+    fields: &mut Fields,
+    limits: &Limits,
+    version: &'static str,
+) -> Result<Call, RequestError> {
     let form = Form {
+        version,
         is_voyage: fields.has("top_k", |_| true)
             || fields.has("truncation", |_| true) && !fields.has("top_n", |_| true),
         objects: Vec::new(),
@@ -119,6 +134,7 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
 
 /// The form of a response.
 struct Form {
+    version: &'static str,
     /// Whether the request is one of Voyage.
     is_voyage: bool,
     /// For each document that is an object: the object, unchanged.
@@ -234,7 +250,7 @@ impl Form {
             model: service.about().scorer(scores.scored_by).to_owned(),
             usage: RerankUsage { total_tokens: prompt_tokens, prompt_tokens },
             meta: RerankMeta {
-                api_version: ApiVersion { version: "1" },
+                api_version: ApiVersion { version: self.version },
                 billed_units: BilledUnits {
                     search_units: texts.len().div_ceil(DOCUMENTS_PER_SEARCH_UNIT),
                 },

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use axum::http::Method;
 use semblance::outcome::EmbedOutput;
-use semblance::{EmbedOptions, Truncation};
+use semblance::{EmbedOptions, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::Error;
 use utoipa::ToSchema;
@@ -56,12 +56,16 @@ body! {
         "input_type": "search_document",
         "embedding_types": ["float"]
     } {
+        /// Refused: the model embeds texts.
+        images: Unsupported,
+        /// Refused: use `texts`.
+        inputs: Unsupported,
         texts: ClientInput,
         /// The use of the embeddings. It selects the model's prompt for a query or a document, if the
         /// model has one.
         input_type: Choice<Purpose>,
-        /// Number formats of the embeddings. With them, or in version 2, `embeddings` of the response
-        /// is an object with a list for each format.
+        /// [Number formats](#number-formats) of the embeddings. With them, or in version 2,
+        /// `embeddings` of the response is an object with a list for each format.
         embedding_types: ChoiceList<NumberFormat>,
         /// How to truncate a text beyond the model's limit: `END` (default), `START`, or `NONE`, which
         /// makes it an error.
@@ -71,10 +75,6 @@ body! {
         /// What to do with an invalid text: `error` refuses the request (default); `null` embeds the
         /// others.
         on_error: Choice<OnError>,
-        /// Refused: the model embeds texts.
-        images: Unsupported,
-        /// Refused: use `texts`.
-        inputs: Unsupported,
         /// Refused, because the model defines its limit.
         max_tokens: Unsupported,
         /// Ignored; the service has one model.
@@ -84,7 +84,7 @@ body! {
     }
 }
 
-fn embed(
+pub(super) fn embed(
     fields: &mut Fields,
     limits: &Limits,
     version: &'static str,
@@ -93,15 +93,21 @@ fn embed(
     let body = CohereEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
+        ..EmbedOptions::default()
     };
     let formats = match body.embedding_types.0 {
         None if version == "2" => Some(vec![NumberFormat::Float]),
         formats => formats,
     };
-    let request = EmbedRequest { texts: body.texts.0, purpose: body.input_type.0, options };
+    let request = EmbedRequest {
+        texts: body.texts.0,
+        purpose: body.input_type.0,
+        options,
+        dimensions_field: "output_dimension",
+    };
     Ok(Call::new(request, move |request, listed, service| {
         let form = Form { version, formats };
         form.response(request, &listed, service)
@@ -182,7 +188,7 @@ impl Form {
             api_version: ApiVersion { version: self.version },
             billed_units: EmbedUnits { input_tokens: listed.outcome.cost.prompt_tokens },
         };
-        let rows = |format: NumberFormat| listed.values(format);
+        let rows = |format: NumberFormat| listed.values(|row| format.value(row));
         match &self.formats {
             None => {
                 let (response_type, embeddings) = ("embeddings_floats", rows(NumberFormat::Float));
@@ -204,11 +210,14 @@ impl Form {
 
 impl Listed<EmbedOutput> {
     /// Returns the embedding of each text in a format; `None` for an invalid text.
-    pub(super) fn values(&self, format: NumberFormat) -> Vec<Option<EmbeddingValue>> {
+    pub(super) fn values(
+        &self,
+        format: impl Fn(&[f32]) -> EmbeddingValue,
+    ) -> Vec<Option<EmbeddingValue>> {
         let value = |place: &Option<usize>| {
             // Rows are contiguous, so `to_slice` never fails.
             let row = self.outcome.vectors.row((*place)?);
-            Some(format.value(row.to_slice().unwrap_or_default()))
+            Some(format(row.to_slice().unwrap_or_default()))
         };
         self.places.iter().map(value).collect()
     }

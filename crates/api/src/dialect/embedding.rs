@@ -15,10 +15,18 @@ pub(super) enum NumberFormat {
     Float,
     /// Base64 of the little-endian f32 values.
     Base64,
-    /// One bit per dimension, 1 for a positive value, the first one in the highest bit; each byte is
-    /// a signed integer, the unsigned one minus 128.
+    /// `Uint8` minus 128.
+    Int8,
+    /// The level of each value, from 0 to 255: the range from -1 to 1 is divided into 255 steps, and a
+    /// value is rounded down.
+    ///
+    /// Source: `quantize_embeddings` of sentence-transformers 6.2, with -1 and 1 as `ranges`. Rows have
+    /// unit length, so no value is outside of this range, and it needs no calibration. Cohere and Voyage
+    /// do not publish theirs.
+    Uint8,
+    /// `Ubinary` minus 128.
     Binary,
-    /// As `Binary`, with unsigned integers.
+    /// One bit per dimension, 1 for a positive value, the first one in the highest bit.
     Ubinary,
 }
 
@@ -26,12 +34,14 @@ impl Choices for NumberFormat {
     const VALUES: &'static [(&'static str, Self)] = &[
         ("float", Self::Float),
         ("base64", Self::Base64),
+        ("int8", Self::Int8),
+        ("uint8", Self::Uint8),
         ("binary", Self::Binary),
         ("ubinary", Self::Ubinary),
     ];
-    const EXPECTED: &'static str = "\"float\", \"base64\", \"binary\" or \"ubinary\"";
-    // Their scale is that of the provider's model.
-    const UNSUPPORTED: &'static [&'static str] = &["int8", "uint8", "fp16", "float16", "bfloat16"];
+    const EXPECTED: &'static str =
+        "\"float\", \"base64\", \"int8\", \"uint8\", \"binary\" or \"ubinary\"";
+    const UNSUPPORTED: &'static [&'static str] = &["fp16", "float16", "bfloat16"];
 }
 
 impl NumberFormat {
@@ -40,23 +50,49 @@ impl NumberFormat {
         Self::VALUES.iter().find(|(_, value)| *value == self).map_or("float", |(name, _)| name)
     }
 
+    /// Whether it is defined only for rows of unit length.
+    pub(super) fn needs_unit_length(self) -> bool {
+        matches!(self, Self::Int8 | Self::Uint8)
+    }
+
     /// Returns an embedding `[dim]`, f32, in this format.
     pub(super) fn value(self, row: &[f32]) -> EmbeddingValue {
-        match self {
-            Self::Float => EmbeddingValue::Float(row.to_vec()),
-            Self::Base64 => {
-                let bytes: Vec<u8> = row.iter().flat_map(|number| number.to_le_bytes()).collect();
-                EmbeddingValue::Base64(STANDARD.encode(bytes))
-            }
-            Self::Binary => {
-                let bytes = bits(row).into_iter();
-                EmbeddingValue::Integers(bytes.map(|byte| i16::from(byte) - 128).collect())
-            }
-            Self::Ubinary => {
-                EmbeddingValue::Integers(bits(row).into_iter().map(i16::from).collect())
-            }
+        match (self, self.integers(row)) {
+            (_, Some(integers)) => EmbeddingValue::Integers(integers),
+            (Self::Base64, None) => self.base64(row),
+            (_, None) => EmbeddingValue::Float(row.to_vec()),
         }
     }
+
+    /// Returns the bytes of an embedding `[dim]`, f32, in this format, as base64: little-endian f32
+    /// values, or one byte for each integer.
+    pub(super) fn base64(self, row: &[f32]) -> EmbeddingValue {
+        let bytes: Vec<u8> = match self.integers(row) {
+            // The lowest byte is the two's complement of a negative integer.
+            Some(integers) => integers.iter().map(|integer| integer.to_le_bytes()[0]).collect(),
+            None => row.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        };
+        EmbeddingValue::Base64(STANDARD.encode(bytes))
+    }
+
+    /// Returns the integers of an embedding; `None` for a format of f32 values.
+    fn integers(self, row: &[f32]) -> Option<Vec<i16>> {
+        let (bytes, offset) = match self {
+            Self::Float | Self::Base64 => return None,
+            Self::Int8 => (levels(row), 128),
+            Self::Uint8 => (levels(row), 0),
+            Self::Binary => (bits(row), 128),
+            Self::Ubinary => (bits(row), 0),
+        };
+        Some(bytes.into_iter().map(|byte| i16::from(byte) - offset).collect())
+    }
+}
+
+/// Returns the level of each value of an embedding of unit length, as `Uint8` describes it.
+fn levels(row: &[f32]) -> Vec<u8> {
+    const STEP: f64 = 2.0 / 255.0;
+    let level = |value: &f32| ((f64::from(*value) + 1.0) / STEP).floor().clamp(0.0, 255.0) as u8;
+    row.iter().map(level).collect()
 }
 
 /// Returns the signs of an embedding, 8 to a byte, the first in the highest bit.
@@ -74,9 +110,9 @@ fn bits(row: &[f32]) -> Vec<u8> {
 pub(super) enum EmbeddingValue {
     /// The values.
     Float(Vec<f32>),
-    /// The little-endian values, in base64.
+    /// The bytes of the values, in base64.
     Base64(String),
-    /// The signs, 8 dimensions to an integer.
+    /// Levels, one for each dimension, or signs, 8 dimensions to an integer.
     Integers(Vec<i16>),
 }
 
@@ -111,5 +147,21 @@ mod tests {
         let integers = |format: NumberFormat| serde_json::to_value(format.value(&row)).unwrap();
         assert_eq!(integers(NumberFormat::Ubinary), serde_json::json!([0b1001_0001, 0b1000_0000]));
         assert_eq!(integers(NumberFormat::Binary), serde_json::json!([17, 0]));
+        let base64 = |format: NumberFormat| serde_json::to_value(format.base64(&row)).unwrap();
+        assert_eq!(base64(NumberFormat::Ubinary), "kYA=");
+        assert_eq!(base64(NumberFormat::Binary), "EQA=");
+    }
+
+    #[test]
+    fn levels_are_those_of_sentence_transformers() {
+        // quantize_embeddings(row, "uint8", ranges=[[-1.0] * 7, [1.0] * 7])
+        let row = [-1.0, -0.5, -0.004, 0.0, 0.004, 0.5, 1.0];
+        let levels = [0, 63, 126, 127, 128, 191, 255];
+        let value = |format: NumberFormat| format.value(&row);
+        assert_eq!(value(NumberFormat::Uint8), EmbeddingValue::Integers(levels.to_vec()));
+        let signed = levels.iter().map(|level| level - 128).collect();
+        assert_eq!(value(NumberFormat::Int8), EmbeddingValue::Integers(signed));
+        let base64 = |format: NumberFormat| serde_json::to_value(format.base64(&row)).unwrap();
+        assert_eq!(base64(NumberFormat::Int8), "gL/+/wA/fw==");
     }
 }

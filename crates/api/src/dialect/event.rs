@@ -1,9 +1,10 @@
 //! The event of the function, and the routes at the root. An event is `{"query_from_app",
 //! "actual_queries"}`, or an object with the field `operation`.
 
+use axum::body::Bytes;
 use axum::http::Method;
+use semblance::TextOptions;
 use semblance::outcome::{Scores, rank};
-use semblance::{Prompts, TextOptions};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
@@ -12,10 +13,10 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker;
 use super::tei::{self, Prediction, Rank, TokenOfText};
-use super::{Route, RouteSchema, search};
+use super::{Route, RouteSchema, corpus, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
-    Text, body, parse_json, truncation,
+    Text, body, truncation,
 };
 use crate::openapi::{Schemas, any_of};
 use crate::operation::{
@@ -66,7 +67,9 @@ pub(super) const ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/openapi.json",
         summary: "Describe the routes",
-        decode: |_, _| Ok(Call::new(DocumentRequest, |_, body, _| Ok(Reply { body, items: 1 }))),
+        decode: |_, _| {
+            Ok(Call::new(DocumentRequest, |_, body, _| Ok::<_, Error>(Reply { body, items: 1 })))
+        },
         errors: &tei::ERRORS,
         schema: |_| {
             let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
@@ -91,7 +94,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 10] = [
+const OPERATIONS: [NamedOperation; 14] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -151,6 +154,31 @@ const OPERATIONS: [NamedOperation; 10] = [
             is_unambiguous: false,
         }],
     },
+    NamedOperation {
+        name: "mine",
+        decode: corpus::mine,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::MineBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "cluster",
+        decode: corpus::cluster,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::ClusterBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation {
+        name: "map",
+        decode: corpus::map,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<corpus::MapBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation { name: "indexes", decode: corpus::indexes, bodies: &[] },
     NamedOperation { name: "info", decode: tei::info, bodies: &[] },
     NamedOperation { name: "health", decode: tei::health, bodies: &[] },
     NamedOperation { name: "warmup", decode: warm_up, bodies: &[] },
@@ -192,12 +220,12 @@ pub fn decode(event: Value, limits: &Limits) -> Result<Call, RequestError> {
     decode_fields(Fields::new(event)?, limits)
 }
 
-/// As [`decode`], of the bytes of a JSON document.
+/// As [`decode`], of the bytes of a JSON document. Fields that the request does not use take no memory.
 ///
 /// # Errors
 /// - [`RequestError`], which names the invalid field.
 pub fn decode_document(event: &[u8], limits: &Limits) -> Result<Call, RequestError> {
-    decode(parse_json(event)?, limits)
+    decode_fields(Fields::from_document(Bytes::copy_from_slice(event))?, limits)
 }
 
 fn decode_fields(mut fields: Fields, limits: &Limits) -> Result<Call, RequestError> {
@@ -238,11 +266,7 @@ fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError
     let body = EventBody::decode(fields, limits)?;
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, true),
-        prompts: match body.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: body.prompt_name.prompts(),
     };
     let (query, texts) = (body.query_from_app.0, body.actual_queries.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: body.top_k.0, options }, response))
@@ -331,9 +355,13 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.inline::<Vec<Rank>>(),
         schemas.inline::<Vec<Prediction>>(),
         schemas.inline::<Vec<Vec<Prediction>>>(),
-        schemas.inline::<Vec<Vec<TokenOfText>>>(),
+        schemas.inline::<Vec<Vec<TokenOfText<'static>>>>(),
         schemas.inline::<Vec<String>>(),
         schemas.reply::<search::SearchReply>(),
+        schemas.reply::<corpus::MineReply>(),
+        schemas.reply::<corpus::ClusterReply>(),
+        schemas.reply::<corpus::MapReply>(),
+        schemas.reply::<corpus::IndexesReply>(),
         schemas.reply::<About>(),
         schemas.reply::<Status>(),
     ];

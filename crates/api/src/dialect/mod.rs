@@ -4,6 +4,7 @@
 
 mod cohere;
 mod cohere_embed;
+mod corpus;
 mod embedding;
 mod error_form;
 mod event;
@@ -35,9 +36,10 @@ pub use event::{
 };
 
 /// The routes of every dialect.
-const DIALECTS: [&[Route]; 8] = [
+const DIALECTS: [&[Route]; 9] = [
     event::ROUTES,
     search::ROUTES,
+    corpus::ROUTES,
     sagemaker::ROUTES,
     tei::ROUTES,
     openai::ROUTES,

@@ -4,7 +4,7 @@
 
 use axum::http::Method;
 use semblance::outcome::EmbedOutput;
-use semblance::{EmbedOptions, Truncation};
+use semblance::{EmbedOptions, Prompts, Truncation};
 use serde::Serialize;
 use serde_json::{Error, Map, Value, json};
 use utoipa::ToSchema;
@@ -91,7 +91,7 @@ body! {
         on_error: Choice<OnError>,
         /// Ignored; the service has one model.
         model: Unread,
-        /// Ignored; the bundle defines the options of the model.
+        /// Ignored, `num_ctx` included; the bundle defines the options of the model and its limit.
         options: Unread,
         /// Ignored; the model stays in memory.
         keep_alive: Unread,
@@ -105,7 +105,7 @@ body! {
         prompt: Text,
         /// Ignored; the service has one model.
         model: Unread,
-        /// Ignored; the bundle defines the options of the model.
+        /// Ignored, `num_ctx` included; the bundle defines the options of the model and its limit.
         options: Unread,
         /// Ignored; the model stays in memory.
         keep_alive: Unread,
@@ -129,11 +129,12 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     let body = OllamaEmbedBody::decode(fields, limits)?;
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
-        prompt_name: None,
+        prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.dimensions.0,
+        ..EmbedOptions::default()
     };
-    let request = EmbedRequest { texts: body.input.0, purpose: None, options };
+    let request = EmbedRequest::new(body.input.0, options);
     Ok(Call::new(request, embeddings))
 }
 
@@ -141,7 +142,7 @@ fn embed_one(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError>
     fields.read_texts(true);
     let body = OllamaPromptBody::decode(fields, limits)?;
     let options = EmbedOptions { normalize: Some(true), ..EmbedOptions::default() };
-    let request = EmbedRequest { texts: body.prompt.0, purpose: None, options };
+    let request = EmbedRequest::new(body.prompt.0, options);
     Ok(Call::new(request, |_, listed, _| {
         let embedding = listed.outcome.vectors.row(0).to_vec();
         Reply::new(&OllamaEmbedding { embedding }, 1)
@@ -268,7 +269,7 @@ fn embeddings(
     let nanoseconds = (cost.tokenize_time + cost.infer_time).as_nanos();
     let response = OllamaEmbeddings {
         model: service.about().model_id.clone(),
-        embeddings: listed.values(NumberFormat::Float),
+        embeddings: listed.values(|row| NumberFormat::Float.value(row)),
         total_duration: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
         load_duration: 0,
         prompt_eval_count: cost.prompt_tokens,

@@ -13,8 +13,8 @@ use super::embedding::{EmbeddingValue, NumberFormat};
 use super::{ErrorForm, Route, RouteSchema};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, Choices, ClientInput, Dimensions, Direction, Fields, Flag, OnError,
-    PromptName, Truncate, Unread, Unsupported, body,
+    Body as _, Choice, ChoiceList, Choices, ClientInput, Dimensions, Direction, Fields, Flag,
+    OnError, PromptName, Truncate, Unread, Unsupported, body,
 };
 use crate::operation::{
     Call, EmbedRequest, ItemError, Listed, ModelRequest, ModelsRequest, Purpose, Reply,
@@ -113,23 +113,23 @@ body! {
     /// embeddings are accepted too.
     EmbeddingsBody = {"model": "any", "input": ["Around 9 million", "It has a river"]} {
         input: ClientInput,
-        /// Encoding of an embedding: an array of numbers (default), or base64 of its little-endian
-        /// f32 values.
+        /// Encoding of an embedding: an array of numbers (default), or base64 of its bytes.
         encoding_format: Choice<EncodingFormat>,
         /// Number of leading dimensions to keep.
         dimensions: Dimensions,
         /// The same as `dimensions`, in Voyage's API.
         output_dimension: Dimensions,
-        /// Number format of an embedding, in Voyage's API.
+        /// Number format of an embedding, in Voyage's API; see [Number formats](#number-formats).
         output_dtype: Choice<NumberFormat>,
-        /// Number format of an embedding, in Jina's API.
-        embedding_type: Choice<NumberFormat>,
+        /// Number format of an embedding, in Jina's API; one name, or a list of one.
+        embedding_type: ChoiceList<NumberFormat>,
         /// The use of the embeddings. It selects the model's prompt for a query or a document, if the
         /// model has one.
         input_type: Choice<Purpose>,
         /// The same as `input_type`, in Jina's API.
         task: Choice<Purpose>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: that of `input_type` or `task`,
+        /// else the model's default prompt. Null: no prompt.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default), in Jina's API.
         normalized: Flag,
@@ -206,28 +206,51 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     fields.read_texts(true);
     let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = EmbeddingsBody::decode(fields, limits)?;
-    let format = match (body.encoding_format.0, body.output_dtype.0.or(body.embedding_type.0)) {
-        (Some(EncodingFormat::Base64), Some(NumberFormat::Binary | NumberFormat::Ubinary)) => {
-            let field = fields.field("encoding_format");
-            let expected = "\"float\" for embeddings of bits";
-            return Err(RequestError::UnsupportedOption { field, expected });
-        }
-        (Some(EncodingFormat::Base64), _) => NumberFormat::Base64,
-        (_, number) => number.unwrap_or(NumberFormat::Float),
-    };
+    let format = format(&body, fields)?;
+    let is_base64 = matches!(body.encoding_format.0, Some(EncodingFormat::Base64));
     let options = EmbedOptions {
         truncation: match body.truncation.0.or(body.truncate.0) {
             None | Some(Truncation::Right) if is_left => Truncation::Left,
             truncation => truncation.unwrap_or(Truncation::Right),
         },
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
         // Embeddings of OpenAI, Jina and Voyage have unit length.
         normalize: Some(body.normalized.0.unwrap_or(true)),
         dimensions: body.dimensions.0.or(body.output_dimension.0),
+        ..EmbedOptions::default()
     };
     let purpose = body.input_type.0.or(body.task.0);
-    let request = EmbedRequest { texts: body.input.0, purpose, options };
-    Ok(Call::new(request, move |_, listed, service| embeddings(&listed, format, service)))
+    let dimensions_field = match body.dimensions.0 {
+        Some(_) => "dimensions",
+        None => "output_dimension",
+    };
+    let request = EmbedRequest { texts: body.input.0, purpose, options, dimensions_field };
+    Ok(Call::new(request, move |_, listed, service| {
+        let values = listed.values(|row| match is_base64 {
+            true => format.base64(row),
+            false => format.value(row),
+        });
+        embeddings(&listed, values, service)
+    }))
+}
+
+/// Returns the number format of the embeddings, from Voyage's option or Jina's.
+fn format(body: &EmbeddingsBody, fields: &Fields) -> Result<NumberFormat, RequestError> {
+    let (name, format) = match (body.output_dtype.0, body.embedding_type.0.as_deref()) {
+        (Some(format), _) => ("output_dtype", format),
+        (None, None) => return Ok(NumberFormat::Float),
+        (None, Some(&[format])) => ("embedding_type", format),
+        (None, Some(_)) => {
+            let field = fields.field("embedding_type");
+            return Err(RequestError::UnsupportedOption { field, expected: "one format" });
+        }
+    };
+    if format.needs_unit_length() && body.normalized.0 == Some(false) {
+        let field = fields.field(name);
+        let expected = "another format if normalized is false";
+        return Err(RequestError::UnsupportedOption { field, expected });
+    }
+    Ok(format)
 }
 
 /// A list of embeddings.
@@ -268,14 +291,14 @@ struct TokenUsage {
 
 fn embeddings(
     listed: &Listed<EmbedOutput>,
-    format: NumberFormat,
+    values: Vec<Option<EmbeddingValue>>,
     service: &Service,
 ) -> Result<Reply, Error> {
     let item = |(index, embedding)| EmbeddingItem { object: "embedding", index, embedding };
     let prompt_tokens = listed.outcome.cost.prompt_tokens;
     let list = EmbeddingList {
         object: "list",
-        data: listed.values(format).into_iter().enumerate().map(item).collect(),
+        data: values.into_iter().enumerate().map(item).collect(),
         model: service.about().model_id.clone(),
         usage: TokenUsage { prompt_tokens, total_tokens: prompt_tokens },
         errors: listed.errors.clone(),

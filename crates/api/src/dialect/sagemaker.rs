@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::event::event_schema;
-use super::{Route, RouteSchema, event, openai, tei};
+use super::{Route, RouteSchema, cohere_embed, event, openai, tei};
 use crate::Limits;
 use crate::body::Fields;
 use crate::operation::{Call, Status};
@@ -32,7 +32,8 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Decodes an event, or a body of another route that its fields identify: of text-embeddings-inference
-/// with `inputs` or `texts`, of OpenAI with `input`, of Cohere with `documents`.
+/// with `inputs` or `texts`, of OpenAI with `input`, of Cohere with `documents`, or with `texts` and an
+/// option of its embeddings.
 pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     if fields.has("operation", |value| !value.is_null()) {
         event::operation(fields, limits)
@@ -42,6 +43,10 @@ pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestE
         tei::embed(fields, limits)
     } else if fields.has("input", |value| !value.is_null()) {
         openai::embed(fields, limits)
+    } else if fields.has("texts", |_| true)
+        && ["input_type", "embedding_types"].iter().any(|name| fields.has(name, |_| true))
+    {
+        cohere_embed::embed(fields, limits, "1")
     } else if ["texts", "documents"].iter().any(|name| fields.has(name, |_| true)) {
         tei::rerank(fields, limits)
     } else {

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use super::{Route, RouteSchema, tei};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, Count, Direction, Fields, FilterField, Flag, IndexName, Input, PromptName,
-    Vectors, body, truncation,
+    Body as _, Choice, Count, Direction, Fields, FilterField, Flag, IndexName, Input, OnError,
+    PromptName, Vectors, body, truncation,
 };
-use crate::operation::{Call, Queries, Reply, SearchRequest, SearchResult};
+use crate::operation::{Call, ItemError, Queries, QueryHits, Reply, SearchRequest, SearchResult};
 use crate::request::{Field, RequestError, metadata_to_json};
 use crate::service::Service;
 
@@ -64,11 +64,14 @@ body! {
         truncate: Flag,
         /// The side of a query from which tokens are removed.
         truncation_direction: Choice<Direction>,
+        /// What to do with an invalid query of a list: `error` refuses the request (default); `null`
+        /// searches for the others.
+        on_error: Choice<OnError>,
     }
 }
 
 /// An optional text, or list of at least one text.
-pub(super) struct OptionalInput(Option<Input>);
+pub(super) struct OptionalInput(pub(super) Option<Input>);
 
 impl crate::body::FieldValue for OptionalInput {
     const REQUIRED: bool = false;
@@ -93,6 +96,7 @@ impl crate::body::FieldValue for OptionalInput {
 
 /// Decodes a search.
 pub(super) fn search(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.read_texts(true);
     let body = SearchBody::decode(fields, limits)?;
     let queries = match (body.query.0, body.vectors.0) {
         (Some(input), None) => Queries::Texts(input.0),
@@ -138,8 +142,11 @@ pub(super) struct SearchReply {
     exact: bool,
     /// Number of rows that were searched, after the filter.
     searched: usize,
-    /// The rows of each query, best first.
-    results: Vec<Vec<FoundRow>>,
+    /// The rows of each query, best first; null for an invalid query.
+    results: Vec<Option<Vec<FoundRow>>>,
+    /// The errors of the invalid queries, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// A row that was found.
@@ -168,10 +175,10 @@ fn response(request: &SearchRequest, found: SearchResult, _: &Service) -> Result
         text: hit.row.text,
         metadata: hit.row.metadata.into_iter().map(json).collect(),
     };
-    let results = found.queries.into_iter().map(|hits| hits.into_iter().map(row).collect());
-    let results: Vec<Vec<FoundRow>> = results.collect();
-    let items = results.iter().map(Vec::len).sum();
+    let rows = |hits: QueryHits| hits.into_iter().map(row).collect::<Vec<_>>();
+    let results: Vec<_> = found.queries.into_iter().map(|hits| hits.map(rows)).collect();
+    let items = results.iter().flatten().map(Vec::len).sum();
     let (index, version) = (request.index.clone(), found.version);
-    let (exact, searched) = (found.exact, found.searched);
-    Reply::new(&SearchReply { index, version, exact, searched, results }, items)
+    let (exact, searched, errors) = (found.exact, found.searched, found.errors);
+    Reply::new(&SearchReply { index, version, exact, searched, results, errors }, items)
 }

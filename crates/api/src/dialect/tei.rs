@@ -3,10 +3,12 @@
 //! Source: its OpenAPI document, version 1.9
 //! (<https://huggingface.github.io/text-embeddings-inference/openapi.json>).
 
+use std::borrow::Cow;
+
 use axum::http::{Method, StatusCode};
 use semblance::options::TokenizeOptions;
 use semblance::outcome::{EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenizeOutput, rank};
-use semblance::{EmbedOptions, PairOptions, Prompts, TextOptions};
+use semblance::{EmbedOptions, PairOptions, TextOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;
@@ -14,8 +16,9 @@ use utoipa::ToSchema;
 use super::{ErrorForm, Route, RouteSchema, cohere};
 use crate::body::{
     Body, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OnError, OptionalObject,
-    Pairs, PromptName, Text, TextList, TokenIds, body, truncation,
+    Pairs, PromptName, Text, TextList, TokenIds, Unread, body, truncation,
 };
+use crate::error::ApiError;
 use crate::openapi::any_of;
 use crate::operation::{
     Call, DecodeRequest, EmbedRequest, HealthRequest, InfoRequest, Listed, PredictRequest, Reply,
@@ -83,7 +86,7 @@ pub(super) const ROUTES: &[Route] = &[
         decode: tokenize,
         errors: &ERRORS,
         schema: |schemas| {
-            let list = schemas.inline::<Vec<Vec<TokenOfText>>>();
+            let list = schemas.inline::<Vec<Vec<TokenOfText<'static>>>>();
             let reply = schemas.list_or_errors(list);
             RouteSchema::post(schemas.body::<TokenizeBody>(), reply)
         },
@@ -150,6 +153,8 @@ body! {
     }} {
         inputs: Object<SimilarityInputs>,
         parameters: OptionalObject<SimilarityParameters>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -189,7 +194,8 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default).
         normalize: Flag,
@@ -198,6 +204,8 @@ body! {
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
         on_error: Choice<OnError>,
+        /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
+        options: Unread,
     }
 }
 
@@ -248,7 +256,8 @@ body! {
         inputs: Input,
         /// Whether to include the special tokens that the tokenizer adds around a text (default).
         add_special_tokens: Flag,
-        /// Name of the model's prompt to put before each text.
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
         prompt_name: PromptName,
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
@@ -280,11 +289,7 @@ pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, R
             &parameters.truncation_direction,
             limits.auto_truncate,
         ),
-        prompts: match parameters.prompt_name {
-            PromptName::Absent => Prompts::ByRole,
-            PromptName::Null => Prompts::Off,
-            PromptName::Name(name) => Prompts::Named(name),
-        },
+        prompts: parameters.prompt_name.prompts(),
     };
     let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
@@ -306,11 +311,12 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     let body = decoded::<EmbedBody>(fields, limits)?;
     let options = EmbedOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
         normalize: Some(body.normalize.0.unwrap_or(true)),
         dimensions: body.dimensions.0,
+        ..EmbedOptions::default()
     };
-    Ok(Call::new(EmbedRequest { texts: body.inputs.0, purpose: None, options }, rows))
+    Ok(Call::new(EmbedRequest::new(body.inputs.0, options), rows))
 }
 
 fn rows(_: &EmbedRequest, listed: Listed<EmbedOutput>, _: &Service) -> Result<Reply, Error> {
@@ -333,7 +339,9 @@ impl Serialize for Rows<'_> {
 
 pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     // Clients of Cohere, Jina, vLLM and Infinity use this path too.
-    if fields.has("documents", |value| !value.is_null()) && !fields.has("texts", |_| true) {
+    if fields.has("documents", |value| !value.is_null())
+        && !fields.has("texts", |value| !value.is_null())
+    {
         return cohere::rerank(fields, limits);
     }
     let body = decoded::<RerankBody>(fields, limits)?;
@@ -424,18 +432,18 @@ pub(super) fn tokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, Req
     let body = decoded::<TokenizeBody>(fields, limits)?;
     let options = TokenizeOptions {
         special_tokens: body.add_special_tokens.0.unwrap_or(true),
-        prompt_name: body.prompt_name.name(),
+        prompts: body.prompt_name.prompts(),
     };
     Ok(Call::new(TokenizeRequest { texts: body.inputs.0, options }, tokens))
 }
 
 /// One token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct TokenOfText {
+pub(super) struct TokenOfText<'a> {
     /// Its id in the vocabulary.
     id: u32,
     /// The characters of the text that the token covers, or the name of a special token.
-    text: String,
+    text: Cow<'a, str>,
     /// Whether it is a special token.
     special: bool,
     /// Index of its first character; null for a special token.
@@ -444,29 +452,41 @@ pub(super) struct TokenOfText {
     stop: Option<usize>,
 }
 
-impl From<Token> for TokenOfText {
-    fn from(token: Token) -> Self {
-        let Token { id, text, characters } = token;
-        let (start, stop) = characters.map(|range| (range.start, range.end)).unzip();
-        Self { id, text, special: start.is_none(), start, stop }
+impl<'a> From<&'a Token> for TokenOfText<'a> {
+    fn from(token: &'a Token) -> Self {
+        let range = token.characters.as_ref();
+        let (start, stop) = range.map(|range| (range.start, range.end)).unzip();
+        Self { id: token.id, text: (&token.text).into(), special: start.is_none(), start, stop }
+    }
+}
+
+/// The tokens of each text; null for an invalid text. It converts one token at a time.
+struct TokenLists<'a>(&'a Listed<TokenizeOutput>);
+
+/// The tokens of one text.
+struct TokenList<'a>(&'a [Token]);
+
+impl Serialize for TokenLists<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(Listed { outcome, places, .. }) = self;
+        let list = |place: usize| TokenList(&outcome.tokens[place]);
+        serializer.collect_seq(places.iter().map(|place| place.map(list)))
+    }
+}
+
+impl Serialize for TokenList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(TokenOfText::from))
     }
 }
 
 fn tokens(
     _: &TokenizeRequest,
     listed: Listed<TokenizeOutput>,
-    _: &Service,
-) -> Result<Reply, Error> {
-    let Listed { outcome, places, errors } = listed;
-    let mut valid = outcome.tokens.into_iter();
-    let texts: Vec<Option<Vec<TokenOfText>>> = places
-        .iter()
-        .map(|place| {
-            let tokens = place.and_then(|_| valid.next())?;
-            Some(tokens.into_iter().map(TokenOfText::from).collect())
-        })
-        .collect();
-    Reply::list(&texts, errors.as_deref(), texts.len())
+    service: &Service,
+) -> Result<Reply, ApiError> {
+    let (errors, items) = (listed.errors.as_deref(), listed.places.len());
+    Reply::limited_list(&TokenLists(&listed), errors, items, service)
 }
 
 pub(super) fn detokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {

@@ -11,6 +11,7 @@ use semblance_process::ConfigError;
 use sha2::{Digest as _, Sha256};
 
 use super::error::error_response;
+use super::path::clean;
 use crate::error::ApiError;
 
 /// Paths that need no key: health checks. `GET /metrics` of the server needs none either.
@@ -83,12 +84,11 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let path = request.uri().path();
-    let is_exempt = EXEMPT.contains(&path.trim_end_matches('/'));
-    if is_exempt || keys.allow(request.headers()) {
+    let path = clean(request.uri().path());
+    if EXEMPT.contains(&path.as_str()) || keys.allow(request.headers()) {
         return next.run(request).await;
     }
-    error_response(&ApiError::Unauthorized, path)
+    error_response(&ApiError::Unauthorized, &path)
 }
 
 #[cfg(test)]

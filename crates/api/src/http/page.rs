@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 const STYLE: &str = include_str!("page/style.css");
-const SCRIPT: &str = include_str!("page/page.js");
+const SCRIPT: &str = concat!(include_str!("page/page.js"), include_str!("page/corpus.js"));
 
 /// The page, with its script and style inline.
 const PAGE: &str = concat!(
@@ -20,6 +20,7 @@ const PAGE: &str = concat!(
     include_str!("page/body.html"),
     "<script>",
     include_str!("page/page.js"),
+    include_str!("page/corpus.js"),
     "</script>\n</body>\n</html>\n",
 );
 

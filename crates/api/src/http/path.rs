@@ -1,7 +1,16 @@
 //! The path of a request. Doubled slashes and slashes at the end are ignored.
 
+use axum::extract::Request;
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
+
+/// Removes redundant slashes from the path of a request.
+pub async fn remove_redundant_slashes(mut request: Request) -> Request {
+    if let Some(uri) = normalized(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
 
 /// Returns a URI without redundant slashes in its path; `None` if it has none.
 pub(super) fn normalized(uri: &Uri) -> Option<Uri> {
@@ -19,7 +28,7 @@ pub(super) fn normalized(uri: &Uri) -> Option<Uri> {
 }
 
 /// Returns a path without doubled slashes and without slashes at the end.
-fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let parts = path.split('/').filter(|part| !part.is_empty());
     let clean: String = parts.flat_map(|part| ["/", part]).collect();
     if clean.is_empty() { "/".to_owned() } else { clean }

@@ -1,22 +1,24 @@
 //! The operation `embed`: returns the embedding of each text.
 
-use semblance::EmbedOptions;
 use semblance::outcome::EmbedOutput;
+use semblance::{EmbedOptions, ModelError, Prompts};
 
 use super::kept::{Kept, Listed};
 use super::{Report, Request, encoding_bytes, in_fields};
 use crate::error::ApiError;
-use crate::request::Texts;
+use crate::request::{Field, RequestError, Texts};
 use crate::service::Service;
 
 /// A request to embed texts.
 pub(crate) struct EmbedRequest {
     /// The texts, at least one.
     pub(crate) texts: Texts,
-    /// The use of the embeddings, which selects a prompt if the options name none.
+    /// The use of the embeddings, which selects a prompt if the request has no `prompt_name`.
     pub(crate) purpose: Option<Purpose>,
     /// Truncation, prompt, normalization and dimensions.
     pub(crate) options: EmbedOptions,
+    /// The field with the dimensions, for errors.
+    pub(crate) dimensions_field: &'static str,
 }
 
 /// The use of an embedding.
@@ -31,20 +33,23 @@ pub(crate) enum Purpose {
 }
 
 impl EmbedRequest {
+    /// Returns a request without a purpose, with the dimensions in the field `dimensions`.
+    pub(crate) fn new(texts: Texts, options: EmbedOptions) -> Self {
+        Self { texts, purpose: None, options, dimensions_field: "dimensions" }
+    }
+
     /// Returns the options, with the prompt of the purpose.
     fn options(&self, service: &Service) -> EmbedOptions {
         let info = service.model().info();
-        let prompt = match self.purpose {
-            None => None,
-            Some(Purpose::Query) => info.query_prompt(),
-            Some(Purpose::Document) => info.document_prompt(),
-            Some(Purpose::Task(name)) => info.prompts.contains_key(name).then_some(name),
+        let prompts = match (&self.options.prompts, self.purpose) {
+            (Prompts::ByRole, Some(Purpose::Query)) => Prompts::named(info.query_prompt()),
+            (Prompts::ByRole, Some(Purpose::Document)) => Prompts::named(info.document_prompt()),
+            (Prompts::ByRole, Some(Purpose::Task(name))) if info.prompts.contains_key(name) => {
+                Prompts::Named(name.to_owned())
+            }
+            (given, _) => given.clone(),
         };
-        let named = self.options.prompt_name.clone();
-        EmbedOptions {
-            prompt_name: named.or_else(|| prompt.map(str::to_owned)),
-            ..self.options.clone()
-        }
+        EmbedOptions { prompts, ..self.options.clone() }
     }
 }
 
@@ -63,11 +68,20 @@ impl Request for EmbedRequest {
         let field_of = |index| self.texts.field_of(index);
         let kept = Kept::new((&self.texts).into(), field_of, |items| {
             let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();
-            model.text_faults(&texts, options.prompt_name.as_deref(), options.truncation)
+            let prompt = model.info().text_prompt(&options.prompts);
+            model.text_faults(&texts, prompt, options.truncation)
         })?;
         let embedded = model.embed_with(&kept.texts(&self.texts), &options);
-        let embedded =
-            embedded.map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
+        let embedded = embedded.map_err(|error| match error {
+            ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
+                field: Field::new(self.dimensions_field),
+                minimum: 1,
+                maximum: Some(available as u64),
+                found: requested.to_string(),
+            }
+            .into(),
+            error => in_fields(error, |item| field_of(kept.items[item])),
+        })?;
         let mut report: Report = embedded.cost.clone().into();
         kept.restore(&mut report.cost, 0, self.texts.cut());
         Ok((kept.listed(embedded, self.texts.as_slice().len()), report))

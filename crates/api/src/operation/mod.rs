@@ -1,10 +1,16 @@
 //! Operations of a service, independent of the source and dialect of a request. An operation is one
 //! file in this module.
 
+mod cluster;
+mod corpus;
 mod decode;
 mod embed;
+mod indexes;
 mod info;
 mod kept;
+mod limited_json;
+mod map;
+mod mine;
 mod predict;
 mod rerank;
 mod search;
@@ -20,15 +26,21 @@ use crate::error::ApiError;
 use crate::request::{Field, RequestError, TextFault, Texts};
 use crate::service::Service;
 
+pub(crate) use cluster::{ClusterRequest, ClusterResult, FoundCluster};
+pub(crate) use corpus::{Corpus, CorpusRequest};
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
+pub(crate) use indexes::IndexesRequest;
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,
 };
 pub(crate) use kept::{ItemError, Listed};
+use limited_json::limited_json;
+pub(crate) use map::{MapRequest, MapResult};
+pub(crate) use mine::{MineRequest, MineResult};
 pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
-pub(crate) use search::{Queries, SearchRequest, SearchResult};
+pub(crate) use search::{Queries, QueryHits, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
 pub(crate) use tokenize::TokenizeRequest;
 
@@ -63,16 +75,14 @@ pub struct Call {
 
 impl Call {
     /// Returns the call for a request. `encode` serializes its outcome in a dialect.
-    pub(crate) fn new<R: Request>(
+    pub(crate) fn new<R: Request, E: Into<ApiError>>(
         request: R,
-        encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, serde_json::Error>
-        + Send
-        + 'static,
+        encode: impl FnOnce(&R, R::Outcome, &Service) -> Result<Reply, E> + Send + 'static,
     ) -> Self {
         let run = move |service: &Service, reservation: &mut Reservation| {
             reservation.grow(request.memory_bytes(service))?;
             let (outcome, report) = request.run(service)?;
-            let reply = encode(&request, outcome, service).map_err(ApiError::Write)?;
+            let reply = encode(&request, outcome, service).map_err(Into::into)?;
             Ok(Answer { reply, report })
         };
         Self { name: R::NAME, run: Box::new(run) }
@@ -136,6 +146,24 @@ impl Reply {
             None => Self::new(&list, items),
             Some(errors) => Self::new(&ResultsWithErrors { results: list, errors }, items),
         }
+    }
+
+    /// As [`Reply::list`], for a list that can be large. It is refused before it is in memory if it
+    /// exceeds the limit of the service.
+    pub(crate) fn limited_list(
+        list: &impl serde::Serialize,
+        errors: Option<&[ItemError]>,
+        items: usize,
+        service: &Service,
+    ) -> Result<Self, ApiError> {
+        let limit_bytes = service.reply_bytes();
+        let body = match errors {
+            None => limited_json(list, items, limit_bytes),
+            Some(errors) => {
+                limited_json(&ResultsWithErrors { results: list, errors }, items, limit_bytes)
+            }
+        };
+        Ok(Self { body: body?, items })
     }
 }
 
@@ -208,12 +236,6 @@ pub(crate) fn in_fields(error: ModelError, field_of: impl Fn(usize) -> Field) ->
             let expected = format!("a prompt of the model: {}", names.join(", ")).into();
             RequestError::UnknownValue { field: Field::new("prompt_name"), expected }
         }
-        ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
-            field: Field::new("dimensions"),
-            minimum: 1,
-            maximum: Some(available as u64),
-            found: requested.to_string(),
-        },
         other => return ApiError::Model(other),
     };
     error.into()

@@ -1,8 +1,7 @@
 //! The operation `rerank`: returns the relevance of each text to a query.
 
-use semblance::options::TokenizeOptions;
 use semblance::outcome::{Scorer, Scores};
-use semblance::{ModelError, PairOptions, Prompts, TextOptions, Truncation};
+use semblance::{ModelError, PairOptions, TextOptions, Truncation};
 
 use super::kept::{Kept, Listed};
 use super::similarity::{self, field_after_query};
@@ -48,11 +47,7 @@ impl Request for RerankRequest {
         let mut scored = match service.model().reranks_with() {
             Scorer::CrossEncoder => self.cross_encoder_scores(service, &texts)?,
             Scorer::BiEncoder => {
-                let prompts = match &self.prompt_name {
-                    PromptName::Absent => Prompts::ByRole,
-                    PromptName::Null => Prompts::Off,
-                    PromptName::Name(name) => Prompts::Named(name.clone()),
-                };
+                let prompts = self.prompt_name.clone().prompts();
                 let options = TextOptions { truncation: self.options.truncation, prompts };
                 similarity::scores(service, &self.query, &texts, &options)?
             }
@@ -107,15 +102,10 @@ impl RerankRequest {
         if limit >= service.about().max_rerank_tokens() {
             return Ok((texts, shortened));
         }
-        let options = TokenizeOptions { special_tokens: false, prompt_name: None };
         for (index, text) in texts.as_mut_slice().iter_mut().enumerate() {
-            // An empty text has its own error later.
-            let Ok(tokenized) = service.model().tokenize_with(&[text.as_str()], &options) else {
-                continue;
-            };
-            let beyond = tokenized.tokens[0].get(limit);
-            if let Some(start) = beyond.and_then(|token| token.characters.as_ref()) {
-                *text = text.chars().take(start.start).collect();
+            // A text on which the tokenizer fails has its own error later.
+            if let Ok(Some(start)) = service.model().first_tokens(text, limit) {
+                *text = start.to_owned();
                 shortened.push(index);
             }
         }

@@ -2,8 +2,9 @@
 
 use semblance::corpus::{Filter, Hit, SearchOptions};
 use semblance::outcome::rank;
-use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Truncation};
+use semblance::{Cost, EmbedOptions, ModelError, PairOptions, Prompts, Truncation};
 
+use super::kept::{ItemError, Kept};
 use super::{Report, Request, encoding_bytes, in_fields};
 use crate::body::PromptName;
 use crate::error::ApiError;
@@ -39,6 +40,15 @@ pub(crate) enum Queries {
     Vectors(Vec<Vec<f32>>),
 }
 
+impl Queries {
+    fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.as_slice().len(),
+            Self::Vectors(vectors) => vectors.len(),
+        }
+    }
+}
+
 /// The result of a search.
 pub(crate) struct SearchResult {
     /// Digest of the version of the index.
@@ -47,8 +57,10 @@ pub(crate) struct SearchResult {
     pub(crate) exact: bool,
     /// Number of rows that were searched.
     pub(crate) searched: usize,
-    /// The rows of each query.
-    pub(crate) queries: Vec<QueryHits>,
+    /// The rows of each query; none for an invalid query.
+    pub(crate) queries: Vec<Option<QueryHits>>,
+    /// The errors of the invalid queries; none if an invalid query refuses the request.
+    pub(crate) errors: Option<Vec<ItemError>>,
 }
 
 /// The rows of a query, best first, with the scores of the cross-encoder if it ordered them.
@@ -80,36 +92,16 @@ impl Request for SearchRequest {
         let indexes = service.indexes().ok_or(ApiError::NoIndexes)?;
         let index = indexes.get(&self.index)?;
         index.check_bundle(&model.info().digest)?;
-        let mut cost = Cost::default();
         let options = SearchOptions {
             top_k: self.top_k.max(self.rerank.unwrap_or(0)),
             filter: self.filter.clone(),
             exact: self.exact,
             ..SearchOptions::default()
         };
-        let output = match &self.queries {
-            Queries::Vectors(vectors) => index.search(vectors, &options)?,
-            Queries::Texts(texts) => {
-                let embed = EmbedOptions {
-                    truncation: self.truncation,
-                    prompt_name: match &self.prompt_name {
-                        PromptName::Absent => model.info().query_prompt().map(str::to_owned),
-                        named => named.clone().name(),
-                    },
-                    normalize: Some(true),
-                    dimensions: None,
-                };
-                let embedded = model
-                    .embed_with(texts.as_slice(), &embed)
-                    .map_err(|error| in_fields(error, |index| texts.field_of(index)))?;
-                cost = embedded.cost;
-                let vectors: Vec<Vec<f32>> =
-                    embedded.vectors.outer_iter().map(|row| row.to_vec()).collect();
-                index.search(&vectors, &options)?
-            }
-        };
-        let mut queries = Vec::with_capacity(output.hits.len());
-        for (number, hits) in output.hits.into_iter().enumerate() {
+        let Embedded { vectors, kept, cost } = self.embedded(service)?;
+        let output = index.search(&vectors, &options)?;
+        let mut queries: Vec<Option<QueryHits>> = vec![None; self.queries.len()];
+        for (&number, hits) in kept.items.iter().zip(output.hits) {
             let mut hits: QueryHits = match (&self.queries, self.rerank) {
                 (Queries::Texts(texts), Some(count)) => {
                     self.rerank(service, &texts.as_slice()[number], hits, count)?
@@ -117,15 +109,56 @@ impl Request for SearchRequest {
                 _ => hits.into_iter().map(|hit| (hit, None)).collect(),
             };
             hits.truncate(self.top_k);
-            queries.push(hits);
+            queries[number] = Some(hits);
         }
         let version = index.digest().to_owned();
         let (exact, searched) = (output.exact, output.searched);
-        Ok((SearchResult { version, exact, searched, queries }, cost.into()))
+        let errors = kept.errors;
+        Ok((SearchResult { version, exact, searched, queries, errors }, cost.into()))
     }
 }
 
+/// The vectors of the valid queries.
+struct Embedded {
+    vectors: Vec<Vec<f32>>,
+    kept: Kept,
+    cost: Cost,
+}
+
 impl SearchRequest {
+    fn embedded(&self, service: &Service) -> Result<Embedded, ApiError> {
+        let model = service.model();
+        let texts = match &self.queries {
+            Queries::Vectors(vectors) => {
+                let kept = Kept { items: (0..vectors.len()).collect(), errors: None };
+                return Ok(Embedded { vectors: vectors.clone(), kept, cost: Cost::default() });
+            }
+            Queries::Texts(texts) => texts,
+        };
+        let options = EmbedOptions {
+            truncation: self.truncation,
+            prompts: match &self.prompt_name {
+                PromptName::Absent => Prompts::named(model.info().query_prompt()),
+                given => given.clone().prompts(),
+            },
+            normalize: Some(true),
+            ..EmbedOptions::default()
+        };
+        let field_of = |index| texts.field_of(index);
+        let kept = Kept::new(texts.into(), field_of, |items| {
+            let texts: Vec<_> = items.iter().map(|&item| &texts.as_slice()[item]).collect();
+            let prompt = model.info().text_prompt(&options.prompts);
+            model.text_faults(&texts, prompt, options.truncation)
+        })?;
+        let embedded = model
+            .embed_with(&kept.texts(texts), &options)
+            .map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
+        let vectors = embedded.vectors.outer_iter().map(|row| row.to_vec()).collect();
+        let mut cost = embedded.cost;
+        kept.restore(&mut cost, 0, texts.cut());
+        Ok(Embedded { vectors, kept, cost })
+    }
+
     /// Orders the first rows by the cross-encoder. The others follow in their order.
     fn rerank(
         &self,

@@ -37,7 +37,8 @@ impl Request for TokenizeRequest {
     }
 
     fn run(&self, service: &Service) -> Result<(Listed<TokenizeOutput>, Report), ApiError> {
-        let (model, prompt) = (service.model(), self.options.prompt_name.as_deref());
+        let model = service.model();
+        let prompt = model.info().text_prompt(&self.options.prompts);
         let field_of = |index| self.texts.field_of(index);
         let kept = Kept::new((&self.texts).into(), field_of, |items| {
             let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();

@@ -200,6 +200,16 @@ pub enum RequestError {
         /// The limit.
         limit: usize,
     },
+    /// A corpus has too many rows to compare all of them in a request.
+    #[error("the field {field} has {count} rows; the limit of this operation is {limit}")]
+    TooManyRows {
+        /// The corpus.
+        field: Field,
+        /// Its number of rows.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// There are too many records or requests in an event.
     #[error("the event has too many records; the limit is {limit}")]
     TooManyRecords {
@@ -208,7 +218,7 @@ pub enum RequestError {
     },
     /// A text has more tokens than the model's limit, and truncation is disabled.
     #[error(
-        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncate is false"
+        "the text {field} has {tokens} tokens; the limit is {limit_tokens} and truncation is disabled"
     )]
     TooManyTokens {
         /// The text.
@@ -235,8 +245,8 @@ semblance::codes!(RequestError {
     Self::TooManyValues { .. } => Code::new(
         "request.too_many_values",
         Fault::TooLarge,
-        "The JSON values of a field need more than 32 MiB of memory, those of an event more than 64 MiB, \
-         or an object has more than 1,024 fields.",
+        "The JSON values of a field need more than 32 MiB of memory, or an object has more than 1,024 \
+         fields.",
     ),
     Self::NotAnObject { .. } => Code::new(
         "request.not_an_object",
@@ -291,6 +301,12 @@ semblance::codes!(RequestError {
         Fault::TooLarge,
         "A list has more texts than the limit of its route: SEMBLANCE_MAX_TEXTS.",
     ),
+    Self::TooManyRows { .. } => Code::new(
+        "request.too_many_rows",
+        Fault::TooLarge,
+        "The corpus has too many rows for an operation that compares all of them. The command line has no \
+         limit.",
+    ),
     Self::TooManyRecords { .. } => Code::new(
         "request.too_many_records",
         Fault::TooLarge,
@@ -324,6 +340,7 @@ impl RequestError {
             | Self::NotAPair { field, .. }
             | Self::Text { field, .. }
             | Self::TooManyTexts { field, .. }
+            | Self::TooManyRows { field, .. }
             | Self::TooManyTokens { field, .. } => Some(field),
         }
     }

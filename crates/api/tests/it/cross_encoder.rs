@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use semblance::internals::tokenizer::{Side, Tokenizer, TokenizerLimits};
+use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance::{Model, Options};
 use semblance_api::{ApiError, RequestError, Service};
 use semblance_test_support::{
@@ -102,7 +102,8 @@ fn pairs_are_tokenized_as_by_transformers() {
         let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
         for (index, expected) in golden.pairs.iter().enumerate() {
             let [first, second] = &expected.pair;
-            let found = tokenizer.encode_pair(first, second, Side::Right).unwrap();
+            let found =
+                tokenizer.encode_pair(first, second, Side::Right, Count::UpToLimit).unwrap();
             assert_eq!(found.input_ids, expected.input_ids, "{name} {index}");
             assert_eq!(found.token_type_ids, expected.token_type_ids, "{name} {index}");
             assert_eq!(found.is_truncated(), expected.truncated, "{name} {index}");
@@ -117,8 +118,11 @@ fn truncation_on_the_left_keeps_the_ends_of_a_pair() {
     let limits = TokenizerLimits { max_tokens: 8, vocabulary_size: 30_522 };
     let (rules, vocabulary) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
     let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
-    let id = |word: &str| tokenizer.encode(word, Side::Right).unwrap().input_ids[1];
-    let found = tokenizer.encode_pair("one two three four", "five six seven", Side::Left).unwrap();
+    let id =
+        |word: &str| tokenizer.encode(word, Side::Right, Count::UpToLimit).unwrap().input_ids[1];
+    let found = tokenizer
+        .encode_pair("one two three four", "five six seven", Side::Left, Count::UpToLimit)
+        .unwrap();
     let kept = [id("two"), id("three"), id("four"), 102, id("six"), id("seven"), 102];
     assert_eq!(found.input_ids[1..], kept);
     assert_eq!(found.total_tokens, 10);

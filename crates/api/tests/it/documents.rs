@@ -48,7 +48,8 @@ const FORMS: &str = "Some paths accept the bodies of several APIs, which their f
 | `/`, `/invocations` | `operation` | an [event](events.md) |
 | `/`, `/invocations` | `inputs` | `/similarity` if it is an object, otherwise `/embed` |
 | `/`, `/invocations` | `input` | `/v1/embeddings` |
-| `/`, `/invocations` | `texts` or `documents` | `/rerank` |
+| `/`, `/invocations` | `texts` with `input_type` or `embedding_types` | `/v1/embed` |
+| `/`, `/invocations` | `texts` or `documents` otherwise | `/rerank` |
 | `/rerank` | `documents` | `/v1/rerank` |
 | `/v1/rerank`, `/v2/rerank` | `top_k`, or `truncation` without `top_n` | Voyage's API: the response has `data` instead of `results` |
 
@@ -65,6 +66,42 @@ and are never logged.
 
 ";
 
+const LIMITS: &str = "## Limits
+
+`semblance serve` refuses what exceeds a limit before it spends memory or time on it. Values are the defaults;
+[configuration.md](configuration.md) has the ranges.
+
+| limit | value | set with | beyond it |
+|---|---|---|---|
+| connections | 4,096 | `--max-connections` | the connection that has been without a request for the longest time is closed; if all have one, status 503, `http.too_many_connections` |
+| time for the headers | 10 s | `--head-timeout-seconds` | the connection is closed |
+| headers of a request | 32 KiB, 100 headers | `--max-header-bytes` | status 431 |
+| time for the body | 30 s | `--body-timeout-seconds` | status 408, `http.body_timed_out` |
+| body, as sent and decompressed | 8 MiB | `--max-body-bytes` | status 413, `http.body_too_large` |
+| requests in progress | 512 | `--max-concurrent-requests` | status 429, `http.overloaded` |
+| bytes of all bodies and responses, without the first 64 KiB of each request | 256 MiB | `--max-buffered-bytes` | status 429, `http.overloaded` |
+| time of an operation | 60 s | `--timeout-seconds` | status 503, `http.timed_out` |
+| time in which a client reads nothing, for each 64 KiB | 30 s | `--write-timeout-seconds` | the connection is closed |
+| time between two requests of a connection | 75 s | `--idle-timeout-seconds` | the connection is closed |
+| streams of an HTTP/2 connection at the same time | 64 | | further streams are reset |
+| texts of a request | 1,000; 2,048 on the routes of OpenAI, Cohere, Jina, Voyage and Ollama | `SEMBLANCE_MAX_TEXTS` | `request.too_many_texts` |
+| a text that must not be truncated | 64 KiB | `SEMBLANCE_MAX_TEXT_BYTES` | `request.text_too_long` |
+| tokens of a response of `/tokenize` | as many as the model reads of the longest list of texts | `SEMBLANCE_MAX_TEXTS` | status 413, `request.too_many_tokens_in_total` |
+| JSON | 128 levels, 1,024 fields of the request, values of a field in 32 MiB of memory | | `request.invalid_json`, `request.too_many_values` |
+
+Limits that the function shares: texts, tokens and JSON, and 6 MiB for a body. A response has at most 6,291,556
+bytes, or 1,048,576 bytes for a load balancer; a larger one is the error `response.too_large`, status 413, with
+the number of items that fit.
+
+Requests take turns at the model by tokens, so a small request waits for a few passes and not for the end of a
+large one. A request whose client has left ends after the pass in progress; it is logged and counted with status
+499. `GET /health` and `GET /metrics` are answered while every request is taken. There is no limit for each client;
+use a proxy for that. The server speaks HTTP/1.1 and, with prior knowledge, HTTP/2. After SIGTERM or SIGINT it
+answers the requests in progress, and ends within `--shutdown-seconds` (10), even if clients stall; a second signal
+ends it at once.
+
+";
+
 const TEXTS: &str = "## Texts
 
 A text must have at least one token besides special ones; the tokenizer of the model decides that. White space,
@@ -74,6 +111,10 @@ control characters and zero-width characters usually have none. Such a text is t
 A lone surrogate, such as the escape `\\ud83d` without its second half, is read as U+FFFD. U+0000 is
 passed to the tokenizer, which removes it together with other control characters if that is its rule. A
 response repeats a text with the same replacement.
+
+Token ids, which the APIs of OpenAI and text-embeddings-inference accept as input, are refused: they can be
+those of another vocabulary. `/predict` requires pairs of texts. The routes `/embed_all` and `/embed_sparse` of
+text-embeddings-inference do not exist, because a model has one dense embedding for each text.
 
 A text beyond the model's limit is truncated or refused, as `truncate` says. `/info` reports the default
 of the routes of text-embeddings-inference, `auto_truncate`; `serve --auto-truncate false` or
@@ -91,6 +132,7 @@ of texts:
 | routes | response with `\"on_error\": \"null\"` |
 |---|---|
 | `/similarity`, `/embed`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
+| `/search` | The usual object with null for the rows of an invalid query; `errors` is added. |
 | event | `Scores` has invalid texts last, with the score null; `Errors` is added. |
 | `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
 
@@ -104,7 +146,10 @@ cross-encoder use it. Distances are negative, so a higher score is always better
 
 If the model has a prompt `query`, it is put before the query of a comparison. The first of the prompts
 `document`, `passage` and `corpus` that the model has is put before each text. `prompt_name: null` disables
-both. Embeddings get a prompt only with `prompt_name`, `input_type` or `task`.
+both. An embedding gets the prompt of `prompt_name`, `input_type` or `task`, else the model's default prompt
+(`default_prompt_name` of sentence-transformers), if it has one; `prompt_name: null` disables it.
+sentence-transformers 6.2 adds an empty prompt `document` to every model, so its `encode_document` never uses
+`passage` and `corpus`; this service does.
 
 ";
 
@@ -123,19 +168,44 @@ request. Responses with status 429 or 503 have the header `Retry-After`.
 const GUARANTEES: &str = "## Guarantees
 
 They hold for every kind of bundle: fp32 and int8, with and without a cross-encoder, with and without a
-Normalize module.
+Normalize module, dense layers and prompts, with every similarity function, and for a cross-encoder alone as
+far as it has the operation.
 
 | routes | guarantee |
 |---|---|
 | all with a list | Item *i* belongs to text *i*. Repeated texts are kept, and have equal results. A result does not depend on the other texts. |
 | `/v1/embeddings`, `/embeddings`, `/v1/embed`, `/v2/embed`, `/api/embed`, `/api/embeddings` | Embeddings have unit length (L2), also with `dimensions`. |
 | `/embed` | Embeddings have unit length unless `normalize` is false. |
-| `/v1/embeddings`, `/embeddings` | `data[i].index` is *i*. `usage.total_tokens` equals `usage.prompt_tokens` and counts repeated texts. `base64` has the same numbers as `float`. |
+| `/v1/embeddings`, `/embeddings` | `data[i].index` is *i*. `base64` has the same numbers as `float`. |
+| `/v1/embeddings`, `/v1/embed`, `/v2/embed`, `/api/embed` | `usage.prompt_tokens`, `usage.total_tokens`, `meta.billed_units.input_tokens` and `prompt_eval_count` are the sum of the tokens of all texts after truncation, special tokens and repeated texts included. |
+| `/v1/rerank`, `/v2/rerank` | `usage.prompt_tokens` and `usage.total_tokens` are the sum of the tokens of all pairs; without a cross-encoder, of the query and all texts, with their prompts. `meta.billed_units.search_units` is the number of documents divided by 100, rounded up. |
+| `/v1/embed`, `/v2/embed`, `/v1/rerank`, `/v2/rerank` | `id` differs in each response. `texts` are those of the request. |
 | `/rerank`, `/v1/rerank`, `/v2/rerank` | Each index occurs once. Scores do not increase; equal scores are in input order. `top_n` keeps the best. |
-| `/similarity` | One score for each sentence, in input order. Cosine similarity is in [-1, 1]. |
+| `/similarity` | One score for each sentence, in input order. Cosine similarity is in [-1, 1]; distances are negative or 0. |
 | `/`, `/invocations` with an event | `Scores` has every text, unchanged. Scores do not increase; equal scores are in input order. |
 | `/predict` | Every label occurs once for each pair; scores do not increase. |
 | `/tokenize` | `start` and `stop` count characters; that part of the text is `text`. |
+
+";
+
+const FORMATS: &str = "## Number formats
+
+Voyage's `output_dtype`, Jina's `embedding_type` and Cohere's `embedding_types` choose the numbers of an
+embedding *x* of *n* dimensions:
+
+| format | numbers | base64 |
+|---|---|---|
+| `float` | *x*, float32 | *n* little-endian float32 values |
+| `uint8` | floor((*x* + 1) · 255 / 2), from 0 to 255 | *n* bytes |
+| `int8` | those of `uint8` minus 128 | *n* bytes |
+| `ubinary` | ceil(*n* / 8) bytes: 1 for *x* > 0, the first dimension in the highest bit | the bytes |
+| `binary` | those of `ubinary` minus 128 | the bytes |
+
+They equal `quantize_embeddings` of sentence-transformers with -1 and 1 as its `ranges`. The providers do not
+publish the ranges of `int8` and `uint8`. Elements of a row of unit length are between -1 and 1, so these
+ranges need no calibration, and a result does not depend on the other texts. With `normalized` false, `int8` and
+`uint8` are refused, as are formats of 16 bits. With `encoding_format` `base64`, an embedding is the base64 text of
+these bytes; `base64` as a format is that of `float`.
 
 ";
 
@@ -143,8 +213,8 @@ const OPTIONS: &str = "## Options
 
 These tables list every option of the public reference of each API. An option is applied, or it has no
 effect on the response because there is nothing to choose, or it is refused with
-`request.unsupported_option` because the service cannot carry it out. A refused option can be null or
-false. `null` counts as absent, except for `prompt_name`. A field that is not listed is ignored.
+`request.unsupported_option` because the service cannot carry it out. A refused option can be null, false
+or an empty list. `null` counts as absent, except for `prompt_name`. A field that is not listed is ignored.
 ";
 
 /// Returns docs/http.md: routes, headers, errors and the fields of each body.
@@ -163,8 +233,10 @@ fn http_md(document: &Value) -> String {
     }
     page.push('\n');
     page.push_str(ERRORS);
+    page.push_str(LIMITS);
     page.push_str(TEXTS);
     page.push_str(GUARANTEES);
+    page.push_str(FORMATS);
     page.push_str(OPTIONS);
     let mut described = Vec::new();
     for route in routes().filter(|route| route.method == "POST") {

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
+mod corpus;
 mod cross_encoder;
 mod documents;
 mod guarantees;
 mod http;
 mod operations;
 mod options;
+mod random_requests;
 mod search;
 mod similarity;
 mod texts;

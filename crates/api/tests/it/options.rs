@@ -1,45 +1,11 @@
 //! Every option in the tables of docs/http.md does what its row says.
 
-use std::fs;
-
 use semblance_api::routes;
-use semblance_test_support::{repository, service};
+use semblance_test_support::{OptionRow, option_rows, service};
 use serde_json::{Value, json};
 
 use crate::documents::openapi;
 use crate::{call, run};
-
-/// A row of a table of options.
-struct Row {
-    path: String,
-    field: String,
-    kind: String,
-    effect: String,
-}
-
-/// Returns the rows of the tables in the section Options of docs/http.md.
-fn rows() -> Vec<Row> {
-    let page = fs::read_to_string(repository("docs/http.md")).unwrap();
-    let section = page.split("## Options").nth(1).unwrap();
-    let (mut rows, mut paths) = (Vec::new(), Vec::new());
-    for line in section.lines() {
-        if let Some(heading) = line.strip_prefix("### ") {
-            paths = heading.split('`').filter(|path| path.starts_with('/')).collect();
-        }
-        let cells: Vec<&str> = line.split(" | ").collect();
-        if let [field, kind, _, effect, ..] = cells[..]
-            && let Some(field) = field.strip_prefix("| `")
-        {
-            rows.extend(paths.iter().map(|path| Row {
-                path: (*path).to_owned(),
-                field: field.trim_end_matches('`').to_owned(),
-                kind: kind.to_owned(),
-                effect: effect.to_owned(),
-            }));
-        }
-    }
-    rows
-}
 
 /// Returns the example of a route with a field set. The field is a path.
 fn with(document: &Value, path: &str, field: &str, value: Value) -> Value {
@@ -65,7 +31,7 @@ fn answer(path: &str, request: Value) -> Value {
 fn every_option_does_what_the_documentation_says() {
     let (document, limits) = (openapi(), service().limits());
     let (mut applied, mut none, mut refused) = (0, 0, 0);
-    for Row { path, field, kind, effect } in rows() {
+    for OptionRow { path, field, kind, effect } in option_rows() {
         let with = |value: Value| with(&document, &path, &field, value);
         let error = |value: Value| {
             let error = call(&path, with(value), limits).err();
@@ -78,7 +44,7 @@ fn every_option_does_what_the_documentation_says() {
                     let expected = ("request.unsupported_option", field.clone());
                     assert_eq!(error(value), expected, "{path}");
                 }
-                for value in [json!(null), json!(false)] {
+                for value in [json!(null), json!(false), json!([])] {
                     assert!(call(&path, with(value), limits).is_ok(), "{path} {field}");
                 }
                 refused += 1;
@@ -130,7 +96,7 @@ fn values(kind: &str) -> Vec<Value> {
 
 #[test]
 fn every_post_route_is_in_the_tables_or_takes_an_event() {
-    let described: Vec<String> = rows().into_iter().map(|row| row.path).collect();
+    let described: Vec<String> = option_rows().into_iter().map(|row| row.path).collect();
     for route in routes().filter(|route| route.method == "POST") {
         let is_event = ["/", "/invocations"].contains(&route.path);
         assert!(is_event || described.iter().any(|path| path == route.path), "{}", route.path);
@@ -215,8 +181,14 @@ fn an_embedding_has_the_requested_format() {
     }
     let short: Vec<f64> = serde_json::from_value(embed(json!({"output_dimension": 8}))).unwrap();
     assert_eq!(short.len(), 8);
-    for (field, value) in [("output_dtype", "int8"), ("embedding_type", "uint8")] {
-        let request = json!({"input": "a", field: value});
+    for (field, request) in [
+        ("output_dtype", json!({"output_dtype": "float16"})),
+        ("embedding_type", json!({"embedding_type": ["float", "binary"]})),
+        ("output_dtype", json!({"output_dtype": "int8", "normalized": false})),
+        ("embedding_type", json!({"embedding_type": "uint8", "normalized": false})),
+    ] {
+        let mut request = request;
+        request["input"] = json!("a");
         let error = call("/v1/embeddings", request, service().limits()).err().unwrap();
         assert_eq!(error.code().name, "request.unsupported_option");
         assert_eq!(error.field().unwrap().to_string(), field);
@@ -229,6 +201,52 @@ fn an_embedding_has_the_requested_format() {
         answer("/v1/embed", json!({"texts": ["London"]}))["embeddings"][0],
         json!(embed(json!({})))
     );
+}
+
+#[test]
+fn an_error_names_the_field_of_the_dialect() {
+    for (form, request, field) in [
+        ("/embed", json!({"inputs": "a", "dimensions": 385}), "dimensions"),
+        ("/v1/embeddings", json!({"input": "a", "dimensions": 385}), "dimensions"),
+        ("/v1/embeddings", json!({"input": "a", "output_dimension": 385}), "output_dimension"),
+        ("/v2/embed", json!({"texts": ["a"], "output_dimension": 385}), "output_dimension"),
+        ("/api/embed", json!({"input": "a", "dimensions": 385}), "dimensions"),
+    ] {
+        let error = run(service(), form, request).unwrap_err();
+        assert_eq!(error.code().name, "request.out_of_range", "{form}");
+        assert_eq!(error.field().as_deref(), Some(field), "{form}");
+    }
+}
+
+#[test]
+fn a_body_is_recognized_by_its_fields() {
+    let items = |path: &str, request: Value| {
+        let (reply, _) = run(service(), path, request).unwrap();
+        reply
+    };
+    for path in ["/", "/invocations"] {
+        let embedded = json!({"texts": ["a"], "input_type": "search_query"});
+        assert_eq!(items(path, embedded)["response_type"], "embeddings_floats");
+        let ranked = json!({"query": "a", "texts": ["a"]});
+        assert_eq!(items(path, ranked)[0]["index"], 0);
+        let documents = json!({"query": "a", "texts": null, "documents": ["a"]});
+        assert_eq!(items(path, documents)["results"][0]["index"], 0);
+    }
+    // An image is refused by name, before a missing text is.
+    let images = json!({"images": ["data:image/png;base64,"], "input_type": "image"});
+    let error = call("/v2/embed", images, service().limits()).err().unwrap();
+    assert_eq!(error.field().unwrap().to_string(), "images");
+    for parameters in [json!(7), json!("x"), json!([])] {
+        for path in ["/embed", "/tokenize", "/similarity"] {
+            let inputs = match path {
+                "/similarity" => json!({"source_sentence": "a", "sentences": ["b"]}),
+                _ => json!("a"),
+            };
+            let request = json!({"inputs": inputs, "parameters": parameters});
+            let error = call(path, request, service().limits()).err().unwrap();
+            assert_eq!(error.code().name, "request.wrong_type", "{path} {parameters}");
+        }
+    }
 }
 
 #[test]

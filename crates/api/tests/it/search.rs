@@ -162,3 +162,37 @@ fn without_a_folder_of_indexes_there_is_none() {
     assert_eq!(error.code().name, "index.not_found");
     assert!(error.to_string().contains("SEMBLANCE_INDEX_DIR"), "{error}");
 }
+
+#[test]
+fn an_invalid_query_does_not_lose_the_others() {
+    let search = |query: Value| json!({"index": "docs", "query": query, "on_error": "null"});
+    let reply = answer(search(json!(["password", "", 7, "car", "word ".repeat(20_000)])));
+    let nulls: Vec<bool> =
+        reply["results"].as_array().unwrap().iter().map(Value::is_null).collect();
+    assert_eq!(nulls, [false, true, true, false, false]);
+    let errors: Vec<_> = reply["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["index"].as_u64().unwrap(), error["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(errors, [(1, "request.empty_text"), (2, "request.wrong_type")]);
+    let alone = answer(search(json!(["password", "car"])));
+    assert_eq!(alone["errors"], json!([]));
+    let scores = |rows: &Value| rows[0]["score"].clone();
+    assert_close(&scores(&reply["results"][0]), &scores(&alone["results"][0]));
+    assert_close(&scores(&reply["results"][3]), &scores(&alone["results"][1]));
+    assert_eq!(answer(search(json!(["", " "])))["results"], json!([null, null]));
+    let refused = json!({"index": "docs", "query": ["password", ""]});
+    assert_eq!(code(refused).0, "request.empty_text");
+}
+
+#[test]
+fn a_query_beyond_the_size_limit_is_truncated_and_reported() {
+    let request = json!({"index": "docs", "query": ["car", "word ".repeat(20_000)]});
+    let (_, report) = run(service(), "/search", request.clone()).unwrap();
+    assert_eq!(report.cost.truncated, [1]);
+    let mut refused = request;
+    refused["truncate"] = json!(false);
+    assert_eq!(code(refused).0, "request.text_too_long");
+}

@@ -17,6 +17,18 @@ struct Golden {
     query: String,
     texts: Vec<String>,
     cases: Vec<Case>,
+    default_prompt: DefaultPrompt,
+}
+
+/// Prompts, and the embeddings of the query by each method of sentence-transformers.
+#[derive(Deserialize)]
+struct DefaultPrompt {
+    prompts: Value,
+    default_prompt_name: String,
+    encode: Vec<f64>,
+    encode_query: Vec<f64>,
+    encode_document: Vec<f64>,
+    no_prompt: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -161,4 +173,68 @@ fn input_type_selects_the_prompt_of_an_embedding() {
     let cohere = json!({"texts": ["London"], "input_type": "search_document"});
     let found = answer(&service, "/v2/embed", cohere);
     assert_eq!(found["embeddings"]["float"][0], embed(json!({"input": "passage: London"})));
+}
+
+#[test]
+fn a_text_without_a_role_gets_the_default_prompt_on_every_route() {
+    let Golden { query, default_prompt: golden, .. } = golden();
+    let bundle = Breakable::new().with_manifest(|manifest| {
+        manifest["prompts"] = golden.prompts.clone();
+        manifest["default_prompt"] = json!(golden.default_prompt_name);
+    });
+    let service = service_of(load(bundle.path(), None, NonZeroUsize::MIN));
+    assert_eq!(service.about().default_prompt_name.as_ref(), Some(&golden.default_prompt_name));
+    let check = |form: &str, request: Value, pointer: &str, expected: &[f64]| {
+        let reply = answer(&service, form, request.clone());
+        let found = reply.pointer(pointer).and_then(Value::as_array).unwrap();
+        assert_eq!(found.len(), expected.len(), "{form} {request}");
+        for (found, expected) in found.iter().zip(expected) {
+            let difference = (found.as_f64().unwrap() - expected).abs();
+            assert!(difference <= TOLERANCE, "{form} {request}: {found} {expected}");
+        }
+    };
+    let (by_default, off) = (golden.encode.as_slice(), golden.no_prompt.as_slice());
+    let cohere = |input_type: &str| json!({"texts": [query], "input_type": input_type});
+    for (form, request, pointer, expected) in [
+        ("/embed", json!({"inputs": query}), "/0", by_default),
+        ("/embed", json!({"inputs": query, "prompt_name": null}), "/0", off),
+        ("/embed", json!({"inputs": query, "prompt_name": "query"}), "/0", &golden.encode_query),
+        ("/v1/embeddings", json!({"input": query}), "/data/0/embedding", by_default),
+        ("/v1/embeddings", json!({"input": query, "prompt_name": null}), "/data/0/embedding", off),
+        (
+            "/v1/embeddings",
+            json!({"input": query, "input_type": "query"}),
+            "/data/0/embedding",
+            &golden.encode_query,
+        ),
+        // encode_document does not fall back to the default prompt.
+        (
+            "/v1/embeddings",
+            json!({"input": query, "input_type": "document"}),
+            "/data/0/embedding",
+            &golden.encode_document,
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": query, "task": "separation"}),
+            "/data/0/embedding",
+            by_default,
+        ),
+        ("/api/embed", json!({"model": "m", "input": query}), "/embeddings/0", by_default),
+        ("/api/embeddings", json!({"model": "m", "prompt": query}), "/embedding", by_default),
+        ("/v2/embed", cohere("classification"), "/embeddings/float/0", by_default),
+        ("/v2/embed", cohere("search_query"), "/embeddings/float/0", &golden.encode_query),
+    ] {
+        check(form, request, pointer, expected);
+    }
+    let tokens =
+        |request: Value| answer(&service, "/tokenize", request)[0].as_array().unwrap().len();
+    let prompt =
+        tokens(json!({"inputs": query})) - tokens(json!({"inputs": query, "prompt_name": null}));
+    assert_eq!(prompt, 4, "name the topic :");
+    // A comparison has roles, so the default prompt does not apply to it.
+    let bare = service_with("cosine", true, &golden.prompts);
+    let compare = json!({"inputs": {"source_sentence": query, "sentences": ["It has a river"]}});
+    let found = answer(&service, "/similarity", compare.clone());
+    assert_eq!(found, answer(&bare, "/similarity", compare));
 }

@@ -1,18 +1,18 @@
-//! Arguments of the commands that compare all rows of an index.
+//! Arguments of the commands that compare all rows of a corpus.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::IndexArguments;
+use super::CorpusArguments;
 
 /// Arguments of `mine`.
 #[derive(Debug, Args)]
 pub struct MineArguments {
-    /// The index.
+    /// The corpus.
     #[command(flatten)]
-    pub index: IndexArguments,
+    pub corpus: CorpusArguments,
     /// Number of nearest rows of each row that are considered
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub top_k: u32,
@@ -33,9 +33,9 @@ pub struct MineArguments {
 /// Arguments of `cluster`.
 #[derive(Debug, Args)]
 pub struct ClusterArguments {
-    /// The index.
+    /// The corpus.
     #[command(flatten)]
-    pub index: IndexArguments,
+    pub corpus: CorpusArguments,
     /// The least score of a row with the center of its cluster
     #[arg(long, value_name = "SCORE", default_value_t = 0.75, allow_negative_numbers = true)]
     pub threshold: f32,
@@ -53,12 +53,12 @@ pub struct ClusterArguments {
 /// Arguments of `map`.
 #[derive(Debug, Args)]
 pub struct MapArguments {
-    /// The index.
+    /// The corpus.
     #[command(flatten)]
-    pub index: IndexArguments,
-    /// File to write, an SVG picture
+    pub corpus: CorpusArguments,
+    /// Picture to write, SVG or PNG by its name; can be repeated
     #[arg(long, value_name = "FILE", default_value = "map.svg")]
-    pub output: PathBuf,
+    pub output: Vec<PathBuf>,
     /// The least score of a row with the center of its cluster
     #[arg(long, value_name = "SCORE", default_value_t = 0.6, allow_negative_numbers = true)]
     pub threshold: f32,

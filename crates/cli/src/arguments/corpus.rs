@@ -13,6 +13,7 @@ pub enum IndexCommand {
     #[command(after_help = "Examples:
   semblance index build indexes/docs docs.jsonl
   semblance index build indexes/docs docs.csv --id-column url --text-column title --f16
+  semblance index build indexes/docs docs.parquet --column product --column year
   semblance index build indexes/docs docs.jsonl --bad-rows skip
 
 A row has an id (\"id\"), a text (\"text\") and metadata: the other columns, which must be strings,
@@ -33,6 +34,12 @@ Rows that the index has already, with the same text and metadata, are kept and n
     Delete(DeleteArguments),
     /// Write the live rows of an index to new segments, without embedding them again
     Compact(ChangeArguments),
+    /// Make another version of an index current, such as the one before
+    #[command(after_help = "Examples:
+  semblance index use indexes/docs 9f3c...
+
+`index info` prints the current version and its parent.")]
+    Use(UseArguments),
     /// Describe an index
     Info(InfoArguments),
     /// Verify every byte of an index
@@ -69,13 +76,21 @@ pub struct RowArguments {
     /// File of rows, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// How to read them.
+    #[command(flatten)]
+    pub options: RowOptions,
+}
+
+/// How to read rows.
+#[derive(Debug, Args)]
+pub struct RowOptions {
     /// Format of the file [default: by its name, else jsonl]
     #[arg(long, value_enum)]
     pub format: Option<RowFormat>,
     /// Column with the id
     #[arg(long, value_name = "NAME", default_value = "id")]
     pub id_column: String,
-    /// Use line numbers as ids
+    /// Use line numbers as ids; in a Parquet file, row numbers
     #[arg(long)]
     pub line_ids: bool,
     /// Column with the text
@@ -96,6 +111,8 @@ pub enum RowFormat {
     Jsonl,
     /// Comma-separated values with a header. Numbers and booleans are recognized
     Csv,
+    /// Apache Parquet. Dates and times become strings
+    Parquet,
 }
 
 /// What to do with a row that is invalid.
@@ -169,6 +186,17 @@ pub struct DeleteArguments {
     pub filter: Option<String>,
 }
 
+/// Arguments of `index use`.
+#[derive(Debug, Args)]
+pub struct UseArguments {
+    /// The index.
+    #[command(flatten)]
+    pub index: IndexArguments,
+    /// Digest of the version
+    #[arg(value_name = "VERSION")]
+    pub version: String,
+}
+
 /// Arguments of `index info`.
 #[derive(Debug, Args)]
 pub struct InfoArguments {
@@ -189,6 +217,20 @@ pub struct ExportArguments {
     /// Add the vector of each row
     #[arg(long)]
     pub vectors: bool,
+}
+
+/// A corpus to compare with itself.
+#[derive(Debug, Args)]
+pub struct CorpusArguments {
+    /// Folder of an index; or a file of rows, or -, which are embedded first
+    #[arg(value_name = "INDEX|FILE")]
+    pub corpus: PathBuf,
+    /// How to read rows.
+    #[command(flatten)]
+    pub rows: RowOptions,
+    /// The model, for rows.
+    #[command(flatten)]
+    pub model: ModelArguments,
 }
 
 /// Arguments of `search`.

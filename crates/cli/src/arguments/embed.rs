@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use semblance::Prompts;
 
 use super::ModelArguments;
 use crate::error::CommandError;
@@ -64,9 +65,12 @@ pub struct EmbedArguments {
     /// Treat texts beyond the model's limit as errors instead of truncating them
     #[arg(long)]
     pub no_truncate: bool,
-    /// Name of the model's prompt that is put before each text
+    /// Name of the model's prompt that is put before each text [default: the model's default prompt]
     #[arg(long, value_name = "NAME")]
     pub prompt_name: Option<String>,
+    /// Put no prompt before the texts, even if the model has a default prompt
+    #[arg(long, conflicts_with = "prompt_name")]
+    pub no_prompt: bool,
     /// Number of threads [default: SEMBLANCE_THREADS, else the number of CPUs]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -109,6 +113,15 @@ pub enum OnError {
 }
 
 impl EmbedArguments {
+    /// The prompt that is put before each text.
+    pub(crate) fn prompts(&self) -> Prompts {
+        match &self.prompt_name {
+            Some(name) => Prompts::Named(name.clone()),
+            None if self.no_prompt => Prompts::Off,
+            None => Prompts::ByRole,
+        }
+    }
+
     /// The format of the input.
     pub(crate) fn input_format(&self) -> InputFormat {
         match (self.input_format, self.jsonl, extension(&self.file).as_str()) {

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use semblance::corpus::{ClusterOptions, Index, labels};
+use semblance::corpus::ClusterOptions;
 use serde::Serialize;
 
 use super::csv_row;
+use super::source::Source;
 use crate::arguments::{ClusterArguments, PairFormat};
 use crate::error::CommandError;
 
@@ -23,7 +24,8 @@ struct Line<'a> {
 }
 
 pub(super) fn run(arguments: &ClusterArguments, out: &mut dyn Write) -> Result<(), CommandError> {
-    let index = Index::open(&arguments.index.index)?;
+    let source = Source::open(&arguments.corpus)?;
+    let index = &source.index;
     let defaults = ClusterOptions::default();
     let options = ClusterOptions {
         threshold: arguments.threshold,
@@ -32,7 +34,7 @@ pub(super) fn run(arguments: &ClusterArguments, out: &mut dyn Write) -> Result<(
         ..defaults
     };
     let clusters = index.cluster(&options)?;
-    let (labels, reader) = (labels(&index, &clusters)?, index.reader());
+    let (labels, reader) = (index.labels(&clusters)?, index.reader());
     if arguments.output == PairFormat::Csv {
         csv_row(out, &["cluster", "label", "id", "text"])?;
     }

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use semblance::corpus::{Index, MineOptions};
+use semblance::corpus::MineOptions;
 use serde::Serialize;
 
 use super::csv_row;
+use super::source::Source;
 use crate::arguments::{MineArguments, PairFormat};
 use crate::error::CommandError;
 
@@ -20,7 +21,8 @@ struct Line<'a> {
 }
 
 pub(super) fn run(arguments: &MineArguments, out: &mut dyn Write) -> Result<(), CommandError> {
-    let index = Index::open(&arguments.index.index)?;
+    let source = Source::open(&arguments.corpus)?;
+    let index = &source.index;
     let defaults = MineOptions::default();
     let options = MineOptions {
         top_k: arguments.top_k as usize,

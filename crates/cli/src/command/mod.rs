@@ -11,11 +11,13 @@ mod mine;
 mod models;
 mod output;
 mod pairs;
+mod parquet;
 mod progress;
 mod rows;
 mod score;
 mod search;
 mod serve;
+mod source;
 mod tokenize;
 mod verify;
 

@@ -68,6 +68,17 @@ impl Progress {
         }
     }
 
+    /// Takes note that the input up to a position needed no embedding.
+    pub(super) fn resume(&mut self, read_bytes: u64) {
+        self.resumed_bytes += read_bytes.saturating_sub(self.position());
+        self.bar.set_position(read_bytes);
+    }
+
+    /// The position in the input that was shown last.
+    pub(super) fn position(&self) -> u64 {
+        self.bar.position()
+    }
+
     /// Prints a line without disturbing the bar.
     pub(super) fn print(&self, line: &str) {
         // Nothing can report that standard error is closed.

@@ -5,7 +5,7 @@ use std::io::Write;
 use semblance::options::TokenizeOptions;
 use semblance::outcome::Token;
 use semblance_api::check_text;
-use serde::Serialize;
+use serde::{Serialize, Serializer as _};
 
 use crate::arguments::TokenizeArguments;
 use crate::error::{CommandError, Location};
@@ -45,21 +45,31 @@ pub(super) fn run(arguments: &TokenizeArguments, out: &mut dyn Write) -> Result<
         special_tokens: !arguments.no_special_tokens,
         ..TokenizeOptions::default()
     };
-    let tokenized = settings.load()?.tokenize_with(&arguments.texts, &options);
-    let tokenized = tokenized
-        .map_err(|error| CommandError::from_texts(error, |index| Location::Text(index + 1)))?;
-    if arguments.json {
-        let all: Vec<Vec<Item<'_>>> =
-            tokenized.tokens.iter().map(|tokens| tokens.iter().map(Item::from).collect()).collect();
-        serde_json::to_writer(&mut *out, &all).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        for (index, tokens) in tokenized.tokens.iter().enumerate() {
-            if index > 0 {
-                writeln!(out)?;
-            }
-            tokens.iter().try_for_each(|token| line(&token.into(), out))?;
+    let model = settings.load()?;
+    // One text at a time is in memory as tokens.
+    let tokenized = |index: usize| {
+        let tokenized = model.tokenize_with(&arguments.texts[index..=index], &options);
+        tokenized.map_err(|error| CommandError::from_texts(error, |_| Location::Text(index + 1)))
+    };
+    let indices = 0..arguments.texts.len();
+    // Nothing is written if a text is invalid.
+    indices.clone().try_for_each(|index| tokenized(index).map(drop))?;
+    let mut separator = if arguments.json { "[" } else { "" };
+    for index in indices {
+        let tokenized = tokenized(index)?;
+        let mut items = tokenized.tokens.iter().flatten().map(Item::from);
+        write!(out, "{separator}")?;
+        if arguments.json {
+            let mut json = serde_json::Serializer::new(&mut *out);
+            json.collect_seq(items).map_err(std::io::Error::from)?;
+            separator = ",";
+        } else {
+            items.try_for_each(|item| line(&item, out))?;
+            separator = "\n";
         }
+    }
+    if arguments.json {
+        writeln!(out, "]")?;
     }
     Ok(out.flush()?)
 }

@@ -61,6 +61,27 @@ fn small_requests_are_answered_next_to_ten_large_ones() {
 }
 
 #[test]
+fn without_a_cache_a_repeated_text_takes_as_long_as_a_new_one() {
+    // The servers of these tests have no cache.
+    let server = serve(&[]);
+    let ask_for = |text: String| {
+        let body = json!({"inputs": format!("{text}{}", " word".repeat(60))}).to_string();
+        let (response, took) = ask(&server, post("/embed", "", body.as_bytes()));
+        assert_eq!(response.status, 200);
+        took
+    };
+    ask_for("secret".to_owned());
+    // Alternating, so that the load of the machine is the same for both.
+    let (mut repeated, mut new): (Vec<Duration>, Vec<Duration>) = (0..40)
+        .map(|number| (ask_for("secret".to_owned()), ask_for(format!("text {number}"))))
+        .unzip();
+    let (repeated, new) = (percentile(&mut repeated, 50), percentile(&mut new, 50));
+    println!("median time: {repeated:.1?} of a repeated text, {new:.1?} of a new one");
+    // With a cache, a repeated text does not use the model, which takes most of the time.
+    assert!(repeated > new / 2, "{repeated:?} of {new:?}");
+}
+
+#[test]
 fn an_abandoned_body_does_not_count_as_a_request_in_progress() {
     let server = serve(&[]);
     let mut request = post("/embed", "", &[b' '; 1_000]);

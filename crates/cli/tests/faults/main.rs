@@ -7,9 +7,12 @@
 mod clients;
 mod connections;
 mod files;
+mod framing;
+mod holds;
 mod http2;
 mod logs;
 mod memory;
 mod raw;
 mod shutdown;
+mod soak;
 mod timeouts;

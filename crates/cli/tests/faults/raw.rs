@@ -144,3 +144,36 @@ pub(crate) fn endless() -> Vec<u8> {
 pub(crate) fn small() -> Vec<u8> {
     post("/embed", "", br#"{"inputs": "one small text"}"#)
 }
+
+/// The preface of HTTP/2, followed by a SETTINGS frame with the setting INITIAL_WINDOW_SIZE.
+pub(crate) fn http2_preface(window: u32) -> Vec<u8> {
+    let [a, b, c, d] = window.to_be_bytes();
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[0, 4, a, b, c, d])].concat()
+}
+
+/// Returns a frame of HTTP/2 (RFC 9113, section 4.1).
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head, stream.to_be_bytes().as_slice(), payload].concat()
+}
+
+/// Frames of HTTP/2: HEADERS with these flags, of a request with a path, and a content type.
+pub(crate) fn http2_headers(stream: u32, method: &str, path: &str, flags: u8) -> Vec<u8> {
+    // The indices of the static table of HPACK (RFC 7541, appendix A); literals are not indexed.
+    let literal = |index: &[u8], value: &str| {
+        [index, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
+    };
+    let block = [
+        if method == "GET" { vec![0x82] } else { vec![0x83] },
+        vec![0x86],
+        literal(&[0x04], path),
+        literal(&[0x01], "localhost"),
+        literal(&[0x0f, 0x10], "application/json"),
+    ];
+    frame(1, flags, stream, &block.concat())
+}
+
+/// Flags of frames.
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;

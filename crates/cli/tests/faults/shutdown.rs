@@ -37,7 +37,7 @@ pub(crate) fn stalled_reader(server: &Server) -> TcpStream {
     stream
 }
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 17] = [
     Case { name: "no connection", client: |_| vec![], within: AT_ONCE },
     Case { name: "nothing sent", client: |server| vec![connect(server)], within: AT_ONCE },
     Case {
@@ -69,6 +69,65 @@ const CASES: [Case; 10] = [
         name: "a response that nobody reads",
 
         client: |server| vec![stalled_reader(server)],
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "an HTTP/2 response without a window",
+
+        client: |server| vec![crate::http2::unread_response(server)],
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "half a header block of HTTP/2",
+
+        client: |server| {
+            let headers = http2_headers(1, "POST", "/embed", 0);
+            vec![send(server, [http2_preface(65_535), headers].concat())]
+        },
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "an HTTP/2 request without its body",
+
+        client: |server| {
+            let headers = http2_headers(1, "POST", "/embed", END_HEADERS);
+            vec![send(server, [http2_preface(65_535), headers].concat())]
+        },
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "half a chunk",
+
+        client: |server| {
+            let head = "POST /embed HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
+            vec![send(server, format!("{head}content-type: application/json\r\n\r\n64;x=y\r\n{{"))]
+        },
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "a client that got 100 Continue",
+
+        client: |server| {
+            let head = "POST /embed HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n";
+            let head = format!("{head}content-type: application/json\r\ncontent-length: 9\r\n\r\n");
+            vec![send(server, head)]
+        },
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "a half-closed connection",
+
+        client: |server| {
+            let stream = send(server, endless());
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            vec![stream]
+        },
+        within: SHUTDOWN,
+    },
+    Case {
+        name: "half a body of HTTP/1.0",
+
+        client: |server| vec![send(server, "POST /embed HTTP/1.0\r\ncontent-length: 9\r\n\r\n{")],
         within: SHUTDOWN,
     },
     Case {

@@ -35,6 +35,27 @@ impl Client {
         (response.status().as_u16(), retry_after, serde_json::from_str(&text).unwrap())
     }
 
+    /// Sends a request with any method and headers; returns the response and its body.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (ureq::http::Response<()>, String) {
+        let request = ureq::http::Request::builder().method(method);
+        let request = request.uri(format!("{}{path}", self.url));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = match body {
+            "" => self.agent.run(request.body(()).unwrap()),
+            body => self.agent.run(request.body(body.to_owned()).unwrap()),
+        };
+        let (parts, mut body) = response.unwrap().into_parts();
+        let text = body.read_to_string().unwrap();
+        (ureq::http::Response::from_parts(parts, ()), text)
+    }
+
     /// Sends a body; returns the status and the reply.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let (status, _, reply) = self.send(path, body);

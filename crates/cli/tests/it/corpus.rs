@@ -355,3 +355,25 @@ fn a_build_that_is_killed_at_any_moment_goes_on() {
     let staging = fs::read_dir(Path::new(&index).join(".staging")).unwrap().count();
     assert_eq!(staging, 1);
 }
+
+#[test]
+fn an_earlier_version_can_be_used_again() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    run(&["index", "build", &index, &rows]);
+    let version = || fs::read_to_string(Path::new(&index).join("CURRENT")).unwrap();
+    let first = version();
+    run(&["index", "delete", &index, "--id", "a"]);
+    let second = version();
+    let output = run(&["index", "use", &index, first.trim()]);
+    assert_eq!(output, format!("version {first}rows    4\n"));
+    assert_eq!(exported(&index).len(), 4);
+    run(&["index", "use", &index, second.trim()]);
+    assert_eq!(exported(&index).len(), 3);
+    let unknown = "0".repeat(64);
+    for version in [unknown.as_str(), "latest", "../../manifests"] {
+        assert!(error(&["index", "use", &index, version]).contains("index.unknown_version"));
+    }
+    assert!(error(&["index", "use", &corpus.path("none"), &unknown]).contains("index.not_found"));
+    assert_eq!(version(), second);
+}

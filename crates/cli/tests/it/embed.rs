@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use semblance_test_support::Breakable;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -388,4 +389,74 @@ fn an_invalid_use_of_embed_is_an_error_that_says_what_to_do() {
     let missing = with_input(&["embed", "-o", "/nowhere/out.csv"], b"a\n");
     assert!(text(&missing.stderr).starts_with("error: output.unwritable: /nowhere/out.csv"));
     assert_eq!(output(&["embed", "--resume"]).status.code(), Some(2), "--resume needs --output");
+}
+
+#[test]
+fn a_text_file_in_any_form_loses_no_good_line() {
+    let utf16 = |text: &str| -> Vec<u8> {
+        let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+        [0xff, 0xfe].into_iter().chain(units).collect()
+    };
+    let long_line = [vec![b'w'; 5 << 20], b"\nlast".to_vec()].concat();
+    // The input, the records that are embedded, and the codes of the others.
+    type Case<'a> = (&'a str, Vec<u8>, &'a [u64], &'a [&'a str]);
+    let cases: [Case<'_>; 8] = [
+        ("empty", Vec::new(), &[], &[]),
+        ("blank lines", b"\n\n".to_vec(), &[], &["request.empty_text", "request.empty_text"]),
+        ("no line feed at the end", b"one\ntwo".to_vec(), &[0, 1], &[]),
+        ("CRLF", b"one\r\ntwo\r\n".to_vec(), &[0, 1], &[]),
+        ("byte order mark", b"\xef\xbb\xbfone\ntwo\n".to_vec(), &[0, 1], &[]),
+        ("NUL", b"on\0e\n\0\ntwo\n".to_vec(), &[0, 2], &["request.empty_text"]),
+        (
+            "a byte order mark within",
+            "one\n\u{feff}\ntwo\n".into(),
+            &[0, 2],
+            &["request.empty_text"],
+        ),
+        ("a line without end", long_line, &[1], &["input.line_too_long"]),
+    ];
+    for (name, input, good, codes) in cases {
+        let (file, run) = embed_file("in.txt", &input, "out.jsonl", &[]);
+        assert!(run.status.success(), "{name}: {}", text(&run.stderr));
+        assert_eq!(indices(&parsed(&file)), good, "{name}");
+        let skipped = text(&run.stderr).lines().filter_map(|line| line.strip_prefix("skipped: "));
+        let skipped: Vec<&str> = skipped.map(|line| line.split(": ").next().unwrap()).collect();
+        assert_eq!(skipped, codes, "{name}");
+        // Standard input is read in the same way.
+        let piped = lines(&with_input(&["embed"], &input));
+        assert_eq!(indices(&piped), good, "{name}");
+        if good.len() == 2 && input.starts_with(b"on") {
+            assert_eq!(
+                piped[0]["embedding"],
+                lines(&with_input(&["embed"], b"one"))[0]["embedding"]
+            );
+        }
+    }
+    let (_, run) = embed_file("in.txt", &utf16("one\ntwo\n"), "out.jsonl", &[]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run.stderr).contains("input.not_utf8"), "{}", text(&run.stderr));
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path().display().to_string();
+    assert!(error(&["embed", &folder]).starts_with("error: input.unreadable: "));
+}
+
+#[test]
+fn embed_puts_the_default_prompt_before_each_text_unless_it_is_turned_off() {
+    let bundle = Breakable::new().with_manifest(|manifest| {
+        manifest["prompts"] = json!({"query": "query: ", "topic": "Name the topic: "});
+        manifest["default_prompt"] = json!("topic");
+    });
+    let bundle = bundle.path().to_str().unwrap();
+    let embed = |options: &[&str], text: &str| {
+        let arguments = [&["embed", "--bundle", bundle], options].concat();
+        lines(&with_input(&arguments, text.as_bytes()))[0]["embedding"].clone()
+    };
+    let prompted = embed(&["--no-prompt"], "Name the topic: London");
+    assert_eq!(embed(&[], "London"), prompted);
+    assert_eq!(embed(&["--prompt-name", "topic"], "London"), prompted);
+    assert_eq!(
+        embed(&["--no-prompt"], "query: London"),
+        embed(&["--prompt-name", "query"], "London")
+    );
+    assert_ne!(embed(&["--no-prompt"], "London"), prompted);
 }

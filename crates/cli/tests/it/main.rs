@@ -1,13 +1,19 @@
 //! The command line `semblance` as a user runs it, and its documentation.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap fails the test")]
+#![expect(clippy::print_stdout, reason = "figures are shown with --nocapture")]
 
+mod cases;
 mod cli;
 mod client;
 mod corpus;
 mod embed;
 mod help;
+mod indexes;
 mod inspect;
+mod keys;
+mod options;
 mod pairs;
+mod parquet;
 mod program;
 mod reference;
 mod server;

@@ -23,6 +23,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) port: u16,
     /// Versions that stay.
     pub(crate) keep_versions: usize,
+    /// Hours that a replaced version of an index stays.
+    pub(crate) grace_hours: u32,
     /// The function's timeout.
     pub(crate) timeout: Duration,
     /// Access key and secret.
@@ -46,6 +48,7 @@ impl<'a> Setting<'a> {
             bucket: &bucket.name,
             port: bucket.port,
             keep_versions: 3,
+            grace_hours: 24,
             timeout: TIMEOUT,
             credentials: ["test".to_owned(), "test".to_owned()],
             mount: None,
@@ -69,6 +72,7 @@ impl<'a> Setting<'a> {
             .env("SEMBLANCE_MODELS_ROOT", self.root)
             .env("SEMBLANCE_MODELS_BUCKET", self.bucket)
             .env("SEMBLANCE_KEEP_VERSIONS", self.keep_versions.to_string())
+            .env("SEMBLANCE_INDEX_GRACE_HOURS", self.grace_hours.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

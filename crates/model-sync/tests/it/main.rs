@@ -9,5 +9,6 @@ mod crashes;
 mod failures;
 mod function;
 mod gate;
+mod indexes;
 mod moto;
 mod reference;

@@ -97,8 +97,16 @@ fn method(payload: Payload, members: &Members<'_>) -> Result<Method, ApiError> {
         Payload::V1 | Payload::LoadBalancer => ("httpMethod", members.text("httpMethod")),
         Payload::V2 => {
             let http = context(members, &["http"]).and_then(|context| context.get("http"));
-            let http = http.and_then(|http| Members::of(http, &["method"]));
-            ("requestContext.http.method", http.and_then(|http| http.text("method")))
+            // The key of a route has the method too, unless it is `$default` or `ANY /path`.
+            let key = || match members.text("routeKey")?.split_once(' ')? {
+                ("ANY", _) => None,
+                (method, _) => Some(Cow::Owned(method.to_owned())),
+            };
+            let method = match http.map(|http| Members::of(http, &["method"])) {
+                Some(http) => http.and_then(|http| http.text("method")),
+                None => key(),
+            };
+            ("requestContext.http.method", method)
         }
     };
     let method = method.filter(|method| !method.is_empty());

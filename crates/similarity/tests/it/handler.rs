@@ -133,7 +133,7 @@ fn a_text_that_must_not_be_truncated_is_an_error() {
     assert_eq!(error.0.code().name, "request.too_many_tokens");
     assert_eq!(
         error.to_string(),
-        "the text actual_queries[1] has 302 tokens; the limit is 256 and truncate is false"
+        "the text actual_queries[1] has 302 tokens; the limit is 256 and truncation is disabled"
     );
     let event = json!({"query_from_app": "dog", "actual_queries": ["cat"], "truncate": false});
     assert!(answer(&handler, &event).is_ok());

@@ -2,47 +2,31 @@
 
 use std::fs;
 
-use semblance_test_support::{Function, Kind, RuntimeApi, library, multilingual_bundle};
-use serde_json::{Value, json};
+use semblance_test_support::{
+    Function, Kind, RuntimeApi, library, multilingual_bundle, repository,
+};
+use serde_json::Value;
 
 /// The embedding table has 384 MB, of which an event reads a few rows. Without the table, the function
 /// needs about 150 MB.
 const MOST_RESIDENT_KB: u64 = 250_000;
 
-/// Query, the text that answers it, and another text.
-const EVENTS: [(&str, &str, &str, &str); 3] = [
-    (
-        "German",
-        "query: Wie viele Menschen leben in London?",
-        "passage: In London leben rund neun Millionen Menschen.",
-        "passage: London ist für sein Finanzviertel bekannt.",
-    ),
-    (
-        "Japanese",
-        "query: ロンドンの人口は何人ですか。",
-        "passage: ロンドンには約九百万人が住んでいます。",
-        "passage: ロンドンは金融街で知られています。",
-    ),
-    (
-        "Arabic",
-        "query: كم عدد سكان لندن؟",
-        "passage: يعيش في لندن حوالي تسعة ملايين شخص.",
-        "passage: تشتهر لندن بحيها المالي.",
-    ),
-];
+/// The events of `make demo-multilingual`. The second text answers the query.
+const LANGUAGES: [&str; 3] = ["german", "japanese", "arabic"];
 
 #[test]
 fn scores_an_event_in_german_japanese_and_arabic() {
     let mut command = Function::command("similarity", env!("CARGO_BIN_EXE_similarity"));
     command.env("SEMBLANCE_BUNDLE", multilingual_bundle()).env("SEMBLANCE_ORT_LIBRARY", library());
     let mut function = Function::start(RuntimeApi::start().unwrap(), command).unwrap();
-    for (language, query, answer, other) in EVENTS {
-        let event = json!({"query_from_app": query, "actual_queries": [other, answer]});
+    for language in LANGUAGES {
+        let file = repository("tests/events/multilingual").join(language).with_extension("json");
+        let event: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         let (kind, reply) = function.invoke(event.to_string().as_bytes());
         assert_eq!(kind, Kind::Response, "{reply}");
         println!("{language}: {reply}");
         let scores: Vec<(String, f64)> = serde_json::from_value(reply["Scores"].clone()).unwrap();
-        assert_eq!(scores[0].0, answer, "{language}: the answer ranks first");
+        assert_eq!(event["actual_queries"][1], scores[0].0, "{language}: the answer ranks first");
         assert!(scores[0].1 > scores[1].1 && scores[0].1 < 1.0, "{language}: {scores:?}");
         assert_eq!(reply.get("Truncated"), None::<&Value>);
     }

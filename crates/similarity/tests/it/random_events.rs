@@ -8,7 +8,7 @@ use proptest::sample::select;
 use semblance_api::http::HttpOptions;
 use semblance_api::{Admission, Limits};
 use semblance_similarity::Handler;
-use semblance_test_support::{OneHot, fake_service};
+use semblance_test_support::{OneHot, fake_service, repository};
 use serde_json::{Value, json};
 
 use crate::http_event::{FORMS, Form, JSON};
@@ -100,6 +100,17 @@ fn set(event: &mut Value, pointer: &str, value: Value) {
     *place = value;
 }
 
+/// Bodies, those of the fuzz target `body` included.
+fn bodies() -> Vec<Vec<u8>> {
+    let plain = br#"{"inputs": "dog", "input": ["dog"], "ids": [1, 2], "prompt": "dog"}"#;
+    let mut bodies = vec![plain.to_vec()];
+    for file in std::fs::read_dir(repository("fuzz/seeds/body")).unwrap() {
+        // The first byte selects a route.
+        bodies.push(std::fs::read(file.unwrap().path()).unwrap().split_off(1));
+    }
+    bodies
+}
+
 /// More cases than usual; `PROPTEST_CASES` sets another number.
 fn config() -> ProptestConfig {
     match std::env::var_os("PROPTEST_CASES") {
@@ -133,6 +144,28 @@ proptest! {
         let response = response.map_err(|code| TestCaseError::fail(format!("{code}: {text}")))?;
         let status = response["statusCode"].as_u64();
         prop_assert!(status.is_some_and(|status| (200..500).contains(&status)), "{response} {text}");
+    }
+
+    #[test]
+    fn a_body_is_answered_with_an_http_response(
+        form in select(&FORMS[..]),
+        path in select(&["/", "/embed", "/v1/embeddings", "/search", "/decode", "/api/embed"][..]),
+        encoding in select(&["identity", "gzip", "zstd", "x-gzip", "br", "gzip, gzip"][..]),
+        body in select(bodies()),
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        is_base64: bool,
+    ) {
+        let mut body = body;
+        for (at, byte) in damages {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        let mut event = form.event("POST", path, &[JSON, ("content-encoding", encoding)], &body);
+        event["isBase64Encoded"] = json!(is_base64);
+        let response = handle(&handler(), event.to_string().as_bytes());
+        let response = response.map_err(|code| TestCaseError::fail(format!("{code}: {event}")))?;
+        let status = response["statusCode"].as_u64();
+        prop_assert!(status.is_some_and(|status| (200..500).contains(&status)), "{response} {event}");
     }
 
     #[test]

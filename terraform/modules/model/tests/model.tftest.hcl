@@ -119,6 +119,18 @@ run "last_manifest_is_kept_for_a_checkout_without_bundles" {
   }
 }
 
+run "indexes_are_read_from_their_bucket" {
+  variables {
+    indexes          = { bucket = "corpora", prefix = "team/indexes", grace_hours = 48 }
+    scheduled_events = { index-docs = "{}" }
+  }
+
+  assert {
+    condition     = length(output.source_bucket_arns) == 2 && contains(output.source_bucket_arns, "arn:aws:s3:::corpora")
+    error_message = "the function and the network reach both buckets"
+  }
+}
+
 ################################################################################
 # Rejected
 ################################################################################
@@ -169,6 +181,12 @@ run "reject_a_sync_that_is_switched_off" {
   command = plan
   variables { concurrency = 0 }
   expect_failures = [var.concurrency]
+}
+
+run "reject_a_grace_period_of_half_an_hour" {
+  command = plan
+  variables { indexes = { prefix = "indexes", grace_hours = 0.5 } }
+  expect_failures = [var.indexes]
 }
 
 run "reject_keeping_no_version" {

@@ -3,8 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name       = "semblance"
-  bucket_arn = "arn:aws:s3:::semblance-models"
+  name        = "semblance"
+  bucket_arns = ["arn:aws:s3:::semblance-models"]
 }
 
 # Existing subnets: two zones, the second with two subnets.
@@ -62,7 +62,7 @@ run "adding_a_zone_moves_no_subnet" {
 
 run "endpoint_lets_only_the_models_be_read" {
   assert {
-    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Action == ["s3:GetObject", "s3:ListBucket"] && jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Resource == ["arn:aws:s3:::semblance-models/*", "arn:aws:s3:::semblance-models"]
+    condition     = jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Action == ["s3:GetObject", "s3:ListBucket"] && jsondecode(aws_vpc_endpoint.s3[0].policy).Statement[*].Resource == [["arn:aws:s3:::semblance-models/*"], ["arn:aws:s3:::semblance-models"]]
     error_message = "the endpoint's policy must allow reading one bucket and nothing else"
   }
 
@@ -293,8 +293,8 @@ run "reject_route_tables_without_subnets" {
 
 run "reject_a_bucket_name" {
   command = plan
-  variables { bucket_arn = "semblance-models" }
-  expect_failures = [var.bucket_arn]
+  variables { bucket_arns = ["semblance-models"] }
+  expect_failures = [var.bucket_arns]
 }
 
 run "reject_route_tables_without_roles" {

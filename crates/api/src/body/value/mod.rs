@@ -19,9 +19,9 @@ use crate::request::RequestError;
 pub(crate) use choice::{Choice, ChoiceList, Choices, Direction, OnError, Truncate, truncation};
 pub(crate) use document::{ClientInput, Documents};
 pub(crate) use ids::TokenIds;
-pub(crate) use number::{Count, Dimensions};
+pub(crate) use number::{Count, Dimensions, Score};
 pub(crate) use option::{Absent, Flag, Names, PromptName, Unread, Unsupported};
-pub(crate) use search::{FilterField, IndexName, Vectors};
+pub(crate) use search::{FilterField, IndexName, OptionalIndexName, Vectors};
 pub(crate) use text::{Candidates, Input, Pairs, Text, TextList};
 
 /// What the value of a field does.

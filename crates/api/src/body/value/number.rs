@@ -17,6 +17,23 @@ pub(crate) struct Count(pub(crate) Option<usize>);
 /// An optional number of dimensions, at least 1. The model checks the maximum.
 pub(crate) struct Dimensions(pub(crate) Option<usize>);
 
+/// An optional score.
+pub(crate) struct Score(pub(crate) Option<f32>);
+
+impl FieldValue for Score {
+    const REQUIRED: bool = false;
+
+    fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        let number = fields.optional_as(name, "a number", Value::as_f64)?;
+        Ok(Self(number.map(|number| number as f32)))
+    }
+
+    fn schema(_: &mut Schemas) -> RefOr<Schema> {
+        let types = SchemaType::from_iter([Type::Number, Type::Null]);
+        Schema::Object(ObjectBuilder::new().schema_type(types).build()).into()
+    }
+}
+
 impl FieldValue for Count {
     const REQUIRED: bool = false;
 

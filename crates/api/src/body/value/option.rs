@@ -1,5 +1,6 @@
 //! Options: flags and names. Each is optional; null counts as absent.
 
+use semblance::Prompts;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -25,11 +26,12 @@ pub(crate) enum PromptName {
 }
 
 impl PromptName {
-    /// The name, if there is one.
-    pub(crate) fn name(self) -> Option<String> {
+    /// The prompts that it selects.
+    pub(crate) fn prompts(self) -> Prompts {
         match self {
-            Self::Name(name) => Some(name),
-            Self::Absent | Self::Null => None,
+            Self::Absent => Prompts::ByRole,
+            Self::Null => Prompts::Off,
+            Self::Name(name) => Prompts::Named(name),
         }
     }
 }
@@ -40,7 +42,8 @@ pub(crate) struct Names(pub(crate) Option<Vec<String>>);
 /// A field that is accepted and has no effect.
 pub(crate) struct Unread;
 
-/// An option of a dialect that this service does not support. It must be absent, null or false.
+/// An option of a dialect that this service does not support. It must be absent, null, false or an empty
+/// list.
 pub(crate) struct Unsupported;
 
 /// A field that must be absent or null, because it would select another kind of request.
@@ -102,6 +105,7 @@ impl FieldValue for Unsupported {
         let field = fields.field(name);
         match fields.optional(name)? {
             None | Some(Value::Bool(false)) => Ok(Self),
+            Some(Value::Array(items)) if items.is_empty() => Ok(Self),
             Some(_) => Err(RequestError::UnsupportedOption { field, expected: "absent" }),
         }
     }

@@ -124,6 +124,7 @@ async function score() {
       info = value;
       drawFacts();
       drawScores();
+      if (info.has_indexes === true) showIndexes();
     }
 
     const split = await ask(run, "tokenize", { inputs: detailed });

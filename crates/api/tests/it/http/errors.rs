@@ -34,7 +34,10 @@ fn an_invalid_request_has_its_status_in_each_dialect() {
     let reply = call(&router, post("/embed", body.to_string()));
     let (code, message) = reply.error(Dialect::Tei);
     assert_eq!((reply.status, code.as_str()), (413, "request.too_many_tokens"));
-    assert_eq!(message, "the text inputs has 302 tokens; the limit is 256 and truncate is false");
+    assert_eq!(
+        message,
+        "the text inputs has 302 tokens; the limit is 256 and truncation is disabled"
+    );
     for path in ["/embed", "/", "/v1/embeddings", "/v2/rerank"] {
         for body in ["", "{", "{\"inputs\": \"\\ud80\"}", "\u{feff}"] {
             let reply = call(&router, post(path, body));

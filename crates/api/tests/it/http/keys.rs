@@ -48,7 +48,9 @@ fn a_request_needs_one_of_the_keys() {
     for path in ["/nothing", "//embed", "/embed/", "//v1/embeddings"] {
         assert_eq!(call(&router, post(path, "{}")).status, 401, "{path}");
     }
-    assert_eq!(call(&router, get("/health/")).status, 200);
+    for path in ["/health/", "//health", "/ping//"] {
+        assert_eq!(call(&router, get(path)).status, 200, "{path}");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Chunk {
             Err(_) => {
                 let faults = model.text_faults(
                     &contents(&texts),
-                    options.prompt_name.as_deref(),
+                    model.info().text_prompt(&options.prompts),
                     options.truncation,
                 )?;
                 let mut faults = faults.into_iter().peekable();

@@ -112,7 +112,9 @@ impl Run<'_> {
     fn embed(&mut self, chunk: Chunk) -> Result<Option<chunk::Failed>, CommandError> {
         let options = EmbedOptions {
             truncation: truncation(self.arguments.no_truncate),
-            prompt_name: self.arguments.prompt_name.clone(),
+            prompts: self.arguments.prompts(),
+            // The output has the number of tokens of each text.
+            count_tokens: true,
             ..EmbedOptions::default()
         };
         let embedded = chunk.embed(&self.model, &options)?;

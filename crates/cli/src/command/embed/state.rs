@@ -23,6 +23,8 @@ pub(super) struct RunOptions {
     delimiter: Option<u8>,
     no_truncate: bool,
     prompt_name: Option<String>,
+    #[serde(default)]
+    no_prompt: bool,
 }
 
 /// The state after a chunk. The output is valid up to `output_bytes`.
@@ -51,6 +53,7 @@ impl RunOptions {
             delimiter: (input_format == InputFormat::Csv).then(|| arguments.csv_delimiter()),
             no_truncate: arguments.no_truncate,
             prompt_name: arguments.prompt_name.clone(),
+            no_prompt: arguments.no_prompt,
         }
     }
 
@@ -79,6 +82,9 @@ impl RunOptions {
                 )
             })
             .or_else(|| differs("--prompt-name", text(&self.prompt_name), text(&other.prompt_name)))
+            .or_else(|| {
+                differs("--no-prompt", self.no_prompt.to_string(), other.no_prompt.to_string())
+            })
     }
 }
 

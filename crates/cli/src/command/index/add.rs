@@ -2,19 +2,17 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::time::Instant;
 
-use indicatif::ProgressBar;
 use semblance::corpus::{
-    CorpusError, OnDuplicate, Row, VectorPrecision, VectorSource, Writer, WriterOptions,
+    CorpusError, OnDuplicate, Published, Row, VectorPrecision, VectorSource, Writer, WriterOptions,
 };
 use semblance::internals::bundle::is_name;
-use semblance::{EmbedOptions, Model, ModelError};
+use semblance::{EmbedOptions, Model, ModelError, Prompts};
 use semblance_api::TextFault;
 
 use super::{report, writer_options};
-use crate::arguments::{AppendArguments, BadRows, BuildArguments, RowArguments};
-use crate::command::progress;
+use crate::arguments::{AppendArguments, BadRows, BuildArguments};
+use crate::command::progress::Progress;
 use crate::command::rows::{RowError, Rows};
 use crate::error::CommandError;
 use crate::settings::Settings;
@@ -28,40 +26,54 @@ const CHUNK_TEXTS: usize = 512;
 pub(super) fn build(arguments: &BuildArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let settings = Settings::new(&arguments.model)?;
     check_name(&arguments.change.index.index)?;
-    let rows = Rows::open(&arguments.rows, settings.limits())?;
+    let options = &arguments.rows.options;
+    let rows = Rows::open(&arguments.rows.file, options, settings.limits())?;
     let model = settings.load()?;
+    let precision = if arguments.f16 { VectorPrecision::F16 } else { VectorPrecision::F32 };
+    let source = vector_source(&model, arguments.prompt_name.as_ref(), precision)?;
+    let writer_options =
+        WriterOptions { min_recall: arguments.min_recall, ..writer_options(&arguments.change) };
+    let writer = Writer::create(&arguments.change.index.index, source, writer_options)?;
+    let adding = Adding::new(writer, &model, options.bad_rows, on_duplicate(arguments.replace));
+    adding.run(rows)?.print(out)
+}
+
+pub(super) fn append(arguments: &AppendArguments, out: &mut dyn Write) -> Result<(), CommandError> {
+    let settings = Settings::new(&arguments.model)?;
+    let options = &arguments.rows.options;
+    let rows = Rows::open(&arguments.rows.file, options, settings.limits())?;
+    let index = semblance::corpus::Index::open(&arguments.change.index.index)?;
+    let model = settings.load()?;
+    index.check_bundle(&model.info().digest)?;
+    let writer = Writer::open(&arguments.change.index.index, writer_options(&arguments.change))?;
+    let adding = Adding::new(writer, &model, options.bad_rows, on_duplicate(arguments.replace));
+    adding.run(rows)?.print(out)
+}
+
+/// Returns what the vectors of a new index are.
+pub(in crate::command) fn vector_source(
+    model: &Model,
+    prompt_name: Option<&String>,
+    precision: VectorPrecision,
+) -> Result<VectorSource, CommandError> {
     let info = model.info();
-    if let Some(name) = &arguments.prompt_name
+    if let Some(name) = prompt_name
         && !info.prompts.contains_key(name)
     {
         let known = info.prompts.keys().cloned().collect();
         return Err(ModelError::UnknownPrompt { known }.into());
     }
-    let source = VectorSource {
+    Ok(VectorSource {
         bundle_digest: info.digest.clone(),
         model_name: info.name.clone(),
         dimensions: info.dimensions,
-        prompt_name: arguments
-            .prompt_name
-            .clone()
-            .or_else(|| info.document_prompt().map(str::to_owned)),
-        precision: if arguments.f16 { VectorPrecision::F16 } else { VectorPrecision::F32 },
-    };
-    let options =
-        WriterOptions { min_recall: arguments.min_recall, ..writer_options(&arguments.change) };
-    let writer = Writer::create(&arguments.change.index.index, source, options)?;
-    Adding::new(writer, &model, &arguments.rows, arguments.replace).run(rows, out)
+        prompt_name: prompt_name.cloned().or_else(|| info.document_prompt().map(str::to_owned)),
+        precision,
+    })
 }
 
-pub(super) fn append(arguments: &AppendArguments, out: &mut dyn Write) -> Result<(), CommandError> {
-    let settings = Settings::new(&arguments.model)?;
-    let rows = Rows::open(&arguments.rows, settings.limits())?;
-    let options = writer_options(&arguments.change);
-    let index = semblance::corpus::Index::open(&arguments.change.index.index)?;
-    let model = settings.load()?;
-    index.check_bundle(&model.info().digest)?;
-    let writer = Writer::open(&arguments.change.index.index, options)?;
-    Adding::new(writer, &model, &arguments.rows, arguments.replace).run(rows, out)
+fn on_duplicate(replace: bool) -> OnDuplicate {
+    if replace { OnDuplicate::Replace } else { OnDuplicate::Refuse }
 }
 
 /// Checks that the index can be found by its name.
@@ -75,92 +87,105 @@ fn check_name(folder: &Path) -> Result<(), CommandError> {
 }
 
 /// Rows on their way from a file into an index.
-struct Adding<'a> {
+pub(in crate::command) struct Adding<'a> {
     writer: Writer,
     model: &'a Model,
     bad_rows: BadRows,
     on_duplicate: OnDuplicate,
     waiting: Vec<(u64, Row)>,
     embed: EmbedOptions,
-    started: Instant,
+    counts: Counts,
+}
+
+/// What happened to the rows.
+#[derive(Default)]
+struct Counts {
     added: usize,
     kept: usize,
-    embedded: usize,
+    /// Rows whose texts were given to the model.
+    embedded: u64,
     /// Rows whose vectors an interrupted run had saved.
     resumed: usize,
     truncated: usize,
     skipped: usize,
 }
 
-impl<'a> Adding<'a> {
-    fn new(writer: Writer, model: &'a Model, rows: &RowArguments, replace: bool) -> Self {
-        let prompt_name = writer.source().prompt_name.clone();
-        Self {
-            writer,
-            model,
-            bad_rows: rows.bad_rows,
-            on_duplicate: if replace { OnDuplicate::Replace } else { OnDuplicate::Refuse },
-            waiting: Vec::new(),
-            embed: EmbedOptions { prompt_name, normalize: Some(true), ..EmbedOptions::default() },
-            started: Instant::now(),
-            added: 0,
-            kept: 0,
-            embedded: 0,
-            resumed: 0,
-            truncated: 0,
-            skipped: 0,
-        }
-    }
+/// The result of adding rows.
+pub(in crate::command) struct Added {
+    counts: Counts,
+    published: Published,
+}
 
-    fn run(mut self, mut rows: Rows<'_>, out: &mut dyn Write) -> Result<(), CommandError> {
-        let bar = progress::bytes(rows.total_bytes());
-        while let Some((line, row)) = rows.next()? {
-            match row {
-                Err(error) => self.bad_row(line, error, &bar)?,
-                Ok(row) if self.writer.has(&row)? => self.kept += 1,
-                Ok(row) => self.waiting.push((line, row)),
-            }
-            if self.waiting.len() == SAVED_ROWS {
-                self.add(&bar)?;
-                bar.set_position(rows.read_bytes());
-            }
-        }
-        self.add(&bar)?;
-        bar.finish_and_clear();
-        let published = self.writer.publish()?;
-        writeln!(out, "added   {} rows", self.added)?;
+impl Added {
+    fn print(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let Counts { added, kept, resumed, truncated, skipped, .. } = self.counts;
+        writeln!(out, "added   {added} rows")?;
         for (label, count) in [
-            ("kept    ", self.kept),
-            ("skipped ", self.skipped),
-            ("resumed ", self.resumed),
-            ("truncated to the model's limit: ", self.truncated),
+            ("kept    ", kept),
+            ("skipped ", skipped),
+            ("resumed ", resumed),
+            ("truncated to the model's limit: ", truncated),
         ] {
             if count > 0 {
                 writeln!(out, "{label}{count} rows")?;
             }
         }
-        report(&published, out)
+        report(&self.published, out)
+    }
+}
+
+impl<'a> Adding<'a> {
+    pub(in crate::command) fn new(
+        writer: Writer,
+        model: &'a Model,
+        bad_rows: BadRows,
+        on_duplicate: OnDuplicate,
+    ) -> Self {
+        let prompts = Prompts::named(writer.source().prompt_name.as_deref());
+        let embed = EmbedOptions { prompts, normalize: Some(true), ..EmbedOptions::default() };
+        let (waiting, counts) = (Vec::new(), Counts::default());
+        Self { writer, model, bad_rows, on_duplicate, waiting, embed, counts }
     }
 
-    fn add(&mut self, bar: &ProgressBar) -> Result<(), CommandError> {
+    /// Adds the rows of a file and publishes the index.
+    pub(in crate::command) fn run(mut self, mut rows: Rows<'_>) -> Result<Added, CommandError> {
+        let mut progress = Progress::new(rows.total_bytes(), 0);
+        while let Some((line, row)) = rows.next()? {
+            match row {
+                Err(error) => self.bad_row(line, error, &progress)?,
+                Ok(row) if self.writer.has(&row)? => self.counts.kept += 1,
+                Ok(row) => self.waiting.push((line, row)),
+            }
+            if self.waiting.len() == SAVED_ROWS {
+                self.add(&mut progress, rows.read_bytes())?;
+            }
+        }
+        self.add(&mut progress, rows.read_bytes())?;
+        progress.finish();
+        Ok(Added { counts: self.counts, published: self.writer.publish()? })
+    }
+
+    /// Adds the waiting rows. The last of them ends at a position of the input.
+    fn add(&mut self, progress: &mut Progress, read_bytes: u64) -> Result<(), CommandError> {
         let mut waiting = std::mem::take(&mut self.waiting);
-        self.skip_empty(&mut waiting, bar)?;
+        self.skip_empty(&mut waiting, progress)?;
         let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
         if texts.is_empty() {
             return Ok(());
         }
         let vectors = match self.writer.saved(&texts)? {
             Some(vectors) => {
-                self.resumed += texts.len();
+                self.counts.resumed += texts.len();
+                progress.resume(read_bytes);
                 vectors
             }
-            None => self.embed(&texts, bar)?,
+            None => self.embed(&texts, progress, read_bytes)?,
         };
         let dim = self.writer.source().dimensions;
         for ((line, row), vector) in waiting.iter().zip(vectors.chunks(dim)) {
             match self.writer.push(row, *line, vector, self.on_duplicate)? {
-                Ok(()) => self.added += 1,
-                Err(fault) => self.bad_row(*line, fault.into(), bar)?,
+                Ok(()) => self.counts.added += 1,
+                Err(fault) => self.bad_row(*line, fault.into(), progress)?,
             }
         }
         Ok(())
@@ -170,14 +195,14 @@ impl<'a> Adding<'a> {
     fn skip_empty(
         &mut self,
         waiting: &mut Vec<(u64, Row)>,
-        bar: &ProgressBar,
+        progress: &Progress,
     ) -> Result<(), CommandError> {
         let texts: Vec<&str> = waiting.iter().map(|(_, row)| row.text.as_str()).collect();
-        let prompt = self.embed.prompt_name.as_deref();
+        let prompt = self.model.info().text_prompt(&self.embed.prompts);
         let faults = self.model.text_faults(&texts, prompt, self.embed.truncation)?;
         let empty: Vec<usize> = faults.iter().filter_map(ModelError::index).collect();
         for &index in &empty {
-            self.bad_row(waiting[index].0, RowError::Text(TextFault::Empty), bar)?;
+            self.bad_row(waiting[index].0, RowError::Text(TextFault::Empty), progress)?;
         }
         for index in empty.into_iter().rev() {
             waiting.remove(index);
@@ -185,15 +210,23 @@ impl<'a> Adding<'a> {
         Ok(())
     }
 
-    fn embed(&mut self, texts: &[&str], bar: &ProgressBar) -> Result<Vec<f32>, CommandError> {
+    fn embed(
+        &mut self,
+        texts: &[&str],
+        progress: &mut Progress,
+        read_bytes: u64,
+    ) -> Result<Vec<f32>, CommandError> {
         let mut vectors = Vec::with_capacity(texts.len() * self.writer.source().dimensions);
+        let before = progress.position();
         for chunk in texts.chunks(CHUNK_TEXTS) {
             let embedded = self.model.embed_with(chunk, &self.embed)?;
             vectors.extend(embedded.vectors.iter());
-            self.truncated += embedded.tokens.iter().filter(|(_, truncated)| *truncated).count();
-            self.embedded += chunk.len();
-            let rate = self.embedded as f64 / self.started.elapsed().as_secs_f64();
-            bar.set_message(format!("{} rows, {rate:.0} texts/s", self.added + self.embedded));
+            let truncated = embedded.tokens.iter().filter(|(_, truncated)| *truncated);
+            self.counts.truncated += truncated.count();
+            self.counts.embedded += chunk.len() as u64;
+            let share = vectors.len() as f64 / vectors.capacity().max(1) as f64;
+            let read = before + (read_bytes.saturating_sub(before) as f64 * share) as u64;
+            progress.update(self.counts.embedded, read);
         }
         self.writer.save(texts, &vectors)?;
         Ok(vectors)
@@ -203,14 +236,13 @@ impl<'a> Adding<'a> {
         &mut self,
         line: u64,
         error: RowError,
-        bar: &ProgressBar,
+        progress: &Progress,
     ) -> Result<(), CommandError> {
         if self.bad_rows == BadRows::Fail {
-            return Err(CommandError::Row { line, source: Box::new(error) });
+            return Err(CommandError::row(line, error));
         }
-        self.skipped += 1;
-        let code = error.code();
-        bar.suspend(|| writeln!(std::io::stderr(), "skipped line {line}: {code}: {error}"))?;
+        self.counts.skipped += 1;
+        progress.print(&format!("skipped line {line}: {}: {error}", error.code()));
         Ok(())
     }
 }

@@ -9,7 +9,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::arguments::ExportArguments;
+use crate::command::rows::free_name;
 use crate::error::CommandError;
+
+/// The other columns of a line. A column of metadata with such a name gets another one.
+const COLUMNS: [&str; 3] = ["id", "text", "vector"];
 
 /// One line of output. It can be the input of `index build`.
 #[derive(Serialize)]
@@ -24,10 +28,15 @@ struct Line<'a> {
 
 pub(super) fn run(arguments: &ExportArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let index = Index::open(&arguments.index.index)?;
+    let columns = index.columns();
     for row in index.rows() {
         let (row, vector) = row?;
+        let title = |name: &str| match COLUMNS.contains(&name) {
+            true => free_name(name, |free| columns.contains(&free)),
+            false => name.to_owned(),
+        };
         let metadata = row.metadata.iter();
-        let metadata = metadata.map(|(name, value)| (name.clone(), metadata_to_json(value)));
+        let metadata = metadata.map(|(name, value)| (title(name), metadata_to_json(value)));
         let (id, text) = (row.id.as_str(), row.text.as_str());
         let vector = arguments.vectors.then_some(vector);
         let line = Line { id, text, metadata: metadata.collect(), vector };

@@ -1,6 +1,6 @@
 //! The commands on an index.
 
-mod add;
+pub(super) mod add;
 mod delete;
 mod export;
 mod info;
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use semblance::corpus::{Index, Published, Writer, WriterOptions};
 
+use super::parquet::rows_file;
 use super::progress;
-use crate::arguments::{ChangeArguments, IndexArguments, IndexCommand};
+use crate::arguments::{ChangeArguments, IndexArguments, IndexCommand, UseArguments};
 use crate::error::CommandError;
 
 pub(super) fn run(command: &IndexCommand, out: &mut dyn Write) -> Result<(), CommandError> {
@@ -21,6 +22,7 @@ pub(super) fn run(command: &IndexCommand, out: &mut dyn Write) -> Result<(), Com
         IndexCommand::Append(append) => add::append(append, out),
         IndexCommand::Delete(delete) => delete::run(delete, out),
         IndexCommand::Compact(change) => compact(change, out),
+        IndexCommand::Use(version) => use_version(version, out),
         IndexCommand::Info(info) => info::run(info, out),
         IndexCommand::Verify(index) => verify(index, out),
         IndexCommand::Export(export) => export::run(export, out),
@@ -31,6 +33,7 @@ fn writer_options(change: &ChangeArguments) -> WriterOptions {
     WriterOptions {
         segment_rows: change.segment_rows as usize,
         grace: Duration::from_secs(change.grace_hours.saturating_mul(3600)),
+        rows_file: Some(rows_file()),
         points: points::points(),
         ..WriterOptions::default()
     }
@@ -40,6 +43,15 @@ fn compact(change: &ChangeArguments, out: &mut dyn Write) -> Result<(), CommandE
     let mut writer = Writer::open(&change.index.index, writer_options(change))?;
     writer.compact()?;
     report(&writer.publish()?, out)
+}
+
+fn use_version(arguments: &UseArguments, out: &mut dyn Write) -> Result<(), CommandError> {
+    let folder = &arguments.index.index;
+    let index = semblance::corpus::use_version(folder, &arguments.version)?;
+    writeln!(out, "version {}", index.digest())?;
+    writeln!(out, "rows    {}", index.manifest().rows)?;
+    out.flush()?;
+    Ok(())
 }
 
 fn verify(arguments: &IndexArguments, out: &mut dyn Write) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ const MAX_RECORD_BYTES: u64 = 1 << 20;
 
 /// A record of a CSV file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum CsvRecord {
+pub(in crate::command) enum CsvRecord {
     /// Its fields, without quotes.
     Fields(Vec<Vec<u8>>),
     /// A quoted field starts on this line and does not end.
@@ -20,21 +20,21 @@ pub(super) enum CsvRecord {
 }
 
 /// Splits lines into records.
-pub(super) struct CsvRecords {
+pub(in crate::command) struct CsvRecords {
     reader: Reader,
     /// Lines that were read in search of the end of a quoted field that does not end.
     again: VecDeque<RawLine>,
 }
 
 impl CsvRecords {
-    pub(super) fn new(delimiter: u8) -> Self {
+    pub(in crate::command) fn new(delimiter: u8) -> Self {
         let mut builder = ReaderBuilder::new();
         builder.delimiter(delimiter).terminator(Terminator::Any(b'\n'));
         Self { reader: builder.build(), again: VecDeque::new() }
     }
 
     /// Returns the next line.
-    pub(super) fn next_line<E>(
+    pub(in crate::command) fn next_line<E>(
         &mut self,
         read: &mut impl FnMut() -> Result<Option<RawLine>, E>,
     ) -> Result<Option<RawLine>, E> {
@@ -45,7 +45,7 @@ impl CsvRecords {
     }
 
     /// Returns the record that starts with the line `first`, and its lines.
-    pub(super) fn record<E>(
+    pub(in crate::command) fn record<E>(
         &mut self,
         first: RawLine,
         read: &mut impl FnMut() -> Result<Option<RawLine>, E>,

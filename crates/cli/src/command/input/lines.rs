@@ -8,25 +8,25 @@ use sha2::{Digest as _, Sha256};
 
 /// Maximum size of a line in bytes. A text of 64 KiB whose every character is escaped in JSON has
 /// 384 KiB; the rest is for other fields.
-pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
+pub(in crate::command) const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// A line as it is in the file.
 #[derive(Debug)]
-pub(super) struct RawLine {
+pub(in crate::command) struct RawLine {
     /// The line with its line break; its start only, if the line is too long.
-    pub(super) bytes: Vec<u8>,
+    pub(in crate::command) bytes: Vec<u8>,
     /// Size of the line in the file.
-    pub(super) size_bytes: u64,
+    pub(in crate::command) size_bytes: u64,
 }
 
 impl RawLine {
     /// Whether the line exceeds the maximum size.
-    pub(super) fn is_too_long(&self) -> bool {
+    pub(in crate::command) fn is_too_long(&self) -> bool {
         self.size_bytes > self.bytes.len() as u64
     }
 
     /// Returns the line without its line break, which is `\n` or `\r\n`.
-    pub(super) fn content(&self) -> &[u8] {
+    pub(in crate::command) fn content(&self) -> &[u8] {
         let line = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         line.strip_suffix(b"\r").unwrap_or(line)
     }
@@ -36,7 +36,7 @@ impl RawLine {
 ///
 /// # Errors
 /// - [`io::Error`] if the input cannot be read.
-pub(super) fn read_line(reader: &mut dyn BufRead) -> io::Result<Option<RawLine>> {
+pub(in crate::command) fn read_line(reader: &mut dyn BufRead) -> io::Result<Option<RawLine>> {
     let mut line = RawLine { bytes: Vec::new(), size_bytes: 0 };
     loop {
         let available = match reader.fill_buf() {
@@ -53,6 +53,25 @@ pub(super) fn read_line(reader: &mut dyn BufRead) -> io::Result<Option<RawLine>>
         if end.is_some() || size == 0 {
             return Ok((line.size_bytes > 0).then_some(line));
         }
+    }
+}
+
+/// A UTF-8 byte order mark.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// UTF-16 byte order marks, little and big endian.
+const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// Whether the start of a file says that it is UTF-16.
+pub(in crate::command) fn is_utf16(start: &[u8]) -> bool {
+    UTF16_MARKS.iter().any(|mark| start.starts_with(mark))
+}
+
+/// Returns the first line of a file without the byte order mark, and another line unchanged.
+pub(in crate::command) fn without_mark(line: &[u8], is_first: bool) -> &[u8] {
+    match is_first {
+        true => line.strip_prefix(UTF8_MARK).unwrap_or(line),
+        false => line,
     }
 }
 
@@ -77,21 +96,21 @@ impl Default for Position {
 
 /// The part of the input that was read.
 #[derive(Clone, Default)]
-pub(super) struct Consumed {
-    pub(super) bytes: u64,
-    pub(super) lines: u64,
-    pub(super) records: u64,
+pub(in crate::command) struct Consumed {
+    pub(in crate::command) bytes: u64,
+    pub(in crate::command) lines: u64,
+    pub(in crate::command) records: u64,
     hash: Sha256,
 }
 
 impl Consumed {
-    pub(super) fn add(&mut self, line: &RawLine) {
+    pub(in crate::command) fn add(&mut self, line: &RawLine) {
         self.bytes += line.size_bytes;
         self.lines += 1;
         self.hash.update(&line.bytes);
     }
 
-    pub(super) fn position(&self) -> Position {
+    pub(in crate::command) fn position(&self) -> Position {
         Position {
             bytes: self.bytes,
             lines: self.lines,

@@ -1,7 +1,7 @@
 //! The input of the command `embed`: records of a text file, a JSON Lines file or a CSV file.
 
-mod csv;
-mod lines;
+pub(super) mod csv;
+pub(super) mod lines;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -15,18 +15,12 @@ use crate::arguments::{EmbedArguments, InputFormat};
 use crate::error::{CommandError, Location};
 
 use csv::{CsvRecord, CsvRecords};
-use lines::{Consumed, MAX_LINE_BYTES, RawLine, read_line};
+use lines::{Consumed, MAX_LINE_BYTES, RawLine, is_utf16, read_line, without_mark};
 
 pub(crate) use lines::Position;
 
 /// The name of the field with the text, unless there is `--field`.
 const DEFAULT_FIELD: &str = "text";
-
-/// A UTF-8 byte order mark.
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// UTF-16 byte order marks, little and big endian.
-const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Records of a file or of standard input.
 pub(super) struct Input {
@@ -75,7 +69,7 @@ impl Input {
             (Box::new(BufReader::with_capacity(1 << 16, opened)), total_bytes)
         };
         let start = reader.fill_buf().map_err(read)?;
-        if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
+        if is_utf16(start) {
             return Err(CommandError::Utf16 { path });
         }
         // The errors of the API have names of fields that live as long as the process.
@@ -254,14 +248,6 @@ impl Input {
     fn read(&mut self) -> Result<Option<RawLine>, CommandError> {
         let line = read_line(&mut *self.reader);
         line.map_err(|source| CommandError::Read { path: self.path.clone(), source })
-    }
-}
-
-/// Returns the first line of a file without the byte order mark, and another line unchanged.
-fn without_mark(line: &[u8], is_first: bool) -> &[u8] {
-    match is_first {
-        true => line.strip_prefix(UTF8_MARK).unwrap_or(line),
-        false => line,
     }
 }
 

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
-use parquet::data_type::{BoolType, DataType, FloatType, Int32Type, Int64Type};
-use parquet::errors::ParquetError;
+use parquet::data_type::{BoolType, FloatType, Int32Type, Int64Type};
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnPath;
 
 use super::rows::RowsReader;
+use crate::command::parquet::{column, failed};
 
 /// Maximum size of the embeddings of one row group in bytes. One group is in memory at a time.
 const GROUP_BYTES: u64 = 16 << 20;
@@ -31,8 +31,6 @@ const SCHEMA: &str = "
             }
         }
     }";
-
-type RowGroup<'a> = SerializedRowGroupWriter<'a, BufWriter<File>>;
 
 /// Writes the rows of a file as Parquet.
 pub(super) fn convert(rows: &Path, parquet: &Path, dimensions: usize) -> io::Result<()> {
@@ -50,40 +48,17 @@ pub(super) fn convert(rows: &Path, parquet: &Path, dimensions: usize) -> io::Res
         SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(failed)?;
     while let Some(columns) = rows.next(group_rows.max(1))? {
         let mut group = writer.next_row_group().map_err(failed)?;
-        column::<Int64Type>(&mut group, &columns.text_index, None).map_err(failed)?;
-        column::<Int32Type>(&mut group, &columns.tokens, None).map_err(failed)?;
-        column::<BoolType>(&mut group, &columns.truncated, None).map_err(failed)?;
+        column::<Int64Type>(&mut group, &columns.text_index, None, None).map_err(failed)?;
+        column::<Int32Type>(&mut group, &columns.tokens, None, None).map_err(failed)?;
+        column::<BoolType>(&mut group, &columns.truncated, None, None).map_err(failed)?;
         // Every element is defined. An element repeats the list unless it is the first of a row.
         let defined = vec![1; columns.embedding.len()];
         let repeated: Vec<i16> =
             (0..columns.embedding.len()).map(|i| i16::from(i % dimensions != 0)).collect();
-        let levels = Some((defined.as_slice(), repeated.as_slice()));
-        column::<FloatType>(&mut group, &columns.embedding, levels).map_err(failed)?;
+        column::<FloatType>(&mut group, &columns.embedding, Some(&defined), Some(&repeated))
+            .map_err(failed)?;
         group.close().map_err(failed)?;
     }
     let file = writer.into_inner().map_err(failed)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-/// Writes the next column of a row group, with the definition and repetition levels of a list.
-fn column<T: DataType>(
-    group: &mut RowGroup<'_>,
-    values: &[T::T],
-    levels: Option<(&[i16], &[i16])>,
-) -> Result<(), ParquetError> {
-    let missing = || ParquetError::General("the schema has no further column".to_owned());
-    let mut column = group.next_column()?.ok_or_else(missing)?;
-    let (defined, repeated) = levels.unzip();
-    column.typed::<T>().write_batch(values, defined, repeated)?;
-    column.close()
-}
-
-fn failed(error: ParquetError) -> io::Error {
-    match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(error) => *error,
-            Err(source) => io::Error::other(source),
-        },
-        other => io::Error::other(other),
-    }
 }
