@@ -124,10 +124,10 @@ class Gateway:
 
 def _check_token(authorizer: Any, event: dict[str, Any]) -> None:
     """Check a bearer token; its claims become part of the event."""
-    configuration = authorizer.jwt_configuration
+    configuration = authorizer.jwt_config
     _scheme, _, token = event["headers"].get("authorization", "").partition(" ")
     try:
-        found = claims(token, configuration["Issuer"], configuration["Audience"])
+        found = claims(token, configuration["issuer"], configuration["audience"])
     except InvalidTokenError as error:
         raise RefusedError(401, "Unauthorized") from error
     event["requestContext"]["authorizer"] = {"jwt": {"claims": found, "scopes": None}}
