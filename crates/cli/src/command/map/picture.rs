@@ -133,8 +133,10 @@ impl Places {
     fn place(&mut self, [x, y]: [f32; 2], text: &str) -> Option<[f32; 2]> {
         let half = text.chars().count() as f32 * LETTER / 2.0 + PADDING;
         let tall = LINE / 2.0 + PADDING;
-        let clamp =
-            |value: f32, half: f32, size: usize| value.clamp(half, (size as f32 - half).max(half));
+        let clamp = |value: f32, half: f32, size: usize| {
+            let least = half + EDGE;
+            value.clamp(least, (size as f32 - least).max(least))
+        };
         // Above and below first: labels are wide.
         for ring in 0..10 {
             for step in [0.0f32, -1.0, 1.0, -0.5, 0.5] {
