@@ -80,8 +80,14 @@ impl Base {
         let base = base();
         let (segment, tombstones) = (sha256_hex(&self.segment), sha256_hex(&self.tombstones));
         let mut manifest = self.manifest.clone();
-        for (old, new) in [(&base.segment, &segment), (&base.tombstones, &tombstones)] {
-            let old = sha256_hex(old);
+        // Digits instead of a digest are those of the seeds.
+        let digests = [
+            (sha256_hex(&base.segment), &segment),
+            ("0".repeat(64), &segment),
+            (sha256_hex(&base.tombstones), &tombstones),
+            ("1".repeat(64), &tombstones),
+        ];
+        for (old, new) in digests {
             if let Some(at) = manifest.windows(64).position(|part| part == old.as_bytes()) {
                 manifest[at..at + 64].copy_from_slice(new.as_bytes());
             }
