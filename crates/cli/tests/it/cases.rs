@@ -248,6 +248,9 @@ fn event() -> Vec<Case> {
         "query_from_app": format!("{QUERY_PROMPT}{QUERY}"),
         "actual_queries": TEXTS.map(document), "prompt_name": null,
     });
+    // Without prompts: the left of a text is that of its prompt.
+    let off = set(&base, "prompt_name", json!(null));
+    let too_long = set(&off, "query_from_app", json!(long()));
     Cases::new(base.clone())
         .content("query_from_app", json!("Where is the bread?"))
         .content("actual_queries", json!(["a city"]))
@@ -259,7 +262,12 @@ fn event() -> Vec<Case> {
             }),
         )
         .refusing("query_from_app", text, "truncate", json!(false))
-        .left("query_from_app", text, "truncation_direction", json!("Left"))
+        .with_case(Case {
+            field: "truncation_direction",
+            with: set(&too_long, "truncation_direction", json!("Left")),
+            without: too_long,
+            check: Check::As(set(&off, "query_from_app", json!(tail()))),
+        })
         .on_error("actual_queries", first_empty(), "on_error")
         .with_case(Case {
             field: "prompt_name",
