@@ -11,6 +11,8 @@ pub(crate) const QUERY_PROMPT: &str = "question about money: ";
 pub(crate) const DOCUMENT_PROMPT: &str = "answer from a travel guide: ";
 
 const QUERY: &str = "How many people live in London?";
+const CORPUS: [&str; 3] =
+    ["How do I reset my password?", "I forgot my password", "What does it cost?"];
 const TEXTS: [&str; 3] = ["a river", "9 million people", "bread"];
 
 /// A test of the responses without and with an option.
@@ -168,6 +170,10 @@ fn document(text: &str) -> String {
     format!("{DOCUMENT_PROMPT}{text}")
 }
 
+fn two(text: String) -> Value {
+    json!([text, "a city"])
+}
+
 /// Two texts, of which the first is empty.
 fn first_empty() -> Value {
     json!(["", "a river"])
@@ -223,6 +229,8 @@ pub(crate) fn of(path: &str, client: &Client) -> Vec<Case> {
     match path {
         "/" | "/invocations" => event(),
         "/search" => search(client),
+        "/mine" => mine(),
+        "/cluster" | "/map" => clusters(),
         "/similarity" => similarity(),
         "/embed" => embed(),
         "/rerank" => rerank(),
@@ -330,6 +338,55 @@ fn search(client: &Client) -> Vec<Case> {
         .refusing("query", text, "truncate", json!(false))
         .left("query", text, "truncation_direction", json!("Left"))
         .on_error("query", first_empty(), "on_error")
+        .cases
+}
+
+/// The operations on a whole corpus, without the options of a path.
+fn corpus(base: Value) -> Cases {
+    Cases::new(base)
+        .content("texts", json!(["a city", "a city", "a river", "a river"]))
+        .of(
+            json!({"vectors": [[1, 0], [0, 1]], "min_size": 2}),
+            "vectors",
+            json!([[1, 0], [1, 0]]),
+            valid(|_, _| {}),
+        )
+        .of(json!({"index": "docs"}), "index", json!("none"), Check::Refused("index.not_found"))
+        .add("prompt_name", json!("none"), Check::Refused("request.unknown_value"))
+        .refusing("texts", two, "truncate", json!(false))
+}
+
+fn mine() -> Vec<Case> {
+    let off = json!({"texts": two(long()), "prompt_name": null});
+    corpus(json!({"texts": CORPUS}))
+        .add(
+            "top_k",
+            json!(1),
+            valid(|plain, found| {
+                let count = |reply: &Value| reply["pairs"].as_array().unwrap().len();
+                assert_eq!((count(plain), count(found)), (3, 2));
+            }),
+        )
+        .add(
+            "max_pairs",
+            json!(1),
+            valid(|plain, found| assert_eq!(found["pairs"], json!([plain["pairs"][0]]))),
+        )
+        .add("min_score", json!(0.99), valid(|_, found| assert_eq!(found["pairs"], json!([]))))
+        .with_case(Case {
+            field: "truncation_direction",
+            with: set(&off, "truncation_direction", json!("Left")),
+            check: Check::As(set(&off, "texts", two(tail()))),
+            without: off,
+        })
+        .cases
+}
+
+fn clusters() -> Vec<Case> {
+    let none = || valid(|_, found| assert_eq!(found["clusters"], json!([])));
+    corpus(json!({"texts": CORPUS, "threshold": 0.1, "min_size": 2}))
+        .add("threshold", json!(0.999), none())
+        .add("min_size", json!(4), none())
         .cases
 }
 

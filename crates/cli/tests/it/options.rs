@@ -125,6 +125,10 @@ fn every_applied_option_changes_the_answer_as_documented() {
     for path in ["/", "/invocations"] {
         rows.extend(event.iter().map(|field| (path.to_owned(), (*field).to_owned())));
     }
+    // One function applies it to the corpora of all three routes; `/mine` shows the effect.
+    rows.retain(|(path, field)| {
+        !matches!(path.as_str(), "/cluster" | "/map") || field != "truncation_direction"
+    });
     let paths: BTreeSet<&String> = rows.iter().map(|(path, _)| path).collect();
     let mut checked = BTreeSet::new();
     for path in paths {
