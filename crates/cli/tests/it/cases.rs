@@ -289,6 +289,7 @@ fn event() -> Vec<Case> {
 fn search(client: &Client) -> Vec<Case> {
     let query = "I forgot my password";
     let base = json!({"index": "docs", "query": query, "top_k": 3});
+    let off = json!({"index": "docs", "query": long(), "top_k": 3, "prompt_name": null});
     let vector = |prompt: Value| {
         let request = json!({"inputs": query, "prompt_name": prompt});
         client.post("/embed", &request).1[0].clone()
@@ -336,7 +337,12 @@ fn search(client: &Client) -> Vec<Case> {
         )
         .add("prompt_name", json!(null), Check::As(by_vector(vector(json!(null)))))
         .refusing("query", text, "truncate", json!(false))
-        .left("query", text, "truncation_direction", json!("Left"))
+        .with_case(Case {
+            field: "truncation_direction",
+            with: set(&off, "truncation_direction", json!("Left")),
+            check: Check::As(set(&off, "query", json!(tail()))),
+            without: off,
+        })
         .on_error("query", first_empty(), "on_error")
         .cases
 }
