@@ -131,7 +131,8 @@ fn http_events() -> Vec<(&'static str, Value, u64)> {
             v2(json!({"headers": {"accept": "ñ;;q=2,*", "accept-encoding": "ñ, gzip;q=x"}})),
             200,
         ),
-        ("v2, an odd Origin", v2(json!({"headers": {"origin": "ñ", "sec-fetch-site": "ñ"}})), 200),
+        // A request of a page must declare that its body is JSON.
+        ("v2, an odd Origin", v2(json!({"headers": {"origin": "ñ", "sec-fetch-site": "ñ"}})), 415),
         ("v2, lower-case method", v2(json!({"requestContext": {"http": {"method": "post"}}})), 405),
         ("v2, TRACE", v2(json!({"requestContext": {"http": {"method": "TRACE"}}})), 405),
         ("v2, CONNECT", v2(json!({"requestContext": {"http": {"method": "CONNECT"}}})), 405),
