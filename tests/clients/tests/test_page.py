@@ -4,9 +4,7 @@ import base64
 import hashlib
 import json
 import math
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,6 @@ from playwright.sync_api import (
     Route,
     ViewportSize,
     expect,
-    sync_playwright,
 )
 
 LONDON = "How many people live in London?"
@@ -93,16 +90,6 @@ CELL_COLOURS = f"""() => {{{RGBA}
 }}"""
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "chromium is not on the PATH: apt-get install chromium"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path)
-        yield running
-        running.close()
-
-
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     context = browser.new_context(viewport=DESK, locale="en-GB")
@@ -110,14 +97,6 @@ def visit(browser: Browser) -> Iterator[Visit]:
     visit = Visit(context.new_page())
     yield visit
     context.close()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: SEMBLANCE_SCREENSHOTS, else the test's own folder."""
-    folder = Path(os.environ.get("SEMBLANCE_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def settle(page: Page) -> None:

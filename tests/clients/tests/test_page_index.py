@@ -13,9 +13,7 @@ from doors import built
 from doors.environment import environment
 from doors.server import Server
 
-from .test_page import DESK, Visit, browser, pictures
-
-__all__ = ["browser", "pictures"]
+from .test_page import DESK, Visit
 
 ROWS = [
     ("reset", "How do I reset my password?", "account", 2024),
