@@ -69,7 +69,7 @@ def enveloped(emulator: Emulator, request: dict[str, Any]) -> dict[str, Any]:
     for name, event in (("SNS", {"Records": [sns]}), ("EventBridge", bus)):
         result = json.loads(invoked(emulator, event))
         # Records are answered with a list.
-        found[name] = result[0] if name == "SNS" else result
+        found[name] = result[0] if name == "SNS" and isinstance(result, list) else result
     return found
 
 
