@@ -133,7 +133,7 @@ impl Syncer {
     /// - [`SyncError::DigestMismatch`], [`SyncError::SizeMismatch`] if an object differs from the event
     ///   or the manifest.
     /// - [`SyncError::InvalidManifest`], [`SyncError::WrongModel`],
-    ///   [`SyncError::ManifestTooLarge`] if the manifest is invalid or is for another model.
+    ///   [`SyncError::ObjectTooLarge`] if the manifest is invalid or is for another model.
     /// - [`SyncError::DiskFull`], [`SyncError::NoSpace`], [`SyncError::PermissionDenied`],
     ///   [`SyncError::Io`] if the file system fails.
     /// - [`SyncError::TimeUp`] if the deadline passes.
