@@ -14,8 +14,9 @@ use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction};
 
 impl Model {
-    /// Returns the similarity of each text to a query, in input order. [`ModelInfo::similarity`] is
-    /// the function; usually it is cosine similarity.
+    /// Returns the similarity of each text to a query, in input order.
+    /// [`ModelInfo::similarity`](crate::info::ModelInfo::similarity) is the function; usually it is
+    /// cosine similarity.
     ///
     /// # Errors
     /// - As [`Model::similarity_with`].
