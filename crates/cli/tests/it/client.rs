@@ -20,6 +20,8 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(RESPONSE))
+            // The server closes the connection of a request whose body it did not read.
+            .max_idle_connections(0)
             .build();
         Self { url: server.url().to_owned(), agent: config.into() }
     }
