@@ -1,12 +1,8 @@
 """The interfaces, started once for all tests."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from doors import Door
 from doors.emulator import Emulator
@@ -25,25 +21,6 @@ def emulator() -> Iterator[Emulator]:
     """The function under `cargo lambda watch` with both models."""
     with Emulator() as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    path = shutil.which("chromium")
-    assert path, "chromium is not on the PATH: apt-get install chromium"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: SEMBLANCE_SCREENSHOTS, else the test's own folder."""
-    folder = Path(os.environ.get("SEMBLANCE_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture(params=["server", "emulator"], ids=["serve", "function-url"])

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::serve;
 
 /// A request that keeps the model busy for more than a second.
-pub(crate) fn long_request() -> Value {
+fn long_request() -> Value {
     let texts: Vec<String> =
         (0..400).map(|i| format!("{i} {}", "some more words ".repeat(6))).collect();
     json!({"inputs": texts})

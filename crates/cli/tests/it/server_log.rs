@@ -1,12 +1,13 @@
 //! The log of `semblance serve`.
 
+use std::thread;
+
 use insta::assert_json_snapshot;
 use semblance_test_support::{Breakable, Server};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::serve;
-use crate::server::long_request;
 
 /// Stops a server; returns its lines about requests, without times and ids.
 fn lines(mut server: Server) -> Vec<Value> {
@@ -59,25 +60,35 @@ fn an_answered_request_is_logged_with_its_cost() {
 
 #[test]
 fn a_timeout_is_a_503_logged_at_warn() {
-    let server = serve(&["--timeout-seconds", "1", "--threads", "1"]);
-    let mut request = long_request();
-    let texts = request["inputs"].as_array_mut().unwrap();
-    let more: Vec<Value> =
-        texts.iter().map(|text| json!(format!("{} again", text.as_str().unwrap()))).collect();
-    texts.extend(more);
-    let (status, retry_after, reply) = Client::new(&server).send("/embed", &request);
-    assert_eq!((status, retry_after.as_deref()), (503, Some("1")), "{reply}");
-    assert_json_snapshot!((reply, lines(server)), @r#"
+    let server = serve(&["--timeout-seconds", "2", "--threads", "1"]);
+    let client = Client::new(&server);
+    // Any of them is done within the time, all together are not.
+    let request = |number: usize| {
+        let texts = (0..4).map(|text| format!("{number} {text}{}", " word".repeat(120)));
+        json!({"inputs": texts.collect::<Vec<_>>()})
+    };
+    let replies = thread::scope(|scope| {
+        let (client, request) = (&client, &request);
+        let ask = |number| scope.spawn(move || client.send("/embed", &request(number)));
+        let clients: Vec<_> = (0..60).map(ask).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    let (_, retry_after, reply) = replies.into_iter().find(|(status, ..)| *status == 503).unwrap();
+    assert_eq!(retry_after.as_deref(), Some("1"));
+    let mut lines = lines(server);
+    lines.retain(|line| line["status"] == 503);
+    lines.truncate(1);
+    assert_json_snapshot!((reply, lines), @r#"
     [
       {
-        "error": "the request took longer than 1 seconds",
+        "error": "the request took longer than 2 seconds",
         "error_type": "http.timed_out"
       },
       [
         {
           "code": "http.timed_out",
           "door": "server",
-          "error": "the request took longer than 1 seconds",
+          "error": "the request took longer than 2 seconds",
           "level": "WARN",
           "message": "event refused",
           "method": "POST",
