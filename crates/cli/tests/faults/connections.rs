@@ -15,7 +15,8 @@ fn silent_connections_at_the_limit_of_descriptors_make_room() {
         let silent: Vec<TcpStream> = (0..1_100).map(|_| send(&server, start)).collect();
         let started = Instant::now();
         assert_eq!(health(&server), 200, "{start:?}");
-        assert_eq!(ask(&server, small()).0.status, 200, "{start:?}");
+        // A connection makes room only after it was idle for a second.
+        wait_until("there is room", || ask(&server, small()).0.status == 200);
         println!("next to 1,100 connections, {start:?}: {:.2?}", started.elapsed());
         assert!(metric(&server, "semblance_connections") <= 976.0 + 16.0);
         assert!(metric(&server, "semblance_displaced_connections_total") >= 100.0);
