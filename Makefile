@@ -40,7 +40,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak crash-table test test-setup test-crashes test-python test-rust test-arm64 test-clients test-mpnet
+.PHONY: fuzz soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-clients test-mpnet
 .PHONY: terraform-test bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
@@ -314,8 +314,14 @@ crash-table: $(DEV) $(LIBRARY) $(PINNED)
 	cargo build --locked --quiet --bin semblance
 	cd tests/crashes && python -m crashes $(ARGS)
 
+# Every program that a test starts.
+PROGRAMS := --bin semblance --bin similarity --bin semblance-test-support
+test-build: $(LIBRARY)
+	cargo build --locked --quiet $(PROGRAMS)
+	cargo test --locked --workspace --no-run --quiet
+
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
-	cargo build --locked --quiet --bin similarity
+	cargo build --locked --quiet $(PROGRAMS)
 	cargo test --locked --workspace --no-fail-fast --quiet $(ARGS)
 
 # Clients whose dependencies conflict have separate environments; those of Node.js have a folder.
@@ -335,7 +341,7 @@ $(CLIENTS)/node/node_modules/.done: $(CLIENTS)/node/package.json $(CLIENTS)/node
 test-clients: $(DEV) $(CLIENT_ENVIRONMENTS) $(CLIENTS)/node/node_modules/.done $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
-	cargo build --locked --quiet --bin semblance --bin similarity --bin semblance-test-support
+	cargo build --locked --quiet $(PROGRAMS)
 	cd $(CLIENTS) && pytest -q tests
 	cd $(CLIENTS) && frameworks/.venv/bin/python -m pytest -q frameworks
 
@@ -346,7 +352,7 @@ test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
 	cargo build --quiet --bin semblance --bin semblance-test-support
-	cd tests/cloud && pytest -q -n 3 --dist loadgroup
+	cd tests/cloud && pytest -q -n 6 --dist loadgroup
 
 test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages for arm64 under emulation; Debian 12, ten minutes
 	@$(MAKE) --no-print-directory ARCH=arm64 package

@@ -1,4 +1,4 @@
-"""Runs all parts of `make test`, two at a time, and writes a log for each.
+"""Runs all parts of `make test`, up to three at a time, and writes a log for each.
 
 A part is a make target. If a part fails, its whole log is printed; otherwise only the closing lines
 of its test runners. The exit status is 1 if any part failed.
@@ -6,6 +6,7 @@ of its test runners. The exit status is 1 if any part failed.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -17,15 +18,23 @@ from pathlib import Path
 LOGS = Path("build/logs")
 # Builds what several parts need, so that two parts do not build it at the same time.
 FIRST = "test-setup"
-# Parts in a lane run in sequence. Those of the second lane share Cargo's debug folder; the
-# emulators of test-rust and test-clients must not wait for its lock.
+# Parts in a lane run in sequence. The parts of the second lane use both cores; the others mostly
+# wait, for Terraform or for a client.
 LANES = (
     ("package", "terraform-test"),
-    ("lint", "test-python", "test-rust", "test-crashes", "test-clients"),
+    ("lint", "test-build", "test-rust"),
+    ("test-python", "test-crashes", "test-clients"),
 )
-# A part that needs the result of a part in the other lane.
-NEEDS = {"test-rust": "package"}
+# Parts of another lane that a part needs. The emulators of test-rust and test-clients must not wait
+# for the lock of Cargo's debug folder, so everything is built before.
+NEEDS = {"test-rust": ("package",), "test-crashes": ("test-build",)}
 CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
+
+
+def environment() -> dict[str, str]:
+    """Returns the variables for make. In CI, nothing is built again, so not incrementally."""
+    once = {"CARGO_INCREMENTAL": "0"} if "CI" in os.environ else {}
+    return {**os.environ, **once}
 
 
 @dataclass
@@ -47,7 +56,9 @@ class Part:
         started = time.monotonic()
         with self.log.open("w") as log:
             command = ["make", "--no-print-directory", self.target]
-            run = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+            run = subprocess.run(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment(), check=False
+            )
         self.seconds = time.monotonic() - started
         self.passed = run.returncode == 0
         print(self.verdict(), flush=True)
@@ -84,8 +95,8 @@ def main() -> int:
 def run_lane(lane: tuple[str, ...], parts: dict[str, Part]) -> None:
     """Runs the parts of a lane in turn."""
     for target in lane:
-        if target in NEEDS:
-            parts[NEEDS[target]].done.wait()
+        for needed in NEEDS.get(target, ()):
+            parts[needed].done.wait()
         parts[target].run()
 
 

@@ -19,9 +19,11 @@ mod bytes;
 #[cfg(test)]
 mod corpus_tests;
 mod estimate;
+mod instruction_set;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod norm;
+mod operands;
 mod pairs;
 mod portable;
 mod product;
@@ -31,20 +33,21 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use attention::{HeadTask, Workspace};
 use bytes::{BytePanelTask, QuantizeTask, row_bytes};
 use norm::NormTask;
-use product::{Finish, PanelTask, TASK_ROWS};
+use operands::check;
+use product::{PanelTask, TASK_ROWS};
 use simd::{Simd, Task};
 use team::{Shared, share};
 
 pub use activation::Activation;
 pub use bytes::{BYTE_PANEL, ByteRange, GROUP};
 pub use estimate::SignTable;
+pub use instruction_set::{InstructionSet, UnknownInstructionSet};
+pub use operands::{Attention, ByteDense, Dense, LengthError, Norm, Then};
 pub use pairs::{PAIR_PANEL, PairColumns, PairRows, pair_panel_bytes};
 pub use product::PANEL;
 pub use team::{Alone, Team};
@@ -54,49 +57,6 @@ const ROWS_A_TASK: usize = 16;
 
 /// Multiply-adds below which another thread costs more than it saves.
 const SHARED_WORK: usize = 100_000;
-
-/// An instruction set that has kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InstructionSet {
-    /// AVX-512 F, BW, DQ, VL and VNNI.
-    Avx512,
-    /// AVX2 and FMA.
-    Avx2,
-    /// NEON with the dot product instructions.
-    Neon,
-    /// Plain Rust.
-    Portable,
-}
-
-impl InstructionSet {
-    /// Every set, the fastest of a processor first.
-    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
-}
-
-impl FromStr for InstructionSet {
-    type Err = UnknownInstructionSet;
-
-    /// Reads the name that `Display` writes.
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|set| set.to_string() == name).ok_or(UnknownInstructionSet)
-    }
-}
-
-/// There is no instruction set of this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected avx512, avx2, neon or portable")]
-pub struct UnknownInstructionSet;
-
-impl fmt::Display for InstructionSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Avx512 => "avx512",
-            Self::Avx2 => "avx2",
-            Self::Neon => "neon",
-            Self::Portable => "portable",
-        })
-    }
-}
 
 /// The kernels of one instruction set.
 #[derive(Clone, Copy, Debug)]
@@ -112,107 +72,6 @@ enum Detected {
     #[cfg(target_arch = "aarch64")]
     Neon(neon::Neon),
     Portable(portable::Portable),
-}
-
-/// An operand does not have the length that the others ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{operand} has {found} values, but {expected} are needed")]
-pub struct LengthError {
-    /// Which operand.
-    pub operand: &'static str,
-    /// Its length.
-    pub found: usize,
-    /// The length needed.
-    pub expected: usize,
-}
-
-/// The weight of a dense layer in fp32, with its bias.
-#[derive(Clone, Copy, Debug)]
-pub struct Dense<'a> {
-    /// `[features / 32, inputs, 32]`: feature `32 * p + f` is column `f` of panel `p`. The last panel
-    /// is padded to whole.
-    pub panels: &'a [f32],
-    /// `[features]`.
-    pub bias: &'a [f32],
-}
-
-/// The weight of a dense layer in int8, with its bias.
-#[derive(Clone, Copy, Debug)]
-pub struct ByteDense<'a> {
-    /// `[features / 16, inputs / 4, 16, 4]`, panels and groups of four inputs padded to whole.
-    pub panels: &'a [i8],
-    /// `[features]`: what a feature's integers are multiplied by.
-    pub scales: &'a [f32],
-    /// `[features]`: the sum of a feature's integers.
-    pub sums: &'a [i32],
-    /// `[features]`.
-    pub bias: &'a [f32],
-    /// `[inputs]`: what activations are multiplied by before they become bytes.
-    pub factors: &'a [f32],
-    /// Which values activations have.
-    pub range: ByteRange,
-}
-
-/// The operands of self-attention.
-#[derive(Clone, Copy, Debug)]
-pub struct Attention<'a> {
-    /// `[tokens, 3 * hidden]`: query, key and value of each token, the features of one head side by
-    /// side.
-    pub projected: &'a [f32],
-    /// Text `i` has the tokens from `offsets[i]` up to `offsets[i + 1]`.
-    pub offsets: &'a [i32],
-    /// Number of heads.
-    pub heads: usize,
-    /// `[heads, 2 * positions - 1]`, or empty: what a head adds to the score of a query and the key
-    /// that is `d` tokens after it, in column `d + positions - 1`.
-    pub bias: &'a [f32],
-}
-
-/// A layer normalization.
-#[derive(Clone, Copy, Debug)]
-pub struct Norm<'a> {
-    /// `[features]`.
-    pub scale: &'a [f32],
-    /// `[features]`.
-    pub shift: &'a [f32],
-    /// What is added to the variance.
-    pub epsilon: f32,
-}
-
-/// What follows a product.
-#[derive(Clone, Copy, Debug)]
-pub enum Then<'a> {
-    /// A function of each element.
-    Activate(Activation),
-    /// A residual `[rows, features]` is added, and each row normalized.
-    AddNorm {
-        /// `[rows, features]`.
-        residual: &'a [f32],
-        /// The normalization.
-        norm: Norm<'a>,
-    },
-}
-
-impl Then<'_> {
-    fn finish(&self) -> Finish<'_> {
-        match self {
-            Self::Activate(activation) => Finish { activation: *activation, residual: None },
-            Self::AddNorm { residual, .. } => {
-                Finish { activation: Activation::Identity, residual: Some(residual) }
-            }
-        }
-    }
-
-    fn check(&self, out: usize, features: usize) -> Result<(), LengthError> {
-        match self {
-            Self::Activate(_) => Ok(()),
-            Self::AddNorm { residual, norm } => {
-                check("the residual", residual.len(), out)?;
-                check("the norm's scale", norm.scale.len(), features)?;
-                check("the norm's shift", norm.shift.len(), features)
-            }
-        }
-    }
 }
 
 impl Kernels {
@@ -470,8 +329,4 @@ fn place(task: usize, panels: usize, blocks: usize, threads: usize) -> (usize, u
 fn blocks(rows: usize, most: usize) -> Vec<Range<usize>> {
     let count = rows.div_ceil(most);
     (0..count).map(|block| rows * block / count..rows * (block + 1) / count).collect()
-}
-
-fn check(operand: &'static str, found: usize, expected: usize) -> Result<(), LengthError> {
-    if found == expected { Ok(()) } else { Err(LengthError { operand, found, expected }) }
 }

@@ -6,6 +6,7 @@ mod document;
 mod errors;
 mod keys;
 mod load;
+mod replies;
 mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use super::*;
 use crate::call as read;
 
 /// Each POST route, the route whose decoder reads its body, and a body.
-fn operations() -> Vec<(&'static str, &'static str, Value)> {
+pub(super) fn operations() -> Vec<(&'static str, &'static str, Value)> {
     let (query, texts) = ("How many people live in London?", ["It has a river", "9 million", "It"]);
     let event = json!({"query_from_app": query, "actual_queries": texts, "top_k": 2});
     let scores = json!({"inputs": {"source_sentence": query, "sentences": texts}});
