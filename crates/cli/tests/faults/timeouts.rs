@@ -80,7 +80,7 @@ fn timed_out_requests_leave_the_model_at_the_next_pass() {
     let server = serve(&["--timeout-seconds", "3"]);
     // Any of them is done within the time, all together are not.
     let running: Vec<_> =
-        (0..100).map(|_| send(&server, post("/embed", "", &texts(2, 260)))).collect();
+        (0..200).map(|_| send(&server, post("/embed", "", &texts(2, 260)))).collect();
     let mut statuses: Vec<_> =
         running.into_iter().map(|stream| read(stream).unwrap().status).collect();
     statuses.sort_unstable();

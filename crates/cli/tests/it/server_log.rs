@@ -70,7 +70,7 @@ fn a_timeout_is_a_503_logged_at_warn() {
     let replies = thread::scope(|scope| {
         let (client, request) = (&client, &request);
         let ask = |number| scope.spawn(move || client.send("/embed", &request(number)));
-        let clients: Vec<_> = (0..60).map(ask).collect();
+        let clients: Vec<_> = (0..100).map(ask).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
     let (_, retry_after, reply) = replies.into_iter().find(|(status, ..)| *status == 503).unwrap();
