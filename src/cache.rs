@@ -7,7 +7,7 @@ use lru::LruCache;
 use ndarray::{Array1, ArrayView1};
 use sha2::{Digest, Sha256};
 
-use crate::tokenizer::Side;
+use crate::tokenizer::{Reading, Side};
 
 /// The key of the digests of this process: 32 bytes from the random source of the operating system, which
 /// seeds the hash tables of the standard library.
@@ -29,13 +29,14 @@ static SECRET: LazyLock<[u8; 32]> = LazyLock::new(|| {
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    /// Returns the digest of a text and of the side on which it is truncated.
-    pub(super) fn new(text: &str, side: Side) -> Self {
-        let side = match side {
+    /// Returns the digest of a text, of the side on which it is truncated, and of the limit of its tokens.
+    pub(super) fn new(text: &str, reading: Reading) -> Self {
+        let side = match reading.side {
             Side::Right => 0,
             Side::Left => 1,
         };
-        let keyed = Sha256::new().chain_update(*SECRET).chain_update([side]);
+        let limit = reading.text_tokens.unwrap_or(usize::MAX).to_le_bytes();
+        let keyed = Sha256::new().chain_update(*SECRET).chain_update([side]).chain_update(limit);
         Self(keyed.chain_update(text.as_bytes()).finalize().into())
     }
 }
@@ -132,8 +133,11 @@ mod tests {
     #[test]
     fn evicts_the_least_recently_used_entry() {
         let mut cache = cache_of(2);
-        let (a, b, c) =
-            (Key::new("a", Side::Right), Key::new("b", Side::Right), Key::new("c", Side::Right));
+        let (a, b, c) = (
+            Key::new("a", Reading::DEFAULT),
+            Key::new("b", Reading::DEFAULT),
+            Key::new("c", Reading::DEFAULT),
+        );
         cache.put(a, entry(1.0));
         cache.put(b, entry(2.0));
         assert!(cache.get(a).is_some());
@@ -144,15 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn the_key_depends_on_the_truncation_side() {
+    fn the_key_depends_on_the_truncation() {
         let mut cache = cache_of(2);
-        cache.put(Key::new("a", Side::Right), entry(1.0));
-        assert_eq!(cache.get(Key::new("a", Side::Left)), None);
+        cache.put(Key::new("a", Reading::DEFAULT), entry(1.0));
+        let left = Reading { side: Side::Left, ..Reading::DEFAULT };
+        assert_eq!(cache.get(Key::new("a", left)), None);
+        let short = Reading { text_tokens: Some(1), ..Reading::DEFAULT };
+        assert_eq!(cache.get(Key::new("a", short)), None);
     }
 
     #[test]
     fn a_key_is_not_the_digest_of_the_text() {
-        let (first, second) = (Key::new("a", Side::Right), Key::new("a", Side::Right));
+        let (first, second) = (Key::new("a", Reading::DEFAULT), Key::new("a", Reading::DEFAULT));
         assert_eq!(first, second);
         assert_ne!(*SECRET, [0; 32]);
         for guess in [&b"a"[..], b"\0a", b"a\0"] {
@@ -164,7 +171,7 @@ mod tests {
     #[test]
     fn a_replaced_entry_counts_once() {
         let mut cache = cache_of(2);
-        let (a, b) = (Key::new("a", Side::Right), Key::new("b", Side::Right));
+        let (a, b) = (Key::new("a", Reading::DEFAULT), Key::new("b", Reading::DEFAULT));
         for value in [1.0, 2.0, 3.0] {
             cache.put(a, entry(value));
         }
@@ -176,17 +183,17 @@ mod tests {
     #[test]
     fn an_entry_above_the_limit_is_not_added() {
         let mut cache = cache_of(1);
-        cache.put(Key::new("a", Side::Right), entry(1.0));
+        cache.put(Key::new("a", Reading::DEFAULT), entry(1.0));
         let large = Entry { pooled: Array1::zeros(1_000), ..entry(0.0) };
-        cache.put(Key::new("large", Side::Right), large);
-        assert!(cache.get(Key::new("a", Side::Right)).is_some());
+        cache.put(Key::new("large", Reading::DEFAULT), large);
+        assert!(cache.get(Key::new("a", Reading::DEFAULT)).is_some());
     }
 
     #[test]
     fn a_limit_of_zero_disables_the_cache() {
         let mut cache = Cache::new(CacheLimit { bytes: 0 });
-        cache.put(Key::new("a", Side::Right), entry(1.0));
+        cache.put(Key::new("a", Reading::DEFAULT), entry(1.0));
         assert!(!cache.is_enabled());
-        assert_eq!(cache.get(Key::new("a", Side::Right)), None);
+        assert_eq!(cache.get(Key::new("a", Reading::DEFAULT)), None);
     }
 }

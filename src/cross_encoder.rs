@@ -7,6 +7,7 @@ use ndarray::{Array2, Axis};
 use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::error::ModelError;
+use crate::options::Sequence;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
 use crate::tokenizer::{Count, Encoding, Side, TextTokens, Tokenizer};
@@ -63,7 +64,7 @@ impl CrossEncoder {
         Self { tokenizer, scheduler, options }
     }
 
-    /// Tokenizes each pair. A pair beyond the model's limit is truncated on `side`; `count` selects
+    /// Tokenizes each pair or single text. One beyond the model's limit is truncated on `side`; `count` selects
     /// whether its tokens are all counted. A first text that follows itself is tokenized once.
     ///
     /// # Errors
@@ -71,13 +72,16 @@ impl CrossEncoder {
     /// - [`ModelError::Canceled`] if the call is canceled.
     pub fn prepare<'a>(
         &self,
-        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        items: impl IntoIterator<Item = Sequence<'a>>,
         side: Side,
         count: Count,
         cancel: &Cancel,
     ) -> Result<Vec<Encoding>, ModelError> {
         let mut former: Option<(&str, TextTokens)> = None;
-        let mut encode = |first: &'a str, second| {
+        let mut encode = |Sequence { first, second }: Sequence<'a>| {
+            let Some(second) = second else {
+                return self.tokenizer.encode(first, side, count);
+            };
             let first = match former.take() {
                 Some((text, tokens)) if text == first => (text, tokens),
                 _ => (first, self.tokenizer.first_tokens(first, side, count)?),
@@ -85,11 +89,11 @@ impl CrossEncoder {
             former = Some(first.clone());
             self.tokenizer.encode_second(first, second, side, count)
         };
-        let pairs = pairs.into_iter().enumerate();
-        pairs
-            .map(|(index, (first, second))| {
+        let items = items.into_iter().enumerate();
+        items
+            .map(|(index, item)| {
                 cancel.check()?;
-                encode(first, second).map_err(|source| ModelError::Tokenize { index, source })
+                encode(item).map_err(|source| ModelError::Tokenize { index, source })
             })
             .collect()
     }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, s};
+use ndarray::{Array1, Array2, s};
 
 use crate::cache::{Cache, CacheLimit, Entry, Key};
 use crate::cancel::Cancel;
@@ -11,7 +11,7 @@ use crate::cost::Cost;
 use crate::error::ModelError;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Count, Encoding, Side, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Encoding, Reading, Tokenizer, TokenizerError};
 use crate::vector::{DenseLayer, Poolings, pool};
 
 /// An encoder for a bundle of the task `embedding`: tokenizer, transformer with pooling, and a cache
@@ -58,6 +58,10 @@ impl<I: Infer> RowModel for PooledModel<I> {
         }
         let columns = rows.ncols().min(*dimensions);
         Ok(rows.slice_move(s![.., ..columns]))
+    }
+
+    fn tokens(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.transformer.infer(inputs, |tokens| tokens.to_owned())
     }
 }
 
@@ -132,7 +136,7 @@ impl Encoder {
     }
 
     /// Looks up each text in the cache and tokenizes the others. A text beyond the model's limit is
-    /// truncated on `side`; `count` selects whether its tokens are all counted.
+    /// truncated as `reading` says.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a text.
@@ -140,8 +144,7 @@ impl Encoder {
     pub fn prepare<'a>(
         &self,
         texts: impl IntoIterator<Item = &'a str>,
-        side: Side,
-        count: Count,
+        reading: Reading,
         cancel: &Cancel,
     ) -> Result<PreparedTexts, ModelError> {
         let started = Instant::now();
@@ -151,23 +154,18 @@ impl Encoder {
             .map(|(index, text)| {
                 cancel.check()?;
                 let failed = |source| ModelError::Tokenize { index, source };
-                self.prepare_text(text, side, count).map_err(failed)
+                self.prepare_text(text, reading).map_err(failed)
             })
             .collect::<Result<_, _>>()?;
         Ok(PreparedTexts { texts, tokenize_time: started.elapsed() })
     }
 
-    fn prepare_text(
-        &self,
-        text: &str,
-        side: Side,
-        count: Count,
-    ) -> Result<PreparedText, TokenizerError> {
-        let key = self.is_cached.then(|| Key::new(text, side));
+    fn prepare_text(&self, text: &str, reading: Reading) -> Result<PreparedText, TokenizerError> {
+        let key = self.is_cached.then(|| Key::new(text, reading));
         let cached = key.and_then(|key| self.cache().get(key).cloned());
-        let encode = || self.tokenizer.encode(text, side, count);
+        let encode = || self.tokenizer.read(text, reading);
         let state = match cached {
-            Some(entry) if count == Count::All && !entry.is_counted => {
+            Some(entry) if reading.count == Count::All && !entry.is_counted => {
                 let total_tokens = encode()?.total_tokens;
                 TextState::Cached(Entry { total_tokens, is_counted: true, ..entry })
             }
@@ -175,6 +173,52 @@ impl Encoder {
             None => TextState::Tokenized(encode()?),
         };
         Ok(PreparedText { key, state })
+    }
+
+    /// Returns texts that are given as token ids. They are not looked up in the cache.
+    #[must_use]
+    pub fn prepare_ids<'a>(
+        &self,
+        texts: impl IntoIterator<Item = &'a [u32]>,
+        reading: Reading,
+    ) -> PreparedTexts {
+        let started = Instant::now();
+        let text = |ids| {
+            let state = TextState::Tokenized(self.tokenizer.read_ids(ids, reading));
+            PreparedText { key: None, state }
+        };
+        let texts = texts.into_iter().map(text).collect();
+        PreparedTexts { texts, tokenize_time: started.elapsed() }
+    }
+
+    /// Returns the token embeddings of each text, `[tokens, hidden]`, f32, special tokens included: the
+    /// output of the transformer. They do not depend on the other texts.
+    ///
+    /// # Errors
+    /// - [`ModelError::Inference`] if the model fails on a batch.
+    /// - [`ModelError::Canceled`] if the call is canceled.
+    pub fn token_embeddings(
+        &self,
+        texts: Vec<Encoding>,
+        cancel: &Cancel,
+    ) -> Result<(Vec<Array2<f32>>, Cost), ModelError> {
+        let started = Instant::now();
+        let tokens: Vec<usize> = texts.iter().map(Encoding::tokens).collect();
+        let run = self.scheduler.run_tokens(texts, cancel)?;
+        let matrix = |(row, tokens): (Array1<f32>, usize)| {
+            let hidden = row.len() / tokens.max(1);
+            row.into_shape_with_order((tokens, hidden)).unwrap_or_default()
+        };
+        let texts = run.rows.into_iter().zip(tokens).map(matrix).collect();
+        let cost = Cost {
+            tokens: run.tokens,
+            padded_tokens: run.tokens,
+            passes: run.passes,
+            queue_time: run.queue_time,
+            infer_time: started.elapsed().saturating_sub(run.queue_time),
+            ..Cost::default()
+        };
+        Ok((texts, cost))
     }
 
     /// Returns one pooled vector per text, in input order. A vector does not depend on the other

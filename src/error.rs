@@ -112,7 +112,9 @@ impl ModelError {
     #[must_use]
     pub fn index(&self) -> Option<usize> {
         match *self {
-            Self::TooManyTokens { index, .. } | Self::EmptyText { index, .. } => Some(index),
+            Self::TooManyTokens { index, .. }
+            | Self::EmptyText { index, .. }
+            | Self::UnknownToken { index, .. } => Some(index),
             _ => None,
         }
     }
@@ -124,6 +126,9 @@ impl ModelError {
                 Self::TooManyTokens { index: of(index), tokens, limit_tokens }
             }
             Self::EmptyText { index, text } => Self::EmptyText { index: of(index), text },
+            Self::UnknownToken { index, id, count } => {
+                Self::UnknownToken { index: of(index), id, count }
+            }
             Self::Tokenize { index, source } => Self::Tokenize { index: of(index), source },
             Self::NotFinite { index } => Self::NotFinite { index: of(index) },
             Self::Degenerate(vector) => {

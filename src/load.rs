@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Count, Side, Tokenizer, TokenizerError, TokenizerLimits};
+use crate::tokenizer::{Count, Reading, Side, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Embeddings, Pooling, Poolings};
 
 /// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
@@ -85,7 +85,7 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let encoder = Encoder::new(parts.tokenizer, parts.scheduler, CacheLimit { bytes: 0 });
             let pooled = encoder
-                .prepare([&*text], Side::Right, Count::UpToLimit, &cancel)
+                .prepare([&*text], Reading::DEFAULT, &cancel)
                 .and_then(|text| encoder.encode(text, &cancel));
             pooled
                 .and_then(|texts| Ok(Embeddings::from_pooled(texts.pooled).map(drop)?))
@@ -96,7 +96,7 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let pairs = cross_encoder(parts, &bundle);
             let logits = pairs
-                .prepare([(&*text, &*text)], Side::Right, Count::UpToLimit, &cancel)
+                .prepare([(&*text, &*text).into()], Side::Right, Count::UpToLimit, &cancel)
                 .and_then(|pair| pairs.classify(pair, &cancel));
             logits.map(drop).map_err(LoadError::WarmUp)
         }

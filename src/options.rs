@@ -120,6 +120,9 @@ pub struct EmbedOptions {
     /// Number of leading dimensions to keep. The vector is truncated, then normalized. Use it only
     /// with Matryoshka-trained models (<https://arxiv.org/abs/2205.13147>).
     pub dimensions: Option<usize>,
+    /// Maximum number of tokens of a text with its prompt, special tokens excluded, if it is less than the
+    /// model's limit. A text beyond it is handled as `truncation` says.
+    pub text_tokens: Option<usize>,
     /// Whether all tokens of a text are counted. By default, those of a truncated text are counted
     /// until they exceed the model's limit, so that the time for a long text is bounded.
     pub count_tokens: bool,
@@ -134,6 +137,27 @@ pub struct PairOptions {
     pub truncation: Truncation,
     /// Whether to return the logits of the cross-encoder instead of its scores.
     pub raw_scores: bool,
+}
+
+/// What a cross-encoder scores: a pair of texts, or a single text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence<'a> {
+    /// The first text, or the only one.
+    pub first: &'a str,
+    /// The second text of a pair.
+    pub second: Option<&'a str>,
+}
+
+impl<'a> From<(&'a str, &'a str)> for Sequence<'a> {
+    fn from((first, second): (&'a str, &'a str)) -> Self {
+        Self { first, second: Some(second) }
+    }
+}
+
+impl<'a> From<&'a str> for Sequence<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { first: text, second: None }
+    }
 }
 
 /// Options of [`Model::tokenize_with`](crate::Model::tokenize_with).

@@ -49,6 +49,15 @@ pub struct EmbedOutput {
     pub cost: Cost,
 }
 
+/// Token embeddings of texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenEmbeddings {
+    /// For each text: `[tokens, hidden]`, f32, the output of the transformer, special tokens included.
+    pub texts: Vec<Array2<f32>>,
+    /// What the call cost.
+    pub cost: Cost,
+}
+
 /// Scores of pairs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictOutput {

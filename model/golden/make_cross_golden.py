@@ -5,8 +5,8 @@ Run with the dependency group `golden` (transformers and torch) installed:
     PYTHONPATH=model/src python model/golden/make_cross_golden.py \
         --source folder:build/checkpoints/cross --output tests/data/golden-cross/cross.json
 
-Tokens and logits are those of transformers, scores those of sentence-transformers. Every pair is
-scored alone, on one thread, so no logit depends on a neighbor's padding.
+Tokens and logits are those of transformers, scores those of sentence-transformers. Every pair, and
+every single text, is scored alone, on one thread, so no logit depends on a neighbor's padding.
 """
 
 import argparse
@@ -27,6 +27,10 @@ import transformers
 from pairs import Pair, golden_pairs
 from semblance_model.source import open_source
 from semblance_model.tensors import WEIGHTS_FILE
+from texts import golden_texts
+
+# Every fourth golden text is scored alone.
+_EVERY = 4
 
 
 def main() -> None:
@@ -60,9 +64,10 @@ def main() -> None:
             "machine": platform.machine(),
         }
         entries = [model.entry(pair) for pair in golden_pairs()]
+        texts = [model.text_entry(text) for text in golden_texts()[::_EVERY]]
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text("".join(_lines(header, entries)), encoding="ascii")
-    print(f"{options.output}: {len(entries)} pairs", file=sys.stderr)
+    options.output.write_text("".join(_lines(header, entries, texts)), encoding="ascii")
+    print(f"{options.output}: {len(entries)} pairs, {len(texts)} texts", file=sys.stderr)
 
 
 class Model:
@@ -102,6 +107,22 @@ class Model:
             "scores": _floats(np.ravel(scores)),
         }
 
+    def text_entry(self, text: str) -> dict[str, object]:
+        """The tokens, logits and scores of a single text."""
+        encoded = self._tokenizer(
+            text, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        )
+        with torch.no_grad():
+            logits = self._model(**encoded).logits[0]
+            scores = self._cross_encoder.activation_fn(logits)
+        return {
+            "text": text,
+            "truncated": len(self._ids(text)) + 2 > self.max_tokens,
+            "input_ids": encoded["input_ids"][0].tolist(),
+            "logits": _floats(logits.numpy()),
+            "scores": _floats(scores.numpy()),
+        }
+
     def _ids(self, text: str) -> Any:
         return self._tokenizer(text, add_special_tokens=False, truncation=False)["input_ids"]
 
@@ -111,11 +132,17 @@ def _floats(row: Any) -> list[float]:
     return [float(str(value)) for value in row.astype(np.float32)]
 
 
-def _lines(header: dict[str, object], entries: Iterable[dict[str, object]]) -> Iterator[str]:
-    """JSON with one pair a line, so that a diff names the pairs that changed."""
+def _lines(
+    header: dict[str, object],
+    entries: Iterable[dict[str, object]],
+    texts: Iterable[dict[str, object]],
+) -> Iterator[str]:
+    """JSON with one pair or text a line, so that a diff names those that changed."""
     yield json.dumps(header, indent=2)[:-2]
     yield ',\n  "pairs": [\n'
     yield ",\n".join(json.dumps(entry) for entry in entries)
+    yield '\n  ],\n  "texts": [\n'
+    yield ",\n".join(json.dumps(entry) for entry in texts)
     yield "\n  ]\n}\n"
 
 

@@ -14,7 +14,7 @@ use crate::error::{LoadError, ModelError};
 use crate::info::{CrossEncoderInfo, LoadTimings, ModelInfo};
 use crate::load::{check, load};
 use crate::options::Options;
-use crate::tokenizer::{Count, Side, Tokenizer};
+use crate::tokenizer::{Count, Reading, Side, Tokenizer};
 use crate::vector::Embeddings;
 
 /// An embedding model, a cross-encoder, or both, ready to run.
@@ -128,12 +128,12 @@ impl Model {
     pub fn warm_up(&self) -> Result<(), ModelError> {
         let text = "one two three four five six seven";
         if let Some(encoder) = &self.parts.encoder {
-            let prepared = encoder.prepare([text], Side::Right, Count::UpToLimit, &self.cancel)?;
+            let prepared = encoder.prepare([text], Reading::DEFAULT, &self.cancel)?;
             Embeddings::from_pooled(encoder.encode(prepared, &self.cancel)?.pooled)?;
         }
         if let Some((cross_encoder, _)) = &self.parts.cross_encoder {
             let pairs = cross_encoder.prepare(
-                [(text, text)],
+                [(text, text).into()],
                 Side::Right,
                 Count::UpToLimit,
                 &self.cancel,

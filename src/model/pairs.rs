@@ -9,7 +9,7 @@ use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
 use crate::error::ModelError;
-use crate::options::{PairOptions, Prompts, TextOptions, Truncation};
+use crate::options::{PairOptions, Prompts, Sequence, TextOptions, Truncation};
 use crate::outcome::{PredictOutput, RankedText, Scorer, Scores};
 use crate::tokenizer::Encoding;
 use crate::unique::{TokenCounts, Unique};
@@ -51,7 +51,7 @@ impl Model {
             let options = TextOptions { truncation: options.truncation, prompts: Prompts::ByRole };
             return self.similarity_with(query, texts, &options);
         };
-        let pairs: Vec<_> = texts.iter().map(|text| (query, text.as_ref())).collect();
+        let pairs: Vec<Sequence> = texts.iter().map(|text| (query, text.as_ref()).into()).collect();
         let mut predicted =
             classify(cross_encoder, &pairs, options, &self.cancel).map_err(after_query)?;
         // Index 0 is the query, as for the embedding model. A truncated pair is reported as its text.
@@ -69,56 +69,72 @@ impl Model {
         }
     }
 
-    /// Returns the scores of the cross-encoder for pairs, `[pairs, labels]`, f32.
+    /// Returns the scores of the cross-encoder for pairs of texts or single texts, `[items, labels]`, f32.
     ///
     /// # Errors
     /// - As [`Model::predict_with`].
-    pub fn predict(&self, pairs: &[(&str, &str)]) -> Result<Array2<f32>, ModelError> {
-        Ok(self.predict_with(pairs, &PairOptions::default())?.scores)
+    pub fn predict<'a, T>(&self, items: &[T]) -> Result<Array2<f32>, ModelError>
+    where
+        T: Copy + Into<Sequence<'a>>,
+    {
+        Ok(self.predict_with(items, &PairOptions::default())?.scores)
     }
 
-    /// Scores each pair for each label of the cross-encoder. A repeated pair is scored once.
+    /// Scores each pair, or single text, for each label of the cross-encoder. A repeated item is scored
+    /// once.
     ///
     /// # Errors
     /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
     /// - [`ModelError::EmptyText`] if a text of a pair has no tokens besides special ones.
     /// - [`ModelError::TooManyTokens`] if a pair exceeds the model's limit and must not be truncated.
     /// - [`ModelError`] if the model fails.
-    pub fn predict_with(
+    pub fn predict_with<'a, T>(
         &self,
-        pairs: &[(&str, &str)],
+        items: &[T],
         options: &PairOptions,
-    ) -> Result<PredictOutput, ModelError> {
+    ) -> Result<PredictOutput, ModelError>
+    where
+        T: Copy + Into<Sequence<'a>>,
+    {
         let (cross_encoder, _) =
             self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
-        classify(cross_encoder, pairs, options, &self.cancel)
+        classify(cross_encoder, &sequences(items), options, &self.cancel)
     }
 
-    /// Returns every fault of these pairs that [`Model::predict_with`] would refuse, in input order.
+    /// Returns every fault of these pairs or single texts that [`Model::predict_with`] would refuse, in input order.
     /// `index` of an error is the index of the pair.
     ///
     /// # Errors
     /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
-    pub fn pair_faults(
+    pub fn pair_faults<'a, T>(
         &self,
-        pairs: &[(&str, &str)],
+        items: &[T],
         truncation: Truncation,
-    ) -> Result<Vec<ModelError>, ModelError> {
+    ) -> Result<Vec<ModelError>, ModelError>
+    where
+        T: Copy + Into<Sequence<'a>>,
+    {
         let (cross_encoder, _) =
             self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
-        let (unique, _, tokens) = prepare_pairs(cross_encoder, pairs, truncation, &self.cancel)?;
+        let items = sequences(items);
+        let (unique, _, tokens) = prepare_pairs(cross_encoder, &items, truncation, &self.cancel)?;
         Ok(unique.faults(&tokens, truncation).collect())
     }
 }
 
+/// Returns pairs or single texts in their common form.
+fn sequences<'a, T: Copy + Into<Sequence<'a>>>(items: &[T]) -> Vec<Sequence<'a>> {
+    items.iter().map(|&item| item.into()).collect()
+}
+
 /// The distinct pairs of a call, their tokens, and their numbers of tokens.
-type PreparedPairs<'a> = (Unique<(&'a str, &'a str)>, Vec<Encoding>, TokenCounts);
+type PreparedPairs<'a> = (Unique<Sequence<'a>>, Vec<Encoding>, TokenCounts);
 
 /// Tokenizes the distinct pairs.
 fn prepare_pairs<'a>(
     cross_encoder: &CrossEncoder,
-    pairs: &[(&'a str, &'a str)],
+    pairs: &[Sequence<'a>],
     truncation: Truncation,
     cancel: &Cancel,
 ) -> Result<PreparedPairs<'a>, ModelError> {
@@ -137,7 +153,7 @@ fn prepare_pairs<'a>(
 /// Scores pairs, `[pairs, labels]`. A repeated pair is scored once.
 fn classify(
     cross_encoder: &CrossEncoder,
-    pairs: &[(&str, &str)],
+    pairs: &[Sequence<'_>],
     options: &PairOptions,
     cancel: &Cancel,
 ) -> Result<PredictOutput, ModelError> {
@@ -155,7 +171,9 @@ fn classify(
     let cost = Cost {
         texts: pairs.len(),
         unique_texts: unique.items.len(),
-        characters: characters(pairs.iter().flat_map(|&(first, second)| [first, second])),
+        characters: characters(
+            pairs.iter().flat_map(|pair| std::iter::once(pair.first).chain(pair.second)),
+        ),
         prompt_tokens: unique.read_tokens(&tokens),
         truncated,
         tokenize_time,

@@ -1,15 +1,18 @@
 //! Embedding and comparing texts.
 
+use std::hash::Hash;
+use std::time::Instant;
+
 use ndarray::{Array2, Axis, s};
 
 use super::{Model, characters};
 use crate::cost::Cost;
-use crate::encoder::{PooledTexts, PreparedTexts};
+use crate::encoder::{Encoder, PooledTexts, PreparedTexts};
 use crate::error::ModelError;
 use crate::options::{EmbedOptions, Prompts, TextOptions, Truncation};
-use crate::outcome::{EmbedOutput, Scorer, Scores};
+use crate::outcome::{EmbedOutput, Scorer, Scores, TokenEmbeddings};
 use crate::prompted::{Prompt, Prompted};
-use crate::tokenizer::{Count, Side, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Encoding, Reading, Side, Tokenizer, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction};
 
@@ -54,14 +57,16 @@ impl Model {
         let prompted: Vec<_> = std::iter::once(query_prompt.before(query)).chain(others).collect();
         if texts.is_empty() {
             // The query is checked like that of any other call.
-            if let Some(error) = self.faults(&prompted, options.truncation)?.into_iter().next() {
+            if let Some(error) =
+                self.faults(&prompted, options.truncation, None)?.into_iter().next()
+            {
                 return Err(error);
             }
             let (scores, cost) = (Vec::new(), Cost::default());
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
-        let count = options.truncation.count();
-        let (encoded, unique, _) = self.encode(&prompted, options.truncation, count)?;
+        let reading = reading(options.truncation);
+        let (encoded, unique, _) = self.encode(&prompted, options.truncation, reading)?;
         let function = self.parts.info.similarity;
         let is_unit = function == SimilarityFunction::Cosine || self.parts.info.normalizes;
         let rows = Self::rows(encoded.pooled, is_unit, &unique)?;
@@ -93,27 +98,168 @@ impl Model {
         texts: &[T],
         options: &EmbedOptions,
     ) -> Result<EmbedOutput, ModelError> {
-        self.encoder()?;
-        let available = self.parts.info.dimensions;
-        let requested = options.dimensions.unwrap_or(available);
-        if requested == 0 {
-            return Err(ModelError::NoDimensions);
-        }
-        if requested > available {
-            return Err(ModelError::TooManyDimensions { requested, available });
-        }
+        let requested = self.dimensions(options)?;
         let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
-        let count = if options.count_tokens { Count::All } else { options.truncation.count() };
-        let (encoded, unique, tokens) = self.encode(&texts, options.truncation, count)?;
+        let reading = reading(options.truncation);
+        let count = if options.count_tokens { Count::All } else { reading.count };
+        let reading = Reading { count, text_tokens: options.text_tokens, ..reading };
+        let encoded = self.encode(&texts, options.truncation, reading)?;
+        self.output(encoded, requested, options)
+    }
+
+    /// Embeds texts that are given as token ids. The ids are read as they are: special tokens and prompts
+    /// are not added, and `options.prompts` is not used.
+    ///
+    /// # Errors
+    /// - [`ModelError::UnknownToken`] if an id is not in the vocabulary.
+    /// - As [`Model::embed_with`].
+    pub fn embed_ids_with(
+        &self,
+        texts: &[&[u32]],
+        options: &EmbedOptions,
+    ) -> Result<EmbedOutput, ModelError> {
+        let requested = self.dimensions(options)?;
+        if let Some(fault) = self.id_faults(texts, options)?.into_iter().next() {
+            return Err(fault);
+        }
+        let (unique, prepared, tokens) = self.prepare_ids(texts, options)?;
+        let truncated = unique.truncated(&tokens);
+        let mut encoded = self.encoder()?.encode(prepared, &self.cancel)?;
+        encoded.cost = Cost {
+            texts: texts.len(),
+            unique_texts: unique.items.len(),
+            prompt_tokens: unique.read_tokens(&tokens),
+            truncated,
+            ..encoded.cost
+        };
+        self.output((encoded, unique, tokens), requested, options)
+    }
+
+    /// Returns every fault of these token ids that [`Model::embed_ids_with`] would refuse, in input order.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoEmbeddingModel`] if there is only a cross-encoder.
+    pub fn id_faults(
+        &self,
+        texts: &[&[u32]],
+        options: &EmbedOptions,
+    ) -> Result<Vec<ModelError>, ModelError> {
+        let tokenizer = self.encoder()?.tokenizer();
+        let count = tokenizer.vocabulary_size();
+        let unknown = |(index, ids): (usize, &&[u32])| {
+            let id = ids.iter().copied().find(|&id| !tokenizer.has_token(id))?;
+            Some(ModelError::UnknownToken { index, id, count })
+        };
+        let mut faults: Vec<ModelError> = texts.iter().enumerate().filter_map(unknown).collect();
+        let (unique, _, tokens) = self.prepare_ids(texts, options)?;
+        let is_known = |index| faults.iter().all(|fault: &ModelError| fault.index() != Some(index));
+        let others = unique.faults(&tokens, options.truncation);
+        let others: Vec<ModelError> =
+            others.filter(|fault| fault.index().is_none_or(is_known)).collect();
+        faults.extend(others);
+        faults.sort_by_key(ModelError::index);
+        Ok(faults)
+    }
+
+    /// Returns the embedding of each token of each text, special tokens included: the output of the
+    /// transformer, not pooled and not normalized. A repeated text is embedded once.
+    ///
+    /// # Errors
+    /// - As [`Model::similarity_with`].
+    pub fn embed_tokens_with<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        options: &TextOptions,
+    ) -> Result<TokenEmbeddings, ModelError> {
+        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
+        let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
+        // These errors are those of every other call.
+        let faults = self.faults(&texts, options.truncation, None)?;
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(fault);
+        }
+        let started = Instant::now();
+        let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
+        let (encoder, reading) = (self.encoder()?, reading(options.truncation));
+        let encode = |(item, text): (usize, &&str)| {
+            self.cancel.check()?;
+            let failed = |source| ModelError::Tokenize { index: unique.first(item), source };
+            encoder.tokenizer().read(text, reading).map_err(failed)
+        };
+        let encodings = unique.items.iter().enumerate().map(encode);
+        let encodings: Vec<Encoding> = encodings.collect::<Result<_, ModelError>>()?;
+        let tokens = TokenCounts {
+            counts: encodings.iter().map(|it| (it.total_tokens, it.is_truncated())).collect(),
+            empty: vec![None; encodings.len()],
+            limit_tokens: encoder.max_tokens(),
+        };
+        let tokenize_time = started.elapsed();
+        let (rows, cost) = encoder.token_embeddings(encodings, &self.cancel)?;
+        let cost = Cost {
+            texts: texts.len(),
+            unique_texts: unique.items.len(),
+            characters: characters(texts.iter().map(|text| text.whole.as_ref())),
+            prompt_tokens: unique.read_tokens(&tokens),
+            truncated: unique.truncated(&tokens),
+            tokenize_time,
+            ..cost
+        };
+        let texts = unique.members.iter().map(|&text| rows[text].clone()).collect();
+        Ok(TokenEmbeddings { texts, cost })
+    }
+
+    /// Number of special tokens around a text.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoEmbeddingModel`] if there is only a cross-encoder.
+    pub fn special_tokens(&self) -> Result<usize, ModelError> {
+        Ok(self.encoder()?.tokenizer().special_tokens())
+    }
+
+    /// Returns the number of dimensions of the embeddings of a call.
+    fn dimensions(&self, options: &EmbedOptions) -> Result<usize, ModelError> {
+        self.encoder()?;
+        let available = self.parts.info.dimensions;
+        match options.dimensions.unwrap_or(available) {
+            0 => Err(ModelError::NoDimensions),
+            requested if requested > available => {
+                Err(ModelError::TooManyDimensions { requested, available })
+            }
+            requested => Ok(requested),
+        }
+    }
+
+    /// Returns the output of a call from the pooled vectors of its distinct texts.
+    fn output<T: Copy + Eq + Hash>(
+        &self,
+        (encoded, unique, tokens): (PooledTexts, Unique<T>, TokenCounts),
+        dimensions: usize,
+        options: &EmbedOptions,
+    ) -> Result<EmbedOutput, ModelError> {
         // Without texts, `pooled` has no columns.
-        let columns = requested.min(encoded.pooled.ncols());
+        let columns = dimensions.min(encoded.pooled.ncols());
         let vectors = encoded.pooled.slice_move(s![.., ..columns]);
         let is_unit = options.normalize.unwrap_or(self.parts.info.normalizes);
         let vectors = Self::rows(vectors, is_unit, &unique)?;
         let vectors = vectors.select(Axis(0), &unique.members);
         let tokens = unique.members.iter().map(|&text| tokens.counts[text]).collect();
         Ok(EmbedOutput { vectors, tokens, cost: encoded.cost })
+    }
+
+    /// Reads the distinct lists of token ids.
+    fn prepare_ids<'a>(
+        &self,
+        texts: &[&'a [u32]],
+        options: &EmbedOptions,
+    ) -> Result<(Unique<&'a [u32]>, PreparedTexts, TokenCounts), ModelError> {
+        let encoder = self.encoder()?;
+        let unique = Unique::new(texts.iter().copied());
+        let reading = Reading { text_tokens: options.text_tokens, ..reading(options.truncation) };
+        let prepared = encoder.prepare_ids(unique.items.iter().copied(), reading);
+        let (counts, empty) = (prepared.token_counts(), prepared.empty_texts());
+        let limit_tokens = limit_tokens(encoder, reading);
+        Ok((unique, prepared, TokenCounts { counts, empty, limit_tokens }))
     }
 
     /// Returns every fault of these texts that a call would refuse, in input order. Without faults,
@@ -129,9 +275,23 @@ impl Model {
         prompt_name: Option<&str>,
         truncation: Truncation,
     ) -> Result<Vec<ModelError>, ModelError> {
+        self.text_faults_within(texts, prompt_name, truncation, None)
+    }
+
+    /// As [`Model::text_faults`], with the limit [`EmbedOptions::text_tokens`].
+    ///
+    /// # Errors
+    /// - As [`Model::text_faults`].
+    pub fn text_faults_within<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        prompt_name: Option<&str>,
+        truncation: Truncation,
+        text_tokens: Option<usize>,
+    ) -> Result<Vec<ModelError>, ModelError> {
         let prompt = self.prompt(prompt_name)?;
         let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
-        self.faults(&texts, truncation)
+        self.faults(&texts, truncation, text_tokens)
     }
 
     /// Returns the prompt of a name. Without a name, it is empty.
@@ -161,10 +321,10 @@ impl Model {
 
     /// Returns the pooled vectors of distinct texts as rows of a response: of unit length, or
     /// unchanged. A vector without a direction is an error in both cases.
-    fn rows(
+    fn rows<T: Copy + Eq + Hash>(
         pooled: Array2<f32>,
         is_unit: bool,
-        unique: &Unique<&str>,
+        unique: &Unique<T>,
     ) -> Result<Array2<f32>, ModelError> {
         let rows = match is_unit {
             true => Embeddings::from_pooled(pooled).map(Embeddings::into_rows),
@@ -177,13 +337,12 @@ impl Model {
     fn prepare<'a>(
         &self,
         texts: &'a [Prompted<'a>],
-        truncation: Truncation,
-        count: Count,
+        reading: Reading,
     ) -> Result<(Unique<&'a str>, PreparedTexts, TokenCounts), ModelError> {
         let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
         let encoder = self.encoder()?;
         let items = unique.items.iter().copied();
-        let prepared = encoder.prepare(items, truncation.side(), count, &self.cancel);
+        let prepared = encoder.prepare(items, reading, &self.cancel);
         let prepared = prepared.map_err(|error| error.at_index(|item| unique.first(item)))?;
         let counts = prepared.token_counts();
         let mut empty = prepared.empty_texts();
@@ -195,16 +354,18 @@ impl Model {
                 empty[item] = Some(0);
             }
         }
-        let tokens = TokenCounts { counts, empty, limit_tokens: encoder.max_tokens() };
-        Ok((unique, prepared, tokens))
+        let limit_tokens = limit_tokens(encoder, reading);
+        Ok((unique, prepared, TokenCounts { counts, empty, limit_tokens }))
     }
 
     fn faults(
         &self,
         texts: &[Prompted<'_>],
         truncation: Truncation,
+        text_tokens: Option<usize>,
     ) -> Result<Vec<ModelError>, ModelError> {
-        let (unique, _, tokens) = self.prepare(texts, truncation, truncation.count())?;
+        let reading = Reading { text_tokens, ..reading(truncation) };
+        let (unique, _, tokens) = self.prepare(texts, reading)?;
         Ok(unique.faults(&tokens, truncation).collect())
     }
 
@@ -213,9 +374,9 @@ impl Model {
         &self,
         texts: &'a [Prompted<'a>],
         truncation: Truncation,
-        count: Count,
+        reading: Reading,
     ) -> Result<(PooledTexts, Unique<&'a str>, TokenCounts), ModelError> {
-        let (unique, prepared, tokens) = self.prepare(texts, truncation, count)?;
+        let (unique, prepared, tokens) = self.prepare(texts, reading)?;
         if let Some(error) = unique.faults(&tokens, truncation).next() {
             return Err(error);
         }
@@ -231,4 +392,16 @@ impl Model {
         };
         Ok((encoded, unique, tokens))
     }
+}
+
+/// How texts are read.
+fn reading(truncation: Truncation) -> Reading {
+    Reading { side: truncation.side(), count: truncation.count(), text_tokens: None }
+}
+
+/// Maximum number of tokens of a text, special tokens included.
+fn limit_tokens(encoder: &Encoder, reading: Reading) -> usize {
+    let own = reading.text_tokens;
+    let own = own.map(|tokens| tokens.saturating_add(encoder.tokenizer().special_tokens()));
+    encoder.max_tokens().min(own.unwrap_or(usize::MAX))
 }

@@ -16,6 +16,8 @@ use super::speed::Speed;
 /// Texts of one caller.
 pub(super) struct Caller {
     pub(super) texts: Vec<Encoding>,
+    /// What its rows are.
+    pub(super) output: Output,
     /// Wakes the thread of the caller. It waits with the state of the scheduler.
     pub(super) changed: Condvar,
     cancel: Cancel,
@@ -35,6 +37,15 @@ pub(super) struct Progress {
     pub(super) failure: Option<Failure>,
 }
 
+/// What the rows of a caller are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// One row per text.
+    Rows,
+    /// The rows of its tokens.
+    Tokens,
+}
+
 /// Why a pass failed.
 pub(super) enum Failure {
     Error(InferError),
@@ -43,7 +54,7 @@ pub(super) enum Failure {
 }
 
 impl Caller {
-    pub(super) fn new(texts: Vec<Encoding>, cancel: Cancel) -> Self {
+    pub(super) fn new(texts: Vec<Encoding>, output: Output, cancel: Cancel) -> Self {
         let progress = Progress {
             next: 0,
             running: 0,
@@ -53,7 +64,7 @@ impl Caller {
             failure: None,
         };
         let (changed, progress) = (Condvar::new(), Mutex::new(progress));
-        Self { texts, changed, cancel, entered: Instant::now(), progress }
+        Self { texts, output, changed, cancel, entered: Instant::now(), progress }
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {

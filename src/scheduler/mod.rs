@@ -17,13 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 
 use crate::cancel::{Cancel, Canceled};
 use crate::runtime::{InferError, Inputs};
 use crate::tokenizer::Encoding;
 
-use caller::{Caller, Failure};
+use caller::{Caller, Failure, Output};
 use queue::{Queue, Share};
 use speed::Speed;
 
@@ -38,6 +38,15 @@ pub trait RowModel: Send {
     /// # Errors
     /// - As [`Infer::infer`](crate::runtime::Infer::infer).
     fn rows(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError>;
+
+    /// Returns one row per token, `[tokens, hidden]`, f32. A model that has no such output returns that of
+    /// [`rows`](Self::rows).
+    ///
+    /// # Errors
+    /// - As [`Infer::infer`](crate::runtime::Infer::infer).
+    fn tokens(&mut self, inputs: &Inputs) -> Result<Array2<f32>, InferError> {
+        self.rows(inputs)
+    }
 }
 
 /// A model that several callers share.
@@ -55,7 +64,7 @@ struct State {
 /// The rows of texts, and what they took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// One row per text, `[dim]`, f32, in input order.
+    /// One row per text, `[dim]`, f32, in input order. For token embeddings, `[tokens * hidden]`.
     pub rows: Vec<Array1<f32>>,
     /// Tokens of the texts.
     pub tokens: usize,
@@ -115,8 +124,25 @@ impl Scheduler {
     /// # Panics
     /// If the model does.
     pub fn run(&self, texts: Vec<Encoding>, cancel: &Cancel) -> Result<Run, RunError> {
+        self.run_for(texts, Output::Rows, cancel)
+    }
+
+    /// As [`run`](Self::run), for the token embeddings of each text.
+    ///
+    /// # Errors
+    /// - As [`run`](Self::run).
+    pub fn run_tokens(&self, texts: Vec<Encoding>, cancel: &Cancel) -> Result<Run, RunError> {
+        self.run_for(texts, Output::Tokens, cancel)
+    }
+
+    fn run_for(
+        &self,
+        texts: Vec<Encoding>,
+        output: Output,
+        cancel: &Cancel,
+    ) -> Result<Run, RunError> {
         let tokens = texts.iter().map(Encoding::tokens).sum();
-        let caller = Arc::new(Caller::new(texts, cancel.clone()));
+        let caller = Arc::new(Caller::new(texts, output, cancel.clone()));
         if !caller.texts.is_empty() {
             self.lock().queue.enter(&caller);
             self.work(&caller);
@@ -150,17 +176,19 @@ impl Scheduler {
             let shares = state.queue.take_texts();
             if !shares.is_empty() {
                 drop(state);
+                let tokens = shares.iter().map(Share::tokens).sum();
+                let callers: Vec<_> = shares.iter().map(|it| Arc::clone(&it.caller)).collect();
                 let started = Instant::now();
-                infer(model.as_mut(), &shares);
+                infer(model.as_mut(), shares);
                 let elapsed = started.elapsed();
                 state = self.lock();
-                state.speed.record(shares.iter().map(Share::tokens).sum(), elapsed);
-                for share in &shares {
-                    share.caller.check_deadline(&state.speed);
+                state.speed.record(tokens, elapsed);
+                for one in &callers {
+                    one.check_deadline(&state.speed);
                 }
                 // Every other caller of the pass may be done.
-                let others = shares.iter().filter(|share| !Arc::ptr_eq(&share.caller, caller));
-                others.for_each(|share| share.caller.changed.notify_one());
+                let others = callers.iter().filter(|one| !Arc::ptr_eq(one, caller));
+                others.for_each(|one| one.changed.notify_one());
             }
             state.model = Some(model);
         }
@@ -175,9 +203,18 @@ impl Scheduler {
     }
 }
 
+/// Runs the texts of a pass: those of callers that want the same output together.
+fn infer(model: &mut dyn RowModel, shares: Vec<Share>) {
+    let (rows, tokens): (Vec<Share>, Vec<Share>) =
+        shares.into_iter().partition(|share| share.caller.output == Output::Rows);
+    for shares in [rows, tokens].iter().filter(|shares| !shares.is_empty()) {
+        infer_together(model, shares);
+    }
+}
+
 /// Runs texts together and gives each caller its rows. If that fails, each caller's are run alone, so
 /// that one caller's bad text does not fail another's.
-fn infer(model: &mut dyn RowModel, shares: &[Share]) {
+fn infer_together(model: &mut dyn RowModel, shares: &[Share]) {
     let together = pass(model, shares);
     if together.is_ok() || shares.len() == 1 {
         return settle(shares, together);
@@ -188,7 +225,7 @@ fn infer(model: &mut dyn RowModel, shares: &[Share]) {
     }
 }
 
-fn pass(model: &mut dyn RowModel, shares: &[Share]) -> Result<Array2<f32>, Failure> {
+fn pass(model: &mut dyn RowModel, shares: &[Share]) -> Result<Vec<Array1<f32>>, Failure> {
     let mut inputs = Inputs::default();
     for share in shares {
         for &text in &share.texts {
@@ -196,20 +233,35 @@ fn pass(model: &mut dyn RowModel, shares: &[Share]) -> Result<Array2<f32>, Failu
             inputs.push(&text.input_ids, &text.token_type_ids);
         }
     }
-    match catch_unwind(AssertUnwindSafe(|| model.rows(&inputs))) {
+    let is_tokens = shares.iter().any(|share| share.caller.output == Output::Tokens);
+    let run = || match is_tokens {
+        false => Ok(model.rows(&inputs)?.outer_iter().map(|row| row.to_owned()).collect()),
+        true => split(&model.tokens(&inputs)?, &inputs),
+    };
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(Failure::Error(error)),
         Err(panic) => Err(Failure::Panic(panic)),
     }
 }
 
+/// Returns the rows of each text, one after the other: `[tokens * hidden]`.
+fn split(tokens: &Array2<f32>, inputs: &Inputs) -> Result<Vec<Array1<f32>>, InferError> {
+    if tokens.nrows() != inputs.tokens() {
+        let (found, texts, tokens) = (tokens.shape().to_vec(), inputs.texts(), inputs.tokens());
+        return Err(InferError::Shape { found, texts, tokens });
+    }
+    let text = |rows| tokens.slice(s![rows, ..]).iter().copied().collect();
+    Ok(inputs.rows().map(text).collect())
+}
+
 /// Gives each caller its rows, or the failure to the only one.
-fn settle(shares: &[Share], result: Result<Array2<f32>, Failure>) {
+fn settle(shares: &[Share], result: Result<Vec<Array1<f32>>, Failure>) {
     let (rows, mut failure) = match result {
         Ok(rows) => (rows, None),
-        Err(failure) => (Array2::zeros((0, 0)), Some(failure)),
+        Err(failure) => (Vec::new(), Some(failure)),
     };
-    let mut rows = rows.outer_iter();
+    let mut rows = rows.into_iter();
     for Share { caller, texts } in shares {
         let mut progress = caller.progress();
         progress.running -= texts.len();
@@ -218,7 +270,7 @@ fn settle(shares: &[Share], result: Result<Array2<f32>, Failure>) {
             progress.failure.get_or_insert(failure);
         } else {
             for (&text, row) in texts.iter().zip(rows.by_ref()) {
-                progress.rows[text] = row.to_owned();
+                progress.rows[text] = row;
             }
         }
     }

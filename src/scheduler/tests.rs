@@ -107,7 +107,7 @@ fn callers_that_wait_share_a_pass_and_each_has_its_own_rows() {
 
 fn caller(tokens: &[usize]) -> Arc<Caller> {
     let texts = tokens.iter().map(|&tokens| text(0, tokens)).collect();
-    Arc::new(Caller::new(texts, Cancel::default()))
+    Arc::new(Caller::new(texts, Output::Rows, Cancel::default()))
 }
 
 /// Takes a pass; returns the number of texts of each caller in it.
@@ -246,14 +246,14 @@ fn a_panic_is_the_callers_and_the_next_run_works() {
 #[test]
 fn a_bad_text_is_not_its_neighbours() {
     let share = |id| {
-        let caller = Arc::new(Caller::new(vec![text(id, 4)], never()));
+        let caller = Arc::new(Caller::new(vec![text(id, 4)], Output::Rows, never()));
         let texts = vec![caller.take().unwrap()];
         Share { caller, texts }
     };
     for bad in [FAILS, PANICS] {
         let shares = [share(bad), share(8)];
         let callers: Vec<_> = shares.iter().map(|share| Arc::clone(&share.caller)).collect();
-        infer(&mut First::default(), &shares);
+        infer(&mut First::default(), shares.into());
         assert!(callers[0].progress().failure.is_some());
         assert!(callers[1].progress().failure.is_none());
         assert_eq!(callers[1].progress().rows[0], array![8.0]);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use tokenizers::TruncationDirection;
 
 /// A side of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The end.
     Right,
@@ -30,6 +30,23 @@ pub enum Count {
     /// At least until they exceed the limit of the model. This bounds the work for long texts.
     #[default]
     UpToLimit,
+}
+
+/// How a text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The side of the text from which tokens are removed.
+    pub side: Side,
+    /// How far its tokens are counted.
+    pub count: Count,
+    /// Maximum number of its tokens, special tokens excluded, if it is less than that of the model.
+    pub text_tokens: Option<usize>,
+}
+
+impl Reading {
+    /// Truncation on the right to the limit of the model.
+    pub const DEFAULT: Self =
+        Self { side: Side::Right, count: Count::UpToLimit, text_tokens: None };
 }
 
 /// The token ids of one text or pair of texts, truncated to the model's limit.

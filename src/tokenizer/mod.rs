@@ -17,7 +17,7 @@ mod unigram;
 mod vocabulary;
 mod word_piece;
 
-pub use encoding::{Count, Encoding, Side, Token};
+pub use encoding::{Count, Encoding, Reading, Side, Token};
 pub use error::TokenizerError;
 pub use piece_layout::PieceLayout;
 pub use pieces::{Pieces, PiecesError};

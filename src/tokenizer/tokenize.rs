@@ -13,7 +13,7 @@ use super::boundaries::Boundaries;
 use super::model::Model;
 use super::rules::Rules;
 use super::turns::Turns;
-use super::{Count, Encoding, Side, Token, TokenizerError};
+use super::{Count, Encoding, Reading, Side, Token, TokenizerError};
 
 /// The first part of a text that is tokenized, in bytes for each token of the limit. A token of ordinary
 /// text has 2 to 6 bytes.
@@ -36,6 +36,8 @@ pub struct Tokenizer {
     inner: Inner,
     pub(super) max_tokens: usize,
     special_tokens: usize,
+    /// Ids of the special tokens around a text.
+    special_ids: Vec<u32>,
     pub(super) pair_special_tokens: usize,
     turns: Turns,
     /// Where long texts can be split.
@@ -102,6 +104,7 @@ impl Tokenizer {
         inner.add_tokens(added).map_err(unusable)?;
         let around =
             inner.post_process(tokenizers::Encoding::default(), None, true).map_err(unusable)?;
+        let special_ids = around.get_ids().to_vec();
         let around = around.get_tokens().iter().zip(around.get_ids().iter().copied());
         let added = added_tokens.iter().map(|added| (&added.token.content, added.id));
         for (token, id) in added.clone().chain(around) {
@@ -125,7 +128,15 @@ impl Tokenizer {
         let pair_special_tokens =
             inner.get_post_processor().map_or(0, |post| post.added_tokens(true));
         let (turns, boundaries) = (Turns::default(), OnceLock::new());
-        Ok(Self { inner, max_tokens, special_tokens, pair_special_tokens, turns, boundaries })
+        Ok(Self {
+            inner,
+            max_tokens,
+            special_tokens,
+            special_ids,
+            pair_special_tokens,
+            turns,
+            boundaries,
+        })
     }
 
     /// Returns the token ids of `text`, truncated to the model's limit on `side`. On the right, the
@@ -138,15 +149,61 @@ impl Tokenizer {
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on the text.
     pub fn encode(&self, text: &str, side: Side, count: Count) -> Result<Encoding, TokenizerError> {
+        self.read(text, Reading { side, count, text_tokens: None })
+    }
+
+    /// As [`encode`](Self::encode), with a limit on the tokens of the text.
+    ///
+    /// # Errors
+    /// - [`TokenizerError::Encode`] if the library fails on the text.
+    pub fn read(&self, text: &str, reading: Reading) -> Result<Encoding, TokenizerError> {
+        let Reading { side, count, text_tokens } = reading;
         let room = self.max_tokens - self.special_tokens;
+        let room = text_tokens.map_or(room, |tokens| room.min(tokens));
         let TextTokens { mut encoding, is_whole } = self.text_tokens(text, side, room, count)?;
         let empty_text = encoding.is_empty().then_some(0);
         let total_tokens = encoding.len() + self.special_tokens;
-        if total_tokens > self.max_tokens {
+        if encoding.len() > room {
             encoding.truncate(room, 0, side.into());
         }
         let encoding = self.with_special_tokens(encoding, None, total_tokens)?;
         Ok(Encoding { empty_text, is_counted: is_whole, ..encoding })
+    }
+
+    /// Returns token ids as they are, truncated to the limit on a side. Special tokens at both ends are
+    /// kept.
+    #[must_use]
+    pub fn read_ids(&self, ids: &[u32], reading: Reading) -> Encoding {
+        let own = reading.text_tokens.map(|tokens| tokens.saturating_add(self.special_tokens));
+        let limit = self.max_tokens.min(own.unwrap_or(usize::MAX));
+        let is_special = |id: Option<&u32>| id.is_some_and(|id| self.special_ids.contains(id));
+        let own = ids.iter().filter(|id| !self.special_ids.contains(id)).count();
+        let (mut start, mut end) = (0..0, ids.len()..ids.len());
+        let mut kept = 0..ids.len();
+        if ids.len() > limit {
+            start.end = usize::from(is_special(ids.first()));
+            end.start -= usize::from(is_special(ids.last()));
+            let room = limit.saturating_sub(start.len() + end.len());
+            kept = match reading.side {
+                Side::Right => start.end..start.end + room,
+                Side::Left => end.start - room..end.start,
+            };
+        }
+        let parts = [&ids[start], &ids[kept], &ids[end]];
+        let input_ids: Vec<i32> = parts.concat().into_iter().map(|id| id as i32).collect();
+        Encoding {
+            token_type_ids: vec![0; input_ids.len()],
+            input_ids,
+            total_tokens: ids.len(),
+            is_counted: true,
+            empty_text: (own == 0).then_some(0),
+        }
+    }
+
+    /// Number of special tokens around a text.
+    #[must_use]
+    pub fn special_tokens(&self) -> usize {
+        self.special_tokens
     }
 
     /// Returns the tokens of a text, or with [`Count::UpToLimit`] those of a part of the text that has

@@ -108,6 +108,7 @@ impl Config {
                 text_bytes: environment
                     .number("SEMBLANCE_MAX_TEXT_BYTES", 1, 6_291_456)?
                     .unwrap_or(limits.text_bytes),
+                ..limits
             },
             indexes: environment.path("SEMBLANCE_INDEX_DIR"),
             concurrency: environment

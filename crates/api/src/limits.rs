@@ -12,12 +12,20 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Whether the routes of text-embeddings-inference truncate by default.
     pub auto_truncate: bool,
+    /// Whether `inputs` without an operation is for `/predict`: the service has only a cross-encoder.
+    pub predicts: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // OpenAI: "any array must be 2048 dimensions or less". Clients send batches of that size.
         // text-embeddings-inference 1.9 truncates by default.
-        Self { texts: 1_000, client_texts: 2_048, text_bytes: 64 * 1024, auto_truncate: true }
+        Self {
+            texts: 1_000,
+            client_texts: 2_048,
+            text_bytes: 64 * 1024,
+            auto_truncate: true,
+            predicts: false,
+        }
     }
 }

@@ -34,7 +34,8 @@ impl Service {
     #[must_use]
     pub fn new(model: Model, options: ServiceOptions) -> Self {
         let about = Arc::new(About::new(&model, options));
-        Self { model, limits: options.limits, about, indexes: None, reply_bytes: usize::MAX }
+        let limits = Limits { predicts: !model.embeds(), ..options.limits };
+        Self { model, limits, about, indexes: None, reply_bytes: usize::MAX }
     }
 
     /// Returns this service with the indexes in a folder, if there is one. They are opened when they

@@ -10,6 +10,8 @@ pub struct OptionRow {
     pub path: String,
     /// The field, as a path.
     pub field: String,
+    /// Whether the field is required.
+    pub is_required: bool,
     /// The type of the field.
     pub kind: String,
     /// `applied`, `no effect` or `refused`.
@@ -31,12 +33,13 @@ pub fn option_rows() -> Vec<OptionRow> {
             paths = heading.split('`').filter(|path| path.starts_with('/')).collect();
         }
         let cells: Vec<&str> = line.split(" | ").collect();
-        if let [field, kind, _, effect, ..] = cells[..]
+        if let [field, kind, required, effect, ..] = cells[..]
             && let Some(field) = field.strip_prefix("| `")
         {
             rows.extend(paths.iter().map(|path| OptionRow {
                 path: (*path).to_owned(),
                 field: field.trim_end_matches('`').to_owned(),
+                is_required: required == "yes",
                 kind: kind.to_owned(),
                 effect: effect.to_owned(),
             }));

@@ -181,13 +181,17 @@ def test_every_dialect_has_the_scores_of_the_event(
     [
         ("rerank", {"query": QUERY, "texts": CANDIDATES, "return_text": True}),
         ("rerank", {"query": QUERY, "texts": CANDIDATES, "raw_scores": True}),
+        ("predict", {"inputs": QUERY}),
+        ("predict", {"inputs": [[QUERY], [QUERY, CANDIDATES[0]]]}),
         ("predict", {"inputs": [QUERY, CANDIDATES[0]]}),
         ("predict", {"inputs": [[QUERY, text] for text in CANDIDATES], "raw_scores": True}),
+        ("embed", {"inputs": [[101, 2414, 102], [101, 2103, 102]]}),
+        ("embed", {"inputs": QUERY, "encoding_format": "float"}),
         ("tokenize", {"inputs": [QUERY, *CANDIDATES]}),
         ("tokenize", {"inputs": "Zürich 東京", "add_special_tokens": False}),
     ],
 )
-def test_rerank_predict_and_tokenize_have_one_answer(
+def test_a_request_has_one_answer(
     server: Server, emulator: Emulator, route: str, body: dict[str, Any]
 ) -> None:
     direct = json.loads(invoked(emulator, {"operation": route, **body}))
@@ -211,10 +215,14 @@ def test_every_operation_has_one_answer_through_every_door(
             printed("rerank", "--json", QUERY, *CANDIDATES),
         ),
         "predict": ({"inputs": pairs}, printed("predict", "--json", QUERY, *CANDIDATES)),
+        "predict of a text": ({"inputs": [[QUERY]]}, printed("predict", "--json", QUERY)),
         "tokenize": ({"inputs": texts}, printed("tokenize", "--json", *texts)),
+        # The command line does not have it.
+        "embed_all": ({"inputs": texts}, None),
     }
     lines = []
-    for operation, (body, by_command) in requests.items():
+    for name, (body, by_command) in requests.items():
+        operation = name.split()[0]
         request = {"operation": operation, **body}
         route = "/" if operation == "similarity" else f"/{operation}"
         expected = post(f"{server.url}{route}", body).json()
@@ -224,15 +232,15 @@ def test_every_operation_has_one_answer_through_every_door(
             "function URL /invocations": post(f"{emulator.url}/invocations", request).json(),
             "direct event": json.loads(invoked(emulator, request)),
             **enveloped(emulator, request),
-            "command line": by_command,
+            **({} if by_command is None else {"command line": by_command}),
         }
-        for name, answer in found.items():
+        for door, answer in found.items():
             try:
                 assert_alike(answer, expected)
             except AssertionError as error:
-                raise AssertionError(f"{operation} by {name}: {answer}") from error
+                raise AssertionError(f"{name} by {door}: {answer}") from error
         assert sqs(emulator, json.dumps(request)) == []
-        lines.append(f"{operation:12} equal through serve, {', '.join(found)}; SQS: no failure")
+        lines.append(f"{name:17} equal through serve, {', '.join(found)}; SQS: no failure")
     record_property("every operation through every interface", "\n".join(lines))
 
 
@@ -269,6 +277,16 @@ FAULTS: list[tuple[dict[str, Any], str, list[str]]] = [
         [],
     ),
     ({"input": ["a"], "late_chunking": True}, "request.unsupported_option", []),
+    ({"operation": "embed", "inputs": "a", "top_n": 1}, "request.unsupported_option", []),
+    ({**EVENT, "topK": 1}, "request.unsupported_option", []),
+    ({"input": "a", "dimensions": 8, "output_dimension": 9}, "request.wrong_fields", []),
+    ({"operation": "embed", "inputs": [101, 30522]}, "request.out_of_range", []),
+    (
+        {"operation": "predict", "inputs": ""},
+        "request.empty_text",
+        ["predict", ""],
+    ),
+    ({"operation": "embed_sparse", "inputs": "a"}, "request.no_sparse_embeddings", []),
 ]
 
 

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use serde_json::{Map, Value};
 
 use super::json::{kind, parse_fields, parse_part, readable_json};
+use super::options;
 use super::value::Direction;
 use crate::request::{Field, Kind, RequestError};
 
@@ -185,17 +186,47 @@ impl Fields {
         self.reading
     }
 
-    /// Moves the fields of the object `name`, if there is one, into this object. A field that this
-    /// object has already stays.
+    /// Moves the fields of the object `name`, if there is one, into this object. It can repeat a field
+    /// of this object with the same value.
     pub(crate) fn lift(&mut self, name: &'static str) -> Result<(), RequestError> {
+        let field = self.field(name);
         for (name, item) in self.optional_object(name)?.fields {
-            self.fields.entry(name).or_insert(item);
+            if let Some(own) = self.fields.remove(&name) {
+                let own = own.into_value()?;
+                if own != item.into_value()? {
+                    let other = "a field of the request";
+                    return Err(RequestError::Contradiction { field, other });
+                }
+                self.fields.insert(name, Item::Value(own));
+            } else {
+                self.fields.insert(name, item);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an option that the body does not declare: one of another route, or a declared one in
+    /// another spelling. Other unknown fields are ignored.
+    pub(crate) fn refuse_options(&self, declared: &[&str]) -> Result<(), RequestError> {
+        for (name, item) in &self.fields {
+            if declared.contains(&name.as_str()) {
+                continue;
+            }
+            let Some(option) = options::known(name) else { continue };
+            if !options::is_default(option, &item.peek()) {
+                let field = self.field(option);
+                return Err(match declared.contains(&option) {
+                    true => RequestError::Misspelled { field },
+                    false => RequestError::OptionOfAnotherRoute { field },
+                });
+            }
         }
         Ok(())
     }
 
     /// Moves these fields, if they exist, into the object `name`, which is created if it is absent.
-    pub(crate) fn sink(&mut self, name: &str, fields: &[&str]) -> Result<(), RequestError> {
+    pub(crate) fn sink(&mut self, name: &'static str, fields: &[&str]) -> Result<(), RequestError> {
+        let field = self.field(name);
         let moved: Vec<(String, Item)> =
             fields.iter().filter_map(|field| self.fields.remove_entry(*field)).collect();
         if moved.is_empty() {
@@ -208,9 +239,12 @@ impl Fields {
         let object = match object {
             Value::Object(mut object) => {
                 for (name, item) in moved {
-                    if !object.contains_key(&name) {
-                        object.insert(name, item.into_value()?);
+                    let value = item.into_value()?;
+                    if object.get(&name).is_some_and(|own| *own != value) {
+                        let (field, other) = (field, "a field of the request");
+                        return Err(RequestError::Contradiction { field, other });
                     }
+                    object.insert(name, value);
                 }
                 Value::Object(object)
             }

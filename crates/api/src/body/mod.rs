@@ -3,6 +3,7 @@
 
 mod fields;
 mod json;
+mod options;
 mod value;
 
 use utoipa::openapi::RefOr;
@@ -17,8 +18,8 @@ pub use json::{parse_json, readable_json};
 pub(crate) use value::{
     Absent, Candidates, Choice, ChoiceList, Choices, ClientInput, Count, Dimensions, Direction,
     Documents, Effect, FieldValue, FilterField, Flag, IndexName, Input, Names, Object, OnError,
-    OptionalIndexName, OptionalObject, Pairs, PromptName, Score, Text, TextList, TokenIds,
-    Truncate, Unread, Unsupported, Vectors, truncation,
+    OptionalIndexName, OptionalObject, Pairs, PromptName, PromptTokens, Score, Text, TextList,
+    TextsOrIds, TokenIds, Truncate, Unread, Unsupported, Vectors, WithIds, one_of, truncation,
 };
 
 /// A body of a request, with its decoder and its schema.
@@ -26,7 +27,8 @@ pub(crate) trait Body: Sized {
     /// Name of its schema.
     const NAME: &'static str;
 
-    /// Reads and validates the fields of the body. Undeclared fields are ignored.
+    /// Reads and validates the fields of the body. Undeclared fields are ignored, except for options of
+    /// other routes.
     fn decode(fields: &mut Fields, limits: &Limits) -> Result<Self, RequestError>;
 
     /// Returns its schema, and adds the schemas that it refers to.
@@ -54,9 +56,11 @@ macro_rules! body {
                 fields: &mut $crate::body::Fields,
                 limits: &$crate::Limits,
             ) -> Result<Self, $crate::RequestError> {
-                Ok(Self {
+                let body = Self {
                     $($field: $crate::body::FieldValue::take(fields, stringify!($field), limits)?,)+
-                })
+                };
+                fields.refuse_options(&[$(stringify!($field),)+])?;
+                Ok(body)
             }
 
             fn schema(

@@ -15,7 +15,7 @@ use super::{Route, RouteSchema, openai, request_id};
 use crate::Limits;
 use crate::body::{
     Body as _, Choice, Count, Direction, Documents, Fields, Flag, Names, OnError, PromptName, Text,
-    Truncate, Unread, Unsupported, body,
+    Truncate, Unread, Unsupported, body, one_of,
 };
 use crate::operation::{Call, ItemError, Listed, Reply, RerankRequest, scorer_name};
 use crate::request::RequestError;
@@ -65,6 +65,8 @@ body! {
         top_k: Count,
         /// Whether the response contains the texts.
         return_documents: Flag,
+        /// The same as `return_documents`, in the API of text-embeddings-inference.
+        return_text: Flag,
         /// Names of the fields of a document that form its text, joined in this order. `text` if
         /// absent.
         rank_fields: Names,
@@ -72,6 +74,8 @@ body! {
         max_tokens_per_doc: Count,
         /// Refused: a document is not divided into chunks.
         max_chunks_per_doc: Unsupported,
+        /// Refused: a cross-encoder has no embeddings.
+        return_embeddings: Unsupported,
         /// Whether to truncate a pair beyond the model's limit (default). Otherwise it is an error.
         truncation: Truncate,
         /// The same as `truncation`.
@@ -115,7 +119,11 @@ fn rerank_version(
     let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = CohereRerankBody::decode(fields, limits)?;
     let form = Form { objects: body.documents.objects, ..form };
-    let truncation = match body.truncation.0.or(body.truncate.0) {
+    let truncate = one_of(body.truncation.0, body.truncate.0, "truncate", "truncation")?;
+    let top_n = one_of(body.top_n.0, body.top_k.0, "top_k", "top_n")?;
+    let (documents, own) = (body.return_documents.0, body.return_text.0);
+    let return_texts = one_of(documents, own, "return_text", "return_documents")?;
+    let truncation = match truncate {
         None | Some(Truncation::Right) if is_left => Truncation::Left,
         truncation => truncation.unwrap_or(Truncation::Right),
     };
@@ -126,8 +134,8 @@ fn rerank_version(
         options: PairOptions { truncation, raw_scores },
         prompt_name: body.prompt_name,
         max_text_tokens: body.max_tokens_per_doc.0,
-        top_n: body.top_n.0.or(body.top_k.0),
-        return_texts: body.return_documents.0.unwrap_or(false),
+        top_n,
+        return_texts: return_texts.unwrap_or(false),
     };
     Ok(Call::new(request, move |request, listed, service| form.response(request, listed, service)))
 }

@@ -17,8 +17,8 @@ use super::embedding::{EmbeddingValue, NumberFormat};
 use super::{Route, RouteSchema, openai, request_id};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, ChoiceList, ClientInput, Dimensions, Fields, OnError, Truncate, Unread,
-    Unsupported, body,
+    Body as _, Choice, ChoiceList, ClientInput, Count, Dimensions, Fields, OnError, PromptTokens,
+    TextsOrIds, Truncate, Unread, Unsupported, body,
 };
 use crate::openapi::any_of;
 use crate::operation::{Call, EmbedRequest, ItemError, Listed, Purpose, Reply};
@@ -75,8 +75,9 @@ body! {
         /// What to do with an invalid text: `error` refuses the request (default); `null` embeds the
         /// others.
         on_error: Choice<OnError>,
-        /// Refused, because the model defines its limit.
-        max_tokens: Unsupported,
+        /// Maximum number of tokens of each text, special tokens excluded. `truncate` says what happens to
+        /// a longer one.
+        max_tokens: Count,
         /// Ignored; the service has one model.
         model: Unread,
         /// Ignored; requests have no priorities.
@@ -96,6 +97,7 @@ pub(super) fn embed(
         prompts: Prompts::ByRole,
         normalize: Some(true),
         dimensions: body.output_dimension.0,
+        text_tokens: body.max_tokens.0,
         ..EmbedOptions::default()
     };
     let formats = match body.embedding_types.0 {
@@ -103,10 +105,11 @@ pub(super) fn embed(
         formats => formats,
     };
     let request = EmbedRequest {
-        texts: body.texts.0,
+        input: TextsOrIds::Texts(body.texts.0),
         purpose: body.input_type.0,
         options,
         dimensions_field: "output_dimension",
+        prompt_tokens: PromptTokens(None),
     };
     Ok(Call::new(request, move |request, listed, service| {
         let form = Form { version, formats };
@@ -182,7 +185,10 @@ impl Form {
         _: &Service,
     ) -> Result<Reply, Error> {
         let (id, items) = (request_id(), listed.places.len());
-        let texts = request.texts.as_slice().to_vec();
+        let texts = match &request.input {
+            TextsOrIds::Texts(texts) => texts.as_slice().to_vec(),
+            TextsOrIds::Ids(_) => Vec::new(),
+        };
         let errors = listed.errors.clone();
         let meta = EmbedMeta {
             api_version: ApiVersion { version: self.version },

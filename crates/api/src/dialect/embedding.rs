@@ -8,6 +8,21 @@ use utoipa::ToSchema;
 use crate::body::Choices;
 use crate::operation::Purpose;
 
+/// Encoding of an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EncodingFormat {
+    /// An array of numbers.
+    Float,
+    /// Base64 of the little-endian f32 values.
+    Base64,
+}
+
+impl Choices for EncodingFormat {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("float", Self::Float), ("base64", Self::Base64)];
+    const EXPECTED: &'static str = "\"float\" or \"base64\"";
+}
+
 /// Number format of an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NumberFormat {

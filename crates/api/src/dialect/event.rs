@@ -94,7 +94,7 @@ struct NamedBody {
 }
 
 /// The operations that the field `operation` can name.
-const OPERATIONS: [NamedOperation; 14] = [
+const OPERATIONS: [NamedOperation; 16] = [
     NamedOperation {
         name: "similarity",
         decode: similarity_or_tei,
@@ -114,6 +114,15 @@ const OPERATIONS: [NamedOperation; 14] = [
             is_unambiguous: true,
         }],
     },
+    NamedOperation {
+        name: "embed_all",
+        decode: tei::embed_all,
+        bodies: &[NamedBody {
+            schema: |schemas| schemas.body::<tei::EmbedAllBody>(),
+            is_unambiguous: false,
+        }],
+    },
+    NamedOperation { name: "embed_sparse", decode: tei::embed_sparse, bodies: &[] },
     NamedOperation {
         name: "rerank",
         decode: tei::rerank,
@@ -262,6 +271,7 @@ fn similarity_or_tei(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
 }
 
 fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.lift("parameters")?;
     fields.read_texts(true);
     let body = EventBody::decode(fields, limits)?;
     let options = TextOptions {
@@ -352,6 +362,7 @@ pub(super) fn event_schema(schemas: &mut Schemas) -> RouteSchema {
         schemas.reply::<SimilarityResponse>(),
         schemas.list_or_errors(list),
         schemas.inline::<Vec<Vec<f32>>>(),
+        schemas.inline::<Vec<Vec<Vec<f32>>>>(),
         schemas.inline::<Vec<Rank>>(),
         schemas.inline::<Vec<Prediction>>(),
         schemas.inline::<Vec<Vec<Prediction>>>(),

@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde_json::{Error, Value, json};
 use utoipa::ToSchema;
 
-use super::embedding::{EmbeddingValue, NumberFormat};
+use super::embedding::{EmbeddingValue, EncodingFormat, NumberFormat};
 use super::{ErrorForm, Route, RouteSchema};
 use crate::Limits;
 use crate::body::{
     Body as _, Choice, ChoiceList, Choices, ClientInput, Dimensions, Direction, Fields, Flag,
-    OnError, PromptName, Truncate, Unread, Unsupported, body,
+    OnError, PromptName, PromptTokens, TextsOrIds, Truncate, Unread, Unsupported, WithIds, body,
+    one_of,
 };
 use crate::operation::{
     Call, EmbedRequest, ItemError, Listed, ModelRequest, ModelsRequest, Purpose, Reply,
@@ -112,7 +113,8 @@ body! {
     /// Texts to embed. A text beyond the model's limit is truncated. The options of Jina's and Voyage's
     /// embeddings are accepted too.
     EmbeddingsBody = {"model": "any", "input": ["Around 9 million", "It has a river"]} {
-        input: ClientInput,
+        /// The texts, or their [token ids](#token-ids).
+        input: WithIds<ClientInput>,
         /// Encoding of an embedding: an array of numbers (default), or base64 of its bytes.
         encoding_format: Choice<EncodingFormat>,
         /// Number of leading dimensions to keep.
@@ -123,6 +125,8 @@ body! {
         output_dtype: Choice<NumberFormat>,
         /// Number format of an embedding, in Jina's API; one name, or a list of one.
         embedding_type: ChoiceList<NumberFormat>,
+        /// The same as `embedding_type`, in LlamaIndex's client of Jina.
+        encoding_type: ChoiceList<NumberFormat>,
         /// The use of the embeddings. It selects the model's prompt for a query or a document, if the
         /// model has one.
         input_type: Choice<Purpose>,
@@ -133,6 +137,8 @@ body! {
         prompt_name: PromptName,
         /// Whether embeddings have unit length (default), in Jina's API.
         normalized: Flag,
+        /// The same as `normalized`, in the API of text-embeddings-inference.
+        normalize: Flag,
         /// Whether to truncate a text beyond the model's limit (default), in Voyage's API. Otherwise it
         /// is an error.
         truncation: Truncate,
@@ -147,32 +153,18 @@ body! {
         late_chunking: Unsupported,
         /// Refused: a text has one embedding.
         return_multivector: Unsupported,
-        /// Refused, because the model defines its limit.
-        truncate_prompt_tokens: Unsupported,
+        /// Maximum number of tokens of each text, special tokens included, in vLLM's API; -1 is the
+        /// model's limit.
+        truncate_prompt_tokens: PromptTokens,
         /// `text`, in Infinity's API.
         modality: Choice<Modality>,
-        /// Ignored; the service has one model.
+        /// Ignored, because the service has one model; but token ids for a model of OpenAI are refused.
         model: Unread,
         /// Ignored.
         user: Unread,
         /// Ignored; requests have no priorities.
         priority: Unread,
     }
-}
-
-/// Encoding of an embedding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum EncodingFormat {
-    /// An array of numbers.
-    Float,
-    /// Base64 of the little-endian f32 values.
-    Base64,
-}
-
-impl Choices for EncodingFormat {
-    const VALUES: &'static [(&'static str, Self)] =
-        &[("float", Self::Float), ("base64", Self::Base64)];
-    const EXPECTED: &'static str = "\"float\" or \"base64\"";
 }
 
 /// The kind of input.
@@ -189,16 +181,6 @@ impl Choices for Modality {
 }
 
 pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let is_tokens = |value: &Value| match value {
-        Value::Array(items) => matches!(items.first(), Some(Value::Number(_) | Value::Array(_))),
-        _ => false,
-    };
-    if fields.has("input", is_tokens) {
-        let expected = "a string or an array of strings; token ids are not supported (with \
-                        langchain, set check_embedding_ctx_length=False)";
-        let field = fields.field("input");
-        return Err(RequestError::UnknownValue { field, expected: expected.into() });
-    }
     // infinity_client sends 0 for all dimensions, and always a modality.
     if fields.has("modality", |_| true) && fields.has("dimensions", |value| *value == 0) {
         fields.optional("dimensions")?;
@@ -206,25 +188,41 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     fields.read_texts(true);
     let is_left = fields.reading().truncation == Some(Direction::Left);
     let body = EmbeddingsBody::decode(fields, limits)?;
-    let format = format(&body, fields)?;
+    if matches!(body.input.input, TextsOrIds::Ids(_)) && fields.has("model", is_of_openai) {
+        let field = fields.field("input");
+        let expected = "texts: token ids of a model of OpenAI are not those of this model (with \
+                        langchain, set check_embedding_ctx_length=False)";
+        return Err(RequestError::UnsupportedOption { field, expected });
+    }
+    let normalized = one_of(body.normalized.0, body.normalize.0, "normalize", "normalized")?;
+    let format = format(&body, normalized, fields)?;
+    let (dimensions, output_dimension) = (body.dimensions.0, body.output_dimension.0);
+    let both = one_of(dimensions, output_dimension, "output_dimension", "dimensions")?;
+    let truncate = one_of(body.truncation.0, body.truncate.0, "truncate", "truncation")?;
+    let purpose = one_of(body.input_type.0, body.task.0, "task", "input_type")?;
     let is_base64 = matches!(body.encoding_format.0, Some(EncodingFormat::Base64));
     let options = EmbedOptions {
-        truncation: match body.truncation.0.or(body.truncate.0) {
+        truncation: match truncate {
             None | Some(Truncation::Right) if is_left => Truncation::Left,
             truncation => truncation.unwrap_or(Truncation::Right),
         },
         prompts: body.prompt_name.prompts(),
         // Embeddings of OpenAI, Jina and Voyage have unit length.
-        normalize: Some(body.normalized.0.unwrap_or(true)),
-        dimensions: body.dimensions.0.or(body.output_dimension.0),
+        normalize: Some(normalized.unwrap_or(true)),
+        dimensions: both,
         ..EmbedOptions::default()
     };
-    let purpose = body.input_type.0.or(body.task.0);
-    let dimensions_field = match body.dimensions.0 {
+    let dimensions_field = match dimensions {
         Some(_) => "dimensions",
         None => "output_dimension",
     };
-    let request = EmbedRequest { texts: body.input.0, purpose, options, dimensions_field };
+    let request = EmbedRequest {
+        input: body.input.input,
+        purpose,
+        options,
+        dimensions_field,
+        prompt_tokens: body.truncate_prompt_tokens,
+    };
     Ok(Call::new(request, move |_, listed, service| {
         let values = listed.values(|row| match is_base64 {
             true => format.base64(row),
@@ -234,9 +232,29 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
     }))
 }
 
+/// Whether a name is that of an embedding model of OpenAI. Its clients send token ids of its vocabulary.
+fn is_of_openai(name: &Value) -> bool {
+    name.as_str()
+        .is_some_and(|name| name.trim_start_matches("openai/").starts_with("text-embedding-"))
+}
+
 /// Returns the number format of the embeddings, from Voyage's option or Jina's.
-fn format(body: &EmbeddingsBody, fields: &Fields) -> Result<NumberFormat, RequestError> {
-    let (name, format) = match (body.output_dtype.0, body.embedding_type.0.as_deref()) {
+fn format(
+    body: &EmbeddingsBody,
+    normalized: Option<bool>,
+    fields: &Fields,
+) -> Result<NumberFormat, RequestError> {
+    let types = one_of(
+        body.embedding_type.0.as_deref(),
+        body.encoding_type.0.as_deref(),
+        "encoding_type",
+        "embedding_type",
+    )?;
+    let (name, format) = match (body.output_dtype.0, types) {
+        (Some(format), Some(formats)) if formats != [format] => {
+            let (field, other) = (fields.field("embedding_type"), "output_dtype");
+            return Err(RequestError::Contradiction { field, other });
+        }
         (Some(format), _) => ("output_dtype", format),
         (None, None) => return Ok(NumberFormat::Float),
         (None, Some(&[format])) => ("embedding_type", format),
@@ -245,7 +263,7 @@ fn format(body: &EmbeddingsBody, fields: &Fields) -> Result<NumberFormat, Reques
             return Err(RequestError::UnsupportedOption { field, expected: "one format" });
         }
     };
-    if format.needs_unit_length() && body.normalized.0 == Some(false) {
+    if format.needs_unit_length() && normalized == Some(false) {
         let field = fields.field(name);
         let expected = "another format if normalized is false";
         return Err(RequestError::UnsupportedOption { field, expected });

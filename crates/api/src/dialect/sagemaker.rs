@@ -32,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// Decodes an event, or a body of another route that its fields identify: of text-embeddings-inference
-/// with `inputs` or `texts`, of OpenAI with `input`, of Cohere with `documents`, or with `texts` and an
+/// with `inputs` or `texts` (`/predict` if there is only a cross-encoder), of OpenAI with `input`, of Cohere with `documents`, or with `texts` and an
 /// option of its embeddings.
 pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     if fields.has("operation", |value| !value.is_null()) {
@@ -40,7 +40,10 @@ pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestE
     } else if fields.has("inputs", Value::is_object) {
         tei::similarity(fields, limits)
     } else if fields.has("inputs", |value| !value.is_null()) {
-        tei::embed(fields, limits)
+        match limits.predicts {
+            true => tei::predict(fields, limits),
+            false => tei::embed(fields, limits),
+        }
     } else if fields.has("input", |value| !value.is_null()) {
         openai::embed(fields, limits)
     } else if fields.has("texts", |_| true)

@@ -7,22 +7,27 @@ use std::borrow::Cow;
 
 use axum::http::{Method, StatusCode};
 use semblance::options::TokenizeOptions;
-use semblance::outcome::{EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenizeOutput, rank};
+use semblance::outcome::{
+    EmbedOutput, PredictOutput, Scorer, Scores, Token, TokenEmbeddings, TokenizeOutput, rank,
+};
 use semblance::{EmbedOptions, PairOptions, TextOptions};
 use serde::{Serialize, Serializer};
 use serde_json::{Error, json};
 use utoipa::ToSchema;
 
+use super::embedding::{EncodingFormat, NumberFormat};
 use super::{ErrorForm, Route, RouteSchema, cohere};
 use crate::body::{
-    Body, Choice, Dimensions, Direction, Fields, Flag, Input, Object, OnError, OptionalObject,
-    Pairs, PromptName, Text, TextList, TokenIds, Unread, body, truncation,
+    Body, Choice, Count, Dimensions, Direction, Fields, Flag, Input, Object, OnError,
+    OptionalObject, Pairs, PromptName, PromptTokens, Text, TextList, TokenIds, Unread, WithIds,
+    body, one_of, truncation,
 };
 use crate::error::ApiError;
 use crate::openapi::any_of;
 use crate::operation::{
-    Call, DecodeRequest, EmbedRequest, HealthRequest, InfoRequest, Listed, PredictRequest, Reply,
-    RerankRequest, SimilarityRequest, Status, TokenizeRequest, scorer_name,
+    Call, DecodeRequest, EmbedAllRequest, EmbedRequest, EmbedSparseRequest, HealthRequest,
+    InfoRequest, Listed, PredictRequest, Reply, RerankRequest, SimilarityRequest, Status,
+    TokenizeRequest, scorer_name,
 };
 use crate::request::RequestError;
 use crate::service::Service;
@@ -55,6 +60,29 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::POST,
+        path: "/embed_all",
+        summary: "Embed the tokens of texts",
+        decode: embed_all,
+        errors: &ERRORS,
+        schema: |schemas| {
+            let list = schemas.inline::<Vec<Vec<Vec<f32>>>>();
+            let reply = schemas.list_or_errors(list);
+            RouteSchema::post(schemas.body::<EmbedAllBody>(), reply)
+        },
+    },
+    Route {
+        method: Method::POST,
+        path: "/embed_sparse",
+        summary: "Refuse sparse embeddings, which no supported model has",
+        decode: embed_sparse,
+        errors: &ERRORS,
+        schema: |schemas| {
+            let list = schemas.inline::<Vec<Vec<f32>>>();
+            RouteSchema::post(schemas.body::<EmbedSparseBody>(), list).with_missing()
+        },
+    },
+    Route {
+        method: Method::POST,
         path: "/rerank",
         summary: "Rank texts by their relevance to a query",
         decode: rerank,
@@ -69,7 +97,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "/predict",
-        summary: "Score pairs with the cross-encoder",
+        summary: "Score pairs or single texts with the cross-encoder",
         decode: predict,
         errors: &ERRORS,
         schema: |schemas| {
@@ -188,7 +216,8 @@ body! {
 body! {
     /// Texts to embed.
     pub(super) EmbedBody = {"inputs": ["Around 9 million", "It has a river"]} {
-        inputs: Input,
+        /// The texts, or their [token ids](#token-ids).
+        inputs: WithIds<Input>,
         /// Whether to truncate a text beyond the model's limit. Otherwise it is an error. The default is
         /// `auto_truncate` of `/info`.
         truncate: Flag,
@@ -201,11 +230,46 @@ body! {
         normalize: Flag,
         /// Number of leading dimensions to keep.
         dimensions: Dimensions,
+        /// Encoding of an embedding: an array of numbers (default), or base64 of its float32 values, as
+        /// `huggingface_hub` can request.
+        encoding_format: Choice<EncodingFormat>,
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
         /// processes the others.
         on_error: Choice<OnError>,
         /// Ignored; options of Hugging Face's hosted API, such as `wait_for_model`.
         options: Unread,
+    }
+}
+
+body! {
+    /// Texts whose tokens are embedded.
+    pub(super) EmbedAllBody = {"inputs": ["Around 9 million", "It has a river"]} {
+        inputs: Input,
+        /// Whether to truncate a text beyond the model's limit. Otherwise it is an error. The default is
+        /// `auto_truncate` of `/info`.
+        truncate: Flag,
+        /// The side of a text from which tokens are removed.
+        truncation_direction: Choice<Direction>,
+        /// Name of the model's prompt to put before each text. Absent: the model's default prompt. Null:
+        /// no prompt.
+        prompt_name: PromptName,
+        /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
+        /// processes the others.
+        on_error: Choice<OnError>,
+    }
+}
+
+body! {
+    /// A request for sparse embeddings. It is refused with `request.no_sparse_embeddings`.
+    EmbedSparseBody = {"inputs": "Around 9 million"} {
+        /// Not read.
+        inputs: Unread,
+        /// Not read.
+        truncate: Unread,
+        /// Not read.
+        truncation_direction: Unread,
+        /// Not read.
+        prompt_name: Unread,
     }
 }
 
@@ -225,6 +289,10 @@ body! {
         raw_scores: Flag,
         /// Whether the response contains the texts.
         return_text: Flag,
+        /// The same as `return_text`, in Cohere's API.
+        return_documents: Flag,
+        /// Number of texts to return, best first; all if absent. In Cohere's API.
+        top_n: Count,
         /// As for `/similarity`. A cross-encoder has no prompts.
         prompt_name: PromptName,
         /// What to do with an invalid text of a list: `error` refuses the request (default); `null`
@@ -234,7 +302,7 @@ body! {
 }
 
 body! {
-    /// Pairs to score.
+    /// Pairs of texts, or single texts, to score.
     pub(super) PredictBody = {"inputs": [["How many people live in London?", "Around 9 million"]]} {
         inputs: Pairs,
         /// Whether to truncate a pair beyond the model's limit. Otherwise it is an error. The default is
@@ -316,11 +384,68 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         dimensions: body.dimensions.0,
         ..EmbedOptions::default()
     };
-    Ok(Call::new(EmbedRequest::new(body.inputs.0, options), rows))
+    let request = EmbedRequest {
+        input: body.inputs.input,
+        purpose: None,
+        options,
+        dimensions_field: "dimensions",
+        prompt_tokens: PromptTokens(None),
+    };
+    match body.encoding_format.0 {
+        Some(EncodingFormat::Base64) => Ok(Call::new(request, encoded_rows)),
+        Some(EncodingFormat::Float) | None => Ok(Call::new(request, rows)),
+    }
 }
 
 fn rows(_: &EmbedRequest, listed: Listed<EmbedOutput>, _: &Service) -> Result<Reply, Error> {
     Reply::list(&Rows(&listed), listed.errors.as_deref(), listed.places.len())
+}
+
+/// Embeddings as base64, or null for an invalid text.
+fn encoded_rows(
+    _: &EmbedRequest,
+    listed: Listed<EmbedOutput>,
+    _: &Service,
+) -> Result<Reply, Error> {
+    let rows = listed.values(|row| NumberFormat::Float.base64(row));
+    Reply::list(&rows, listed.errors.as_deref(), rows.len())
+}
+
+pub(super) fn embed_all(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    let body = decoded::<EmbedAllBody>(fields, limits)?;
+    let options = TextOptions {
+        truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
+        prompts: body.prompt_name.prompts(),
+    };
+    Ok(Call::new(EmbedAllRequest { texts: body.inputs.0, options }, token_rows))
+}
+
+fn token_rows(
+    _: &EmbedAllRequest,
+    listed: Listed<TokenEmbeddings>,
+    service: &Service,
+) -> Result<Reply, ApiError> {
+    let (errors, items) = (listed.errors.as_deref(), listed.places.len());
+    Reply::limited_list(&TokenRows(&listed), errors, items, service)
+}
+
+/// The token embeddings of each text as rows of numbers, or null for an invalid text.
+struct TokenRows<'a>(&'a Listed<TokenEmbeddings>);
+
+impl Serialize for TokenRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = |place: usize| -> Vec<&[f32]> {
+            let rows = self.0.outcome.texts[place].outer_iter();
+            // Rows are contiguous, so `to_slice` never fails.
+            rows.map(|row| row.to_slice().unwrap_or_default()).collect()
+        };
+        serializer.collect_seq(self.0.places.iter().map(|place| place.map(rows)))
+    }
+}
+
+pub(super) fn embed_sparse(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    EmbedSparseBody::decode(fields, limits)?;
+    Ok(Call::new(EmbedSparseRequest, |_, never, _| -> Result<Reply, Error> { match never {} }))
 }
 
 /// Embeddings as rows of numbers, or null for an invalid text.
@@ -345,6 +470,8 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
         return cohere::rerank(fields, limits);
     }
     let body = decoded::<RerankBody>(fields, limits)?;
+    let (own, documents) = (body.return_text.0, body.return_documents.0);
+    let return_text = one_of(own, documents, "return_documents", "return_text")?;
     let options = PairOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         raw_scores: body.raw_scores.0.unwrap_or(false),
@@ -355,8 +482,8 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
         options,
         prompt_name: body.prompt_name,
         max_text_tokens: None,
-        top_n: None,
-        return_texts: body.return_text.0.unwrap_or(false),
+        top_n: body.top_n.0,
+        return_texts: return_text.unwrap_or(false),
     };
     Ok(Call::new(request, ranks))
 }
@@ -490,7 +617,7 @@ fn tokens(
 }
 
 pub(super) fn detokenize(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
-    let body = DecodeBody::decode(fields, limits)?;
+    let body = decoded::<DecodeBody>(fields, limits)?;
     let skip_special_tokens = body.skip_special_tokens.0.unwrap_or(true);
     let request = DecodeRequest { ids: body.ids, skip_special_tokens };
     Ok(Call::new(request, |_, texts, _| Reply::new(&texts, texts.len())))

@@ -3,22 +3,25 @@
 use semblance::outcome::EmbedOutput;
 use semblance::{EmbedOptions, ModelError, Prompts};
 
-use super::kept::{Kept, Listed};
-use super::{Report, Request, encoding_bytes, in_fields};
+use super::kept::{Kept, ListFaults, Listed};
+use super::{Report, Request, TOKEN_BYTES, encoding_bytes, in_fields};
+use crate::body::{PromptTokens, TextsOrIds, TokenIds};
 use crate::error::ApiError;
-use crate::request::{Field, RequestError, Texts};
+use crate::request::{Field, OneText, RequestError, Texts};
 use crate::service::Service;
 
 /// A request to embed texts.
 pub(crate) struct EmbedRequest {
-    /// The texts, at least one.
-    pub(crate) texts: Texts,
+    /// The texts, at least one, or their token ids.
+    pub(crate) input: TextsOrIds,
     /// The use of the embeddings, which selects a prompt if the request has no `prompt_name`.
     pub(crate) purpose: Option<Purpose>,
     /// Truncation, prompt, normalization and dimensions.
     pub(crate) options: EmbedOptions,
     /// The field with the dimensions, for errors.
     pub(crate) dimensions_field: &'static str,
+    /// The option `truncate_prompt_tokens`.
+    pub(crate) prompt_tokens: PromptTokens,
 }
 
 /// The use of an embedding.
@@ -35,11 +38,17 @@ pub(crate) enum Purpose {
 impl EmbedRequest {
     /// Returns a request without a purpose, with the dimensions in the field `dimensions`.
     pub(crate) fn new(texts: Texts, options: EmbedOptions) -> Self {
-        Self { texts, purpose: None, options, dimensions_field: "dimensions" }
+        Self {
+            input: TextsOrIds::Texts(texts),
+            purpose: None,
+            options,
+            dimensions_field: "dimensions",
+            prompt_tokens: PromptTokens(None),
+        }
     }
 
-    /// Returns the options, with the prompt of the purpose.
-    fn options(&self, service: &Service) -> EmbedOptions {
+    /// Returns the options, with the prompt of the purpose and the limit of `truncate_prompt_tokens`.
+    fn options(&self, service: &Service) -> Result<EmbedOptions, ApiError> {
         let info = service.model().info();
         let prompts = match (&self.options.prompts, self.purpose) {
             (Prompts::ByRole, Some(Purpose::Query)) => Prompts::named(info.query_prompt()),
@@ -49,7 +58,83 @@ impl EmbedRequest {
             }
             (given, _) => given.clone(),
         };
-        EmbedOptions { prompts, ..self.options.clone() }
+        let text_tokens = match self.prompt_tokens.0 {
+            None => self.options.text_tokens,
+            Some(tokens) => {
+                let special = service.model().special_tokens().map_err(ApiError::Model)?;
+                if tokens <= special || tokens > info.max_tokens {
+                    let field = Field::new("truncate_prompt_tokens");
+                    let (minimum, maximum) = (special as u64 + 1, Some(info.max_tokens as u64));
+                    let found = tokens.to_string();
+                    return Err(RequestError::OutOfRange { field, minimum, maximum, found }.into());
+                }
+                Some(tokens - special)
+            }
+        };
+        Ok(EmbedOptions { prompts, text_tokens, ..self.options.clone() })
+    }
+
+    /// Returns the error of a call as that of a field.
+    fn in_fields(&self, error: ModelError, field_of: impl Fn(usize) -> Field) -> ApiError {
+        match error {
+            ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
+                field: Field::new(self.dimensions_field),
+                minimum: 1,
+                maximum: Some(available as u64),
+                found: requested.to_string(),
+            }
+            .into(),
+            error => in_fields(error, field_of),
+        }
+    }
+
+    fn embed_texts(
+        &self,
+        texts: &Texts,
+        options: &EmbedOptions,
+        service: &Service,
+    ) -> Result<(Listed<EmbedOutput>, Report), ApiError> {
+        let model = service.model();
+        let field_of = |index| texts.field_of(index);
+        let kept = Kept::new(texts.into(), field_of, |items| {
+            let texts: Vec<_> = items.iter().map(|&item| &texts.as_slice()[item]).collect();
+            let prompt = model.info().text_prompt(&options.prompts);
+            model.text_faults_within(&texts, prompt, options.truncation, options.text_tokens)
+        })?;
+        let embedded = model.embed_with(&kept.texts(texts), options);
+        let embedded =
+            embedded.map_err(|error| self.in_fields(error, |item| field_of(kept.items[item])))?;
+        let mut report: Report = embedded.cost.clone().into();
+        kept.restore(&mut report.cost, 0, texts.cut());
+        Ok((kept.listed(embedded, texts.as_slice().len()), report))
+    }
+
+    fn embed_ids(
+        &self,
+        ids: &TokenIds,
+        options: &EmbedOptions,
+        service: &Service,
+    ) -> Result<(Listed<EmbedOutput>, Report), ApiError> {
+        let model = service.model();
+        let prompt = model.info().text_prompt(&options.prompts);
+        let is_empty = |name: &str| model.info().prompts.get(name).is_some_and(String::is_empty);
+        if prompt.is_some_and(|name| !is_empty(name)) {
+            // A prompt is put before the text that the ids mean, as in text-embeddings-inference.
+            return self.embed_texts(&decoded(ids, service)?, options, service);
+        }
+        let field_of = |index| ids.field_of(index);
+        let of = |items: &[usize]| -> Vec<&[u32]> {
+            items.iter().map(|&item| ids.texts[item].as_slice()).collect()
+        };
+        let list =
+            ListFaults { count: ids.texts.len(), keeps_good: ids.keeps_good, faults: &ids.faults };
+        let kept = Kept::new(list, field_of, |items| model.id_faults(&of(items), options))?;
+        let embedded = model.embed_ids_with(&of(&kept.items), options);
+        let embedded =
+            embedded.map_err(|error| self.in_fields(error, |item| field_of(kept.items[item])))?;
+        let mut report: Report = embedded.cost.clone().into();
+        kept.restore(&mut report.cost, 0, &[]);
+        Ok((kept.listed(embedded, ids.texts.len()), report))
     }
 }
 
@@ -59,31 +144,47 @@ impl Request for EmbedRequest {
     const NAME: &'static str = "embed";
 
     fn memory_bytes(&self, service: &Service) -> usize {
-        let texts = self.texts.as_slice().iter().map(String::as_str);
-        encoding_bytes(texts, service.model().info().max_tokens)
+        let max_tokens = service.model().info().max_tokens;
+        match &self.input {
+            TextsOrIds::Texts(texts) => {
+                encoding_bytes(texts.as_slice().iter().map(String::as_str), max_tokens)
+            }
+            TextsOrIds::Ids(ids) => {
+                let tokens = ids.texts.iter().map(|ids| ids.len().min(max_tokens));
+                tokens.sum::<usize>().saturating_mul(TOKEN_BYTES)
+            }
+        }
     }
 
     fn run(&self, service: &Service) -> Result<(Listed<EmbedOutput>, Report), ApiError> {
-        let (model, options) = (service.model(), self.options(service));
-        let field_of = |index| self.texts.field_of(index);
-        let kept = Kept::new((&self.texts).into(), field_of, |items| {
-            let texts: Vec<_> = items.iter().map(|&item| &self.texts.as_slice()[item]).collect();
-            let prompt = model.info().text_prompt(&options.prompts);
-            model.text_faults(&texts, prompt, options.truncation)
-        })?;
-        let embedded = model.embed_with(&kept.texts(&self.texts), &options);
-        let embedded = embedded.map_err(|error| match error {
-            ModelError::TooManyDimensions { requested, available } => RequestError::OutOfRange {
-                field: Field::new(self.dimensions_field),
-                minimum: 1,
-                maximum: Some(available as u64),
-                found: requested.to_string(),
-            }
-            .into(),
-            error => in_fields(error, |item| field_of(kept.items[item])),
-        })?;
-        let mut report: Report = embedded.cost.clone().into();
-        kept.restore(&mut report.cost, 0, self.texts.cut());
-        Ok((kept.listed(embedded, self.texts.as_slice().len()), report))
+        let options = self.options(service)?;
+        match &self.input {
+            TextsOrIds::Texts(texts) => self.embed_texts(texts, &options, service),
+            TextsOrIds::Ids(ids) => self.embed_ids(ids, &options, service),
+        }
     }
+}
+
+/// Returns the texts of token ids, without special tokens.
+fn decoded(ids: &TokenIds, service: &Service) -> Result<Texts, ApiError> {
+    let text = |(index, text): (usize, &Vec<u32>)| {
+        if let Some((_, fault)) = ids.faults.iter().find(|(place, _)| *place == index) {
+            return Err(fault.clone().into());
+        }
+        let texts = service.model().decode(std::slice::from_ref(text), true);
+        let mut texts = texts.map_err(|error| in_fields(error, |_| ids.field_of(index)))?;
+        Ok(OneText { text: texts.pop().unwrap_or_default(), is_cut: false })
+    };
+    let texts = ids.texts.iter().enumerate().map(text);
+    let texts = texts.map(|text: Result<OneText, ApiError>| match text {
+        Err(ApiError::Request(fault)) => Ok(Err(fault)),
+        other => other.map(Ok),
+    });
+    let texts: Vec<Result<OneText, RequestError>> = texts.collect::<Result<_, ApiError>>()?;
+    let mut texts = texts.into_iter();
+    if ids.is_list {
+        return Ok(Texts::list(ids.field, texts, ids.keeps_good)?);
+    }
+    let text = texts.next().unwrap_or(Err(RequestError::NoTexts { field: ids.field }))?;
+    Ok(Texts::one(ids.field, text))
 }

@@ -5,6 +5,8 @@ mod cluster;
 mod corpus;
 mod decode;
 mod embed;
+mod embed_all;
+mod embed_sparse;
 mod indexes;
 mod info;
 mod kept;
@@ -30,6 +32,8 @@ pub(crate) use cluster::{ClusterRequest, ClusterResult, FoundCluster};
 pub(crate) use corpus::{Corpus, CorpusRequest};
 pub(crate) use decode::DecodeRequest;
 pub(crate) use embed::{EmbedRequest, Purpose};
+pub(crate) use embed_all::EmbedAllRequest;
+pub(crate) use embed_sparse::EmbedSparseRequest;
 pub(crate) use indexes::IndexesRequest;
 pub(crate) use info::{
     DocumentRequest, HealthRequest, InfoRequest, ModelRequest, ModelsRequest, Status, WarmUpRequest,

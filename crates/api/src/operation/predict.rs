@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::request::Field;
 use crate::service::Service;
 
-/// A request to score pairs.
+/// A request to score pairs of texts, or single texts.
 pub(crate) struct PredictRequest {
     /// The pairs, at least one.
     pub(crate) pairs: Pairs,
@@ -29,6 +29,7 @@ impl PredictRequest {
             let field = self.pairs.field_of(index_of(item));
             match (part, self.pairs.is_list) {
                 (None, _) => field,
+                (Some(_), false) if self.pairs.is_text => field,
                 (Some(text), false) => field.at(text),
                 (Some(0), true) => field.part("[0]"),
                 (Some(_), true) => field.part("[1]"),
@@ -44,14 +45,15 @@ impl Request for PredictRequest {
     const NAME: &'static str = "predict";
 
     fn memory_bytes(&self, service: &Service) -> usize {
-        let texts = self.pairs.pairs.iter().flatten().map(String::as_str);
+        let texts = self.pairs.pairs.iter();
+        let texts = texts.flat_map(|pair| [Some(&*pair.first), pair.second.as_deref()]).flatten();
         encoding_bytes(texts, service.model().info().max_tokens)
     }
 
     fn run(&self, service: &Service) -> Result<(Listed<PredictOutput>, Report), ApiError> {
         let (model, pairs) = (service.model(), &self.pairs.pairs);
-        let of = |items: &[usize]| -> Vec<(&str, &str)> {
-            items.iter().map(|&item| (pairs[item][0].as_str(), pairs[item][1].as_str())).collect()
+        let of = |items: &[usize]| -> Vec<_> {
+            items.iter().map(|&item| pairs[item].as_sequence()).collect()
         };
         let faults = ListFaults {
             count: pairs.len(),

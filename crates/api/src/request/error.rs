@@ -142,6 +142,29 @@ pub enum RequestError {
         /// The supported values.
         expected: &'static str,
     },
+    /// An option of another route.
+    #[error("the option {field} is not supported by this route; it must be absent")]
+    OptionOfAnotherRoute {
+        /// The option.
+        field: Field,
+    },
+    /// An option with another spelling.
+    #[error("the option {field} has another spelling in the request; it must be spelled like this")]
+    Misspelled {
+        /// The option, as it must be spelled.
+        field: Field,
+    },
+    /// Two fields of the same meaning have different values.
+    #[error("the field {field} contradicts {other}")]
+    Contradiction {
+        /// The field.
+        field: Field,
+        /// The other one.
+        other: &'static str,
+    },
+    /// The request asks for sparse embeddings.
+    #[error("the model has dense embeddings only; sparse embeddings need SPLADE pooling")]
+    NoSparseEmbeddings,
     /// The model has no prompts.
     #[error("the field {field} must be absent: this model has no prompts")]
     NoPrompts {
@@ -175,7 +198,7 @@ pub enum RequestError {
         field: Field,
     },
     /// A list that must be a pair has another length.
-    #[error("the field {field} must be a pair of 2 texts, found {count}")]
+    #[error("the field {field} must be a text or a pair of 2 texts, found {count}")]
     NotAPair {
         /// The list.
         field: Field,
@@ -265,11 +288,14 @@ semblance::codes!(RequestError {
     ),
     Self::OutOfRange { .. } => Code::OUT_OF_RANGE,
     Self::UnknownValue { .. } | Self::NoPrompts { .. } => Code::UNKNOWN_VALUE,
-    Self::UnsupportedOption { .. } => Code::new(
+    Self::UnsupportedOption { .. }
+    | Self::OptionOfAnotherRoute { .. }
+    | Self::Misspelled { .. } => Code::new(
         "request.unsupported_option",
         Fault::Field,
         "The service does not support an option of the API, or this value of it, and the option would \
-         change the response. The message lists the supported values.",
+         change the response; or the route does not have the option; or its spelling differs. The message \
+         says which.",
     ),
     Self::Unrecognized { .. } => Code::new(
         "request.unknown_event",
@@ -286,7 +312,12 @@ semblance::codes!(RequestError {
         Fault::Field,
         "A filter is invalid. The message has the place and the rule.",
     ),
-    Self::WrongFields { .. } => Code::new(
+    Self::NoSparseEmbeddings => Code::new(
+        "request.no_sparse_embeddings",
+        Fault::NotFound,
+        "The route returns sparse embeddings, and models with SPLADE pooling are not supported.",
+    ),
+    Self::WrongFields { .. } | Self::Contradiction { .. } => Code::new(
         "request.wrong_fields",
         Fault::Field,
         "The fields of a request contradict each other, or one is missing.",
@@ -294,7 +325,7 @@ semblance::codes!(RequestError {
     Self::NotAPair { .. } => Code::new(
         "request.not_a_pair",
         Fault::Field,
-        "A pair does not have exactly two texts.",
+        "A list that must be one text or a pair of texts has another length.",
     ),
     Self::TooManyTexts { .. } => Code::new(
         "request.too_many_texts",
@@ -328,6 +359,7 @@ impl RequestError {
             | Self::NotAnObject { .. }
             | Self::WrongFields { .. }
             | Self::Unrecognized { .. }
+            | Self::NoSparseEmbeddings
             | Self::TooManyRecords { .. } => None,
             Self::BadFilter { .. } => Some(Field::new("filter")),
             Self::MissingField { field }
@@ -335,6 +367,9 @@ impl RequestError {
             | Self::OutOfRange { field, .. }
             | Self::UnknownValue { field, .. }
             | Self::UnsupportedOption { field, .. }
+            | Self::OptionOfAnotherRoute { field }
+            | Self::Misspelled { field }
+            | Self::Contradiction { field, .. }
             | Self::NoPrompts { field }
             | Self::NoTexts { field }
             | Self::NotAPair { field, .. }

@@ -23,6 +23,16 @@ struct Golden {
     max_tokens: usize,
     labels: usize,
     pairs: Vec<GoldenPair>,
+    texts: Vec<GoldenText>,
+}
+
+#[derive(Deserialize)]
+struct GoldenText {
+    text: String,
+    truncated: bool,
+    input_ids: Vec<i32>,
+    logits: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -165,6 +175,80 @@ fn logits_and_scores_match_transformers() {
 }
 
 #[test]
+fn single_texts_have_the_tokens_logits_and_scores_of_transformers() {
+    for (name, service) in [("cross", one_label_service()), ("cross-labels", three_label_service())]
+    {
+        let golden = golden(name);
+        let files = folder(name);
+        let limits = TokenizerLimits { max_tokens: golden.max_tokens, vocabulary_size: 30_522 };
+        let (rules, vocabulary) = (files.join("tokenizer.json"), files.join("vocabulary.txt"));
+        let tokenizer = Tokenizer::from_files(&rules, &vocabulary, limits).unwrap();
+        for expected in &golden.texts {
+            let found = tokenizer.encode(&expected.text, Side::Right, Count::UpToLimit).unwrap();
+            assert_eq!(found.input_ids, expected.input_ids, "{name}");
+            assert_eq!(found.is_truncated(), expected.truncated, "{name}");
+        }
+        assert!(golden.texts.iter().any(|text| text.truncated), "{name}");
+        // `[CLS] [SEP]` is an error here.
+        let texts: Vec<&GoldenText> =
+            golden.texts.iter().filter(|text| text.input_ids.len() > 2).collect();
+        assert!(texts.len() >= 20, "{name}");
+        for raw_scores in [true, false] {
+            let inputs: Vec<[&str; 1]> = texts.iter().map(|text| [text.text.as_str()]).collect();
+            let request = json!({"inputs": inputs, "raw_scores": raw_scores, "truncate": true});
+            let found = answer(service, "/predict", request).unwrap();
+            let mut largest = 0.0f32;
+            for (found, expected) in found.as_array().unwrap().iter().zip(&texts) {
+                let expected = if raw_scores { &expected.logits } else { &expected.scores };
+                assert_eq!(found.as_array().unwrap().len(), expected.len());
+                for prediction in found.as_array().unwrap() {
+                    let label = prediction["label"].as_str().unwrap().strip_prefix("LABEL_");
+                    let label: usize = label.unwrap().parse().unwrap();
+                    let score = prediction["score"].as_f64().unwrap() as f32;
+                    largest = largest.max((score - expected[label]).abs());
+                }
+            }
+            println!(
+                "{name}: {} single texts, raw {raw_scores}, largest difference {largest:e}",
+                texts.len()
+            );
+            assert!(largest <= LOGIT_TOLERANCE, "{name} {raw_scores} {largest:e}");
+        }
+    }
+}
+
+#[test]
+fn a_text_a_pair_and_a_mixed_list_can_be_scored() {
+    let (service, text, pair) = (three_label_service(), "It was built in 1890", ["old?", "yes"]);
+    let predicted = |inputs: Value| answer(service, "/predict", json!({"inputs": inputs})).unwrap();
+    let one = predicted(json!(text));
+    assert_eq!(one.as_array().unwrap().len(), 3);
+    assert_close(&predicted(json!([text])), &one);
+    let mixed = predicted(json!([[text], pair]));
+    assert_close(&mixed, &json!([one, predicted(json!(pair))]));
+    // A single text is not a pair with an empty text.
+    assert_ne!(one, predicted(json!([text, text])));
+    let cases = [
+        (json!(""), "inputs"),
+        (json!([""]), "inputs[0]"),
+        (json!([["a"], [" "]]), "inputs[1][0]"),
+        (json!([["a", ""]]), "inputs[0][1]"),
+    ];
+    for (inputs, field) in cases {
+        let error = answer(service, "/predict", json!({"inputs": inputs})).unwrap_err();
+        assert_eq!(error.code().name, "request.empty_text");
+        assert_eq!(error.field().unwrap().to_string(), field, "{inputs}");
+    }
+    let request = json!({"inputs": [["a"], [""], ["b", "c"]], "on_error": "null"});
+    let found = answer(service, "/predict", request).unwrap();
+    assert_eq!(found["results"][1], Value::Null);
+    assert_eq!(found["errors"][0]["index"], 1);
+    let request = json!({"inputs": "word ".repeat(200), "truncate": false});
+    let error = answer(service, "/predict", request).unwrap_err();
+    assert_eq!(error.code().name, "request.too_many_tokens");
+}
+
+#[test]
 fn labels_are_sorted_and_one_pair_returns_one_list() {
     let request = json!({"inputs": ["How many people live in London?", "Around 9 Million"]});
     let one = answer(three_label_service(), "/predict", request.clone()).unwrap();
@@ -277,6 +361,8 @@ fn a_service_can_have_only_a_cross_encoder() {
     assert_eq!(tokens[0].as_array().unwrap().len(), 3);
     for (form, request) in [
         ("/embed", json!({"inputs": "a"})),
+        ("/embed", json!({"inputs": [101, 102]})),
+        ("/embed_all", json!({"inputs": "a"})),
         ("/v1/embeddings", json!({"input": "a"})),
         ("event", json!({"query_from_app": "a", "actual_queries": ["b"]})),
         ("event", json!({"query_from_app": "a", "actual_queries": []})),
@@ -284,7 +370,14 @@ fn a_service_can_have_only_a_cross_encoder() {
         let error = answer(&service, form, request).unwrap_err();
         assert_eq!(error.code().name, "request.no_embedding_model", "{form}");
     }
-    let classifier = serde_json::to_value(load("cross-labels").about()).unwrap();
+    let classifier = load("cross-labels");
+    // SageMaker and Inference Endpoints send the body of the model's task to one path.
+    let request = json!({"inputs": [["a text"], ["a", "b"]]});
+    let expected = answer(three_label_service(), "/predict", request.clone()).unwrap();
+    for form in ["/", "/invocations", "event"] {
+        assert_close(&answer(&classifier, form, request.clone()).unwrap(), &expected);
+    }
+    let classifier = serde_json::to_value(classifier.about()).unwrap();
     assert_eq!(classifier["model_type"]["classifier"]["id2label"]["2"], "LABEL_2");
     let none = Options { library: library(), ..Options::default() };
     let error = Model::load_cross_encoder(none).err().unwrap();

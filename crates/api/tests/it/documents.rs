@@ -46,7 +46,7 @@ const FORMS: &str = "Some paths accept the bodies of several APIs, which their f
 | path | body with | is read as that of |
 |---|---|---|
 | `/`, `/invocations` | `operation` | an [event](events.md) |
-| `/`, `/invocations` | `inputs` | `/similarity` if it is an object, otherwise `/embed` |
+| `/`, `/invocations` | `inputs` | `/similarity` if it is an object, otherwise `/embed`, or `/predict` if the service has only a cross-encoder |
 | `/`, `/invocations` | `input` | `/v1/embeddings` |
 | `/`, `/invocations` | `texts` with `input_type` or `embedding_types` | `/v1/embed` |
 | `/`, `/invocations` | `texts` or `documents` otherwise | `/rerank` |
@@ -112,15 +112,26 @@ A lone surrogate, such as the escape `\\ud83d` without its second half, is read 
 passed to the tokenizer, which removes it together with other control characters if that is its rule. A
 response repeats a text with the same replacement.
 
-Token ids, which the APIs of OpenAI and text-embeddings-inference accept as input, are refused: they can be
-those of another vocabulary. `/predict` requires pairs of texts. The routes `/embed_all` and `/embed_sparse` of
-text-embeddings-inference do not exist, because a model has one dense embedding for each text.
+`/embed_all` returns the output of the transformer for each token, special tokens included: it is neither
+pooled nor normalized. `/embed_sparse` is refused with `request.no_sparse_embeddings`, because models with
+SPLADE pooling are not supported. `/predict` scores pairs of texts and single texts; a single text is
+`[CLS] text [SEP]` for a model of BERT.
 
 A text beyond the model's limit is truncated or refused, as `truncate` says. `/info` reports the default
 of the routes of text-embeddings-inference, `auto_truncate`; `serve --auto-truncate false` or
 `SEMBLANCE_AUTO_TRUNCATE=false` changes it. The other APIs truncate by default. The size limit of a text
 applies only to a text that must not be truncated. A longer text is truncated, and the header
 `x-semblance-truncated` lists it.
+
+### Token ids
+
+`/embed`, `/v1/embeddings` and `/embeddings` accept token ids instead of texts: a list of ids, or a list of such
+lists. They must be ids of the model's own vocabulary, as `/tokenize` returns them; another id is
+`request.out_of_range`. The ids are read as they are, so they must include the special tokens. If there are more
+than the model reads, those at both ends are kept. If the request or the model has a prompt, it is put before the
+text that the ids mean. An id of another vocabulary that is small enough cannot be recognized. Therefore ids are
+refused with `request.unsupported_option` if `model` is a model of OpenAI (`text-embedding-…`): its clients, such
+as LangChain with `check_embedding_ctx_length`, send ids of its vocabulary.
 
 ### Invalid texts of a list
 
@@ -131,7 +142,7 @@ of texts:
 
 | routes | response with `\"on_error\": \"null\"` |
 |---|---|
-| `/similarity`, `/embed`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
+| `/similarity`, `/embed`, `/embed_all`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
 | `/search` | The usual object with null for the rows of an invalid query; `errors` is added. |
 | event | `Scores` has invalid texts last, with the score null; `Errors` is added. |
 | `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
@@ -183,7 +194,8 @@ far as it has the operation.
 | `/rerank`, `/v1/rerank`, `/v2/rerank` | Each index occurs once. Scores do not increase; equal scores are in input order. `top_n` keeps the best. |
 | `/similarity` | One score for each sentence, in input order. Cosine similarity is in [-1, 1]; distances are negative or 0. |
 | `/`, `/invocations` with an event | `Scores` has every text, unchanged. Scores do not increase; equal scores are in input order. |
-| `/predict` | Every label occurs once for each pair; scores do not increase. |
+| `/embed_all` | One row for each token that the model reads, in order. |
+| `/predict` | Every label occurs once for each pair or text; scores do not increase. |
 | `/tokenize` | `start` and `stop` count characters; that part of the text is `text`. |
 
 ";
@@ -214,7 +226,12 @@ const OPTIONS: &str = "## Options
 These tables list every option of the public reference of each API. An option is applied, or it has no
 effect on the response because there is nothing to choose, or it is refused with
 `request.unsupported_option` because the service cannot carry it out. A refused option can be null, false
-or an empty list. `null` counts as absent, except for `prompt_name`. A field that is not listed is ignored.
+or an empty list. `null` counts as absent, except for `prompt_name`.
+
+An option of these tables on a route that does not have it is refused with the same code, unless it is null, empty
+or the default: otherwise, it would be dropped. So is an option in another spelling, such as `topN`. Two
+options of the same meaning with different values are `request.wrong_fields`. Other fields that are not listed are
+ignored.
 ";
 
 /// Returns docs/http.md: routes, headers, errors and the fields of each body.
@@ -300,8 +317,9 @@ fn kind(field: &Value) -> String {
             "Text" => "text".to_owned(),
             "Texts" | "Candidates" => "texts".to_owned(),
             "Input" | "ClientInput" => "text or texts".to_owned(),
+            "InputOrIds" | "ClientInputOrIds" => "text or texts, or token ids".to_owned(),
             "TokenIds" => "token ids, or a list of them".to_owned(),
-            "PairInput" => "pair of texts, or pairs".to_owned(),
+            "PairInput" => "text or pair of texts, or a list of them".to_owned(),
             "Documents" => "texts or objects".to_owned(),
             _ => "object".to_owned(),
         };

@@ -211,11 +211,95 @@ fn an_error_names_the_field_in_every_dialect() {
         ),
         ("/rerank", json!({"query": "a", "texts": []}), "request.no_texts", "texts"),
         ("/predict", json!({"inputs": ["a", "b", "c"]}), "request.not_a_pair", "inputs"),
-        ("/predict", json!({"inputs": [["a", "b"], ["c"]]}), "request.not_a_pair", "inputs[1]"),
+        ("/predict", json!({"inputs": [["a", "b"], []]}), "request.not_a_pair", "inputs[1]"),
         ("/predict", json!({"inputs": [["a", 1]]}), "request.wrong_type", "inputs[0][1]"),
         ("/predict", json!({"inputs": []}), "request.no_texts", "inputs"),
-        ("/v1/embeddings", json!({"input": [1, 2]}), "request.unknown_value", "input"),
-        ("/v1/embeddings", json!({"input": [[1], [2]]}), "request.unknown_value", "input"),
+        (
+            "/v1/embeddings",
+            json!({"input": [[1], [2]], "model": "text-embedding-3-small"}),
+            "request.unsupported_option",
+            "input",
+        ),
+        ("/v1/embeddings", json!({"input": [[1], "a"]}), "request.wrong_type", "input[1]"),
+        ("/v1/embeddings", json!({"input": [1, -2]}), "request.out_of_range", "input"),
+        ("/decode", json!({"ids": [[1], "a"]}), "request.wrong_type", "ids[1]"),
+        // Options of other routes.
+        ("/embed", json!({"inputs": "a", "top_n": 3}), "request.unsupported_option", "top_n"),
+        (
+            "/embed",
+            json!({"inputs": "a", "parameters": {"output_dimension": 3}}),
+            "request.unsupported_option",
+            "output_dimension",
+        ),
+        (
+            "/similarity",
+            json!({"inputs": {"source_sentence": "a", "sentences": ["b"], "truncate": false}}),
+            "request.unsupported_option",
+            "inputs.truncate",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": "a", "parameters": {"dimensions": 8}}),
+            "request.unsupported_option",
+            "parameters",
+        ),
+        (
+            "/v2/embed",
+            json!({"texts": ["a"], "dimensions": 8}),
+            "request.unsupported_option",
+            "dimensions",
+        ),
+        (
+            "event",
+            json!({"query_from_app": "a", "actual_queries": ["b"], "parameters": {"top_n": 1}}),
+            "request.unsupported_option",
+            "top_n",
+        ),
+        // Other spellings.
+        (
+            "/v1/rerank",
+            json!({"query": "a", "documents": ["b"], "topN": 1}),
+            "request.unsupported_option",
+            "top_n",
+        ),
+        (
+            "event",
+            json!({"query_from_app": "a", "actual_queries": ["b"], "Truncate": false}),
+            "request.unsupported_option",
+            "truncate",
+        ),
+        // Two values of one option.
+        (
+            "/v1/embeddings",
+            json!({"input": "a", "dimensions": 8, "output_dimension": 9}),
+            "request.wrong_fields",
+            "output_dimension",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": "a", "input_type": "query", "task": "retrieval.passage"}),
+            "request.wrong_fields",
+            "task",
+        ),
+        (
+            "/v1/rerank",
+            json!({"query": "a", "documents": ["b"], "top_n": 1, "top_k": 2}),
+            "request.wrong_fields",
+            "top_k",
+        ),
+        (
+            "/embed",
+            json!({"inputs": "a", "truncate": true, "parameters": {"truncate": false}}),
+            "request.wrong_fields",
+            "parameters",
+        ),
+        (
+            "/similarity",
+            json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}, "truncate": true,
+                   "parameters": {"truncate": false}}),
+            "request.wrong_fields",
+            "parameters",
+        ),
         (
             "/v1/embeddings",
             json!({"input": "a", "encoding_format": "hex"}),
@@ -247,10 +331,208 @@ fn an_error_names_the_field_in_every_dialect() {
 }
 
 #[test]
+fn unknown_fields_and_options_without_effect_are_ignored() {
+    let plain = answer("/embed", json!({"inputs": "a river"}));
+    let request = json!({
+        "inputs": "a river", "purpose": "test", "top_n": null, "return_documents": false,
+        "embedding_types": ["float"], "truncation": true, "dimension": 3,
+    });
+    assert_close(&answer("/embed", request), &plain);
+    let request = json!({"inputs": "a river", "truncate": true, "parameters": {"truncate": true}});
+    assert_close(&answer("/embed", request), &plain);
+    let two = json!({"input": "a river", "dimensions": 8, "output_dimension": 8});
+    assert_eq!(vector(&answer("/v1/embeddings", two)["data"][0]["embedding"]).len(), 8);
+}
+
+#[test]
+fn an_event_takes_options_in_an_object() {
+    let event = json!({"query_from_app": "a", "actual_queries": ["b", "a"]});
+    let mut with = event.clone();
+    with["parameters"] = json!({"top_k": 1});
+    let best = answer("event", event)["Scores"][0].clone();
+    assert_close(&answer("event", with)["Scores"], &json!([best]));
+}
+
+/// The token ids of texts.
+fn ids(texts: Value, special: bool) -> Vec<Vec<u64>> {
+    let request = json!({"inputs": texts, "add_special_tokens": special});
+    let tokens = answer("/tokenize", request);
+    let ids = |tokens: &Value| {
+        tokens.as_array().unwrap().iter().map(|token| token["id"].as_u64().unwrap()).collect()
+    };
+    tokens.as_array().unwrap().iter().map(ids).collect()
+}
+
+#[test]
+fn token_ids_have_the_embedding_of_their_text() {
+    let texts = json!(["How many people live in London?", "Zürich", "a river"]);
+    let lists = ids(texts.clone(), true);
+    let expected = answer("/embed", json!({"inputs": texts}));
+    assert_close(&answer("/embed", json!({"inputs": lists})), &expected);
+    assert_close(&answer("/embed", json!({"inputs": lists[1]})), &json!([expected[1]]));
+    let (found, report) =
+        answer_and_report("/v1/embeddings", json!({"input": lists, "model": "any"})).unwrap();
+    for (item, row) in found["data"].as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
+        assert_close(&item["embedding"], row);
+    }
+    let tokens: usize = lists.iter().map(Vec::len).sum();
+    assert_eq!(found["usage"]["prompt_tokens"], tokens);
+    assert_eq!(report.cost.texts, 3);
+    // The ids are read as they are: without special tokens, the embedding is another one.
+    let bare = answer("/embed", json!({"inputs": ids(json!(["a river"]), false)}));
+    assert!(norm(&vector(&bare[0])) > 0.99);
+    assert_ne!(bare[0], expected[2]);
+}
+
+#[test]
+fn token_ids_are_truncated_between_the_special_tokens() {
+    let long = format!("{}{}", "river ".repeat(200), "bread ".repeat(200));
+    let lists = ids(json!([long]), true);
+    assert_eq!(lists[0].len(), 402);
+    for side in ["Right", "Left"] {
+        let request = |inputs: Value| json!({"inputs": inputs, "truncation_direction": side});
+        let (found, report) = answer_and_report("/embed", request(json!(lists))).unwrap();
+        assert_close(&found, &answer("/embed", request(json!([long]))));
+        assert_eq!(report.cost.truncated, [0]);
+    }
+    let request = json!({"inputs": lists, "truncate": false});
+    let (code, message) = error("/embed", request);
+    assert_eq!(code, "request.too_many_tokens");
+    assert!(message.contains("inputs[0] has 402 tokens; the limit is 256"), "{message}");
+}
+
+#[test]
+fn invalid_token_ids_are_refused_with_value_and_limit() {
+    let (code, message) = error("/embed", json!({"inputs": [[101, 102], [101, 30522, 102]]}));
+    // The first fault is the empty text.
+    assert_eq!((code.as_str(), message.contains("inputs[0]")), ("request.empty_text", true));
+    for (form, request) in [
+        ("/embed", json!({"inputs": [101, 30522, 102]})),
+        ("/v1/embeddings", json!({"input": [101, 30522, 102]})),
+    ] {
+        let (code, message) = error(form, request);
+        assert_eq!(code, "request.out_of_range");
+        assert!(message.contains("from 0 to 30521, found 30522"), "{message}");
+    }
+    let request = json!({
+        "inputs": [[101, 2414, 102], [101, 102], [101, 99999, 102], [], [101, "a"]],
+        "on_error": "null",
+    });
+    let found = answer("/embed", request);
+    let codes = found["errors"].as_array().unwrap().iter();
+    let codes: Vec<_> = codes.map(|error| (&error["index"], &error["code"])).collect();
+    assert_eq!(
+        codes,
+        [
+            (&json!(1), &json!("request.empty_text")),
+            (&json!(2), &json!("request.out_of_range")),
+            (&json!(3), &json!("request.empty_text")),
+            (&json!(4), &json!("request.wrong_type")),
+        ]
+    );
+    assert!(found["results"][0].is_array() && found["results"][1].is_null());
+}
+
+#[test]
+fn a_limit_on_the_tokens_of_a_text_truncates_it() {
+    let long = "one two three four five";
+    let short = answer("/v2/embed", json!({"texts": ["one two"]}))["embeddings"].clone();
+    let request = json!({"texts": [long], "max_tokens": 2});
+    let (found, report) = answer_and_report("/v2/embed", request).unwrap();
+    assert_close(&found["embeddings"], &short);
+    assert_eq!((report.cost.truncated.as_slice(), report.cost.prompt_tokens), (&[0][..], 4));
+    let request = json!({"texts": [long], "max_tokens": 2, "truncate": "START"});
+    let end = answer("/v2/embed", json!({"texts": ["four five"]}))["embeddings"].clone();
+    assert_close(&answer("/v2/embed", request)["embeddings"], &end);
+    // The cache keeps the embeddings apart.
+    let whole = answer("/v2/embed", json!({"texts": [long]}))["embeddings"].clone();
+    assert_ne!(whole, short);
+    let request = json!({"texts": [long], "max_tokens": 2, "truncate": "NONE"});
+    let (code, message) = error("/v2/embed", request);
+    assert_eq!(code, "request.too_many_tokens");
+    assert!(message.contains("has 7 tokens; the limit is 4"), "{message}");
+    let request = json!({
+        "texts": ["one", long], "max_tokens": 2, "truncate": "NONE", "on_error": "null",
+    });
+    assert_eq!(answer("/v2/embed", request)["errors"][0]["index"], 1);
+    // vLLM counts the special tokens.
+    let embedding =
+        |request: Value| answer("/v1/embeddings", request)["data"][0]["embedding"].clone();
+    let request = json!({"input": long, "truncate_prompt_tokens": 4});
+    assert_close(&embedding(request), &short["float"][0]);
+    let request = json!({"input": ids(json!([long]), true), "truncate_prompt_tokens": 4});
+    assert_close(&embedding(request), &short["float"][0]);
+    let request = json!({"input": long, "truncate_prompt_tokens": -1});
+    assert_close(&embedding(request), &whole["float"][0]);
+    for tokens in [2, 257] {
+        let request = json!({"input": long, "truncate_prompt_tokens": tokens});
+        let (code, message) = error("/v1/embeddings", request);
+        assert_eq!(code, "request.out_of_range");
+        assert!(message.contains("from 3 to 256"), "{message}");
+    }
+}
+
+#[test]
+fn embed_all_returns_the_embedding_of_each_token() {
+    let texts = json!(["How many people live in London?", "a river", "a river"]);
+    let found = answer("/embed_all", json!({"inputs": texts}));
+    let rows = answer("/embed", json!({"inputs": texts}));
+    for ((tokens, row), ids) in
+        found.as_array().unwrap().iter().zip(rows.as_array().unwrap()).zip(ids(texts, true))
+    {
+        let tokens: Vec<Vec<f32>> = tokens.as_array().unwrap().iter().map(vector).collect();
+        assert_eq!((tokens.len(), tokens[0].len()), (ids.len(), 384));
+        // The default model has mean pooling.
+        let sum = |index: usize| tokens.iter().map(|token| token[index]).sum::<f32>();
+        let sums: Vec<f32> = (0..384).map(sum).collect();
+        let length = norm(&sums);
+        for (sum, value) in sums.iter().zip(vector(row)) {
+            assert!((sum / length - value).abs() < 1e-5);
+        }
+    }
+    assert_eq!(found[1], found[2]);
+    let one = answer("/embed_all", json!({"inputs": "a river"}));
+    assert_close(&one, &json!([found[1]]));
+    let request = json!({"inputs": ["", "a river"], "on_error": "null"});
+    let listed = answer("/embed_all", request);
+    assert_eq!((&listed["results"][0], &listed["errors"][0]["index"]), (&Value::Null, &json!(0)));
+    assert_close(&listed["results"][1], &one[0]);
+    let (_, report) =
+        answer_and_report("/embed_all", json!({"inputs": "river ".repeat(300)})).unwrap();
+    assert_eq!((report.cost.truncated.as_slice(), report.cost.tokens), (&[0][..], 256));
+    let request = json!({"inputs": "river ".repeat(300), "truncate": false});
+    assert_eq!(error("/embed_all", request).0, "request.too_many_tokens");
+}
+
+#[test]
+fn sparse_embeddings_are_refused_by_name() {
+    for (form, request) in [
+        ("/embed_sparse", json!({"inputs": "a"})),
+        ("event", json!({"operation": "embed_sparse", "inputs": "a"})),
+    ] {
+        let (code, message) = error(form, request);
+        assert_eq!(code, "request.no_sparse_embeddings");
+        assert!(message.contains("SPLADE"), "{message}");
+    }
+}
+
+#[test]
+fn an_embedding_can_be_base64_on_the_route_of_text_embeddings_inference() {
+    let request = json!({"inputs": ["a", ""], "encoding_format": "base64", "on_error": "null"});
+    let found = answer("/embed", request);
+    let other = answer("/v1/embeddings", json!({"input": "a", "encoding_format": "base64"}));
+    assert_eq!(found["results"], json!([other["data"][0]["embedding"], null]));
+}
+
+#[test]
 fn list_limits_apply_in_every_dialect() {
-    let limits = Limits { texts: 2, client_texts: 2, text_bytes: 8, auto_truncate: false };
+    let limits =
+        Limits { texts: 2, client_texts: 2, text_bytes: 8, auto_truncate: false, predicts: false };
     let cases = [
         ("/embed", json!({"inputs": ["a", "b", "c"]})),
+        ("/embed", json!({"inputs": [[1], [2], [3]]})),
+        ("/embed_all", json!({"inputs": ["a", "b", "c"]})),
+        ("/predict", json!({"inputs": [["a"], ["b"], ["c"]]})),
         ("/similarity", json!({"inputs": {"source_sentence": "a", "sentences": ["a", "b", "c"]}})),
         ("/rerank", json!({"query": "a", "texts": ["a", "b", "c"]})),
         ("/predict", json!({"inputs": [["a", "b"], ["a", "b"], ["a", "b"]]})),

@@ -14,7 +14,8 @@ use semblance_test_support::repository;
 const MAX_MESSAGE_BYTES: usize = 300;
 
 /// Small, so that short requests exceed them.
-const LIMITS: Limits = Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true };
+const LIMITS: Limits =
+    Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true, predicts: false };
 
 fn requests() -> Vec<Vec<u8>> {
     let mut requests: Vec<Vec<u8>> = [

@@ -17,8 +17,9 @@ With --json: [{\"index\": 0, \"score\": 0.9, \"text\": \"…\"}, …], the most 
 pub(super) const PREDICT_HELP: &str = "Examples:
   semblance predict --cross-encoder build/model/cross 'How old is it?' 'It was built in 1890'
   semblance predict --cross-encoder build/model/cross-labels --json 'a text' 'one' 'two'
+  semblance predict --cross-encoder build/model/cross-labels 'a text to classify'
 
-Each TEXT makes a pair with QUERY.
+Each TEXT makes a pair with QUERY. Without TEXT, QUERY is scored alone.
 
 With --json: [[{\"score\": 0.9, \"label\": \"LABEL_0\"}, …], …], the pairs in input order, the labels of a \
 pair by score";
@@ -48,10 +49,10 @@ pub struct RerankArguments {
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
-    /// The first text of each pair
+    /// The first text of each pair, or the only text
     pub query: String,
     /// The second text of a pair
-    #[arg(required = true, value_name = "TEXT")]
+    #[arg(value_name = "TEXT")]
     pub texts: Vec<String>,
     /// Print JSON
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use semblance::PairOptions;
+use semblance::options::Sequence;
 use semblance::outcome::{Scorer, rank};
 use serde::Serialize;
 
@@ -70,22 +71,34 @@ pub(super) fn predict(
     let settings = Settings::for_pairs(&arguments.model, pairs)?;
     let limited = ArgumentTexts::new(query, texts, settings.limits(), pairs.no_truncate)?;
     let model = settings.load()?;
-    let all: Vec<(&str, &str)> = limited.texts.iter().map(|&text| (limited.query, text)).collect();
+    let all: Vec<Sequence<'_>> = match limited.texts.as_slice() {
+        [] => vec![limited.query.into()],
+        texts => texts.iter().map(|&text| (limited.query, text).into()).collect(),
+    };
     let predicted = model.predict_with(&all, &options(pairs));
-    let predicted = predicted.map_err(CommandError::from_pairs)?;
+    let predicted = predicted.map_err(|error| match texts.is_empty() {
+        true => CommandError::from_texts(error, |_| Location::Query),
+        false => CommandError::from_pairs(error),
+    })?;
     let predictions: Vec<Vec<Prediction>> =
         predicted.scores.outer_iter().map(|scores| labels(&scores.to_vec())).collect();
     if arguments.json {
         serde_json::to_writer(&mut *out, &predictions).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        for (text, labels) in texts.iter().zip(&predictions) {
+        let names = if texts.is_empty() { std::slice::from_ref(query) } else { texts.as_slice() };
+        for (text, labels) in names.iter().zip(&predictions) {
             for Prediction { score, label } in labels {
                 writeln!(out, "{score:8.5}  {label}  {text}")?;
             }
         }
-        for &text in &limited.truncated_pairs(&predicted.cost.truncated) {
-            writeln!(out, "truncated to the model's limit: QUERY with TEXT {text}")?;
+        let by_model = &predicted.cost.truncated;
+        if texts.is_empty() && !limited.truncated(by_model).is_empty() {
+            writeln!(out, "truncated to the model's limit: QUERY")?;
+        } else if !texts.is_empty() {
+            for text in limited.truncated_pairs(by_model) {
+                writeln!(out, "truncated to the model's limit: QUERY with TEXT {text}")?;
+            }
         }
     }
     Ok(out.flush()?)

@@ -233,6 +233,7 @@ pub(crate) fn of(path: &str, client: &Client) -> Vec<Case> {
         "/cluster" | "/map" => clusters(),
         "/similarity" => similarity(),
         "/embed" => embed(),
+        "/embed_all" => embed_all(),
         "/rerank" => rerank(),
         "/predict" => predict(),
         "/tokenize" => tokenize(),
@@ -437,6 +438,26 @@ fn embed() -> Vec<Case> {
         .content("inputs", json!("a city"))
         .add("dimensions", json!(8), shortened())
         .add("normalize", json!(false), unnormalized())
+        .add(
+            "encoding_format",
+            json!("base64"),
+            valid(|plain, found| {
+                // 384 values of 4 bytes.
+                assert_eq!(found[0].as_str().unwrap().len(), 384 * 4 / 3 * 4);
+                assert_eq!(found.as_array().unwrap().len(), plain.as_array().unwrap().len());
+            }),
+        )
+        .add("prompt_name", json!("query"), Check::As(prompted))
+        .refusing("inputs", one, "truncate", json!(false))
+        .left("inputs", one, "truncation_direction", json!("Left"))
+        .on_error("inputs", first_empty(), "on_error")
+        .cases
+}
+
+fn embed_all() -> Vec<Case> {
+    let prompted = json!({"inputs": [format!("{QUERY_PROMPT}{}", TEXTS[0])]});
+    Cases::new(json!({"inputs": [TEXTS[0]]}))
+        .content("inputs", json!("a city"))
         .add("prompt_name", json!("query"), Check::As(prompted))
         .refusing("inputs", one, "truncate", json!(false))
         .left("inputs", one, "truncation_direction", json!("Left"))
@@ -453,17 +474,9 @@ fn rerank() -> Vec<Case> {
         .content("query", json!("Where is the bread?"))
         .content("texts", json!(["a city"]))
         .add("raw_scores", json!(true), logits("", "score"))
-        .add(
-            "return_text",
-            json!(true),
-            valid(|plain, found| {
-                assert!(plain[0].get("text").is_none());
-                let ranks = found.as_array().unwrap().iter();
-                for rank in ranks {
-                    assert_eq!(rank["text"], TEXTS[rank["index"].as_u64().unwrap() as usize]);
-                }
-            }),
-        )
+        .add("return_text", json!(true), texts_of_ranks())
+        .add("return_documents", json!(true), texts_of_ranks())
+        .add("top_n", json!(1), valid(|plain, found| assert_eq!(*found, json!([plain[0]]))))
         .refusing("texts", one, "truncate", json!(false))
         .left("texts", one, "truncation_direction", json!("Left"))
         .on_error("texts", first_empty(), "on_error")
@@ -474,6 +487,16 @@ fn rerank() -> Vec<Case> {
             check: Check::As(prompted),
         })
         .cases
+}
+
+/// The ranks have their texts.
+fn texts_of_ranks() -> Check {
+    valid(|plain, found| {
+        assert!(plain[0].get("text").is_none());
+        for rank in found.as_array().unwrap() {
+            assert_eq!(rank["text"], TEXTS[rank["index"].as_u64().unwrap() as usize]);
+        }
+    })
 }
 
 fn predict() -> Vec<Case> {
@@ -580,6 +603,7 @@ fn openai() -> Vec<Case> {
         )
         .add("output_dtype", json!("binary"), bits(128.0))
         .add("embedding_type", json!("ubinary"), bits(0.0))
+        .add("encoding_type", json!("ubinary"), bits(0.0))
         .add("embedding_type", json!(["ubinary"]), bits(0.0))
         .add("input_type", json!("query"), Check::As(prompted(QUERY_PROMPT)))
         .add("input_type", json!("document"), Check::As(prompted(DOCUMENT_PROMPT)))
@@ -588,6 +612,12 @@ fn openai() -> Vec<Case> {
         .add("prompt_name", json!("query"), Check::As(prompted(QUERY_PROMPT)))
         .add("modality", json!("image"), Check::Refused("request.unsupported_option"))
         .add("normalized", json!(false), unnormalized())
+        .add("normalize", json!(false), unnormalized())
+        .add(
+            "truncate_prompt_tokens",
+            json!(3),
+            Check::As(set(&base, "input", json!(["a", "9", "bread"]))),
+        )
         .refusing("input", one, "truncate", json!(false))
         .refusing("input", one, "truncation", json!(false))
         .refusing("input", one, "truncate", json!("NONE"))
@@ -634,17 +664,8 @@ fn cohere_rerank() -> Vec<Case> {
             }),
         )
         .add("raw_scores", json!(true), logits("/results", "relevance_score"))
-        .add(
-            "return_documents",
-            json!(true),
-            valid(|plain, found| {
-                assert!(plain["results"][0].get("document").is_none());
-                for result in found["results"].as_array().unwrap() {
-                    let text = TEXTS[result["index"].as_u64().unwrap() as usize];
-                    assert_eq!(result["document"], json!({"text": text}));
-                }
-            }),
-        )
+        .add("return_documents", json!(true), documents_of_results())
+        .add("return_text", json!(true), documents_of_results())
         .add(
             "top_n",
             json!(1),
@@ -666,6 +687,17 @@ fn cohere_rerank() -> Vec<Case> {
             check: Check::As(prompted),
         })
         .cases
+}
+
+/// The results have their documents.
+fn documents_of_results() -> Check {
+    valid(|plain, found| {
+        assert!(plain["results"][0].get("document").is_none());
+        for result in found["results"].as_array().unwrap() {
+            let text = TEXTS[result["index"].as_u64().unwrap() as usize];
+            assert_eq!(result["document"], json!({"text": text}));
+        }
+    })
 }
 
 fn cohere_embed(version: u32) -> Vec<Case> {
@@ -691,6 +723,7 @@ fn cohere_embed(version: u32) -> Vec<Case> {
         .add("input_type", json!("search_document"), Check::As(prompted(DOCUMENT_PROMPT)))
         .add("input_type", json!("classification"), Check::As(prompted("classify: ")))
         .add("output_dimension", json!(8), shortened())
+        .add("max_tokens", json!(1), Check::As(set(&base, "texts", json!(["a", "9", "bread"]))))
         .refusing("texts", one, "truncate", json!("NONE"))
         .of(
             set(&base, "texts", one(long())),

@@ -79,6 +79,31 @@ fn exported(index: &str) -> Vec<Value> {
 }
 
 #[test]
+fn files_of_windows_have_the_same_rows() {
+    let corpus = Corpus::new();
+    let plain = r#"{"id": "a", "text": "a river"}
+{"id": "b", "text": "a loaf of bread"}
+"#;
+    let windows =
+        format!("\u{feff}\n\n{}\n  \n", plain.replace('\n', "\n\n")).replace('\n', "\r\n");
+    let files = [
+        corpus.write("plain.jsonl", plain),
+        corpus.write("windows.jsonl", &windows),
+        corpus
+            .write("rows.csv", "\u{feff}id,text\r\na,a river\r\n\r\nb,\"a loaf\r\nof bread\"\r\n"),
+        corpus.write("rows.tsv", "id\ttext\na\ta river\nb\ta loaf of bread\n"),
+    ];
+    for (number, file) in files.iter().enumerate() {
+        let index = corpus.path(&format!("index-{number}"));
+        run(&["index", "build", &index, file]);
+        let rows = exported(&index);
+        assert_eq!(ids(&rows), ["a", "b"], "{file}");
+        let text = rows[1]["text"].as_str().unwrap().replace('\n', " ");
+        assert_eq!((&rows[0]["text"], &*text), (&json!("a river"), "a loaf of bread"), "{file}");
+    }
+}
+
+#[test]
 fn a_corpus_is_built_searched_changed_and_searched_again() {
     let corpus = Corpus::new();
     let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));

@@ -51,6 +51,36 @@ fn predict_scores_every_label() {
 }
 
 #[test]
+fn predict_scores_a_text_alone() {
+    let cross = cross("cross-labels");
+    let predict =
+        |extra: &[&str]| output(&[&["predict", "--cross-encoder", &cross][..], extra].concat());
+    let predicted = lines(&predict(&["--json", "a text"])).remove(0);
+    assert_eq!(
+        (predicted.as_array().unwrap().len(), predicted[0].as_array().unwrap().len()),
+        (1, 3)
+    );
+    let pair = lines(&predict(&["--json", "a text", "a text"])).remove(0);
+    assert_ne!(predicted, pair);
+    let table = predict(&["a text"]);
+    assert!(text(&table.stdout).lines().all(|line| line.ends_with("  a text")));
+    let long = "cat ".repeat(600);
+    let table = predict(&[&long]);
+    assert!(text(&table.stdout).ends_with("truncated to the model's limit: QUERY\n"));
+    let found = [
+        error(&["predict", "--cross-encoder", &cross, " "]),
+        error(&["predict", "--no-truncate", "--cross-encoder", &cross, &long]),
+    ];
+    let expected = [
+        "error: request.empty_text: QUERY is empty",
+        "error: request.too_many_tokens: QUERY has 602 tokens; the limit is 127",
+    ];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
 fn raw_scores_are_logits() {
     let cross = cross("cross");
     let scores = |extra: &[&str]| -> Vec<f64> {

@@ -57,6 +57,22 @@ pub(crate) fn truncation(
     }
 }
 
+/// Returns the value of an option with two names. Both can be given if they are equal. `name` is that of the
+/// second one, and `other` that of the first.
+pub(crate) fn one_of<T: PartialEq>(
+    first: Option<T>,
+    second: Option<T>,
+    name: &'static str,
+    other: &'static str,
+) -> Result<Option<T>, RequestError> {
+    match (first, second) {
+        (Some(first), Some(second)) if first != second => {
+            Err(RequestError::Contradiction { field: Field::new(name), other })
+        }
+        (first, second) => Ok(first.or(second)),
+    }
+}
+
 /// What to do with an invalid text of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnError {

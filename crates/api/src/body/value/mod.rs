@@ -16,10 +16,12 @@ use crate::Limits;
 use crate::openapi::Schemas;
 use crate::request::RequestError;
 
-pub(crate) use choice::{Choice, ChoiceList, Choices, Direction, OnError, Truncate, truncation};
+pub(crate) use choice::{
+    Choice, ChoiceList, Choices, Direction, OnError, Truncate, one_of, truncation,
+};
 pub(crate) use document::{ClientInput, Documents};
-pub(crate) use ids::TokenIds;
-pub(crate) use number::{Count, Dimensions, Score};
+pub(crate) use ids::{TextsOrIds, TokenIds, WithIds};
+pub(crate) use number::{Count, Dimensions, PromptTokens, Score};
 pub(crate) use option::{Absent, Flag, Names, PromptName, Unread, Unsupported};
 pub(crate) use search::{FilterField, IndexName, OptionalIndexName, Vectors};
 pub(crate) use text::{Candidates, Input, Pairs, Text, TextList};

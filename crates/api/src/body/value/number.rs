@@ -17,6 +17,10 @@ pub(crate) struct Count(pub(crate) Option<usize>);
 /// An optional number of dimensions, at least 1. The model checks the maximum.
 pub(crate) struct Dimensions(pub(crate) Option<usize>);
 
+/// An optional limit on the tokens of a text, special tokens included, in vLLM's API: at least 1, or -1 for
+/// the limit of the model. The model checks it.
+pub(crate) struct PromptTokens(pub(crate) Option<usize>);
+
 /// An optional score.
 pub(crate) struct Score(pub(crate) Option<f32>);
 
@@ -55,6 +59,22 @@ impl FieldValue for Dimensions {
 
     fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
         integer(Some(schemas.dimensions()))
+    }
+}
+
+impl FieldValue for PromptTokens {
+    const REQUIRED: bool = false;
+
+    fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        if fields.has(name, |value| *value == -1) {
+            fields.optional(name)?;
+        }
+        count(fields, name).map(Self)
+    }
+
+    fn schema(_: &mut Schemas) -> RefOr<Schema> {
+        let types = SchemaType::from_iter([Type::Integer, Type::Null]);
+        Schema::Object(ObjectBuilder::new().schema_type(types).minimum(Some(-1)).build()).into()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Texts, lists of texts and pairs of texts, within the limits.
 
+use semblance::options::Sequence;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
@@ -25,11 +26,27 @@ pub(crate) struct TextList(pub(crate) Texts);
 /// A required text, or list of at least one text.
 pub(crate) struct Input(pub(crate) Texts);
 
-/// A required pair of texts, or list of at least one pair.
+/// A text, or a pair of texts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnedSequence {
+    pub(crate) first: String,
+    pub(crate) second: Option<String>,
+}
+
+impl OwnedSequence {
+    /// Returns its texts for the model.
+    pub(crate) fn as_sequence(&self) -> Sequence<'_> {
+        Sequence { first: &self.first, second: self.second.as_deref() }
+    }
+}
+
+/// A required text or pair of texts, or list of at least one of them.
 #[derive(Default)]
 pub(crate) struct Pairs {
     pub(crate) field: Field,
-    pub(crate) pairs: Vec<[String; 2]>,
+    pub(crate) pairs: Vec<OwnedSequence>,
+    /// Whether the request has a text, not a list.
+    pub(crate) is_text: bool,
     /// Whether the request has a list of pairs, not a single pair.
     pub(crate) is_list: bool,
     /// Whether invalid pairs are recorded.
@@ -44,21 +61,22 @@ impl Pairs {
     /// Adds the next pair, or records its fault.
     fn add(
         &mut self,
-        pair: Result<[OneText; 2], RequestError>,
+        pair: Result<(OneText, Option<OneText>), RequestError>,
         keeps_good: bool,
     ) -> Result<(), RequestError> {
         self.keeps_good = keeps_good;
         let index = self.pairs.len();
         match pair {
-            Ok([first, second]) => {
-                if first.is_cut || second.is_cut {
+            Ok((first, second)) => {
+                if first.is_cut || second.as_ref().is_some_and(|text| text.is_cut) {
                     self.cut.push(index);
                 }
-                self.pairs.push([first.text, second.text]);
+                let second = second.map(|second| second.text);
+                self.pairs.push(OwnedSequence { first: first.text, second });
             }
             Err(fault) if keeps_good => {
                 self.faults.push((index, fault));
-                self.pairs.push(Default::default());
+                self.pairs.push(OwnedSequence::default());
             }
             Err(fault) => return Err(fault),
         }
@@ -192,7 +210,16 @@ impl FieldValue for Pairs {
         let field = fields.field(name);
         let items = match fields.required(name)? {
             Value::Array(items) => items,
-            other => return Err(wrong_type(field, "a pair of texts or an array of pairs", &other)),
+            one @ Value::String(_) => {
+                let mut pairs = Self { field, is_text: true, ..Self::default() };
+                let text = text(one, field, limits, fields.reading())?;
+                pairs.add(Ok((text, None)), fields.reading().keeps_good)?;
+                return Ok(pairs);
+            }
+            other => {
+                let expected = "a text, a pair of texts or an array of them";
+                return Err(wrong_type(field, expected, &other));
+            }
         };
         // A list whose items are not all pairs is a list of pairs if its first item is one.
         let is_list = items.iter().all(Value::is_array)
@@ -203,15 +230,17 @@ impl FieldValue for Pairs {
         let reading = fields.reading();
         let pair = |pair: Vec<Value>, field: Field| {
             let count = pair.len();
-            let [first, second] = <[Value; 2]>::try_from(pair)
-                .map_err(|_| RequestError::NotAPair { field, count })?;
+            let mut parts = pair.into_iter();
+            let (Some(first), second, None) = (parts.next(), parts.next(), parts.next()) else {
+                return Err(RequestError::NotAPair { field, count });
+            };
             let part = |index: usize, part| match is_list {
                 true => field.part(part),
                 false => field.at(index),
             };
             let first = text(first, part(0, "[0]"), limits, reading)?;
-            let second = text(second, part(1, "[1]"), limits, reading)?;
-            Ok([first, second])
+            let second = second.map(|it| text(it, part(1, "[1]"), limits, reading)).transpose()?;
+            Ok((first, second))
         };
         let mut pairs = Self { field, is_list, ..Self::default() };
         if !is_list {
@@ -224,7 +253,7 @@ impl FieldValue for Pairs {
             let field = field.at(index);
             let item = match item {
                 Value::Array(items) => pair(items, field),
-                other => Err(wrong_type(field, "a pair of texts", &other)),
+                other => Err(wrong_type(field, "an array of one text or two", &other)),
             };
             pairs.add(item, reading.keeps_good)?;
         }
@@ -236,18 +265,18 @@ impl FieldValue for Pairs {
             let pair = schemas.add("Pair", |schemas| {
                 let pair = ArrayBuilder::new()
                     .items(Text::schema(schemas))
-                    .description(Some("Two texts."))
-                    .min_items(Some(2))
+                    .description(Some("One text, or two."))
+                    .min_items(Some(1))
                     .max_items(Some(2));
                 Schema::Array(pair.build()).into()
             });
             let maximum = schemas.limits().texts;
-            let about = "A list of at least one pair of texts.";
+            let about = "A list of at least one text or pair of texts.";
             let pairs = array(pair.clone(), 1, maximum, about);
-            let any = AnyOfBuilder::new()
-                .item(pair)
-                .item(pairs)
-                .description(Some("A pair of texts, or a list of at least one pair."));
+            let any =
+                AnyOfBuilder::new().item(Text::schema(schemas)).item(pair).item(pairs).description(
+                    Some("A text, a pair of texts, or a list of at least one of them."),
+                );
             Schema::AnyOf(any.build()).into()
         })
     }

@@ -76,7 +76,9 @@ fn examples_get_documented_statuses_and_headers() {
         };
         for example in examples {
             let reply = call(&router, post(route.path, example.to_string()));
-            assert_eq!(reply.status, 200, "{} {example}", route.path);
+            // No model has sparse embeddings.
+            let expected = if route.path == "/embed_sparse" { 404 } else { 200 };
+            assert_eq!(reply.status, expected, "{} {example}", route.path);
             let headers = operation["responses"]["200"]["headers"].as_object().unwrap();
             for name in reply.headers.keys().filter(|name| name.as_str().starts_with("x-")) {
                 let is_documented = headers.contains_key(name.as_str());

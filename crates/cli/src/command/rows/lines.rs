@@ -28,11 +28,11 @@ struct Csv {
 }
 
 impl LineRows {
-    /// Opens a file. Reads the header of a CSV file.
+    /// Opens a file: of JSON lines, or with a delimiter of its fields. Reads the header of a CSV file.
     pub(super) fn open(
         path: String,
         reader: Box<dyn Read>,
-        is_csv: bool,
+        delimiter: Option<u8>,
     ) -> Result<Self, CommandError> {
         let mut reader = Box::new(BufReader::with_capacity(1 << 16, reader));
         let start = reader.fill_buf();
@@ -41,8 +41,8 @@ impl LineRows {
             return Err(CommandError::Utf16 { path });
         }
         let mut rows = Self { path, reader, csv: None, lines: 0, bytes: 0 };
-        if is_csv {
-            rows.csv = Some(Csv { records: CsvRecords::new(b','), header: Vec::new() });
+        if let Some(delimiter) = delimiter {
+            rows.csv = Some(Csv { records: CsvRecords::new(delimiter), header: Vec::new() });
             if let Some((_, header)) = rows.record()?
                 && let Some(csv) = &mut rows.csv
             {
@@ -68,12 +68,17 @@ impl LineRows {
             let Some((line, fields)) = self.record()? else { return Ok(None) };
             return Ok(Some((line, fields.and_then(|fields| self.named(fields)))));
         }
-        let Some(line) = self.line()? else { return Ok(None) };
-        let values = match checked(&line) {
-            Ok(()) => json_values(without_mark(line.content(), self.lines == 1)),
-            Err(error) => Err(error),
-        };
-        Ok(Some((self.lines, values)))
+        loop {
+            let Some(line) = self.line()? else { return Ok(None) };
+            let content = without_mark(line.content(), self.lines == 1);
+            let values = match checked(&line) {
+                // A blank line has no row.
+                Ok(()) if content.trim_ascii().is_empty() => continue,
+                Ok(()) => json_values(content),
+                Err(error) => Err(error),
+            };
+            return Ok(Some((self.lines, values)));
+        }
     }
 
     /// Returns the fields of the next record that is not a blank line.

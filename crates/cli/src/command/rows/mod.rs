@@ -106,10 +106,12 @@ impl<'a> Rows<'a> {
         let fail = |source| CommandError::Read { path: path.clone(), source };
         let is_stdin = file == Path::new("-");
         let by_name = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("csv") => RowFormat::Csv,
+            Some("csv" | "tsv") => RowFormat::Csv,
             Some("parquet") => RowFormat::Parquet,
             _ => RowFormat::Jsonl,
         };
+        let is_tabbed = file.extension().is_some_and(|extension| extension == "tsv");
+        let delimiter = if is_tabbed { b'\t' } else { b',' };
         let format = options.format.unwrap_or(by_name);
         if is_stdin && format == RowFormat::Parquet {
             let reason = "a Parquet file is read from its end, not from standard input";
@@ -132,7 +134,8 @@ impl<'a> Rows<'a> {
                 Format::Parquet(Box::new(ParquetRows::open(file, is_wanted)?))
             }
             format => {
-                Format::Lines(Box::new(LineRows::open(path, reader, format == RowFormat::Csv)?))
+                let delimiter = (format == RowFormat::Csv).then_some(delimiter);
+                Format::Lines(Box::new(LineRows::open(path, reader, delimiter)?))
             }
         };
         Ok(Self { options, limits, total_bytes, format })
