@@ -327,6 +327,7 @@ fn rows_that_violate_a_rule_are_refused_and_the_writer_goes_on() {
         (with(vec![("$or".to_owned(), Value::Null)]), "index.bad_metadata"),
         (with(vec![(String::new(), Value::Null)]), "index.bad_metadata"),
         (with(vec![("x".to_owned(), Value::Number(f64::NAN))]), "index.bad_metadata"),
+        (with(vec![("x".to_owned(), Value::Null); 2]), "index.bad_metadata"),
         (with((0..257).map(|i| (i.to_string(), Value::Null)).collect()), "index.bad_metadata"),
     ];
     for (row, code) in cases {
