@@ -156,14 +156,12 @@ impl Segment {
         CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason)
     }
 
-    /// Requests the pages of these rows together, so that they are read at once.
-    pub(crate) fn will_need(&self, rows: &mut dyn Iterator<Item = usize>) {
+    /// Requests the pages of a vector. Does not wait.
+    pub(crate) fn will_need(&self, row: usize) {
         let row_bytes = self.dim * self.manifest.vectors.precision.bytes();
-        for row in rows {
-            let start = HEADER_BYTES + row * row_bytes;
-            // A hint: if it fails, the pages are read when they are accessed.
-            let _ = map::will_need(&self.vectors, start..start + row_bytes);
-        }
+        let start = HEADER_BYTES + row * row_bytes;
+        // A hint: if it fails, the pages are read when they are accessed.
+        let _ = map::will_need(&self.vectors, start..start + row_bytes);
     }
 
     /// The 1-bit codes, `[rows, words]`.
