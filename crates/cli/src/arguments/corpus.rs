@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ModelArguments;
+use super::{ModelArguments, finite};
 
 /// The commands on an index.
 #[derive(Debug, Subcommand)]
@@ -69,7 +69,7 @@ pub struct ChangeArguments {
     #[arg(long, value_name = "N", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub segment_rows: u32,
     /// The least recall of the approximate search that is published
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = finite::<f64>)]
     pub min_recall: f64,
 }
 

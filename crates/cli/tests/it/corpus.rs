@@ -204,6 +204,25 @@ fn every_change_of_an_index_can_set_the_least_recall() {
 }
 
 #[test]
+fn a_limit_of_a_score_is_a_number() {
+    let corpus = Corpus::new();
+    let index = corpus.path("docs");
+    let commands: [&[&str]; 4] = [
+        &["cluster", &index, "--threshold"],
+        &["map", &index, "--threshold"],
+        &["index", "compact", &index, "--min-recall"],
+        &["index", "build", &index, "rows.jsonl", "--min-recall"],
+    ];
+    for command in commands {
+        for value in ["nan", "inf", "x"] {
+            let output = semblance(&[command, &[value]].concat()).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command:?} {value}");
+            assert!(text(&output.stderr).contains("expected a finite number"));
+        }
+    }
+}
+
+#[test]
 fn a_bad_row_stops_the_command_or_is_reported_with_its_line() {
     let corpus = Corpus::new();
     let cases = [
