@@ -35,10 +35,13 @@ pub struct SearchOptions {
     pub threads: NonZeroUsize,
 }
 
+/// The default of [`SearchOptions::exact_rows`].
+pub(crate) const EXACT_ROWS: usize = 50_000;
+
 impl Default for SearchOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { top_k: 10, filter: None, exact: false, exact_rows: 50_000, threads }
+        Self { top_k: 10, filter: None, exact: false, exact_rows: EXACT_ROWS, threads }
     }
 }
 
@@ -135,7 +138,7 @@ impl Index {
         Ok(rows)
     }
 
-    fn read_rows_together(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
+    pub(crate) fn read_rows_together(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
         let share = places.len().div_ceil(READERS).max(1);
         let read = |places: &[Place]| {
             places.iter().map(|&place| self.row(place)).collect::<Result<Vec<Row>, CorpusError>>()
