@@ -36,7 +36,6 @@ fn writer_options(change: &ChangeArguments) -> WriterOptions {
         grace: Duration::from_secs(change.grace_hours.saturating_mul(3600)),
         rows_file: Some(rows_file()),
         points: points::points(),
-        ..WriterOptions::default()
     }
 }
 
