@@ -36,6 +36,7 @@ class Results:
         """Give a report the results of the parts that were measured."""
         for name in names:
             if not self._file(name).exists():
+                report.skipped(f"part `{name}`", "it was not run")
                 continue
             content = json.loads(self._file(name).read_text())
             report.loads[name] = content["loads"]

@@ -2,7 +2,8 @@
 
 The programs take turns; a ratio is the median of the ratios of the rounds. Writes the tables to
 docs/corpora-benchmarks.md. Run it with `make bench-corpus`, as root for the slow mount. A part can
-be measured again alone: `make bench-corpus ARGS='--part cold'` keeps the results of the others.
+be measured again alone: `make bench-corpus ARGS='--part cold'` keeps the results of the others. The
+part `indexes` only builds the indexes, and `report` only writes the tables again.
 """
 
 import argparse
@@ -260,8 +261,8 @@ def measure_build(results: Results, texts: list[Json], folder: Path) -> None:
     for _ in range(ROUNDS):
         shutil.rmtree(folder / "built", ignore_errors=True)
         building = semblance("index", "build", folder / "built", folder / "rows.jsonl")
-        (folder / "rows.out").unlink(missing_ok=True)
-        embedding = semblance("embed", folder / "rows.txt", "-o", folder / "rows.out")
+        (folder / "rows.npy").unlink(missing_ok=True)
+        embedding = semblance("embed", folder / "rows.txt", "-o", folder / "rows.npy")
         ratios.append(embedding / building)
     results.add("build", len(texts), statistics.median(ratios))
 
@@ -304,7 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("docs/corpora-benchmarks.md"))
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--part", choices=["indexes", *PARTS], action="append", help="only this")
+    parser.add_argument("--part", choices=["indexes", "report", *PARTS], action="append")
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in (FOLDER / "wordnet.jsonl").read_text().splitlines()]
     distinct = list({row["text"]: row for row in rows}.values())
@@ -315,9 +316,9 @@ def main() -> None:
         return
     results = Results(FOLDER / "results")
     for part in arguments.part or PARTS:
-        with tempfile.TemporaryDirectory() as temporary:
-            print(f"measuring: {part}", flush=True)
-            with results.part(part):
+        print(f"part: {part}", flush=True)
+        if part != "report":
+            with tempfile.TemporaryDirectory() as temporary, results.part(part):
                 measure(part, results, used, Path(temporary))
         kept = len(used) - QUERIES
         report = Report(kept, min(kept, PAIR_ROWS))

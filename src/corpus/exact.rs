@@ -173,7 +173,7 @@ const READ: Duration = Duration::from_micros(20);
 /// Returns the best of these rows by their f32 scores.
 ///
 /// Pages are requested from the first row that is not in memory, for all rows after it together.
-/// Requesting them for rows in memory costs one system call for each row, which takes longer than the scores.
+/// Requesting those of rows in memory would be a system call for each row without an effect.
 pub(crate) fn rescore(
     index: &Index,
     query: &[f32],
