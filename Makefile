@@ -308,7 +308,7 @@ test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at 
 	cargo build --locked --quiet --bin semblance
 	cd tests/crashes && python -m pytest -q tests
 
-# More crashes of each kind, as a table; ARGS='--kills 50'.
+# More crashes of each kind, as a table; ARGS='--command build --kind kills'.
 crash-table: $(DEV) $(LIBRARY) $(PINNED)
 	$(call debian,strace)
 	cargo build --locked --quiet --bin semblance
@@ -411,12 +411,11 @@ bench-models: setup $(PINNED) build/model/.export build/model/.l12 build/model/.
 	$(BIN)/python scripts/models_table.py
 
 demo-corpus: setup ## index, search, mine, cluster and draw 3,000 definitions of WordNet; needs npm
-	cargo build --quiet --release --bin semblance
+	cargo build --locked --quiet --release --bin semblance
 	@$(BIN)/python scripts/demo_corpus.py
 
-# faiss-cpu, usearch and sentence-transformers are compared if they are installed in the environment.
-bench-corpus: setup $(PEERS_DONE) ## search, mining and clustering of 50,000 definitions next to faiss, usearch and sentence-transformers; needs npm
-	cargo build --quiet --release --bin semblance --bench corpus
+bench-corpus: setup $(PEERS_DONE) ## search, mining and clustering of 100,000 definitions next to faiss, usearch and sentence-transformers; needs npm, as root; ARGS='--part cold'
+	cargo build --locked --quiet --release --bin semblance --bench corpus --bench cold
 	$(BIN)/python scripts/corpus_texts.py build/corpus/wordnet.jsonl
 	PYTHONPATH=scripts $(PEERS)/.venv/bin/python benches/corpus/run.py $(ARGS)
 

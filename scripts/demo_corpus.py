@@ -49,8 +49,10 @@ def main() -> None:
     show(run("search", index, query, "--top-k", "4"))
     show(run("search", index, query, "--top-k", "3", "--filter", '{"part": "verb"}'))
     show(run("mine", index, "--max-pairs", "5", "--output", "csv"))
-    show(run("cluster", index, "--threshold", "0.55", "--min-size", "6"))
-    show(run("map", index, "--output", "build/corpus/wordnet-3000.svg"))
+    clusters = ("--threshold", "0.45", "--min-size", "8")
+    show(run("cluster", index, *clusters))
+    pictures = [f"build/corpus/wordnet-3000.{kind}" for kind in ("svg", "png")]
+    show(run("map", index, *clusters, "--output", pictures[0], "--output", pictures[1]))
 
 
 if __name__ == "__main__":

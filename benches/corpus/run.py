@@ -1,12 +1,13 @@
 """Measures an index next to faiss, usearch and sentence-transformers, in one run.
 
 The programs take turns; a ratio is the median of the ratios of the rounds. Writes the tables to
-docs/corpora-benchmarks.md. Run it with `make bench-corpus`, as root for the slow mount.
+docs/corpora-benchmarks.md. Run it with `make bench-corpus`, as root for the slow mount. A part can
+be measured again alone: `make bench-corpus ARGS='--part cold'` keeps the results of the others. The
+part `indexes` only builds the indexes, and `report` only writes the tables again.
 """
 
 import argparse
 import json
-import os
 import random
 import shutil
 import statistics
@@ -21,8 +22,9 @@ from typing import Any
 
 import numpy as np
 import peers
-from index_files import recall, row_ids, vectors
+from index_files import recall, row_ids, segments, vectors
 from report import Report
+from results import Results
 
 FOLDER = Path("build/corpus")
 SEMBLANCE = Path("target/release/semblance")
@@ -70,14 +72,19 @@ def write_rows(path: Path, rows: list[Json]) -> None:
 
 
 def grown(small: Path, name: str, rows: list[Json]) -> Path:
-    """Append rows to a copy of an index."""
+    """Append rows to a copy of an index, unless they are there."""
     index, texts = FOLDER / f"bench-{name}", FOLDER / f"bench-{name}.jsonl"
     if not (index / "CURRENT").exists():
-        shutil.rmtree(index, ignore_errors=True)
-        shutil.copytree(small, index)
+        copied = FOLDER / "bench-copied"
+        shutil.rmtree(copied, ignore_errors=True)
+        shutil.copytree(small, copied)
+        copied.rename(index)
+    # An append that was interrupted goes on.
+    if [part for _, part in segments(index)] == [part for _, part in segments(small)]:
         write_rows(texts, rows)
         print(f"embedding {len(rows)} rows", flush=True)
         semblance("index", "append", index, texts)
+    if len(segments(index)) > 1:
         semblance("index", "compact", index, "--grace-hours", "0")
     return index
 
@@ -85,7 +92,7 @@ def grown(small: Path, name: str, rows: list[Json]) -> Path:
 # --- Searches ---------------------------------------------------------------------------
 
 
-def compare_searches(report: Report, index: Path, queries: Path, folder: Path) -> None:
+def compare_searches(results: Results, index: Path, queries: Path, folder: Path) -> None:
     """Searches of one index by every library."""
     rows, asked = vectors(index), vectors(queries)
     exact = np.argsort(-(asked @ rows.T), axis=1, kind="stable")[:, :10]
@@ -97,7 +104,6 @@ def compare_searches(report: Report, index: Path, queries: Path, folder: Path) -
         peers.faiss_binary(rows),
         *peers.usearch_graphs(rows, folder / "graph.usearch"),
     ]
-    np.save(folder / "queries.npy", asked[:60])
     rounds: list[dict[str, float]] = []
     recalls: dict[str, float] = {}
     last: Json = {}
@@ -120,11 +126,13 @@ def compare_searches(report: Report, index: Path, queries: Path, folder: Path) -
     shutil.rmtree(copied, ignore_errors=True)
     written = bench("write", index, copied, len(rows))["seconds"]
     shutil.rmtree(copied)
-    report.searches(rounds, recalls, {other.name: other.built_s for other in others}, written)
-    report.filters(last["filters"])
+    results.add(
+        "searches", rounds, recalls, {other.name: other.built_s for other in others}, written
+    )
+    results.add("filters", last["filters"])
 
 
-def compare_mixed(report: Report, source: Path, queries: Path) -> Path:
+def compare_mixed(results: Results, source: Path, queries: Path) -> None:
     """Searches of a million rows, most of them mixes."""
     index = FOLDER / "bench-mixed"
     if not (index / "CURRENT").exists():
@@ -146,8 +154,7 @@ def compare_mixed(report: Report, source: Path, queries: Path) -> Path:
                 "faiss Flat": flat.timed(asked[:30])[0],
             }
         )
-    report.mixed(len(rows), rounds, shares[-1])
-    return index
+    results.add("mixed", len(rows), rounds, shares[-1])
 
 
 # --- Cold, and with little memory ----------------------------------------------------------
@@ -164,6 +171,7 @@ def slow_mount(folder: Path) -> Iterator[Path]:
         assert server.stdout is not None
         yield Path(server.stdout.readline().strip())
         server.stdin.close()
+        server.stdout.read()  # It prints how many bytes were read, and ends.
 
 
 def opened(index: Path, queries: Path, limit: int = 20) -> Json:
@@ -172,14 +180,15 @@ def opened(index: Path, queries: Path, limit: int = 20) -> Json:
         return bench("open", mounted, queries, "--limit", limit)
 
 
-def compare_cold(report: Report, indexes: list[Path], queries: Path, folder: Path) -> None:
+def compare_cold(results: Results, indexes: list[Path], queries: Path, folder: Path) -> None:
     """Open and first search on a slow mount."""
     for index in indexes:
-        report.cold(index.name, [opened(index, queries) for _ in range(5)])
+        results.add("cold", index.name, [opened(index, queries) for _ in range(5)])
     runs = []
     graph = folder / "graph"
     graph.mkdir()
-    shutil.move(folder / "graph.usearch", graph)
+    peers.usearch_graphs(vectors(indexes[0]), graph / "graph.usearch")
+    np.save(folder / "queries.npy", vectors(queries)[:60])
     script = ["benches/corpus/usearch_view.py"]
     for _ in range(3):
         with slow_mount(graph) as mounted:
@@ -187,31 +196,31 @@ def compare_cold(report: Report, indexes: list[Path], queries: Path, folder: Pat
             command = [sys.executable, *script, *files]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             runs.append(json.loads(done.stdout))
-    report.cold("usearch view", runs)
+    results.add("cold", "usearch view", runs)
 
 
-def compare_limited(report: Report, index: Path, queries: Path) -> None:
+def compare_limited(results: Results, index: Path, queries: Path) -> None:
     """Searches on the slow mount in a group that may use 128 MB of memory."""
     group = Path("/sys/fs/cgroup/memory/semblance-bench")
     try:
         group.mkdir(exist_ok=True)
         (group / "memory.limit_in_bytes").write_text(str(128 << 20))
     except OSError as error:
-        report.skipped("memory limit 128 MB", str(error))
+        results.add("skipped", "memory limit 128 MB", str(error))
         return
     with slow_mount(index) as mounted:
         script = f'echo $$ > {group}/tasks && exec "$@"'
         command = [built("corpus"), "open", mounted, queries]
         limited = ["sh", "-c", script, "sh", *map(str, command)]
         done = subprocess.run(limited, check=True, capture_output=True, text=True)
-    report.limited(json.loads(done.stdout))
+    results.add("limited", json.loads(done.stdout))
     group.rmdir()
 
 
 # --- Pairs and clusters --------------------------------------------------------------------
 
 
-def compare_pairs(report: Report, index: Path, folder: Path) -> None:
+def compare_pairs(results: Results, index: Path, folder: Path) -> None:
     """Mining and clustering of one index, with two threads."""
     rows = vectors(index)
     file = folder / "found.json"
@@ -226,24 +235,25 @@ def compare_pairs(report: Report, index: Path, folder: Path) -> None:
         times["cluster avx2"] = bench("cluster", index, file, "--instruction-set", "avx2")[
             "seconds"
         ]
-        if number < 2:  # it takes long, and its time hardly varies
+        if number == 0:  # it takes long, and its time hardly varies
             times["their mine"], their_pairs = peers.mined(rows)
             times["their cluster"], their_clusters = peers.clustered(rows)
         rounds.append(times)
-    report.pairs(
+    results.add(
+        "pairs",
         rounds,
         peers.compared_pairs(rows, pairs, their_pairs),
         peers.compared_clusters(clusters, their_clusters),
     )
 
 
-def measure_memory(report: Report, index: Path, folder: Path) -> None:
+def measure_memory(results: Results, index: Path, folder: Path) -> None:
     """Peak memory of mining."""
     found = bench("mine", index, folder / "found.json")
-    report.mining_memory(found["mining_peak_mb"], found["seconds"])
+    results.add("mining_memory", found["mining_peak_mb"], found["seconds"])
 
 
-def measure_build(report: Report, texts: list[Json], folder: Path) -> None:
+def measure_build(results: Results, texts: list[Json], folder: Path) -> None:
     """Building an index next to embedding the same texts."""
     write_rows(folder / "rows.jsonl", texts)
     (folder / "rows.txt").write_text("".join(row["text"] + "\n" for row in texts))
@@ -251,10 +261,43 @@ def measure_build(report: Report, texts: list[Json], folder: Path) -> None:
     for _ in range(ROUNDS):
         shutil.rmtree(folder / "built", ignore_errors=True)
         building = semblance("index", "build", folder / "built", folder / "rows.jsonl")
-        (folder / "rows.out").unlink(missing_ok=True)
-        embedding = semblance("embed", folder / "rows.txt", "-o", folder / "rows.out")
+        (folder / "rows.npy").unlink(missing_ok=True)
+        embedding = semblance("embed", folder / "rows.txt", "-o", folder / "rows.npy")
         ratios.append(embedding / building)
-    report.build(len(texts), statistics.median(ratios))
+    results.add("build", len(texts), statistics.median(ratios))
+
+
+def indexes_of(rows: list[Json]) -> tuple[Path, Path, Path]:
+    """Return the indexes of the queries, of some rows and of all rows. Builds what is missing."""
+    queries = index_of("queries", rows[:QUERIES])
+    some, others = rows[QUERIES : QUERIES + PAIR_ROWS], rows[QUERIES + PAIR_ROWS :]
+    small = index_of("rows", some)
+    return queries, small, grown(small, f"rows-{len(some) + len(others)}", others)
+
+
+def measure(part: str, results: Results, rows: list[Json], folder: Path) -> None:
+    """Measure a part."""
+    queries, small, large = indexes_of(rows)
+    mixed = FOLDER / "bench-mixed"
+    match part:
+        case "searches":
+            compare_searches(results, large, queries, folder)
+        case "mixed":
+            compare_mixed(results, large, queries)
+        case "cold":
+            indexes = [index for index in (large, mixed) if (index / "CURRENT").exists()]
+            compare_cold(results, indexes, queries, folder)
+        case "limited":
+            compare_limited(results, mixed if (mixed / "CURRENT").exists() else large, queries)
+        case "pairs":
+            compare_pairs(results, small, folder)
+        case "memory":
+            measure_memory(results, large, folder)
+        case "build":
+            measure_build(results, rows[QUERIES : QUERIES + 3_000], folder)
+
+
+PARTS = ["searches", "mixed", "cold", "limited", "pairs", "memory", "build"]
 
 
 def main() -> None:
@@ -262,28 +305,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("docs/corpora-benchmarks.md"))
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--no-mixed", action="store_true", help="without the million rows")
+    parser.add_argument("--part", choices=["indexes", "report", *PARTS], action="append")
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in (FOLDER / "wordnet.jsonl").read_text().splitlines()]
     distinct = list({row["text"]: row for row in rows}.values())
     random.Random(7).shuffle(distinct)
-    queries = index_of("queries", distinct[:QUERIES])
-    kept = distinct[QUERIES : QUERIES + arguments.rows]
-    small = index_of("rows", kept[:PAIR_ROWS])
-    large = grown(small, f"rows-{arguments.rows}", kept[PAIR_ROWS:])
-    report = Report(len(kept), len(kept[:PAIR_ROWS]), os.getloadavg()[0])
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        compare_searches(report, large, queries, folder)
-        indexes = [large]
-        if not arguments.no_mixed:
-            indexes.append(compare_mixed(report, large, queries))
-        compare_cold(report, indexes, queries, folder)
-        compare_limited(report, indexes[-1], queries)
-        compare_pairs(report, small, folder)
-        measure_memory(report, large, folder)
-        measure_build(report, kept[:3_000], folder)
-    report.write(arguments.output, os.getloadavg()[0])
+    used = distinct[: QUERIES + arguments.rows]
+    if arguments.part == ["indexes"]:
+        indexes_of(used)
+        return
+    results = Results(FOLDER / "results")
+    for part in arguments.part or PARTS:
+        print(f"part: {part}", flush=True)
+        if part != "report":
+            with tempfile.TemporaryDirectory() as temporary, results.part(part):
+                measure(part, results, used, Path(temporary))
+        kept = len(used) - QUERIES
+        report = Report(kept, min(kept, PAIR_ROWS))
+        results.replay(PARTS, report)
+        report.write(arguments.output)
     print(arguments.output.read_text())
 
 

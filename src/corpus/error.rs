@@ -253,6 +253,9 @@ pub enum RowFault {
         /// Its size.
         bytes: usize,
     },
+    /// A column of metadata occurs twice.
+    #[error("a column of the metadata occurs twice")]
+    RepeatedColumn,
     /// There are too many columns.
     #[error("a segment has more than {limit} columns of metadata")]
     TooManyColumns {
@@ -275,7 +278,10 @@ crate::codes!(RowFault {
         Fault::Command,
         "Two rows have the same id. The option --replace keeps the last one.",
     ),
-    Self::BadColumn { .. } | Self::TooManyColumns { .. } | Self::NotFinite => Code::new(
+    Self::BadColumn { .. }
+    | Self::RepeatedColumn
+    | Self::TooManyColumns { .. }
+    | Self::NotFinite => Code::new(
         "index.bad_metadata",
         Fault::Command,
         "The metadata of a row has an invalid column or value. The message has the rule.",

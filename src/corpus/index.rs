@@ -10,6 +10,7 @@ use super::columns::Columns;
 use super::error::CorpusError;
 use super::files::{check_is_file, read_small};
 use super::manifest::{IndexManifest, SegmentEntry};
+use super::search::EXACT_ROWS;
 use super::segment::Segment;
 use super::texts::Texts;
 use super::value::Value;
@@ -150,12 +151,13 @@ impl Index {
         self
     }
 
-    /// Requests read-ahead of what an approximate search reads of every row. Does not wait.
+    /// Requests read-ahead of what a search of all rows reads of every row by default. Does not wait.
     ///
     /// # Errors
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn page_in(&self) -> Result<(), CorpusError> {
-        self.parts.iter().try_for_each(|part| part.segment.page_in())
+        let is_exact = self.len() <= EXACT_ROWS;
+        self.parts.iter().try_for_each(|part| part.segment.page_in(is_exact))
     }
 
     /// Returns an error if the vectors are those of another bundle.

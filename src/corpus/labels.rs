@@ -90,7 +90,16 @@ fn labels_of(
         };
         let mut weighted: Vec<(f64, String)> = words.into_iter().map(weight).collect();
         weighted.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        weighted.into_iter().take(WORDS).map(|(_, word)| word).collect()
+        let mut chosen: Vec<String> = Vec::new();
+        for (_, word) in weighted {
+            if chosen.len() == WORDS {
+                break;
+            }
+            if !chosen.iter().any(|known| differ_by_s(known, &word)) {
+                chosen.push(word);
+            }
+        }
+        chosen
     });
     Ok(texts.into_iter().zip(words).map(|(text, words)| ClusterLabel { text, words }).collect())
 }
@@ -163,6 +172,11 @@ const COMMON: [&str; 65] = [
     "you",
     "your",
 ];
+
+/// Whether one of two words is the other with an `s`, as the plural of most English words.
+fn differ_by_s(a: &str, b: &str) -> bool {
+    a.strip_suffix('s') == Some(b) || b.strip_suffix('s') == Some(a)
+}
 
 fn words_of(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric())

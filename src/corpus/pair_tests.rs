@@ -130,3 +130,12 @@ fn clusters_are_those_of_the_definition() {
     let few = ClusterOptions { min_size: 801, ..ClusterOptions::default() };
     assert_eq!(cluster(&rows, &few).unwrap(), Vec::<Vec<usize>>::new());
 }
+
+#[test]
+fn a_label_has_either_a_word_or_its_plural() {
+    let rows: Vec<Vec<f32>> = (0..4).map(vector).collect();
+    let texts = ["a bird", "birds sing", "the bird sings", "glass and glasses"];
+    let found = labels(&rows, &texts, &[vec![0, 1, 2], vec![3]]).unwrap();
+    assert_eq!(found[0].words, ["bird", "sing"]);
+    assert_eq!(found[1].words, ["glass", "glasses"]);
+}

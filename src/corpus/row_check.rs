@@ -1,5 +1,7 @@
 //! The rules for a row.
 
+use std::collections::HashSet;
+
 use super::error::RowFault;
 use super::index::Row;
 use super::value::Value;
@@ -11,6 +13,7 @@ pub(crate) fn check_row(row: &Row) -> Result<(), RowFault> {
     if !(1..=MAX_ID_BYTES).contains(&bytes) || row.id.chars().any(char::is_control) {
         return Err(RowFault::BadId { bytes });
     }
+    let mut names = HashSet::with_capacity(row.metadata.len());
     for (name, value) in &row.metadata {
         let bytes = name.len();
         if !(1..=MAX_COLUMN_BYTES).contains(&bytes) || name.starts_with('$') {
@@ -18,6 +21,9 @@ pub(crate) fn check_row(row: &Row) -> Result<(), RowFault> {
         }
         if matches!(value, Value::Number(number) if !number.is_finite()) {
             return Err(RowFault::NotFinite);
+        }
+        if !names.insert(name) {
+            return Err(RowFault::RepeatedColumn);
         }
     }
     match row.metadata.len() {

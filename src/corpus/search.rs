@@ -6,6 +6,9 @@
 //! always f32 cosine similarities.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::approximate::approximate;
 use super::bits::Bits;
@@ -32,10 +35,13 @@ pub struct SearchOptions {
     pub threads: NonZeroUsize,
 }
 
+/// The default of [`SearchOptions::exact_rows`].
+pub(crate) const EXACT_ROWS: usize = 50_000;
+
 impl Default for SearchOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { top_k: 10, filter: None, exact: false, exact_rows: 50_000, threads }
+        Self { top_k: 10, filter: None, exact: false, exact_rows: EXACT_ROWS, threads }
     }
 }
 
@@ -74,6 +80,12 @@ impl Scored {
     }
 }
 
+/// Reading a row takes longer than this only if a page had to be read from the disk.
+const SLOW_ROW: Duration = Duration::from_micros(100);
+
+/// Threads that read rows that are not in memory. They wait for the disk, not for a CPU.
+const READERS: usize = 16;
+
 /// Rows of a corpus whose nearest rows are known, for the measurement of recall.
 const RECALL_QUERIES: usize = 200;
 
@@ -103,13 +115,43 @@ impl Index {
         let searched = allowed.iter().map(Bits::count).sum();
         let is_exact = options.exact || searched <= options.exact_rows;
         let found = self.nearest(&queries, &allowed, options.top_k, is_exact, options.threads)?;
-        let hit = |scored: Scored| {
-            // Rounding can exceed 1.
-            let score = scored.score.clamp(-1.0, 1.0);
-            Ok::<Hit, CorpusError>(Hit { score, row: self.row(scored.place)? })
+        let places: Vec<Place> = found.iter().flatten().map(|scored| scored.place).collect();
+        let mut rows = self.read_rows(&places)?.into_iter();
+        // Rounding can exceed 1.
+        let hit = |(scored, row): (Scored, Row)| Hit { score: scored.score.clamp(-1.0, 1.0), row };
+        let hits = found.into_iter().map(|list| list.into_iter().zip(&mut rows).map(hit).collect());
+        Ok(SearchOutput { exact: is_exact, searched, hits: hits.collect() })
+    }
+
+    /// Reads rows. From the first one that is not in memory, threads read the others together, because
+    /// the pages of a row are found one after another.
+    fn read_rows(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
+        let mut rows = Vec::with_capacity(places.len());
+        for (number, &place) in places.iter().enumerate() {
+            let started = Instant::now();
+            rows.push(self.row(place)?);
+            if started.elapsed() > SLOW_ROW {
+                rows.extend(self.read_rows_together(&places[number + 1..])?);
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn read_rows_together(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
+        let share = places.len().div_ceil(READERS).max(1);
+        let read = |places: &[Place]| {
+            places.iter().map(|&place| self.row(place)).collect::<Result<Vec<Row>, CorpusError>>()
         };
-        let hits = found.into_iter().map(|list| list.into_iter().map(hit).collect());
-        Ok(SearchOutput { exact: is_exact, searched, hits: hits.collect::<Result<_, _>>()? })
+        thread::scope(|scope| {
+            let readers: Vec<_> =
+                places.chunks(share).map(|places| scope.spawn(move || read(places))).collect();
+            let mut rows = Vec::with_capacity(places.len());
+            for reader in readers {
+                rows.extend(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(rows)
+        })
     }
 
     fn allowed(&self, filter: Option<&Filter>) -> Result<Vec<Bits>, CorpusError> {
@@ -152,6 +194,13 @@ impl Index {
         match score[0].is_finite() {
             true => Ok(Scored { score: score[0], place }),
             false => Err(segment.no_score(row)),
+        }
+    }
+
+    /// Requests the pages of the vectors of these rows together, so that they are read at once.
+    pub(crate) fn will_need(&self, places: &[Place]) {
+        for place in places {
+            self.parts[place.part as usize].segment.will_need(place.row as usize);
         }
     }
 

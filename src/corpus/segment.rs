@@ -1,7 +1,11 @@
 //! A segment: an immutable folder of rows with their vectors, codes, texts and metadata.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::codes::{FACTORS, Factors, sign_words};
 use super::columns::{COLUMNS_FILE, Columns};
@@ -10,8 +14,8 @@ use super::files::{check_is_file, check_is_folder, read_small};
 use super::half::from_half;
 use super::ids::{self, IDS_FILE};
 use super::manifest::{
-    BYTES_FILE, CENTER_FILE, FACTORS_FILE, SEGMENT_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE,
-    VectorPrecision,
+    BYTES_FILE, CENTER_FILE, FACTORS_FILE, FileEntry, PARQUET_FILE, SEGMENT_FILE, SIGNS_FILE,
+    SegmentManifest, VECTORS_FILE, VectorPrecision,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::texts::{TEXTS_FILE, Texts};
@@ -46,26 +50,15 @@ impl Segment {
             return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
         }
         let manifest = SegmentManifest::parse(&path, &bytes)?;
-        for (name, file) in &manifest.files {
-            let path = folder.join(name);
-            let found_bytes = check_is_file(&path)?;
-            if found_bytes != file.size_bytes {
-                return Err(CorpusError::SizeMismatch {
-                    file: path.display().to_string(),
-                    found_bytes,
-                    expected_bytes: file.size_bytes,
-                });
-            }
-        }
+        let mut maps = open_files(folder, &manifest)?;
         let rows = usize::try_from(manifest.rows).unwrap_or(0);
         let dim = manifest.vectors.dimensions;
-        let open = |name: &str, sparse: bool| {
-            let path = folder.join(name);
-            let map = if sparse { map::map_sparsely(&path) } else { map::map(&path) };
-            map.map_err(|error| CorpusError::io(&path, error))
+        let mut take = |name: &str| {
+            let missing = || CorpusError::damaged(&folder.join(name), "it is empty");
+            maps.remove(name).ok_or_else(missing)
         };
-        let array = |name: &str, sparse, kind: &str, columns: usize| {
-            let (map, rows) = (open(name, sparse)?, if name == CENTER_FILE { 1 } else { rows });
+        let mut array = |name: &str, kind: &str, columns: usize| {
+            let (map, rows) = (take(name)?, if name == CENTER_FILE { 1 } else { rows });
             match map.get(..HEADER_BYTES) == Some(&header(kind, rows, columns)) {
                 true => Ok(map),
                 false => {
@@ -75,20 +68,20 @@ impl Segment {
                 }
             }
         };
-        let vectors = array(VECTORS_FILE, true, manifest.vectors.precision.numpy(), dim)?;
-        let signs = array(SIGNS_FILE, false, "|u1", sign_words(dim) * 8)?;
-        let bytes = array(BYTES_FILE, false, "|i1", dim)?;
-        let factors = array(FACTORS_FILE, false, "<f4", FACTORS)?;
-        let center = array(CENTER_FILE, false, "<f4", dim)?;
+        let vectors = array(VECTORS_FILE, manifest.vectors.precision.numpy(), dim)?;
+        let signs = array(SIGNS_FILE, "|u1", sign_words(dim) * 8)?;
+        let bytes = array(BYTES_FILE, "|i1", dim)?;
+        let factors = array(FACTORS_FILE, "<f4", FACTORS)?;
+        let center = array(CENTER_FILE, "<f4", dim)?;
         let center = rows_of::<f32>(&center).to_vec();
-        let texts = Texts::new(folder.join(TEXTS_FILE), open(TEXTS_FILE, true)?, rows)?;
+        let texts = Texts::new(folder.join(TEXTS_FILE), take(TEXTS_FILE)?, rows)?;
         let columns = match manifest.columns.is_empty() {
             true => None,
-            false => Some(open(COLUMNS_FILE, false)?),
+            false => Some(take(COLUMNS_FILE)?),
         };
         let columns =
             Columns::new(folder.join(COLUMNS_FILE), columns, manifest.columns.clone(), rows);
-        let ids = open(IDS_FILE, true)?;
+        let ids = take(IDS_FILE)?;
         let folder = folder.to_path_buf();
         Ok(Self {
             folder,
@@ -106,9 +99,13 @@ impl Segment {
         })
     }
 
-    /// Requests read-ahead of what an approximate search reads of every row.
-    pub(crate) fn page_in(&self) -> Result<(), CorpusError> {
-        for (map, name) in [(&self.signs, SIGNS_FILE), (&self.factors, FACTORS_FILE)] {
+    /// Requests read-ahead of what an exact or an approximate search reads of every row.
+    pub(crate) fn page_in(&self, is_exact: bool) -> Result<(), CorpusError> {
+        let codes = match is_exact {
+            true => (&self.bytes, BYTES_FILE),
+            false => (&self.signs, SIGNS_FILE),
+        };
+        for (map, name) in [codes, (&self.factors, FACTORS_FILE)] {
             map::will_need(map, 0..map.len())
                 .map_err(|error| CorpusError::io(&self.folder.join(name), error))?;
         }
@@ -156,14 +153,12 @@ impl Segment {
         CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason)
     }
 
-    /// Requests the pages of these rows together, so that they are read at once.
-    pub(crate) fn will_need(&self, rows: &mut dyn Iterator<Item = usize>) {
+    /// Requests the pages of a vector. Does not wait.
+    pub(crate) fn will_need(&self, row: usize) {
         let row_bytes = self.dim * self.manifest.vectors.precision.bytes();
-        for row in rows {
-            let start = HEADER_BYTES + row * row_bytes;
-            // A hint: if it fails, the pages are read when they are accessed.
-            let _ = map::will_need(&self.vectors, start..start + row_bytes);
-        }
+        let start = HEADER_BYTES + row * row_bytes;
+        // A hint: if it fails, the pages are read when they are accessed.
+        let _ = map::will_need(&self.vectors, start..start + row_bytes);
     }
 
     /// The 1-bit codes, `[rows, words]`.
@@ -196,6 +191,51 @@ impl Segment {
     pub(crate) fn find(&self, id: &str) -> Result<Vec<usize>, CorpusError> {
         ids::find(&self.ids, &self.texts, id)
     }
+}
+
+/// Files of which a search reads few pages.
+const SPARSE_FILES: [&str; 3] = [VECTORS_FILE, TEXTS_FILE, IDS_FILE];
+
+/// Checks the sizes of the files and maps those that are not empty, all at the same time: on a network
+/// file system, each of them takes several requests, one after another.
+fn open_files(
+    folder: &Path,
+    manifest: &SegmentManifest,
+) -> Result<HashMap<String, Mmap>, CorpusError> {
+    thread::scope(|scope| {
+        let files: Vec<_> = manifest
+            .files
+            .iter()
+            .map(|(name, file)| {
+                (name, scope.spawn(move || open_file(&folder.join(name), name, file)))
+            })
+            .collect();
+        let mut maps = HashMap::new();
+        for (name, file) in files {
+            if let Some(map) = file.join().unwrap_or_else(|panic| resume_unwind(panic))? {
+                maps.insert(name.clone(), map);
+            }
+        }
+        Ok(maps)
+    })
+}
+
+fn open_file(path: &Path, name: &str, file: &FileEntry) -> Result<Option<Mmap>, CorpusError> {
+    let (found_bytes, expected_bytes) = (check_is_file(path)?, file.size_bytes);
+    if found_bytes != expected_bytes {
+        let file = path.display().to_string();
+        return Err(CorpusError::SizeMismatch { file, found_bytes, expected_bytes });
+    }
+    // An empty file cannot be mapped.
+    if found_bytes == 0 || name == PARQUET_FILE {
+        return Ok(None);
+    }
+    let is_sparse = SPARSE_FILES.contains(&name);
+    let map = if is_sparse { map::map_sparsely(path) } else { map::map(path) };
+    let map = map.map_err(|error| CorpusError::io(path, error))?;
+    // Reads the page with the header.
+    black_box(map.first());
+    Ok(Some(map))
 }
 
 /// The values behind the header of a NumPy file. A map starts at a page, so they are aligned.

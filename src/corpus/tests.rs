@@ -244,6 +244,18 @@ fn threads_divide_the_rows_and_change_no_result() {
 }
 
 #[test]
+fn rows_that_are_read_together_are_in_order() {
+    let root = TempDir::new().unwrap();
+    let index = build(root.path(), 900);
+    for count in [0, 1, 16, 17, 900] {
+        let places: Vec<_> = index.places().into_iter().rev().take(count).collect();
+        let rows = index.read_rows_together(&places).unwrap();
+        let expected: Vec<Row> = places.iter().map(|&place| index.row(place).unwrap()).collect();
+        assert_eq!(rows, expected, "{count}");
+    }
+}
+
+#[test]
 fn rows_are_appended_replaced_and_deleted() {
     let root = TempDir::new().unwrap();
     build(root.path(), 600);
@@ -327,6 +339,7 @@ fn rows_that_violate_a_rule_are_refused_and_the_writer_goes_on() {
         (with(vec![("$or".to_owned(), Value::Null)]), "index.bad_metadata"),
         (with(vec![(String::new(), Value::Null)]), "index.bad_metadata"),
         (with(vec![("x".to_owned(), Value::Number(f64::NAN))]), "index.bad_metadata"),
+        (with(vec![("x".to_owned(), Value::Null); 2]), "index.bad_metadata"),
         (with((0..257).map(|i| (i.to_string(), Value::Null)).collect()), "index.bad_metadata"),
     ];
     for (row, code) in cases {

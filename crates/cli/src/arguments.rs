@@ -5,6 +5,7 @@ mod corpus;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use clap::builder::RangedU64ValueParser;
@@ -175,6 +176,12 @@ pub struct VerifyArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
+}
+
+/// Parses a number that is neither infinite nor NaN, with which nothing compares.
+fn finite<T: FromStr + Into<f64> + Copy>(value: &str) -> Result<T, String> {
+    let number = value.parse::<T>().ok().filter(|&number| number.into().is_finite());
+    number.ok_or_else(|| "expected a finite number".to_owned())
 }
 
 /// Parses a time in seconds, at most an hour.

@@ -189,7 +189,7 @@ pub enum CommandError {
         /// The reason.
         source: Box<RowError>,
     },
-    /// A column of a Parquet file cannot be a column of rows.
+    /// A column of the input cannot be a column of rows.
     #[error(
         "{path}: the column {column:?} {found}; name the columns of metadata with --column to read \
          others only"
@@ -309,8 +309,8 @@ semblance::codes!(CommandError {
     Self::UnsupportedColumn { .. } => Code::new(
         "input.unsupported_column",
         Fault::Command,
-        "A column of a Parquet file is nested, or its type is not supported. Name the columns to read \
-         with --column.",
+        "A column of the input occurs twice, or a column of a Parquet file is nested or has a type that \
+         is not supported. Name the columns to read with --column.",
     ),
     Self::Utf16 { .. } => Code::new(
         "input.not_utf8",

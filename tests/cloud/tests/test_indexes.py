@@ -28,6 +28,15 @@ DOCUMENTS = [
     {"id": "battery", "text": "Charge the battery for two hours.", "product": "device"},
     {"id": "return", "text": "Send the device back within 30 days.", "product": "device"},
 ]
+# Added before the deployment.
+FIRST_ADDED = [
+    {"id": "parcel", "text": "Parcels leave the warehouse within two days.", "product": "shop"},
+    {
+        "id": "warehouse",
+        "text": "A parcel leaves our warehouse after two days.",
+        "product": "shop",
+    },
+]
 ADDED = [{"id": "login", "text": "How to get a new password for your login", "product": "web"}]
 QUERY = "I forgot my password"
 
@@ -47,10 +56,15 @@ def rows(path: Path, documents: list[dict[str, str]]) -> Path:
 
 def command(name: str, *arguments: Path | str) -> str:
     """Run a command on an index."""
+    return semblance("index", name, *arguments)
+
+
+def semblance(*arguments: Path | str) -> str:
+    """Run the command line."""
     library = REPOSITORY / "build/lib/libonnxruntime.so"
     environment = {"SEMBLANCE_BUNDLE": str(BUNDLE), "SEMBLANCE_ORT_LIBRARY": str(library)}
     done = subprocess.run(
-        [SEMBLANCE, "index", name, *arguments],
+        [SEMBLANCE, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -81,6 +95,37 @@ def ids(answer: dict[str, Any]) -> list[str]:
 
 def copied(deployment: Deployment) -> Path:
     return deployment.models() / ".indexes" / "docs"
+
+
+def test_an_index_is_searched_changed_and_compared_before_it_is_deployed(
+    indexes: Path, report: Report
+) -> None:
+    docs = indexes / "docs"
+
+    def run(*arguments: Path | str) -> list[str]:
+        lines = semblance(*arguments).splitlines()
+        shown = " ".join(part.name if isinstance(part, Path) else part for part in arguments)
+        report(f"$ semblance {shown}")
+        for line in lines:
+            report(f"  {line}")
+        return lines
+
+    run("index", "info", docs)
+    found = run("search", docs, "sending things back", "--filter", '{"product": "device"}')
+    assert found[-1] == "2 rows searched, exact" and "return" in found[0]
+    run("index", "append", docs, rows(indexes / "first.jsonl", FIRST_ADDED))
+    found = run("search", docs, "When is my parcel sent?", "--top-k", "2")
+    assert found[-1] == "6 rows searched, exact"
+    assert {line.split()[1] for line in found[:2]} == {"parcel", "warehouse"}
+    pair = json.loads(run("mine", docs, "--max-pairs", "1")[0])
+    assert {pair["a"], pair["b"]} == {"parcel", "warehouse"}
+    (cluster,) = run("cluster", docs, "--threshold", "0.7", "--min-size", "2")
+    assert json.loads(cluster)["size"] == 2
+    picture = indexes / "map.svg"
+    run("map", docs, "--threshold", "0.7", "--min-size", "2", "--output", picture)
+    assert picture.read_text().count("<circle") == 6
+    # One version, which is the one that is deployed.
+    run("index", "compact", docs, "--grace-hours", "0")
 
 
 def test_one_apply_delivers_model_and_index(

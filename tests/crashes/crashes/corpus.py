@@ -23,6 +23,8 @@ ROWS = [{"id": f"row-{n}", "text": f"text number {n} of the corpus", "n": n} for
 SMALL_SEGMENTS = ("--segment-rows", "5")
 NO_GRACE = ("--grace-hours", "0")
 
+COMMANDS = ["build", "append", "delete", "compact", "prune"]
+
 State = dict[str, str]  # id => text of the live rows
 
 

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from crashes.corpus import REPOSITORY, Corpus, CrashError
+from crashes.corpus import COMMANDS, REPOSITORY, Corpus, CrashError
 from crashes.file_system import File, FileSystem, Folder, Node
 from crashes.kinds import at_points, killed, unsynced
 from crashes.trace import Call
-
-COMMANDS = ["build", "append", "delete", "compact", "prune"]
 
 
 @pytest.fixture(scope="module")

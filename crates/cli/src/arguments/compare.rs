@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::CorpusArguments;
+use super::{CorpusArguments, finite};
 
 /// Arguments of `mine`.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct ClusterArguments {
     #[command(flatten)]
     pub corpus: CorpusArguments,
     /// The least score of a row with the center of its cluster
-    #[arg(long, value_name = "SCORE", default_value_t = 0.75, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.75, allow_negative_numbers = true, value_parser = finite::<f32>)]
     pub threshold: f32,
     /// Minimum number of rows of a cluster
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -60,7 +60,7 @@ pub struct MapArguments {
     #[arg(long, value_name = "FILE", default_value = "map.svg")]
     pub output: Vec<PathBuf>,
     /// The least score of a row with the center of its cluster
-    #[arg(long, value_name = "SCORE", default_value_t = 0.6, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE", default_value_t = 0.6, allow_negative_numbers = true, value_parser = finite::<f32>)]
     pub threshold: f32,
     /// Minimum number of rows of a cluster
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ModelArguments;
+use super::{ModelArguments, finite};
 
 /// The commands on an index.
 #[derive(Debug, Subcommand)]
@@ -68,6 +68,9 @@ pub struct ChangeArguments {
     /// Maximum number of rows of a segment. It bounds the memory of the command
     #[arg(long, value_name = "N", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub segment_rows: u32,
+    /// The least recall of the approximate search that is published
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = finite::<f64>)]
+    pub min_recall: f64,
 }
 
 /// The rows to read.
@@ -140,9 +143,6 @@ pub struct BuildArguments {
     /// Store vectors in 16 bits instead of 32
     #[arg(long)]
     pub f16: bool,
-    /// The least recall of the approximate search that is published
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    pub min_recall: f64,
     /// Keep the last row of an id instead of refusing the second
     #[arg(long)]
     pub replace: bool,

@@ -181,6 +181,73 @@ fn csv_gives_the_same_rows() {
 }
 
 #[test]
+fn a_column_that_occurs_twice_is_refused_unless_it_is_not_read() {
+    let corpus = Corpus::new();
+    for name in ["id", "text", "year"] {
+        let rows = format!("id,text,year,{name}\na,A cat,2001,x\n");
+        let (index, rows) = (corpus.path("docs"), corpus.write("rows.csv", &rows));
+        let refused = error(&["index", "build", &index, &rows]);
+        let expected = format!("the column {name:?} occurs twice");
+        assert!(refused.contains("input.unsupported_column: "), "{refused}");
+        assert!(refused.contains(&expected), "{refused}");
+        assert!(!Path::new(&index).exists(), "nothing is written");
+    }
+    let rows = corpus.write("rows.csv", "id,text,year,x,x\na,A cat,2001,1,2\n");
+    let index = corpus.path("docs");
+    run(&["index", "build", &index, &rows, "--column", "year"]);
+    assert_eq!(exported(&index), [json!({"id": "a", "text": "A cat", "year": 2001})]);
+}
+
+#[test]
+fn an_id_that_is_given_twice_is_one_deleted_row() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    run(&["index", "build", &index, &rows]);
+    let file = corpus.write("ids.txt", "a\r\n\r\nb\nunknown\n");
+    let deleted = run(&["index", "delete", &index, "--id", "a", "--id", "a", "--ids", &file]);
+    assert!(deleted.starts_with("deleted 2 rows\nunknown 1 ids\n"), "{deleted}");
+    assert_eq!(ids(&exported(&index)), ["c", "4"]);
+}
+
+#[test]
+fn every_change_of_an_index_can_set_the_least_recall() {
+    let corpus = Corpus::new();
+    let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));
+    let more = corpus.write("more.jsonl", "{\"id\": \"new\", \"text\": \"A new text\"}\n");
+    let build = ["index", "build", &index, &rows];
+    let refused = error(&[&build[..], &["--min-recall", "2"]].concat());
+    assert!(refused.contains("index.low_recall"), "{refused}");
+    run(&build);
+    let before = exported(&index);
+    let append = ["index", "append", &index, &more];
+    let delete = ["index", "delete", &index, "--id", "a"];
+    for change in [&append[..], &delete] {
+        let refused = error(&[change, &["--min-recall", "2"]].concat());
+        assert!(refused.contains("index.low_recall"), "{refused}");
+        assert_eq!(exported(&index), before);
+    }
+}
+
+#[test]
+fn a_limit_of_a_score_is_a_number() {
+    let corpus = Corpus::new();
+    let index = corpus.path("docs");
+    let commands: [&[&str]; 4] = [
+        &["cluster", &index, "--threshold"],
+        &["map", &index, "--threshold"],
+        &["index", "compact", &index, "--min-recall"],
+        &["index", "build", &index, "rows.jsonl", "--min-recall"],
+    ];
+    for command in commands {
+        for value in ["nan", "inf", "x"] {
+            let output = semblance(&[command, &[value]].concat()).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{command:?} {value}");
+            assert!(text(&output.stderr).contains("expected a finite number"));
+        }
+    }
+}
+
+#[test]
 fn a_bad_row_stops_the_command_or_is_reported_with_its_line() {
     let corpus = Corpus::new();
     let cases = [
@@ -346,6 +413,34 @@ fn after_a_crash_at_any_point_the_command_can_be_repeated() {
         let count = |name: &str| fs::read_dir(Path::new(&index).join(name)).unwrap().count();
         assert_eq!((count("manifests"), count(".staging")), (1, 1), "{point}");
     }
+}
+
+#[test]
+fn a_build_that_was_interrupted_goes_on_with_a_changed_file() {
+    let corpus = Corpus::new();
+    let index = corpus.path("docs");
+    let rows = corpus.write("rows.jsonl", &many_rows(40));
+    let build: &[&str] = &["index", "build", &index, &rows, "--segment-rows", "16"];
+    for point in ["shard", "segment_renamed", "manifest_synced"] {
+        let mut command = semblance(build);
+        let crashed = command.env("SEMBLANCE_TEST_CRASH_AT", point).output().unwrap();
+        assert!(!crashed.status.success(), "{point}");
+    }
+    // One row is gone, one has another text and one is new.
+    let mut lines: Vec<String> = many_rows(40).lines().map(str::to_owned).collect();
+    lines.remove(30);
+    lines[3] = json!({"id": "r3", "text": "Another text", "n": 3}).to_string();
+    lines.push(json!({"id": "new", "text": "A new text"}).to_string());
+    corpus.write("rows.jsonl", &lines.join("\n"));
+    run(build);
+    let expected: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(exported(&index), expected);
+    let (fresh, verified) = (corpus.path("fresh"), run(&["index", "verify", &index]));
+    assert!(verified.contains("ok      40 rows"), "{verified}");
+    run(&["index", "build", &fresh, &rows, "--segment-rows", "16"]);
+    let current = |index: &str| fs::read_to_string(Path::new(index).join("CURRENT")).unwrap();
+    assert_eq!(current(&index), current(&fresh), "as if nothing had been interrupted");
 }
 
 #[test]

@@ -315,6 +315,11 @@ fn a_column_that_is_no_metadata_is_refused_by_name() {
     write(Path::new(&days), &columns, 1, Compression::SNAPPY);
     let refused = error(&["index", "build", &scratch("other"), &days]);
     assert!(refused.contains("\"t\" has times of day"), "{refused}");
+    let twice = scratch("twice.parquet");
+    let columns = [id(), text(), texts("n", &[Some("x")]), texts("n", &[Some("y")])];
+    write(Path::new(&twice), &columns, 1, Compression::SNAPPY);
+    let refused = error(&["index", "build", &scratch("other"), &twice]);
+    assert!(refused.contains("\"n\" occurs twice"), "{refused}");
     let stdin = error(&["index", "build", &scratch("other"), "-", "--format", "parquet"]);
     assert!(stdin.contains("input.unreadable"), "{stdin}");
 }

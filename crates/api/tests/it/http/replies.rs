@@ -53,7 +53,7 @@ fn replies_to_requests() {
 #[test]
 fn replies_to_queries_of_the_state() {
     let router = fake();
-    // Documents that have tests of their own.
+    // Documents, which have separate tests.
     let documents = ["/", "/openapi.json"];
     let paths = routes().filter(|route| route.method == "GET").map(|route| route.path);
     let replies: Vec<Value> = paths

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use semblance::corpus::{
-    CorpusError, OnDuplicate, Published, Row, VectorPrecision, VectorSource, Writer, WriterOptions,
+    CorpusError, OnDuplicate, Published, Row, VectorPrecision, VectorSource, Writer,
 };
 use semblance::internals::bundle::is_name;
 use semblance::{EmbedOptions, Model, ModelError, Prompts};
@@ -31,9 +31,8 @@ pub(super) fn build(arguments: &BuildArguments, out: &mut dyn Write) -> Result<(
     let model = settings.load()?;
     let precision = if arguments.f16 { VectorPrecision::F16 } else { VectorPrecision::F32 };
     let source = vector_source(&model, arguments.prompt_name.as_ref(), precision)?;
-    let writer_options =
-        WriterOptions { min_recall: arguments.min_recall, ..writer_options(&arguments.change) };
-    let writer = Writer::create(&arguments.change.index.index, source, writer_options)?;
+    let change = &arguments.change;
+    let writer = Writer::create(&change.index.index, source, writer_options(change))?;
     let adding = Adding::new(writer, &model, options.bad_rows, on_duplicate(arguments.replace));
     adding.run(rows)?.print(out)
 }

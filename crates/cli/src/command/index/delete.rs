@@ -1,5 +1,6 @@
 //! The command `index delete`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 
@@ -12,13 +13,13 @@ use crate::error::CommandError;
 
 pub(super) fn run(arguments: &DeleteArguments, out: &mut dyn Write) -> Result<(), CommandError> {
     let filter = arguments.filter.as_deref().map(filter).transpose()?;
-    let mut ids = arguments.id.clone();
+    let mut ids: BTreeSet<String> = arguments.id.iter().cloned().collect();
     if let Some(file) = &arguments.ids {
         let text = fs::read_to_string(file).map_err(|source| {
             let path = file.display().to_string();
             CommandError::Read { path, source }
         })?;
-        ids.extend(text.lines().map(str::to_owned));
+        ids.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
     }
     let change = &arguments.change;
     let mut writer = Writer::open(&change.index.index, writer_options(change))?;

@@ -32,10 +32,10 @@ pub(super) fn run(command: &IndexCommand, out: &mut dyn Write) -> Result<(), Com
 fn writer_options(change: &ChangeArguments) -> WriterOptions {
     WriterOptions {
         segment_rows: change.segment_rows as usize,
+        min_recall: change.min_recall,
         grace: Duration::from_secs(change.grace_hours.saturating_mul(3600)),
         rows_file: Some(rows_file()),
         points: points::points(),
-        ..WriterOptions::default()
     }
 }
 

@@ -93,12 +93,14 @@ impl Picture {
         let mut shown = Vec::new();
         for (cluster, (members, label)) in clusters.iter().zip(labels).take(LABELS).enumerate() {
             let text = label_text(&label.words);
-            let middle = [0, 1].map(|axis| {
+            let [x, y] = [0, 1].map(|axis| {
                 let mut values: Vec<f32> = members.iter().map(|&row| points[row][axis]).collect();
                 values.sort_by(f32::total_cmp);
                 values[values.len() / 2]
             });
-            let Some(center) = placed.place(middle, &text) else { continue };
+            // Above the middle, so that the points of a small cluster are visible.
+            let above = y - LINE / 2.0 - radius - PADDING;
+            let Some(center) = placed.place([x, above], &text) else { continue };
             let color = COLORS[cluster % COLORS.len()].map(|part| (f32::from(part) * 0.6) as u8);
             shown.push(Label { center, text, color, cluster: cluster + 1 });
         }

@@ -78,6 +78,11 @@ impl ParquetRows {
         Ok(Self { path, file, columns, groups: 0, readers, batch, rows: 0, total_rows })
     }
 
+    /// The names of the columns that are read.
+    pub(in crate::command) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
     /// Number of rows that were returned, and of all rows.
     pub(in crate::command) fn position(&self) -> (u64, u64) {
         (self.rows, self.total_rows)

@@ -53,6 +53,11 @@ impl LineRows {
         Ok(rows)
     }
 
+    /// The names of the columns of a CSV file.
+    pub(super) fn header(&self) -> &[String] {
+        self.csv.as_ref().map_or(&[], |csv| &csv.header)
+    }
+
     pub(super) fn is_csv(&self) -> bool {
         self.csv.is_some()
     }
@@ -107,7 +112,7 @@ impl LineRows {
     }
 
     fn named(&self, fields: Vec<String>) -> Values {
-        let header = self.csv.as_ref().map_or(&[][..], |csv| &csv.header);
+        let header = self.header();
         if fields.len() != header.len() {
             let (found, expected) = (fields.len(), header.len());
             let reason = format!("it has {found} fields; the header has {expected}");

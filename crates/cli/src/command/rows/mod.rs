@@ -3,6 +3,7 @@
 mod lines;
 mod names;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -124,18 +125,23 @@ impl<'a> Rows<'a> {
             let metadata = opened.metadata().map_err(fail)?;
             (Box::new(opened), metadata.is_file().then_some(metadata.len()))
         };
+        let RowOptions { id_column, text_column, column, line_ids, .. } = options;
+        let is_wanted = |name: &str| {
+            let is_row = name == text_column || (name == id_column && !line_ids);
+            is_row || column.is_empty() || column.iter().any(|column| column == name)
+        };
         let format = match format {
             RowFormat::Parquet => {
-                let RowOptions { id_column, text_column, column, line_ids, .. } = options;
-                let is_wanted = |name: &str| {
-                    let is_row = name == text_column || (name == id_column && !line_ids);
-                    is_row || column.is_empty() || column.iter().any(|column| column == name)
-                };
-                Format::Parquet(Box::new(ParquetRows::open(file, is_wanted)?))
+                let rows = ParquetRows::open(file, is_wanted)?;
+                check_names(rows.names(), &path)?;
+                Format::Parquet(Box::new(rows))
             }
             format => {
                 let delimiter = (format == RowFormat::Csv).then_some(delimiter);
-                Format::Lines(Box::new(LineRows::open(path, reader, delimiter)?))
+                let rows = LineRows::open(path.clone(), reader, delimiter)?;
+                let names = rows.header().iter().map(String::as_str);
+                check_names(names.filter(|name| is_wanted(name)), &path)?;
+                Format::Lines(Box::new(rows))
             }
         };
         Ok(Self { options, limits, total_bytes, format })
@@ -217,6 +223,21 @@ impl<'a> Rows<'a> {
     fn is_csv(&self) -> bool {
         matches!(&self.format, Format::Lines(rows) if rows.is_csv())
     }
+}
+
+/// Checks that no column occurs twice: it would be unclear which one a row has.
+fn check_names<'a>(names: impl Iterator<Item = &'a str>, path: &str) -> Result<(), CommandError> {
+    let mut known = HashSet::new();
+    for name in names {
+        if !known.insert(name) {
+            return Err(CommandError::UnsupportedColumn {
+                path: path.to_owned(),
+                column: name.to_owned(),
+                found: "occurs twice".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn csv_text(value: &Json) -> String {
