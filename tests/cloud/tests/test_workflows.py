@@ -1,14 +1,18 @@
 """The workflows: each target exists, and the scripts of the release do what it needs."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.deployment import contents, digest_of
 from tests.terraform import REPOSITORY
 
 WORKFLOWS = REPOSITORY / ".github/workflows"
@@ -141,3 +145,17 @@ def test_a_version_that_the_changelog_does_not_have_is_not_released(tmp_path: Pa
     for tag in ("v1.2.4", "v1.2"):
         done = run(text, tmp_path, GITHUB_REF_NAME=tag)
         assert done.returncode != 0 and "CHANGELOG.md has no section" in done.stdout, tag
+
+
+def test_the_layer_of_a_release_holds_the_folder_of_its_bundle(tmp_path: Path) -> None:
+    bundle = REPOSITORY / "terraform/tests/fixtures/bundle"
+    command = [sys.executable, "scripts/layer.py", str(bundle), "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / "default.zip") as archive:
+        archive.extractall(tmp_path)
+    (folder,) = (tmp_path / "bundles").glob("*/*")
+    assert folder.name == digest_of(bundle)
+    described = json.loads((bundle / "bundle.json").read_text())["files"].values()
+    names = {"bundle.json", *(file["path"] for file in described)}
+    assert contents(folder) == {name: contents(bundle)[name] for name in names}
