@@ -27,7 +27,7 @@ variable "sync_function_name" {
 ################################################################################
 
 variable "topic_arns" {
-  description = "ARNs of the SNS topics that are told when an alarm begins and ends, at least one."
+  description = "ARNs of the SNS topics that get a message when an alarm begins or ends, at least one."
   type        = list(string)
   nullable    = false
 
