@@ -118,7 +118,6 @@ resource "aws_cloudwatch_log_metric_filter" "this" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  #checkov:skip=CKV_AWS_319:Whether alarms have actions is an input; topic_arns must hold at least one topic.
   for_each = local.alarms
 
   alarm_name          = "${var.function.name}-${each.key}"
