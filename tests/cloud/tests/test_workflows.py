@@ -159,3 +159,12 @@ def test_the_layer_of_a_release_holds_the_folder_of_its_bundle(tmp_path: Path) -
     described = json.loads((bundle / "bundle.json").read_text())["files"].values()
     names = {"bundle.json", *(file["path"] for file in described)}
     assert contents(folder) == {name: contents(bundle)[name] for name in names}
+
+
+def test_the_example_of_a_workflow_deploys_every_environment() -> None:
+    example = REPOSITORY / "terraform/examples/two-environments"
+    job = yaml.safe_load((example / "deploy.yml").read_text())["jobs"]["terraform"]
+    environments = job["strategy"]["matrix"]["environment"]
+    assert sorted(environments) == sorted(path.stem for path in example.glob("*.tfvars"))
+    files = [name for step in job["steps"] for name in re.findall(r'-var-file="(.*?)"', str(step))]
+    assert files == ["${{ matrix.environment }}.tfvars"] * 3
