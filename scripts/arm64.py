@@ -136,13 +136,12 @@ def is_installed(folder: Path) -> bool:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Returns the variables with which cargo builds and runs for arm64 with these tools."""
+    """Returns the variables with which cargo builds for arm64 with these tools."""
     variable = TARGET.replace("-", "_")
     return {
         **os.environ,
         "RUSTC": str(folder / "rustc"),
         f"CARGO_TARGET_{variable.upper()}_LINKER": str(folder / "cc"),
-        f"CARGO_TARGET_{variable.upper()}_RUNNER": shlex.join(emulator(folder)),
         f"CC_{variable}": str(folder / "cc"),
         f"AR_{variable}": str(folder / "ar"),
     }
