@@ -41,7 +41,7 @@ BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
 .PHONY: fuzz soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-clients test-mpnet
-.PHONY: terraform-test bench bench-peers bench-models bench-load bench-corpus demo-corpus lock clean
+.PHONY: terraform-test bench bench-peers bench-models bench-storage bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -382,6 +382,9 @@ fuzz: $(PINNED) $(LIBRARY) ## fuzz each parser for a minute; TARGETS='rules body
 bench: setup $(ZIP) ## criterion benches and the cold-start bench; as root
 	cargo bench --locked --bench pipeline
 	cargo bench --locked --bench cold
+
+bench-storage: setup $(PINNED) build/model/.int8 $(ZIP) ## cold starts and their price by storage and precision, for terraform/README.md; as root
+	$(BIN)/python scripts/deployment_costs.py --measure
 
 bench-load: setup ## `semblance serve` under wrk at 1, 8 and 64 connections; ARGS='--seconds 10'
 	$(call debian,wrk)

@@ -122,7 +122,7 @@ def check_authorizer(folder: Path) -> None:
     digest = hashlib.sha256(b"key").hexdigest()
     variables = {"SEMBLANCE_API_KEY_DIGESTS": f"client={digest}"}
     with launched(folder, "authorizer", variables) as function:
-        events = [{"identitySource": [f"Bearer {key}"]} for key in ("key", "other")]
+        events = [{"headers": {"authorization": f"Bearer {key}"}} for key in ("key", "other")]
         decisions = [answer(function, event)["isAuthorized"] for event in events]
     print(f"authorizer: {decisions}")
     if decisions != [True, False]:

@@ -32,6 +32,7 @@ from tests.deployment import (
     scores_are_the_golden_ones,
 )
 from tests.terraform import Run
+from tests.test_versions import prune, versions
 
 pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("apply")]
 
@@ -854,6 +855,21 @@ def test_models_are_pruned_but_never_one_that_callers_get(
     assert deployment.plan().status == 0
 
 
+def test_old_versions_are_deleted_and_those_that_are_left_have_their_model(
+    deployment: Deployment, report: Report
+) -> None:
+    before = versions(deployment.cloud, "semblance")
+    done = prune(deployment.cloud, "semblance", "--delete")
+    assert done.returncode == 0, done.stderr
+    left = versions(deployment.cloud, "semblance")
+    report(f"versions: {len(before)} -> {', '.join(left)}; {done.stdout.splitlines()[-1]}")
+    assert len(before) > 3 and left == before[-3:] and left[-1] == alias_version(deployment)
+    deployment.cloud.recycle("semblance")
+    for version in left:
+        assert scores_are_the_golden_ones(deployment.score(version)), version
+    assert deployment.plan().status == 0
+
+
 def test_without_a_cross_encoder_reranking_says_who_scored(
     deployment: Deployment, report: Report
 ) -> None:
@@ -875,7 +891,7 @@ def test_a_version_without_its_model_does_not_get_the_alias(
     deployment: Deployment, report: Report
 ) -> None:
     before = alias_version(deployment)
-    pruned = "2"
+    pruned = versions(deployment.cloud, "semblance")[0]
     api = deployment.cloud.aws("lambda")
     configuration = api.get_function_configuration(FunctionName="semblance", Qualifier=pruned)
     folder = configuration["Environment"]["Variables"]["SEMBLANCE_BUNDLE"]

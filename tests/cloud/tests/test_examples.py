@@ -96,6 +96,44 @@ def test_existing_route_tables_keep_their_access_to_s3(
     deployment.destroy(variables)
 
 
+# --- Alarms ------------------------------------------------------------------------------
+
+
+def test_alarms_can_be_created_for_a_deployed_function(
+    cloud: CloudClient, terraform: Terraform, report: Report
+) -> None:
+    logs, queue = "/aws/lambda/watched", "https://sqs.example/123456789012/watched-dead-letters"
+    cloud.aws("logs").create_log_group(logGroupName=logs)
+    topic = cloud.aws("sns").create_topic(Name="on-call")["TopicArn"]
+    function = {"name": "watched", "alias": "live", "log_group_name": logs}
+    variables = {
+        "topic_arns": [topic],
+        "sync_function_name": "watched-model-sync",
+        "function": {**function, "dead_letter_queue_url": queue},
+    }
+    deployment = Deployment(cloud, terraform, "../modules/alarms")
+    deployment.apply(variables)
+    alarms = cloud.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+    for alarm in alarms:
+        statistic = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+        metric = f"{alarm['Namespace']} {alarm['MetricName']} {statistic}"
+        report(f"alarm {alarm['AlarmName']}: {metric} >= {alarm['Threshold']:g}")
+        assert alarm["AlarmActions"] == [topic], alarm["AlarmName"]
+    assert len(alarms) == 8
+    filters = cloud.aws("logs").describe_metric_filters(logGroupName=logs)["metricFilters"]
+    written = {
+        (change["metricNamespace"], change["metricName"])
+        for entry in filters
+        for change in entry["metricTransformations"]
+    }
+    read = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms}
+    assert written == {(space, name) for space, name in read if not space.startswith("AWS/")}
+    plan = deployment.plan(variables)
+    assert plan.status == 0, plan.output
+    deployment.destroy(variables)
+    assert cloud.aws("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
 # --- The same artifacts in two environments ----------------------------------------------
 
 
