@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use semblance_test_support::{Function, Kind, RuntimeApi, bundle, library};
 use serde_json::{Value, json};
 
+use crate::http_event::{FORMS, JSON};
+
 fn function() -> Function {
     let mut command = Function::command("similarity", env!("CARGO_BIN_EXE_similarity"));
     command
@@ -396,5 +398,26 @@ fn json_that_is_not_used_makes_no_difference() {
         let (kind, answer) = function.invoke(batch.replace("\"$\": 0", &member).as_bytes());
         let failed = json!({"batchItemFailures": [{"itemIdentifier": "2"}]});
         assert_eq!((kind, answer), (Kind::Response, failed), "{member:.60}");
+    }
+}
+
+#[test]
+fn the_last_of_repeated_members_of_an_http_event_counts() {
+    let function = function();
+    for form in FORMS {
+        let event = form.event("POST", "/embed", &[JSON], BODY.as_bytes()).to_string();
+        for member in ["body", "headers", "path", "rawPath", "httpMethod", "requestContext"] {
+            let name = format!("\"{member}\":");
+            if !event.contains(&name) {
+                continue;
+            }
+            let repeated = event.replacen(&name, &format!("{name}7,{name}"), 1);
+            let (kind, answer) = function.invoke(repeated.as_bytes());
+            assert_eq!(
+                (kind, &answer["statusCode"]),
+                (Kind::Response, &json!(200)),
+                "{form:?} {member}: {answer:.300}"
+            );
+        }
     }
 }
