@@ -298,7 +298,7 @@ fn a_file_that_is_too_large_is_not_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     // The fuzz target `index_files` looks for the same.
     #[test]
