@@ -48,7 +48,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// Checks that a server ended with SIGBUS and logged why.
 fn assert_reported(server: &mut Server) {
-    let status = server.wait().expect("the server ends");
+    let status = server.wait().unwrap();
     assert_eq!(status.signal(), Some(SIGBUS), "{status}");
     let lines = server.log().with_message("the process ends");
     assert_eq!(lines.len(), 1);
