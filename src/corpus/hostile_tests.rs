@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+use proptest::sample::Index as Position;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -44,7 +46,12 @@ fn use_all(folder: &Path) -> CorpusError {
         Ok(index) => index,
         Err(error) => return error,
     };
-    // What only a verification sees must not crash anything else.
+    operate(&index);
+    index.verify(|_| {}).unwrap_err()
+}
+
+/// Runs every operation. What only a verification sees must not crash any of them.
+fn operate(index: &Index) {
     let filter = Some(column("year", Test::AtLeast(Value::Integer(2_000))));
     for (filter, exact_rows) in [(None, ROWS), (None, 0), (filter, 0)] {
         let options = SearchOptions { filter, exact_rows, ..SearchOptions::default() };
@@ -56,7 +63,6 @@ fn use_all(folder: &Path) -> CorpusError {
         let _ = index.labels(&clusters);
     }
     let _ = index.map();
-    index.verify(|_| {}).unwrap_err()
 }
 
 fn overwrite(folder: &Path, name: &str, at: usize, bytes: &[u8]) {
@@ -288,5 +294,37 @@ fn a_file_that_is_too_large_is_not_read() {
         fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
         let error = use_all(root.path()).to_string();
         assert!(error.contains("it has more than 16777216 bytes"), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    // The fuzz target `index_files` looks for the same.
+    #[test]
+    fn damaged_content_is_refused_or_can_be_used(
+        edits in prop::collection::vec((any::<Position>(), any::<Position>(), any::<u8>()), 1..6),
+    ) {
+        let root = TempDir::new().unwrap();
+        build(root.path(), ROWS as u64);
+        let damage = |folder: &Path| {
+            let mut names: Vec<_> =
+                fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+            names.retain(|path| !path.ends_with("segment.json"));
+            names.sort();
+            for (file, at, byte) in &edits {
+                let path = file.get(&names);
+                let mut bytes = fs::read(path).unwrap();
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+                fs::write(path, bytes).unwrap();
+            }
+        };
+        forge(root.path(), damage, |_| {});
+        if let Ok(index) = Index::open(root.path()) {
+            operate(&index);
+            let is_valid = index.verify(|_| {}).is_ok();
+            prop_assert!(!is_valid || index.rows().all(|row| row.is_ok()));
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use semblance::corpus::CorpusError;
 use semblance::{Code, Fault, ModelError};
+use semblance_process::chain;
 
 use crate::request::RequestError;
 
@@ -285,6 +286,18 @@ impl Verdict {
 }
 
 impl ApiError {
+    /// The message for the caller, with its causes. The files of the service stay in its log.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Index(CorpusError::OtherBundle { .. }) => chain(self),
+            Self::Index(error) if Verdict::from_fault(error.code().fault) == Verdict::Fault => {
+                "the index cannot be read; the log of the service has the file".to_owned()
+            }
+            _ => chain(self),
+        }
+    }
+
     /// The invalid field, if the error is about a field.
     #[must_use]
     pub fn field(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Shared code of the binaries: environment variables, logging, Lambda payloads.
 
 mod environment;
+mod file_size;
 mod line_queue;
 mod mapped_files;
 #[cfg(feature = "lambda")]
@@ -8,6 +9,7 @@ mod payload;
 mod telemetry;
 
 pub use environment::{ConfigError, Environment};
+pub use file_size::fail_large_writes;
 pub use line_queue::{DroppedLines, Flush, LineQueue};
 pub use mapped_files::{FILE_CHANGED, report_changed_files};
 #[cfg(feature = "lambda")]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use semblance_api::{ApiError, Failure, RequestError};
+use semblance_api::{ApiError, RequestError};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -183,8 +183,7 @@ pub(crate) struct ItemError {
 impl ItemError {
     /// Returns the item for an error.
     pub(crate) fn new(error: &ApiError) -> Self {
-        let Failure { code, error, .. } = Failure::new(error);
-        Self { error_type: code, error_message: error }
+        Self { error_type: error.code().name, error_message: error.message() }
     }
 }
 

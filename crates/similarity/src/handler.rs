@@ -13,7 +13,7 @@ use semblance_api::{
     Admission, Answer, ApiError, Call, Failure, Limits, Line, Report, Verdict, parse_json,
     readable_json, warm_up_call,
 };
-use semblance_process::{Event, WrapBody, chain};
+use semblance_process::{Event, WrapBody};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -40,7 +40,7 @@ pub struct HandlerError(#[from] pub ApiError);
 
 impl From<HandlerError> for Diagnostic {
     fn from(HandlerError(error): HandlerError) -> Self {
-        Self { error_type: error.code().name.to_owned(), error_message: chain(&error) }
+        Self { error_type: error.code().name.to_owned(), error_message: error.message() }
     }
 }
 

@@ -27,7 +27,7 @@ pub fn error_status(error: &ApiError, path: &str) -> StatusCode {
 pub(super) fn response(error: &ApiError, form: &ErrorForm) -> Response {
     let failure = Failure::new(error);
     let status = form.status(error.code().fault);
-    let body = (form.body)(error, failure.error.clone(), status);
+    let body = (form.body)(error, error.message(), status);
     let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
     match *error {

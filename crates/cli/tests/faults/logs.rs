@@ -90,3 +90,17 @@ fn a_reader_of_the_log_that_left_is_no_error() {
     wait_until("lines are counted", || server.dropped_lines() >= 20.0);
     server.stop();
 }
+
+#[test]
+fn a_log_at_the_limit_on_the_size_of_files_is_counted() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let log = folder.path().join("log");
+    let mut server = Silent::start(&format!("ulimit -f 8; exec > {}", log.display()));
+    for _ in 0..60 {
+        assert_eq!(server.ask(get("/health")).status, 200);
+        assert_eq!(server.ask(small()).status, 200);
+    }
+    wait_until("lines are counted", || server.dropped_lines() >= 20.0);
+    server.stop();
+    assert!(std::fs::metadata(log).unwrap().len() <= 4_096);
+}

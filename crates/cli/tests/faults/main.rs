@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the tests print the times that they measure")]
 
 mod clients;
+mod commands;
 mod connections;
 mod files;
 mod framing;

@@ -1,8 +1,10 @@
 //! Clients that stop in the middle, while the server runs.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use semblance_test_support::Server;
 
 use crate::raw::*;
 use crate::shutdown::stalled_reader;
@@ -103,4 +105,79 @@ fn stalled_requests_leave_health_and_metrics_alone() {
     assert_eq!(health(&server), 200);
     drop(stalled);
     wait_until("there is room again", || ask(&server, small()).0.status == 200);
+}
+
+/// Sends bytes, and then a unit every 100 ms until the server closes the connection. Returns what it
+/// answered.
+fn drip(server: &Server, first: &[u8], unit: &[u8]) -> Vec<u8> {
+    let (mut stream, mut answer) = (send(server, first), Vec::new());
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(30) {
+        let mut bytes = [0; 4096];
+        match stream.read(&mut bytes) {
+            Ok(0) => return answer,
+            Ok(read) => answer.extend(&bytes[..read]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return answer,
+        }
+        // The server has closed its side if this fails. Its response can still be there to read.
+        let _ = stream.write_all(unit);
+    }
+    panic!("the connection is open after {:?}", started.elapsed());
+}
+
+#[test]
+fn a_byte_at_a_time_makes_no_difference() {
+    let limits = ["head", "body", "idle"].map(|name| format!("--{name}-timeout-seconds"));
+    let server = serve(&[&limits[0], "1", &limits[1], "2", &limits[2], "1"]);
+    let head = "POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let http1 = |rest: &str| format!("{head}{rest}").into_bytes();
+    let http2 = |frames: &[Vec<u8>]| [http2_preface(65_535), frames.concat()].concat();
+    let request = |method: &str, path: &str| http2_headers(1, method, path, END_HEADERS);
+    let chunked = "transfer-encoding: chunked\r\n\r\n";
+    let body = frame(0, 0, 1, br#"{"inputs": "a"}"#);
+    let field = b"\0\x01a\x01b";
+    let cases: Vec<(&str, Vec<u8>, Vec<u8>)> = vec![
+        ("empty lines", vec![], b"\r\n".to_vec()),
+        ("a body", http1("content-length: 1000\r\n\r\n"), b" ".to_vec()),
+        ("chunks", http1(chunked), b"1\r\n \r\n".to_vec()),
+        ("a chunk extension", http1(&format!("{chunked}1;")), b"x".to_vec()),
+        ("trailers", http1(&format!("{chunked}1\r\n{{\r\n0\r\n")), b"x: y\r\n".to_vec()),
+        ("100 Continue", http1("expect: 100-continue\r\ncontent-length: 9\r\n\r\n"), vec![]),
+        (
+            "a second head",
+            b"GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /hea".to_vec(),
+            b"l".to_vec(),
+        ),
+        ("PING", http2(&[]), frame(6, 0, 0, &[0; 8])),
+        ("SETTINGS", http2(&[]), frame(4, 0, 0, &[])),
+        ("PRIORITY", http2(&[]), frame(2, 0, 1, &[0, 0, 0, 0, 16])),
+        ("an unknown frame", http2(&[]), frame(77, 0, 0, &[])),
+        ("CONTINUATION", http2(&[http2_headers(1, "POST", "/embed", 0)]), frame(9, 0, 1, field)),
+        ("DATA", http2(&[request("POST", "/embed")]), frame(0, 0, 1, b" ")),
+        ("empty DATA", http2(&[request("POST", "/embed")]), frame(0, 0, 1, b"")),
+        ("DATA of a GET", http2(&[request("GET", "/health")]), frame(0, 0, 1, b" ")),
+        ("DATA of no route", http2(&[request("POST", "/none")]), frame(0, 0, 1, b" ")),
+        (
+            "trailers of HTTP/2",
+            http2(&[request("POST", "/embed"), body, frame(1, END_STREAM, 1, field)]),
+            frame(9, 0, 1, field),
+        ),
+    ];
+    thread::scope(|scope| {
+        for (name, first, unit) in &cases {
+            let server = &server;
+            scope.spawn(move || {
+                let started = Instant::now();
+                let answer = drip(server, first, unit);
+                println!("{name}: closed after {:.1?}", started.elapsed());
+                assert!(started.elapsed() < Duration::from_secs(3) + SLACK, "{name}");
+                let answer = String::from_utf8_lossy(&answer);
+                assert!(!answer.contains("HTTP/1.1 200") || *name == "a second head", "{name}");
+            });
+        }
+    });
+    wait_until("they end", || metric(&server, "semblance_in_flight") == 0.0);
+    assert_eq!(ask(&server, small()).0.status, 200);
 }

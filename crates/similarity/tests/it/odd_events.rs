@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use semblance_test_support::{Function, Kind, RuntimeApi, bundle, library};
 use serde_json::{Value, json};
 
+use crate::http_event::{FORMS, JSON};
+
 fn function() -> Function {
     let mut command = Function::command("similarity", env!("CARGO_BIN_EXE_similarity"));
     command
@@ -336,5 +338,86 @@ fn a_body_of_a_route_is_a_direct_event() {
         assert_eq!(kind, Kind::Error, "{event}: {answer:.300}");
         let code = answer["errorType"].as_str().unwrap();
         assert!(code.starts_with("request."), "{event}: {code}");
+    }
+}
+
+/// JSON that no HTTP library needs to accept: numbers out of range, nesting, repeated members, lone
+/// surrogates, and a name that is not one.
+fn odd_members() -> Vec<String> {
+    let nested = format!("\"x\": {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let mut members: Vec<String> = [
+        "\"x\": 1e999",
+        "\"x\": -1e-999",
+        "\"x\": 1, \"x\": 2",
+        "\"x\": \"\\ud800\"",
+        "\"\\ud800\": 1",
+        "\"x\": \"\\u0000\"",
+        "\"x\": [null, 7, {}, \"\\udc00\"]",
+        "\"\": \"\"",
+    ]
+    .map(str::to_owned)
+    .into();
+    members.extend([nested, format!("\"x\": {}", "9".repeat(5_000))]);
+    members
+}
+
+#[test]
+fn json_that_is_not_used_makes_no_difference() {
+    let function = function();
+    let http = [
+        r#"{"version": "2.0", "rawPath": "/embed", "headers": {"content-type": "application/json", "$": 0},
+            "requestContext": {"http": {"method": "POST", "$": 0}, "$": 0},
+            "body": "{\"inputs\": \"a\"}", "$": 0}"#,
+        r#"{"resource": "/{proxy+}", "path": "/embed", "httpMethod": "POST",
+            "headers": {"content-type": "application/json", "$": 0}, "multiValueHeaders": {"$": 0},
+            "requestContext": {"stage": "prod", "$": 0}, "body": "{\"inputs\": \"a\"}", "$": 0}"#,
+        r#"{"requestContext": {"elb": {"targetGroupArn": "arn", "$": 0}, "$": 0}, "path": "/embed",
+            "httpMethod": "POST", "multiValueHeaders": {"content-type": ["application/json"], "$": 0},
+            "multiValueQueryStringParameters": {"$": 0}, "body": "{\"inputs\": \"a\"}", "$": 0}"#,
+    ];
+    let batch = r#"{"Records": [{"messageId": "1", "eventSource": "aws:sqs", "attributes": {"$": 0},
+        "body": "{\"inputs\": \"a\"}", "$": 0}, {"messageId": "2", "eventSource": "aws:sqs", "body": "{", "$": 0}]}"#;
+    for member in odd_members() {
+        for event in http {
+            let places = event.matches("\"$\": 0").count();
+            for place in 0..places {
+                let mut parts = event.split("\"$\": 0");
+                let mut odd = parts.next().unwrap().to_owned();
+                for (number, part) in parts.enumerate() {
+                    odd += if number == place { member.as_str() } else { "\"unused\": null" };
+                    odd += part;
+                }
+                let (kind, answer) = function.invoke(odd.as_bytes());
+                assert_eq!(
+                    (kind, &answer["statusCode"]),
+                    (Kind::Response, &json!(200)),
+                    "{odd:.600}: {answer:.300}"
+                );
+            }
+        }
+        let (kind, answer) = function.invoke(batch.replace("\"$\": 0", &member).as_bytes());
+        let failed = json!({"batchItemFailures": [{"itemIdentifier": "2"}]});
+        assert_eq!((kind, answer), (Kind::Response, failed), "{member:.60}");
+    }
+}
+
+#[test]
+fn the_last_of_repeated_members_of_an_http_event_counts() {
+    let function = function();
+    for form in FORMS {
+        let event = form.event("POST", "/embed", &[JSON], BODY.as_bytes()).to_string();
+        for member in ["body", "headers", "path", "rawPath", "httpMethod", "requestContext"] {
+            let name = format!("\"{member}\":");
+            if !event.contains(&name) {
+                continue;
+            }
+            let repeated = event.replacen(&name, &format!("{name}7,{name}"), 1);
+            let (kind, answer) = function.invoke(repeated.as_bytes());
+            assert_eq!(
+                (kind, &answer["statusCode"]),
+                (Kind::Response, &json!(200)),
+                "{form:?} {member}: {answer:.300}"
+            );
+        }
     }
 }

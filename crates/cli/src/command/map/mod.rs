@@ -6,11 +6,12 @@ mod raster;
 mod svg;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use semblance::corpus::ClusterOptions;
 
+use super::output::with_suffix;
 use super::source::Source;
 use crate::arguments::MapArguments;
 use crate::error::CommandError;
@@ -68,9 +69,20 @@ pub(super) fn run(arguments: &MapArguments, out: &mut dyn Write) -> Result<(), C
                 png::png(&raster.pixels, WIDTH, HEIGHT).map_err(fail)?
             }
         };
-        fs::write(path, bytes).map_err(fail)?;
+        write_whole(path, &bytes).map_err(fail)?;
         writeln!(out, "{} points, {} clusters in {name}", points.len(), clusters.len())?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// Writes a file. If that fails, the file from before stays.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let partial = with_suffix(path, ".partial");
+    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        // The error of the write is the one to report.
+        let _ = fs::remove_file(&partial);
+    }
+    written
 }
