@@ -10,13 +10,8 @@ use semblance_api::{
 const MOST_MESSAGE_BYTES: usize = 300;
 
 /// Small, so that short inputs exceed them.
-const LIMITS: Limits = Limits {
-    texts: 5,
-    client_texts: 5,
-    text_bytes: 40,
-    auto_truncate: true,
-    predicts: false,
-};
+const LIMITS: Limits =
+    Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true, predicts: false };
 
 /// The operations of requests with a body.
 const OPERATIONS: [&str; 10] = [
