@@ -118,7 +118,10 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
     options += ["--package", f"semblance-{binary}", "--bin", binary]
     if has_target(arch):
         lambda_dir = Path("target/lambda-build") / arch
-        _build(os.environ, "cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir))
+        # Two builds that start at once would make the same links to the linker and one would fail.
+        cache = {"CARGO_ZIGBUILD_CACHE_DIR": str(Path("target/zigbuild", binary).absolute())}
+        command = ["cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir)]
+        _build({**os.environ, **cache}, *command)
         return lambda_dir / binary / "bootstrap"
     tools = arm64.FOLDER.absolute()
     if arch != "arm64" or not arm64.is_installed(tools):
