@@ -58,7 +58,10 @@ const MODULES: [(&str, &[&str]); 21] = [
     ("prompted", &[]),
     ("unique", &["error", "options"]),
     ("options", &["cache", "kernels", "scheduler", "tokenizer"]),
-    ("cross_encoder", &["cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"]),
+    (
+        "cross_encoder",
+        &["cancel", "cost", "error", "options", "runtime", "scheduler", "tokenizer", "vector"],
+    ),
     (
         "encoder",
         &["cache", "cancel", "cost", "error", "runtime", "scheduler", "tokenizer", "vector"],
