@@ -101,10 +101,15 @@ def test_a_bad_request_is_the_sdks_error_with_the_stable_code(
     assert error.request_id
 
 
-def test_token_ids_are_refused(door: Door) -> None:
+def test_token_ids_are_those_of_the_model(door: Door) -> None:
+    create = client(door).embeddings.create
+    # What /tokenize returns for the text.
+    ids = create(model=MODEL, input=[[101, 2129, 102]], encoding_format="float").data[0].embedding
+    text = create(model=MODEL, input=["how"], encoding_format="float").data[0].embedding
+    assert ids == pytest.approx(text, abs=1e-6)
     with pytest.raises(openai.BadRequestError) as caught:
-        client(door).embeddings.create(model=MODEL, input=[[101, 2129, 102]])
-    assert caught.value.param == "input" and "string" in str(caught.value)
+        create(model=MODEL, input=[[101, 99_999, 102]])
+    assert caught.value.param is not None and "99999" in str(caught.value)
 
 
 def test_a_request_id_comes_back(door: Door) -> None:

@@ -53,8 +53,9 @@ pub(super) const ROUTES: &[Route] = &[
         decode: embed,
         errors: &ERRORS,
         schema: |schemas| {
-            let list = schemas.inline::<Vec<Vec<f32>>>();
-            let reply = schemas.list_or_errors(list);
+            let (rows, encoded) =
+                (schemas.inline::<Vec<Vec<f32>>>(), schemas.inline::<Vec<String>>());
+            let reply = schemas.list_or_errors(any_of([rows, encoded]));
             RouteSchema::post(schemas.body::<EmbedBody>(), reply)
         },
     },

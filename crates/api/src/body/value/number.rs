@@ -8,7 +8,7 @@ use super::FieldValue;
 use crate::Limits;
 use crate::body::Fields;
 use crate::body::fields::wrong_type;
-use crate::openapi::Schemas;
+use crate::openapi::{Schemas, any_of};
 use crate::request::RequestError;
 
 /// An optional count, at least 1. A count beyond the range of `usize` becomes its maximum.
@@ -73,8 +73,8 @@ impl FieldValue for PromptTokens {
     }
 
     fn schema(_: &mut Schemas) -> RefOr<Schema> {
-        let types = SchemaType::from_iter([Type::Integer, Type::Null]);
-        Schema::Object(ObjectBuilder::new().schema_type(types).minimum(Some(-1)).build()).into()
+        let unlimited = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([-1]));
+        any_of([integer(None), Schema::Object(unlimited.build()).into()])
     }
 }
 
