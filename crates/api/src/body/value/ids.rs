@@ -193,8 +193,7 @@ impl FieldValue for TokenIds {
             let id = ObjectBuilder::new()
                 .schema_type(SchemaType::Type(Type::Integer))
                 .minimum(Some(0_usize));
-            let text =
-                ArrayBuilder::new().items(RefOr::T(Schema::Object(id.build()))).min_items(Some(1));
+            let text = ArrayBuilder::new().items(RefOr::T(Schema::Object(id.build())));
             let text: RefOr<Schema> = Schema::Array(text.build()).into();
             let maximum = schemas.limits().texts;
             let any = AnyOfBuilder::new()
