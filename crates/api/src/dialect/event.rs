@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, SchemaType, T
 
 use super::sagemaker;
 use super::tei::{self, Prediction, Rank, TokenOfText};
+use super::tei_embed;
 use super::{Route, RouteSchema, corpus, search};
 use crate::body::{
     Absent, Body as _, Candidates, Choice, Count, Direction, Fields, Flag, OnError, PromptName,
@@ -108,21 +109,21 @@ const OPERATIONS: [NamedOperation; 16] = [
     },
     NamedOperation {
         name: "embed",
-        decode: tei::embed,
+        decode: tei_embed::embed,
         bodies: &[NamedBody {
-            schema: |schemas| schemas.body::<tei::EmbedBody>(),
+            schema: |schemas| schemas.body::<tei_embed::EmbedBody>(),
             is_unambiguous: true,
         }],
     },
     NamedOperation {
         name: "embed_all",
-        decode: tei::embed_all,
+        decode: tei_embed::embed_all,
         bodies: &[NamedBody {
-            schema: |schemas| schemas.body::<tei::EmbedAllBody>(),
+            schema: |schemas| schemas.body::<tei_embed::EmbedAllBody>(),
             is_unambiguous: false,
         }],
     },
-    NamedOperation { name: "embed_sparse", decode: tei::embed_sparse, bodies: &[] },
+    NamedOperation { name: "embed_sparse", decode: tei_embed::embed_sparse, bodies: &[] },
     NamedOperation {
         name: "rerank",
         decode: tei::rerank,

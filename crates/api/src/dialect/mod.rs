@@ -13,6 +13,7 @@ mod openai;
 mod sagemaker;
 mod search;
 mod tei;
+mod tei_embed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,12 +37,13 @@ pub use event::{
 };
 
 /// The routes of every dialect.
-const DIALECTS: [&[Route]; 9] = [
+const DIALECTS: [&[Route]; 10] = [
     event::ROUTES,
     search::ROUTES,
     corpus::ROUTES,
     sagemaker::ROUTES,
     tei::ROUTES,
+    tei_embed::ROUTES,
     openai::ROUTES,
     cohere::ROUTES,
     cohere_embed::ROUTES,

@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::event::event_schema;
-use super::{Route, RouteSchema, cohere_embed, event, openai, tei};
+use super::{Route, RouteSchema, cohere_embed, event, openai, tei, tei_embed};
 use crate::Limits;
 use crate::body::Fields;
 use crate::operation::{Call, Status};
@@ -42,7 +42,7 @@ pub(super) fn any(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestE
     } else if fields.has("inputs", |value| !value.is_null()) {
         match limits.predicts {
             true => tei::predict(fields, limits),
-            false => tei::embed(fields, limits),
+            false => tei_embed::embed(fields, limits),
         }
     } else if fields.has("input", |value| !value.is_null()) {
         openai::embed(fields, limits)

@@ -30,7 +30,7 @@ impl Source {
         let rows = Rows::open(path, &arguments.rows, settings.limits())?;
         let model = settings.load()?;
         let folder = TempDir::with_prefix("semblance-").map_err(|source| {
-            CommandError::WriteFile { path: std::env::temp_dir().display().to_string(), source }
+            CommandError::WriteFile { path: "a temporary folder".to_owned(), source }
         })?;
         let source = vector_source(&model, None, VectorPrecision::F32)?;
         // Nothing is searched, so recall does not matter.
