@@ -268,7 +268,8 @@ lint-rust:
 	$(CLIPPY) --no-default-features -- -D warnings
 	@# The published crate and the crate with a feature: without features that other members turn on.
 	cargo clippy --locked --package semblance --package semblance-process --no-default-features --quiet -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --all-features --document-private-items --quiet
+	@# With the examples, Cargo selects the features of clippy, so that no dependency is checked twice.
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --all-features --document-private-items --lib --examples --quiet
 
 lint-python: $(DEV)
 	ruff format --check --quiet .
@@ -305,23 +306,25 @@ test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-l
 
 test-crashes: $(DEV) $(LIBRARY) $(PINNED) ## crash the commands on an index, at any moment and with loss of unsynced data
 	$(call debian,strace)
-	cargo build --locked --quiet --bin semblance
+	$(PROGRAMS)
 	cd tests/crashes && python -m pytest -q tests
 
 # More crashes of each kind, as a table; ARGS='--command build --kind kills'.
 crash-table: $(DEV) $(LIBRARY) $(PINNED)
 	$(call debian,strace)
-	cargo build --locked --quiet --bin semblance
+	$(PROGRAMS)
 	cd tests/crashes && python -m crashes $(ARGS)
 
-# Every program that a test starts.
-PROGRAMS := --bin semblance --bin similarity --bin semblance-test-support
+# Builds every program that a test starts. With an example, Cargo selects the features of the tests,
+# so that a dependency is not built twice.
+PROGRAMS := cargo build --locked --quiet --workspace --example rerank \
+	--bin semblance --bin similarity --bin semblance-test-support
 test-build: $(LIBRARY)
-	cargo build --locked --quiet $(PROGRAMS)
+	$(PROGRAMS)
 	cargo test --locked --workspace --no-run --quiet
 
 test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
-	cargo build --locked --quiet $(PROGRAMS)
+	$(PROGRAMS)
 	cargo test --locked --workspace --no-fail-fast --quiet $(ARGS)
 
 # Clients whose dependencies conflict have separate environments; those of Node.js have a folder.
@@ -341,22 +344,22 @@ $(CLIENTS)/node/node_modules/.done: $(CLIENTS)/node/package.json $(CLIENTS)/node
 test-clients: $(DEV) $(CLIENT_ENVIRONMENTS) $(CLIENTS)/node/node_modules/.done $(LIBRARY) $(PINNED) build/model/.cross ## public clients, unmodified, against the server and the function URL
 	$(call debian,chromium)
 	$(call debian,curl)
-	cargo build --locked --quiet $(PROGRAMS)
+	$(PROGRAMS)
 	cd $(CLIENTS) && pytest -q tests
 	cd $(CLIENTS) && frameworks/.venv/bin/python -m pytest -q frameworks
 
 test-mpnet: $(DEV) $(LIBRARY) build/model/.mpnet ## download all-mpnet-base-v2 (404 MB) and compare it with its golden vectors
-	cargo build --quiet --bin semblance
+	$(PROGRAMS)
 	$(BIN)/python scripts/check_golden.py --program target/debug/semblance --bundle build/model/mpnet --golden tests/data/golden/all-mpnet-base-v2.json
 
 terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8 $(ZIP) $(SYNC_ZIP) $(AUTHORIZER_ZIP) ## the infrastructure: static checks, then real applies against a local cloud
 	@command -v terraform >/dev/null || { echo "error: terraform is missing: install Terraform 1.10 or newer"; exit 1; }
-	cargo build --quiet --bin semblance --bin semblance-test-support
+	$(PROGRAMS)
 	cd tests/cloud && pytest -q -n 6 --dist loadgroup
 
 test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages for arm64 under emulation; Debian 12, ten minutes
 	@$(MAKE) --no-print-directory ARCH=arm64 package
-	cargo build --locked --quiet --bin semblance-test-support
+	$(PROGRAMS)
 	@$(BIN)/python scripts/check_arm64.py
 
 soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory

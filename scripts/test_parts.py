@@ -22,12 +22,16 @@ FIRST = "test-setup"
 # wait, for Terraform or for a client.
 LANES = (
     ("package", "terraform-test"),
-    ("lint", "test-build", "test-rust"),
+    ("test-build", "lint", "test-rust"),
     ("test-python", "test-crashes", "test-clients"),
 )
-# Parts of another lane that a part needs. The emulators of test-rust and test-clients must not wait
-# for the lock of Cargo's debug folder, so everything is built before.
-NEEDS = {"test-rust": ("package",), "test-crashes": ("test-build",)}
+# Parts of another lane that a part needs. What starts a program must not wait for the lock of
+# Cargo's debug folder, so everything is built before.
+NEEDS = {
+    "terraform-test": ("test-build",),
+    "test-rust": ("package",),
+    "test-crashes": ("test-build",),
+}
 CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
 
 

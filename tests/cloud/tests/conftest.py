@@ -27,9 +27,10 @@ def cloud() -> Iterator[CloudClient]:
 
 
 @pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
     """Terraform with the provider at hand, working on a copy of `terraform/`."""
-    return Terraform(tmp_path_factory.mktemp("configuration"))
+    with Terraform(tmp_path_factory.mktemp("configuration")) as terraform:
+        yield terraform
 
 
 @pytest.fixture(scope="session")

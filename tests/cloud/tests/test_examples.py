@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +155,15 @@ def uploaded(cloud: CloudClient, bundle: Path) -> dict[str, Any]:
     return {**references, "bundle": f"s3://artifacts/{folder}", "sha256": digests}
 
 
-def environment(cloud: CloudClient, folder: Path, name: str) -> Deployment:
+@contextmanager
+def environment(cloud: CloudClient, folder: Path, name: str) -> Iterator[Deployment]:
     """The example in a checkout in which nothing is built, with its state in a bucket."""
-    terraform = Terraform(folder)
-    for link in ("target", "build"):
-        (folder / link).unlink()
-    backend = ["bucket=state", f"key=semblance/{name}.tfstate", "use_path_style=true"]
-    options = [f"-backend-config={item}" for item in backend]
-    return Deployment(cloud, terraform, "two-environments", *options)
+    with Terraform(folder) as terraform:
+        for link in ("target", "build"):
+            (folder / link).unlink()
+        backend = ["bucket=state", f"key=semblance/{name}.tfstate", "use_path_style=true"]
+        options = [f"-backend-config={item}" for item in backend]
+        yield Deployment(cloud, terraform, "two-environments", *options)
 
 
 @pytest.fixture(scope="module")
@@ -177,15 +180,17 @@ def artifacts(built: None, cloud: CloudClient) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def dev(
     artifacts: dict[str, Any], cloud: CloudClient, tmp_path_factory: pytest.TempPathFactory
-) -> Deployment:
-    return environment(cloud, tmp_path_factory.mktemp("dev"), "dev")
+) -> Iterator[Deployment]:
+    with environment(cloud, tmp_path_factory.mktemp("dev"), "dev") as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="module")
 def prod(
     artifacts: dict[str, Any], cloud: CloudClient, tmp_path_factory: pytest.TempPathFactory
-) -> Deployment:
-    return environment(cloud, tmp_path_factory.mktemp("prod"), "prod")
+) -> Iterator[Deployment]:
+    with environment(cloud, tmp_path_factory.mktemp("prod"), "prod") as deployment:
+        yield deployment
 
 
 def scores(cloud: CloudClient, name: str) -> bool:
