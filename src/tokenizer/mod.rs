@@ -10,6 +10,7 @@ mod model;
 mod pair;
 mod piece_layout;
 mod pieces;
+mod rule_types;
 mod rules;
 mod tokenize;
 mod turns;

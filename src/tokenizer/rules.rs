@@ -7,6 +7,7 @@ use tokenizers::{
 };
 
 use super::charsmap;
+use super::rule_types::{DECODERS, NORMALIZERS, POST_PROCESSORS, PRE_TOKENIZERS};
 
 /// Maximum length of a word that the model splits, in characters. The time for a word is quadratic.
 /// `transformers` uses 100.
@@ -31,6 +32,7 @@ pub(super) struct Rules {
     pub(super) added_tokens: Vec<NumberedToken>,
     #[serde(default, deserialize_with = "normalizer")]
     pub(super) normalizer: Option<NormalizerWrapper>,
+    #[serde(default, deserialize_with = "pre_tokenizer")]
     pub(super) pre_tokenizer: Option<PreTokenizerWrapper>,
     #[serde(default, deserialize_with = "post_processor")]
     pub(super) post_processor: Option<PostProcessorWrapper>,
@@ -130,8 +132,17 @@ fn normalizer<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<NormalizerWrapper>, D::Error> {
     let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    NORMALIZERS.check(&rules).map_err(de::Error::custom)?;
     at_most("the growth of a text by its replacements", growth(&rules), MAX_GROWTH)?;
     check_charsmaps(&rules).map_err(de::Error::custom)?;
+    serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
+}
+
+fn pre_tokenizer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PreTokenizerWrapper>, D::Error> {
+    let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    PRE_TOKENIZERS.check(&rules).map_err(de::Error::custom)?;
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
 }
 
@@ -139,6 +150,7 @@ fn post_processor<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<PostProcessorWrapper>, D::Error> {
     let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    POST_PROCESSORS.check(&rules).map_err(de::Error::custom)?;
     check_templates(&rules).map_err(de::Error::custom)?;
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
 }
@@ -146,6 +158,7 @@ fn post_processor<'de, D: Deserializer<'de>>(
 /// Reads the decoder from a value, because the library panics on a syntax error.
 fn decoder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DecoderWrapper>, D::Error> {
     let Some(rules) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    DECODERS.check(&rules).map_err(de::Error::custom)?;
     serde_json::from_value(rules).map(Some).map_err(de::Error::custom)
 }
 
@@ -311,7 +324,10 @@ mod tests {
         let both = || vec![text("A"), text("B")];
         let good = template(vec![token.clone(), text("A")], both(), known.clone());
         assert_eq!(error("/post_processor", good), None);
+        let mut renamed = template(vec![token.clone(), text("A")], both(), json!({}));
+        renamed["type"] = json!("Template");
         let cases = [
+            (renamed, "type \"Template\""),
             (template(vec![token.clone(), text("A")], both(), json!({})), "without an entry"),
             (template(vec![text("A")], vec![text("A"), token, text("B")], json!({})), "pair has"),
             (template(both(), both(), known), "a second text"),
