@@ -52,24 +52,6 @@ impl Bits {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether any of the rows in `start..end` is in the set.
-    pub(crate) fn any(&self, start: usize, end: usize) -> bool {
-        if start >= end {
-            return false;
-        }
-        let (first, last) = (start / 64, (end - 1) / 64);
-        (first..=last).any(|index| {
-            let mut word = self.words.get(index).copied().unwrap_or(0);
-            if index == first {
-                word &= u64::MAX << (start % 64);
-            }
-            if index == last && !end.is_multiple_of(64) {
-                word &= (1 << (end % 64)) - 1;
-            }
-            word != 0
-        })
-    }
-
     /// Number of the rows in `start..end` that are in the set.
     pub(crate) fn count_in(&self, start: usize, end: usize) -> usize {
         if start >= end {
@@ -152,7 +134,6 @@ mod tests {
             let listed: Vec<usize> = x.iter().collect();
             prop_assert_eq!(listed, (0..rows).filter(|&row| a[row]).collect::<Vec<_>>());
             let (start, end) = (range.0.min(range.1).min(rows), range.0.max(range.1).min(rows));
-            prop_assert_eq!(x.any(start, end), a[start..end].contains(&true));
             let in_range = a[start..end].iter().filter(|set| **set).count();
             prop_assert_eq!(x.count_in(start, end), in_range);
             prop_assert_eq!(Bits::from_bytes(rows, &x.to_bytes()), Some(x));

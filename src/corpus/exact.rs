@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::bits::Bits;
-use super::codes::QueryCode;
+use super::codes::{Factors, QueryCode};
 use super::error::CorpusError;
 use super::index::{Index, Place};
 use super::search::Scored;
@@ -22,12 +22,13 @@ const DIRECT_ROWS: usize = 1_000;
 const ROWS_A_THREAD: usize = if cfg!(test) { 500 } else { 20_000 };
 
 /// What a query has found so far.
-#[derive(Default)]
 struct Candidates {
     /// Rows that can be among the best, with the largest score that each can have.
     rows: Vec<(f32, Place)>,
     /// The `top_k` largest lower bounds, the smallest first.
     lower: BinaryHeap<Reverse<Ordered>>,
+    /// A score that `top_k` rows reach for certain.
+    reached: f32,
 }
 
 /// A score with a total order.
@@ -49,25 +50,25 @@ impl Ord for Ordered {
 }
 
 impl Candidates {
-    /// A score that `top_k` rows reach for certain.
-    fn reached(&self, top_k: usize) -> f32 {
-        match self.lower.peek() {
-            Some(least) if self.lower.len() == top_k => least.0.0,
-            _ => f32::NEG_INFINITY,
-        }
+    fn new() -> Self {
+        Self { rows: Vec::new(), lower: BinaryHeap::new(), reached: f32::NEG_INFINITY }
     }
 
+    /// Adds a row that can be among the best: `product + slack` is at least `reached`.
     fn add(&mut self, product: f32, slack: f32, place: Place, top_k: usize) {
-        let reached = self.reached(top_k);
-        if product + slack < reached {
-            return;
-        }
         self.rows.push((product + slack, place));
-        let lower = product - slack;
-        if lower > reached || self.lower.len() < top_k {
-            self.lower.push(Reverse(Ordered(lower)));
+        self.raise(Reverse(Ordered(product - slack)), top_k);
+    }
+
+    /// Takes a lower bound into account.
+    fn raise(&mut self, lower: Reverse<Ordered>, top_k: usize) {
+        if lower.0.0 > self.reached {
+            self.lower.push(lower);
             if self.lower.len() > top_k {
                 self.lower.pop();
+            }
+            if let (Some(least), true) = (self.lower.peek(), self.lower.len() == top_k) {
+                self.reached = least.0.0;
             }
         }
     }
@@ -76,10 +77,7 @@ impl Candidates {
     fn merge(&mut self, other: Self, top_k: usize) {
         self.rows.extend(other.rows);
         for lower in other.lower {
-            self.lower.push(lower);
-            if self.lower.len() > top_k {
-                self.lower.pop();
-            }
+            self.raise(lower, top_k);
         }
     }
 }
@@ -102,15 +100,14 @@ pub(crate) fn exact(
     let codes: Vec<QueryCode> = queries.iter().map(|query| QueryCode::new(query)).collect();
     let lists = spans(&index.parts, threads, ROWS_A_THREAD.div_ceil(queries.len().max(1)));
     let found = each_list(&lists, |spans| scan(index, spans, &codes, allowed, top_k))?;
-    let mut merged = codes.iter().map(|_| Candidates::default()).collect::<Vec<_>>();
+    let mut merged = codes.iter().map(|_| Candidates::new()).collect::<Vec<_>>();
     for list in found {
         for (all, some) in merged.iter_mut().zip(list) {
             all.merge(some, top_k);
         }
     }
     let best = |(query, candidates): (&Vec<f32>, Candidates)| {
-        let reached = candidates.reached(top_k);
-        let rows = candidates.rows.iter().filter(|(most, _)| *most >= reached);
+        let rows = candidates.rows.iter().filter(|(most, _)| *most >= candidates.reached);
         let places: Vec<Place> = rows.map(|(_, place)| *place).collect();
         rescore(index, query, &places, top_k)
     };
@@ -125,27 +122,31 @@ fn scan(
     allowed: &[Bits],
     top_k: usize,
 ) -> Result<Vec<Candidates>, CorpusError> {
-    let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::default()).collect();
+    let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::new()).collect();
     let mut products = vec![0i32; BLOCK_ROWS];
     for &Span { part, start: first, end: last } in spans {
         let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
         for start in (first..last).step_by(BLOCK_ROWS) {
             let end = (start + BLOCK_ROWS).min(last);
-            if !allowed.any(start, end) {
+            let allowed_rows = allowed.count_in(start, end);
+            if allowed_rows == 0 {
                 continue;
             }
+            let are_all = allowed_rows == end - start;
             let block = &segment.bytes()[start * segment.dim..end * segment.dim];
+            let factors = segment.factors_of(start, end);
             for (query, candidates) in queries.iter().zip(&mut found) {
                 let products = &mut products[..end - start];
                 index.kernels.byte_dots(&query.values, block, products)?;
-                for (row, &sum) in (start..end).zip(products.iter()) {
-                    if !allowed.contains(row) {
+                for (row, (&sum, &factors)) in (start..end).zip(products.iter().zip(factors)) {
+                    let factors = Factors::from_values(factors);
+                    let product = sum as f32 * query.scale * factors.scale;
+                    let slack = query.slack(factors.error);
+                    // First what excludes most rows. A product that is not a number excludes none.
+                    if product + slack < candidates.reached || !(are_all || allowed.contains(row)) {
                         continue;
                     }
-                    let factors = segment.factors(row);
-                    let product = sum as f32 * query.scale * factors.scale;
-                    let place = Place { part, row: row as u32 };
-                    candidates.add(product, query.slack(factors.error), place, top_k);
+                    candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
                 }
             }
         }

@@ -182,6 +182,12 @@ impl Segment {
         Factors::from_values(values.first_chunk().copied().unwrap_or_default())
     }
 
+    /// The values of the factors of rows, `[rows, 3]`.
+    pub(crate) fn factors_of(&self, start: usize, end: usize) -> &[[f32; FACTORS]] {
+        let (values, _) = rows_of::<f32>(&self.factors).as_chunks();
+        values.get(start..end).unwrap_or_default()
+    }
+
     /// The mean of the vectors.
     pub(crate) fn center(&self) -> &[f32] {
         &self.center

@@ -54,6 +54,8 @@ impl Task for DotTask<'_> {
             let row = &self.rows[index * dim..][..dim];
             let mut sums = [s.splat(0.0); 2];
             for at in (0..pairs).step_by(2 * S::WIDTH) {
+                s.prefetch(row.as_ptr().wrapping_add(at + PREFETCH_BYTES / 4));
+                s.prefetch(row.as_ptr().wrapping_add(at + S::WIDTH + PREFETCH_BYTES / 4));
                 for (part, sum) in sums.iter_mut().enumerate() {
                     let at = at + part * S::WIDTH;
                     // SAFETY: `at + WIDTH` is at most `dim`, the length of both.
@@ -79,7 +81,7 @@ struct ByteDotTask<'a> {
 }
 
 /// How far ahead of its use a row is asked for, in bytes.
-const PREFETCH_BYTES: usize = 1_536;
+const PREFETCH_BYTES: usize = 6_144;
 
 impl Task for ByteDotTask<'_> {
     #[inline(always)]
