@@ -40,11 +40,11 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-clients test-mpnet
+.PHONY: fuzz soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-arm64-sync test-clients test-mpnet
 .PHONY: terraform-test bench bench-peers bench-models bench-storage bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 # --- Environments -------------------------------------------------------------------------
 
@@ -357,10 +357,18 @@ terraform-test: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.int8
 	$(PROGRAMS)
 	cd tests/cloud && pytest -q -n 6 --dist loadgroup
 
-test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## the packages for arm64 under emulation; Debian 12, ten minutes
-	@$(MAKE) --no-print-directory ARCH=arm64 package
+test-arm64: $(DEV) build/arm64/ar $(PINNED) build/model/.int8 ## similarity and authorizer for arm64 under emulation; Debian 12
+	$(call on_arm64,similarity authorizer)
+
+test-arm64-sync: $(DEV) build/arm64/ar ## the same for model-sync, which has the AWS SDK
+	$(call on_arm64,model-sync)
+
+# Builds packages for arm64 and runs them.
+define on_arm64
+	@$(MAKE) --no-print-directory ARCH=arm64 $(foreach name,$(1),target/lambda/$(name)/bootstrap-arm64.zip)
 	$(PROGRAMS)
-	@$(BIN)/python scripts/check_arm64.py
+	@$(BIN)/python scripts/check_arm64.py $(1)
+endef
 
 soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak

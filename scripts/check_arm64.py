@@ -4,7 +4,7 @@ The similarity function answers the example event and embeds golden texts; the l
 from sentence-transformers is printed. The other functions do what needs no AWS. Times under
 emulation mean nothing.
 
-    python scripts/check_arm64.py
+    python scripts/check_arm64.py similarity authorizer
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import numpy as np
 import arm64
 from launcher import Launched
 
-FUNCTIONS = ("similarity", "model-sync", "authorizer")
 ZIPS = Path("target/lambda")
 BUNDLES = {"fp32": Path("build/model/default"), "int8": Path("build/model/int8")}
 EVENT = Path("tests/events/london.json")
@@ -45,14 +44,12 @@ class DifferenceError(Exception):
 def main() -> int:
     """Runs every check; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.parse_args()
+    parser.add_argument("functions", nargs="+", choices=sorted(CHECKS))
+    arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            folders = {name: extracted(name, Path(scratch)) for name in FUNCTIONS}
-            for precision, bundle in BUNDLES.items():
-                check_similarity(folders["similarity"], precision, bundle.resolve())
-            check_authorizer(folders["authorizer"])
-            check_model_sync(folders["model-sync"])
+            for name in arguments.functions:
+                CHECKS[name](extracted(name, Path(scratch)))
     except DifferenceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -87,7 +84,13 @@ def launched(folder: Path, name: str, variables: dict[str, str]) -> Launched:
     return Launched("runtime", *timeout, "--", *command, environment=environment)
 
 
-def check_similarity(folder: Path, precision: str, bundle: Path) -> None:
+def check_similarity(folder: Path) -> None:
+    """Checks the function with the default model in each precision."""
+    for precision, bundle in BUNDLES.items():
+        check_precision(folder, precision, bundle.resolve())
+
+
+def check_precision(folder: Path, precision: str, bundle: Path) -> None:
     """Compares the scores of the example event and the vectors of golden texts."""
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     texts = [entry for entry in golden["texts"] if 2 < entry["tokens"] <= MAX_TOKENS][:TEXTS]
@@ -138,6 +141,13 @@ def check_model_sync(folder: Path) -> None:
     print(f"model-sync: {codes}, exit status {line and line.get('status')}")
     if codes != ["config.missing"]:
         raise DifferenceError(f"model-sync: {function.lines}")
+
+
+CHECKS = {
+    "authorizer": check_authorizer,
+    "model-sync": check_model_sync,
+    "similarity": check_similarity,
+}
 
 
 if __name__ == "__main__":

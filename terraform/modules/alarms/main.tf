@@ -2,10 +2,10 @@ locals {
   metric_namespace = "Semblance/${var.function.name}"
 
   # Lambda counts a caller's mistake in a direct event as an error of the function, so the faults are
-  # counted by the outcome in the log.
+  # counted in the log: by the outcome, and by Lambda's report of a process that ended.
   log_metrics = {
     faults = {
-      pattern = "{ ($.outcome = \"fault\") || ($.message = \"start failed\") }"
+      pattern = "{ ($.outcome = \"fault\") || ($.message = \"start failed\") || ($.record.errorType = \"Runtime.*\") }"
       value   = "1"
     }
     memory = {
@@ -22,7 +22,7 @@ locals {
   alarms = merge(
     {
       faults = {
-        description = "The model or the code of ${var.function.name} failed, or it could not start; the log has the code"
+        description = "The model or the code of ${var.function.name} failed, or its process ended; the log has the code"
         namespace   = local.metric_namespace
         metric      = "faults"
         statistic   = "Sum"
@@ -83,6 +83,17 @@ locals {
         metric      = "ConcurrentExecutions"
         statistic   = "Maximum"
         threshold   = var.thresholds.concurrency_share * var.function.concurrency
+        of          = [3, 5]
+        dimensions  = { FunctionName = var.function.name }
+      }
+    },
+    !var.function.provisioned_concurrency ? {} : {
+      spill-over = {
+        description = "Events of ${var.function.name} start cold: its provisioned environments are busy"
+        namespace   = "AWS/Lambda"
+        metric      = "ProvisionedConcurrencySpilloverInvocations"
+        statistic   = "Sum"
+        threshold   = 1
         of          = [3, 5]
         dimensions  = { FunctionName = var.function.name }
       }

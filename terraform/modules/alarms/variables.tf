@@ -3,7 +3,7 @@
 ################################################################################
 
 variable "function" {
-  description = "Function to watch, from the outputs of the root module: its name (function_name), alias (alias_name), log group (cloudwatch_logs_name) and the URL of its dead letters (dead_letter_queue_url); and the inputs lambda_timeout, memory_size and concurrency, by default those of the root module."
+  description = "Function to watch, from the outputs of the root module: its name (function_name), alias (alias_name), log group (cloudwatch_logs_name) and the URL of its dead letters (dead_letter_queue_url); the inputs lambda_timeout, memory_size and concurrency, by default those of the root module; and whether the input provisioned_concurrency is set."
   type = object({
     name                  = string
     alias                 = string
@@ -12,6 +12,8 @@ variable "function" {
     timeout_seconds       = optional(number, 120)
     memory_mb             = optional(number, 1280)
     concurrency           = optional(number, 25)
+
+    provisioned_concurrency = optional(bool, false)
   })
   nullable = false
 }
@@ -58,6 +60,13 @@ variable "thresholds" {
     condition     = alltrue([for share in [var.thresholds.timeout_share, var.thresholds.memory_share, var.thresholds.concurrency_share] : share > 0 && share <= 1])
     error_message = "thresholds.timeout_share, memory_share and concurrency_share must be above 0 and at most 1."
   }
+}
+
+variable "dashboard" {
+  description = "Create a dashboard with the alarms, the metrics and queries of the log. CloudWatch charges for more than three dashboards of an account."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "tags" {

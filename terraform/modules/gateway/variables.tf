@@ -134,11 +134,12 @@ variable "log_retention" {
 }
 
 variable "security" {
-  description = "What an organization requires: permissions boundary of the role (permissions_boundary_arn), its path (role_path), and a KMS key (kms_key_arn)."
+  description = "What an organization requires: permissions boundary of the role (permissions_boundary_arn), its path (role_path), a KMS key (kms_key_arn), and a code signing configuration (code_signing_config_arn; the zip must be a signed one in S3)."
   type = object({
     permissions_boundary_arn = optional(string)
     role_path                = optional(string, "/")
     kms_key_arn              = optional(string)
+    code_signing_config_arn  = optional(string)
   })
   default  = {}
   nullable = false

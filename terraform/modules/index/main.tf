@@ -1,27 +1,11 @@
-# A folder that is not on this machine: what was copied last, from the bucket of the deployed sync
-# function. So a checkout without indexes can plan and destroy.
-data "aws_lambda_functions" "deployed" {
-  count = length(local.absent) > 0 ? 1 : 0
-}
+# A folder that is not on this machine: what was copied last.
+module "deployed" {
+  source = "../deployed"
 
-data "aws_lambda_function" "deployed" {
-  count = try(contains(data.aws_lambda_functions.deployed[0].function_names, var.deployed_function_name), false) ? 1 : 0
-
-  function_name = var.deployed_function_name
-}
-
-data "aws_s3_objects" "deployed" {
-  count = can(data.aws_lambda_function.deployed[0].environment[0].variables.SEMBLANCE_INDEXES_BUCKET) ? 1 : 0
-
-  bucket = data.aws_lambda_function.deployed[0].environment[0].variables.SEMBLANCE_INDEXES_BUCKET
-  prefix = local.deployed_prefix
-}
-
-data "aws_s3_object" "deployed" {
-  for_each = toset([for name in local.absent : name if try(contains(data.aws_s3_objects.deployed[0].keys, "${local.deployed_prefix}${name}.json"), false)])
-
-  bucket = data.aws_s3_objects.deployed[0].bucket
-  key    = "${local.deployed_prefix}${each.value}.json"
+  function_name   = var.deployed_function_name
+  bucket_variable = "SEMBLANCE_INDEXES_BUCKET"
+  prefix          = local.deployed_prefix
+  names           = local.absent
 }
 
 locals {
@@ -35,7 +19,7 @@ locals {
   absent     = [for name, folder in local.folders : name if !fileexists("${folder}/CURRENT")]
 
   # A folder that is named for the first time is not the deployed one.
-  deployed = { for name, object in data.aws_s3_object.deployed : name => jsondecode(object.body) if jsondecode(object.body).folder == local.folders[name] }
+  deployed = { for name, record in module.deployed.records : name => record if record.folder == local.folders[name] }
 
   present = { for name, folder in local.folders : name => trimspace(file("${folder}/CURRENT")) if fileexists("${folder}/CURRENT") }
   digests = merge(

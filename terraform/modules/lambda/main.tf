@@ -206,7 +206,7 @@ resource "aws_sqs_queue_policy" "this" {
 ################################################################################
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile of the account's owner; the plan contains the package's sha256.
+  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile of the account's owner: set security.code_signing_config_arn. The plan contains the package's sha256.
   #checkov:skip=CKV_AWS_173:The environment contains paths and limits, no secrets, and Lambda encrypts it with its own key. Set security.kms_key_arn to use another key.
   #checkov:skip=CKV_AWS_117:The function is in a VPC if it mounts a file system; otherwise it needs no network.
   function_name                  = var.function_name
@@ -226,6 +226,7 @@ resource "aws_lambda_function" "this" {
   publish                        = var.publish
   layers                         = var.layers
   kms_key_arn                    = var.security.kms_key_arn
+  code_signing_config_arn        = var.security.code_signing_config_arn
   tags                           = var.tags
 
   dynamic "vpc_config" {

@@ -391,11 +391,12 @@ variable "function_url" {
 ################################################################################
 
 variable "security" {
-  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), and a KMS key that encrypts the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service)."
+  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), a KMS key that encrypts the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service), and a code signing configuration (code_signing_config_arn; the zips must be signed ones in S3)."
   type = object({
     permissions_boundary_arn = optional(string)
     role_path                = optional(string, "/")
     kms_key_arn              = optional(string)
+    code_signing_config_arn  = optional(string)
   })
   default  = {}
   nullable = false
@@ -413,6 +414,11 @@ variable "security" {
   validation {
     condition     = var.security.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/", var.security.kms_key_arn))
     error_message = "security.kms_key_arn must be the ARN of a KMS key."
+  }
+
+  validation {
+    condition     = var.security.code_signing_config_arn == null || (can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]+$", var.security.code_signing_config_arn)) && startswith(var.package.filename, "s3://"))
+    error_message = "security.code_signing_config_arn must be the ARN of a code signing configuration, and package.filename a signed zip in S3."
   }
 }
 

@@ -1,29 +1,13 @@
 data "aws_partition" "current" {}
 
-# A folder that is not on this machine: the manifest of the last copy, from the bucket of the
-# deployed sync function. So a checkout without bundles can plan and destroy.
-data "aws_lambda_functions" "deployed" {
-  count = length(local.absent) > 0 ? 1 : 0
-}
+# A folder that is not on this machine: the manifest of the last copy.
+module "deployed" {
+  source = "../deployed"
 
-data "aws_lambda_function" "deployed" {
-  count = try(contains(data.aws_lambda_functions.deployed[0].function_names, var.name), false) ? 1 : 0
-
-  function_name = var.name
-}
-
-data "aws_s3_objects" "deployed" {
-  count = length(data.aws_lambda_function.deployed)
-
-  bucket = data.aws_lambda_function.deployed[0].environment[0].variables.SEMBLANCE_MODELS_BUCKET
-  prefix = local.deployed_prefix
-}
-
-data "aws_s3_object" "deployed" {
-  for_each = toset([for key in local.absent : key if try(contains(data.aws_s3_objects.deployed[0].keys, "${local.deployed_prefix}${key}.json"), false)])
-
-  bucket = data.aws_s3_objects.deployed[0].bucket
-  key    = "${local.deployed_prefix}${each.value}.json"
+  function_name   = var.name
+  bucket_variable = "SEMBLANCE_MODELS_BUCKET"
+  prefix          = local.deployed_prefix
+  names           = local.absent
 }
 
 locals {
@@ -37,7 +21,7 @@ locals {
   absent     = [for key, folder in local.folders : key if !fileexists("${folder}/bundle.json")]
 
   # A folder that is named for the first time is not the deployed one.
-  deployed = { for key, object in data.aws_s3_object.deployed : key => jsondecode(object.body).manifest if jsondecode(object.body).folder == local.folders[key] }
+  deployed = { for key, record in module.deployed.records : key => record.manifest if record.folder == local.folders[key] }
 
   manifest_texts = merge(
     { for key, folder in local.folders : key => file("${folder}/bundle.json") if fileexists("${folder}/bundle.json") },

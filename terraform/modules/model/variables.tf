@@ -184,11 +184,12 @@ variable "file_system_config" {
 ################################################################################
 
 variable "security" {
-  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), and a KMS key that encrypts the bucket, the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service)."
+  description = "What an organization requires: permissions boundary of the roles (permissions_boundary_arn), their path (role_path), a KMS key that encrypts the bucket, the environment, logs and dead letters (kms_key_arn; its policy must allow the CloudWatch Logs service), and a code signing configuration (code_signing_config_arn; the zips must be signed ones in S3)."
   type = object({
     permissions_boundary_arn = optional(string)
     role_path                = optional(string, "/")
     kms_key_arn              = optional(string)
+    code_signing_config_arn  = optional(string)
   })
   default  = {}
   nullable = false

@@ -188,15 +188,16 @@ class Environment:
 
     def _report(self, request_id: str, started: float, answer: Answer) -> None:
         self._measure_memory()
-        status = "success" if answer.error is None else "error"
-        metrics = {
+        record: dict[str, object] = {"requestId": request_id}
+        record["status"] = "success" if answer.error is None else "error"
+        if answer.fatal:
+            record["errorType"] = json.loads(answer.payload)["errorType"]
+        record["metrics"] = {
             "durationMs": round((time.monotonic() - started) * 1000, 3),
             "memorySizeMB": self.deployment.memory_mb,
             "maxMemoryUsedMB": self.max_memory_mb,
         }
-        self._log_platform(
-            "report", {"requestId": request_id, "status": status, "metrics": metrics}
-        )
+        self._log_platform("report", record)
 
     def _log_platform(self, kind: str, record: Mapping[str, object]) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

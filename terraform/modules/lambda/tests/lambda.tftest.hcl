@@ -599,6 +599,12 @@ run "reject_key_id" {
   expect_failures = [var.security]
 }
 
+run "reject_signatures_of_a_local_zip" {
+  command = plan
+  variables { security = { code_signing_config_arn = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0a" } }
+  expect_failures = [var.security]
+}
+
 run "reject_six_layers" {
   command = plan
   variables { layers = ["a", "b", "c", "d", "e", "f"] }

@@ -32,6 +32,12 @@ run "zip_in_s3_is_named_by_version_and_sha256" {
       filename = "s3://artifacts/releases/1.0.0/similarity.zip?versionId=abc.DEF_1"
       sha256   = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     }
+    security = { code_signing_config_arn = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0a" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.code_signing_config_arn == "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0a"
+    error_message = "Lambda checks the signature"
   }
 
   assert {
