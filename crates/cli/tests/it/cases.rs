@@ -244,7 +244,11 @@ pub(crate) fn of(path: &str, client: &Client) -> Vec<Case> {
         "/v2/embed" => cohere_embed(2),
         "/api/embed" => ollama(),
         "/api/embeddings" => {
-            Cases::new(json!({"prompt": TEXTS[0]})).content("prompt", json!(TEXTS[1])).cases
+            Cases::new(json!({"prompt": TEXTS[0], "options": {}}))
+                .content("prompt", json!(TEXTS[1]))
+                .add("options", json!({"num_ctx": 3}), valid(|_, _| {}))
+                .add("options.num_ctx", json!(3), Check::As(json!({"prompt": "a"})))
+                .cases
         }
         other => panic!("no cases of {other}"),
     }
@@ -361,6 +365,7 @@ fn corpus(base: Value) -> Cases {
         .of(json!({"index": "docs"}), "index", json!("none"), Check::Refused("index.not_found"))
         .add("prompt_name", json!("none"), Check::Refused("request.unknown_value"))
         .refusing("texts", two, "truncate", json!(false))
+        .on_error("texts", first_empty(), "on_error")
 }
 
 fn mine() -> Vec<Case> {
@@ -613,6 +618,9 @@ fn openai() -> Vec<Case> {
         .add("modality", json!("image"), Check::Refused("request.unsupported_option"))
         .add("normalized", json!(false), unnormalized())
         .add("normalize", json!(false), unnormalized())
+        .add("use_activation", json!(false), unnormalized())
+        .add("embed_dtype", json!("float16"), Check::Refused("request.unsupported_option"))
+        .add("endianness", json!("big"), Check::Refused("request.unsupported_option"))
         .add(
             "truncate_prompt_tokens",
             json!(3),
@@ -664,6 +672,27 @@ fn cohere_rerank() -> Vec<Case> {
             }),
         )
         .add("raw_scores", json!(true), logits("/results", "relevance_score"))
+        .add("use_activation", json!(false), logits("/results", "relevance_score"))
+        .add("activation", json!(false), logits("/results", "relevance_score"))
+        .of(
+            json!({"query": "a", "documents": ["9 million people", "bread"]}),
+            "truncate_prompt_tokens",
+            json!(5),
+            Check::As(json!({"query": "a", "documents": ["9", "bread"]})),
+        )
+        .of(
+            json!({"query": QUERY, "documents": [chunks(), "bread"]}),
+            "max_chunks_per_doc",
+            json!(1000),
+            valid(|plain, found| {
+                let score = |reply: &Value| {
+                    let list = reply["results"].as_array().unwrap().iter();
+                    let first = list.clone().find(|one| one["index"] == 0).unwrap();
+                    first["relevance_score"].as_f64().unwrap()
+                };
+                assert!(score(found) > score(plain), "{plain} {found}");
+            }),
+        )
         .add("return_documents", json!(true), documents_of_results())
         .add("return_text", json!(true), documents_of_results())
         .add(
@@ -687,6 +716,11 @@ fn cohere_rerank() -> Vec<Case> {
             check: Check::As(prompted),
         })
         .cases
+}
+
+/// A text with more tokens than the model reads of a document. A later part differs from the first one.
+fn chunks() -> String {
+    format!("{}{}", "bread ".repeat(60), "9 million people live in London. ".repeat(20))
 }
 
 /// The results have their documents.
@@ -716,8 +750,15 @@ fn cohere_embed(version: u32) -> Vec<Case> {
         assert!(signed.iter().zip(&unsigned).all(|(signed, unsigned)| signed + 128.0 == *unsigned));
     });
     let every = json!(["float", "int8", "uint8", "binary", "ubinary", "base64"]);
+    let inputs = TEXTS.map(|text| json!({"content": [{"type": "text", "text": text}]}));
     Cases::new(base.clone())
         .content("texts", json!(["a city"]))
+        .with_case(Case {
+            field: "inputs",
+            without: json!({"texts": ["a city"]}),
+            with: json!({"inputs": inputs}),
+            check: Check::As(base.clone()),
+        })
         .add("embedding_types", every, formats)
         .add("input_type", json!("search_query"), Check::As(prompted(QUERY_PROMPT)))
         .add("input_type", json!("search_document"), Check::As(prompted(DOCUMENT_PROMPT)))
@@ -736,8 +777,10 @@ fn cohere_embed(version: u32) -> Vec<Case> {
 }
 
 fn ollama() -> Vec<Case> {
-    Cases::new(json!({"input": TEXTS}))
+    Cases::new(json!({"input": TEXTS, "options": {}}))
         .content("input", json!("a city"))
+        .add("options", json!({"num_ctx": 3}), valid(|_, _| {}))
+        .add("options.num_ctx", json!(3), Check::As(json!({"input": ["a", "9", "bread"]})))
         .add("dimensions", json!(8), shortened())
         .refusing("input", one, "truncate", json!(false))
         .on_error("input", first_empty(), "on_error")
