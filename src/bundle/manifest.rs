@@ -495,6 +495,15 @@ mod tests {
         manifest["labels"] = json!(1);
         manifest["activation"] = json!("sigmoid");
         assert_eq!(parse(&manifest).unwrap().task, Task::CrossEncoder);
+        assert_eq!(parse(&manifest).unwrap().label_names(), ["LABEL_0"]);
+        manifest["label_names"] = json!(["relevant"]);
+        assert_eq!(parse(&manifest).unwrap().label_names(), ["relevant"]);
+        manifest["label_names"] = json!(["no", "yes"]);
+        assert!(matches!(
+            parse(&manifest).unwrap_err(),
+            ManifestError::Invalid { field: "label_names", .. }
+        ));
+        manifest["label_names"] = json!(null);
         manifest["labels"] = json!(0);
         assert!(matches!(
             parse(&manifest).unwrap_err(),

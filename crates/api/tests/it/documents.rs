@@ -127,11 +127,12 @@ applies only to a text that must not be truncated. A longer text is truncated, a
 
 `/embed`, `/embed_all`, `/v1/embeddings` and `/embeddings` accept token ids instead of texts: a list of ids, or a
 list of such lists. `/tokenize` accepts texts only, as in text-embeddings-inference. The ids must be of the
-model's own vocabulary, as `/tokenize` returns them; another id is `request.out_of_range`. The ids are read as they are, so they must include the special tokens. If there are more
-than the model reads, those at both ends are kept. If the request or the model has a prompt, it is put before the
-text that the ids mean. An id of another vocabulary that is small enough cannot be recognized. Therefore ids are
-refused with `request.unsupported_option` if `model` is a model of OpenAI (`text-embedding-…`): its clients, such
-as LangChain with `check_embedding_ctx_length`, send ids of its vocabulary.
+model's own vocabulary, as `/tokenize` returns them; another id is `request.out_of_range`. The ids are read as they
+are, so they must include the special tokens. If there are more than the model reads, those at both ends are kept.
+If the request or the model has a prompt, it is put before the text that the ids mean. An id of another vocabulary
+that is small enough cannot be recognized. Therefore ids are refused with `request.unsupported_option` if `model`
+is a model of OpenAI (`text-embedding-…`): its clients, such as LangChain with `check_embedding_ctx_length`, send
+ids of its vocabulary.
 
 ### Invalid texts of a list
 
