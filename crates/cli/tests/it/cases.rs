@@ -352,16 +352,11 @@ fn search(client: &Client) -> Vec<Case> {
         .cases
 }
 
-/// The operations on a whole corpus, without the options of a path.
-fn corpus(base: Value) -> Cases {
+/// The operations on a whole corpus, without the options of a path. `vectors` is a request with vectors.
+fn corpus(base: Value, vectors: Value) -> Cases {
     Cases::new(base)
         .content("texts", json!(["a city", "a city", "a river", "a river"]))
-        .of(
-            json!({"vectors": [[1, 0], [0, 1]], "min_size": 2}),
-            "vectors",
-            json!([[1, 0], [1, 0]]),
-            valid(|_, _| {}),
-        )
+        .of(vectors, "vectors", json!([[1, 0], [1, 0]]), valid(|_, _| {}))
         .of(json!({"index": "docs"}), "index", json!("none"), Check::Refused("index.not_found"))
         .add("prompt_name", json!("none"), Check::Refused("request.unknown_value"))
         .refusing("texts", two, "truncate", json!(false))
@@ -370,7 +365,7 @@ fn corpus(base: Value) -> Cases {
 
 fn mine() -> Vec<Case> {
     let off = json!({"texts": two(long()), "prompt_name": null});
-    corpus(json!({"texts": CORPUS}))
+    corpus(json!({"texts": CORPUS}), json!({"vectors": [[1, 0], [0, 1]]}))
         .add(
             "top_k",
             json!(1),
@@ -396,7 +391,8 @@ fn mine() -> Vec<Case> {
 
 fn clusters() -> Vec<Case> {
     let none = || valid(|_, found| assert_eq!(found["clusters"], json!([])));
-    corpus(json!({"texts": CORPUS, "threshold": 0.1, "min_size": 2}))
+    let vectors = json!({"vectors": [[1, 0], [0, 1]], "min_size": 2});
+    corpus(json!({"texts": CORPUS, "threshold": 0.1, "min_size": 2}), vectors)
         .add("threshold", json!(0.999), none())
         .add("min_size", json!(4), none())
         .cases
