@@ -35,8 +35,7 @@ fn input(
         let expected = "one part: parts have no common embedding";
         return Err(RequestError::UnsupportedOption { field: content, expected });
     };
-    let kind = part.get("type").and_then(Value::as_str);
-    if !part.is_object() || kind.is_some_and(|kind| kind != "text") {
+    if part.get("type").and_then(Value::as_str) != Some("text") {
         let (field, expected) =
             (field.part(".content[0].type"), "\"text\": the model embeds texts");
         return Err(RequestError::UnsupportedOption { field, expected });
