@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::options::Sequence;
 use crate::runtime::{Infer, InferError, Inputs};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Count, Encoding, Side, TextTokens, Tokenizer};
+use crate::tokenizer::{Encoding, Reading, TextTokens, Tokenizer};
 use crate::vector::Activation;
 
 /// A cross-encoder for a bundle of the task `cross-encoder`: tokenizer, classifier and activation.
@@ -64,8 +64,8 @@ impl CrossEncoder {
         Self { tokenizer, scheduler, options }
     }
 
-    /// Tokenizes each pair or single text. One beyond the model's limit is truncated on `side`; `count` selects
-    /// whether its tokens are all counted. A first text that follows itself is tokenized once.
+    /// Tokenizes each pair or single text. One beyond the limit is truncated, as `reading` says. A first text
+    /// that follows itself is tokenized once.
     ///
     /// # Errors
     /// - [`ModelError::Tokenize`] if the tokenizer fails on a pair.
@@ -73,21 +73,20 @@ impl CrossEncoder {
     pub fn prepare<'a>(
         &self,
         items: impl IntoIterator<Item = Sequence<'a>>,
-        side: Side,
-        count: Count,
+        reading: Reading,
         cancel: &Cancel,
     ) -> Result<Vec<Encoding>, ModelError> {
         let mut former: Option<(&str, TextTokens)> = None;
         let mut encode = |Sequence { first, second }: Sequence<'a>| {
             let Some(second) = second else {
-                return self.tokenizer.encode(first, side, count);
+                return self.tokenizer.read(first, reading);
             };
             let first = match former.take() {
                 Some((text, tokens)) if text == first => (text, tokens),
-                _ => (first, self.tokenizer.first_tokens(first, side, count)?),
+                _ => (first, self.tokenizer.first_tokens(first, reading)?),
             };
             former = Some(first.clone());
-            self.tokenizer.encode_second(first, second, side, count)
+            self.tokenizer.encode_second(first, second, reading)
         };
         let items = items.into_iter().enumerate();
         items

@@ -71,8 +71,8 @@ pub struct CrossEncoderInfo {
     pub digest: String,
     /// Number format of its weights: `fp32` or `int8`.
     pub precision: String,
-    /// Number of scores per pair.
-    pub labels: usize,
+    /// Names of its labels by index. A pair has one score for each.
+    pub labels: Vec<String>,
     /// Maximum number of tokens of one pair, special tokens included.
     pub max_tokens: usize,
 }

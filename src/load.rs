@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
-use crate::tokenizer::{Count, Reading, Side, Tokenizer, TokenizerError, TokenizerLimits};
+use crate::tokenizer::{Reading, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Embeddings, Pooling, Poolings};
 
 /// Loads the embedding model in a folder, if one is given, and the cross-encoder of the options.
@@ -96,7 +96,7 @@ pub(crate) fn check(folder: &Path, options: &Options) -> Result<(), LoadError> {
             let (parts, _) = LoadedParts::new(&bundle, options, rows)?;
             let pairs = cross_encoder(parts, &bundle);
             let logits = pairs
-                .prepare([(&*text, &*text).into()], Side::Right, Count::UpToLimit, &cancel)
+                .prepare([(&*text, &*text).into()], Reading::DEFAULT, &cancel)
                 .and_then(|pair| pairs.classify(pair, &cancel));
             logits.map(drop).map_err(LoadError::WarmUp)
         }
@@ -212,12 +212,13 @@ fn model_info(bundle: &Bundle, pooling: String, dimensions: usize) -> ModelInfo 
 }
 
 fn cross_encoder_info(bundle: &Bundle) -> CrossEncoderInfo {
-    let Manifest { model_name, precision, labels, max_tokens, .. } = bundle.manifest();
+    let manifest = bundle.manifest();
+    let Manifest { model_name, precision, max_tokens, .. } = manifest;
     CrossEncoderInfo {
         name: model_name.clone(),
         digest: bundle.digest().to_owned(),
         precision: precision.to_string(),
-        labels: labels.unwrap_or(1),
+        labels: manifest.label_names(),
         max_tokens: *max_tokens,
     }
 }

@@ -106,6 +106,8 @@ pub struct TextOptions {
     pub truncation: Truncation,
     /// The prompts that are put before the query and the texts.
     pub prompts: Prompts,
+    /// Maximum number of tokens of a text with its prompt, as in [`EmbedOptions::text_tokens`].
+    pub text_tokens: Option<usize>,
 }
 
 /// Options of [`Model::embed_with`](crate::Model::embed_with).
@@ -137,6 +139,9 @@ pub struct PairOptions {
     pub truncation: Truncation,
     /// Whether to return the logits of the cross-encoder instead of its scores.
     pub raw_scores: bool,
+    /// Maximum number of tokens of a pair or text, special tokens excluded, if it is less than the model's
+    /// limit. One beyond it is handled as `truncation` says.
+    pub text_tokens: Option<usize>,
 }
 
 /// What a cross-encoder scores: a pair of texts, or a single text.

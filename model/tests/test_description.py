@@ -224,6 +224,26 @@ def test_a_cross_encoder_has_labels_and_the_usual_activation(
     assert (manifest["pooling"], manifest["normalize"]) == (None, None)
 
 
+def test_a_cross_encoder_has_the_names_of_its_labels(make: Build) -> None:
+    model = Checkpoint(labels=3)
+    names = {"2": "neutral", "0": "contradiction", "1": "entailment"}
+    model.files["config.json"]["id2label"] = names
+    manifest = make(model).manifest
+    assert manifest["label_names"] == ["contradiction", "entailment", "neutral"]
+
+
+def test_the_usual_names_of_labels_are_not_repeated(make: Build) -> None:
+    assert "label_names" not in make(Checkpoint(labels=3)).manifest
+
+
+def test_names_of_other_labels_are_not_used(make: Build) -> None:
+    model = Checkpoint(labels=3)
+    model.files["config.json"] |= {"num_labels": 3, "id2label": {"0": "no", "1": "yes"}}
+    bundle = make(model)
+    assert "label_names" not in bundle.manifest
+    assert any("id2label does not name the labels from 0 to 2" in line for line in bundle.said)
+
+
 @pytest.mark.parametrize(
     ("file", "fields"),
     [

@@ -73,6 +73,10 @@ pub struct Manifest {
     pub default_prompt: Option<String>,
     /// Number of logits of a cross-encoder; `None` for an embedding model.
     pub labels: Option<usize>,
+    /// Names of the labels of a cross-encoder, by index: `id2label` of `transformers`. Without this field,
+    /// they are `LABEL_0` and so on, the default of `transformers`.
+    #[serde(default)]
+    pub label_names: Option<Vec<String>>,
     /// The function that converts a logit of a cross-encoder into a score; `None` for an embedding
     /// model.
     pub activation: Option<Activation>,
@@ -195,6 +199,13 @@ impl Manifest {
         self.embedding_size.unwrap_or(self.hidden_size)
     }
 
+    /// Names of the labels of a cross-encoder, by index.
+    #[must_use]
+    pub fn label_names(&self) -> Vec<String> {
+        let default = || (0..self.labels.unwrap_or(1)).map(|label| format!("LABEL_{label}"));
+        self.label_names.clone().unwrap_or_else(|| default().collect())
+    }
+
     /// Number of dimensions of an embedding: that of the last dense layer or of the pooled row, or
     /// `output_size` if it is given.
     #[must_use]
@@ -220,6 +231,8 @@ impl Manifest {
                 check(poolings, "pooling", "one or more for the task embedding")?;
                 check(self.normalize.is_some(), "normalize", "present for the task embedding")?;
                 check(self.labels.is_none(), "labels", "null for the task embedding")?;
+                let names = self.label_names.is_none();
+                check(names, "label_names", "absent for the task embedding")?;
                 check(self.activation.is_none(), "activation", "null for the task embedding")
             }
             Task::CrossEncoder => {
@@ -234,6 +247,9 @@ impl Manifest {
                 check(prompt, "default_prompt", "absent for the task cross-encoder")?;
                 let labels = self.labels.is_some_and(|labels| labels > 0);
                 check(labels, "labels", "1 or more for the task cross-encoder")?;
+                let fits = |names: &Vec<String>| Some(names.len()) == self.labels;
+                let names = self.label_names.as_ref().is_none_or(fits);
+                check(names, "label_names", "one name for each of the labels")?;
                 check(self.activation.is_some(), "activation", "present for the task cross-encoder")
             }
         };
@@ -479,6 +495,15 @@ mod tests {
         manifest["labels"] = json!(1);
         manifest["activation"] = json!("sigmoid");
         assert_eq!(parse(&manifest).unwrap().task, Task::CrossEncoder);
+        assert_eq!(parse(&manifest).unwrap().label_names(), ["LABEL_0"]);
+        manifest["label_names"] = json!(["relevant"]);
+        assert_eq!(parse(&manifest).unwrap().label_names(), ["relevant"]);
+        manifest["label_names"] = json!(["no", "yes"]);
+        assert!(matches!(
+            parse(&manifest).unwrap_err(),
+            ManifestError::Invalid { field: "label_names", .. }
+        ));
+        manifest["label_names"] = json!(null);
         manifest["labels"] = json!(0);
         assert!(matches!(
             parse(&manifest).unwrap_err(),

@@ -1,7 +1,9 @@
 //! A loaded model and its operations.
 
 mod pairs;
+mod rerank_parts;
 mod texts;
+mod token_embeddings;
 mod tokens;
 
 use std::path::Path;
@@ -14,7 +16,7 @@ use crate::error::{LoadError, ModelError};
 use crate::info::{CrossEncoderInfo, LoadTimings, ModelInfo};
 use crate::load::{check, load};
 use crate::options::Options;
-use crate::tokenizer::{Count, Reading, Side, Tokenizer};
+use crate::tokenizer::{Reading, Tokenizer};
 use crate::vector::Embeddings;
 
 /// An embedding model, a cross-encoder, or both, ready to run.
@@ -132,12 +134,8 @@ impl Model {
             Embeddings::from_pooled(encoder.encode(prepared, &self.cancel)?.pooled)?;
         }
         if let Some((cross_encoder, _)) = &self.parts.cross_encoder {
-            let pairs = cross_encoder.prepare(
-                [(text, text).into()],
-                Side::Right,
-                Count::UpToLimit,
-                &self.cancel,
-            )?;
+            let pairs =
+                cross_encoder.prepare([(text, text).into()], Reading::DEFAULT, &self.cancel)?;
             cross_encoder.classify(pairs, &self.cancel)?;
         }
         Ok(())

@@ -9,9 +9,9 @@ use crate::cancel::Cancel;
 use crate::cost::Cost;
 use crate::cross_encoder::CrossEncoder;
 use crate::error::ModelError;
-use crate::options::{PairOptions, Prompts, Sequence, TextOptions, Truncation};
+use crate::options::{PairOptions, Prompts, Sequence, TextOptions};
 use crate::outcome::{PredictOutput, RankedText, Scorer, Scores};
-use crate::tokenizer::Encoding;
+use crate::tokenizer::{Encoding, Reading};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::rank;
 
@@ -48,7 +48,8 @@ impl Model {
         let Some((cross_encoder, _)) =
             self.parts.cross_encoder.as_ref().filter(|(one, _)| one.ranks())
         else {
-            let options = TextOptions { truncation: options.truncation, prompts: Prompts::ByRole };
+            let PairOptions { truncation, text_tokens, .. } = *options;
+            let options = TextOptions { truncation, prompts: Prompts::ByRole, text_tokens };
             return self.similarity_with(query, texts, &options);
         };
         let pairs: Vec<Sequence> = texts.iter().map(|text| (query, text.as_ref()).into()).collect();
@@ -101,6 +102,16 @@ impl Model {
         classify(cross_encoder, &sequences(items), options, &self.cancel)
     }
 
+    /// Number of special tokens around a pair.
+    ///
+    /// # Errors
+    /// - [`ModelError::NoCrossEncoder`] if no cross-encoder is loaded.
+    pub fn pair_special_tokens(&self) -> Result<usize, ModelError> {
+        let (cross_encoder, _) =
+            self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
+        Ok(cross_encoder.tokenizer().pair_special_tokens())
+    }
+
     /// Returns every fault of these pairs or single texts that [`Model::predict_with`] would refuse, in input order.
     /// `index` of an error is the index of the pair.
     ///
@@ -110,7 +121,7 @@ impl Model {
     pub fn pair_faults<'a, T>(
         &self,
         items: &[T],
-        truncation: Truncation,
+        options: &PairOptions,
     ) -> Result<Vec<ModelError>, ModelError>
     where
         T: Copy + Into<Sequence<'a>>,
@@ -118,8 +129,8 @@ impl Model {
         let (cross_encoder, _) =
             self.parts.cross_encoder.as_ref().ok_or(ModelError::NoCrossEncoder)?;
         let items = sequences(items);
-        let (unique, _, tokens) = prepare_pairs(cross_encoder, &items, truncation, &self.cancel)?;
-        Ok(unique.faults(&tokens, truncation).collect())
+        let (unique, _, tokens) = prepare_pairs(cross_encoder, &items, options, &self.cancel)?;
+        Ok(unique.faults(&tokens, options.truncation).collect())
     }
 }
 
@@ -135,17 +146,21 @@ type PreparedPairs<'a> = (Unique<Sequence<'a>>, Vec<Encoding>, TokenCounts);
 fn prepare_pairs<'a>(
     cross_encoder: &CrossEncoder,
     pairs: &[Sequence<'a>],
-    truncation: Truncation,
+    options: &PairOptions,
     cancel: &Cancel,
 ) -> Result<PreparedPairs<'a>, ModelError> {
     let unique = Unique::new(pairs.iter().copied());
     let items = unique.items.iter().copied();
-    let prepared = cross_encoder.prepare(items, truncation.side(), truncation.count(), cancel);
+    let PairOptions { truncation, text_tokens, .. } = *options;
+    let reading = Reading { side: truncation.side(), count: truncation.count(), text_tokens };
+    let prepared = cross_encoder.prepare(items, reading, cancel);
     let prepared = prepared.map_err(|error| error.at_index(|item| unique.first(item)))?;
+    let special = cross_encoder.tokenizer().pair_special_tokens();
+    let own = text_tokens.map_or(usize::MAX, |tokens| tokens.saturating_add(special));
     let tokens = TokenCounts {
         counts: prepared.iter().map(|pair| (pair.total_tokens, pair.is_truncated())).collect(),
         empty: prepared.iter().map(|pair| pair.empty_text).collect(),
-        limit_tokens: cross_encoder.max_tokens(),
+        limit_tokens: cross_encoder.max_tokens().min(own),
     };
     Ok((unique, prepared, tokens))
 }
@@ -158,8 +173,7 @@ fn classify(
     cancel: &Cancel,
 ) -> Result<PredictOutput, ModelError> {
     let started = Instant::now();
-    let (unique, prepared, tokens) =
-        prepare_pairs(cross_encoder, pairs, options.truncation, cancel)?;
+    let (unique, prepared, tokens) = prepare_pairs(cross_encoder, pairs, options, cancel)?;
     if let Some(error) = unique.faults(&tokens, options.truncation).next() {
         return Err(error);
     }

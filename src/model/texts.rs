@@ -1,7 +1,6 @@
 //! Embedding and comparing texts.
 
 use std::hash::Hash;
-use std::time::Instant;
 
 use ndarray::{Array2, Axis, s};
 
@@ -10,9 +9,9 @@ use crate::cost::Cost;
 use crate::encoder::{Encoder, PooledTexts, PreparedTexts};
 use crate::error::ModelError;
 use crate::options::{EmbedOptions, Prompts, TextOptions, Truncation};
-use crate::outcome::{EmbedOutput, Scorer, Scores, TokenEmbeddings};
+use crate::outcome::{EmbedOutput, Scorer, Scores};
 use crate::prompted::{Prompt, Prompted};
-use crate::tokenizer::{Count, Encoding, Reading, Side, Tokenizer, TokenizerError};
+use crate::tokenizer::{Count, Reading, Side, Tokenizer, TokenizerError};
 use crate::unique::{TokenCounts, Unique};
 use crate::vector::{Embeddings, SimilarityFunction};
 
@@ -57,15 +56,14 @@ impl Model {
         let prompted: Vec<_> = std::iter::once(query_prompt.before(query)).chain(others).collect();
         if texts.is_empty() {
             // The query is checked like that of any other call.
-            if let Some(error) =
-                self.faults(&prompted, options.truncation, None)?.into_iter().next()
-            {
+            let faults = self.faults(&prompted, options.truncation, options.text_tokens)?;
+            if let Some(error) = faults.into_iter().next() {
                 return Err(error);
             }
             let (scores, cost) = (Vec::new(), Cost::default());
             return Ok(Scores { scores, scored_by: Scorer::BiEncoder, cost });
         }
-        let reading = reading(options.truncation);
+        let reading = Reading { text_tokens: options.text_tokens, ..reading(options.truncation) };
         let (encoded, unique, _) = self.encode(&prompted, options.truncation, reading)?;
         let function = self.parts.info.similarity;
         let is_unit = function == SimilarityFunction::Cosine || self.parts.info.normalizes;
@@ -160,53 +158,6 @@ impl Model {
         faults.extend(others);
         faults.sort_by_key(ModelError::index);
         Ok(faults)
-    }
-
-    /// Returns the embedding of each token of each text, special tokens included: the output of the
-    /// transformer, not pooled and not normalized. A repeated text is embedded once.
-    ///
-    /// # Errors
-    /// - As [`Model::similarity_with`].
-    pub fn embed_tokens_with<T: AsRef<str>>(
-        &self,
-        texts: &[T],
-        options: &TextOptions,
-    ) -> Result<TokenEmbeddings, ModelError> {
-        let prompt = self.prompt(self.parts.info.text_prompt(&options.prompts))?;
-        let texts: Vec<_> = texts.iter().map(|text| prompt.before(text.as_ref())).collect();
-        // These errors are those of every other call.
-        let faults = self.faults(&texts, options.truncation, None)?;
-        if let Some(fault) = faults.into_iter().next() {
-            return Err(fault);
-        }
-        let started = Instant::now();
-        let unique = Unique::new(texts.iter().map(|text| text.whole.as_ref()));
-        let (encoder, reading) = (self.encoder()?, reading(options.truncation));
-        let encode = |(item, text): (usize, &&str)| {
-            self.cancel.check()?;
-            let failed = |source| ModelError::Tokenize { index: unique.first(item), source };
-            encoder.tokenizer().read(text, reading).map_err(failed)
-        };
-        let encodings = unique.items.iter().enumerate().map(encode);
-        let encodings: Vec<Encoding> = encodings.collect::<Result<_, ModelError>>()?;
-        let tokens = TokenCounts {
-            counts: encodings.iter().map(|it| (it.total_tokens, it.is_truncated())).collect(),
-            empty: vec![None; encodings.len()],
-            limit_tokens: encoder.max_tokens(),
-        };
-        let tokenize_time = started.elapsed();
-        let (rows, cost) = encoder.token_embeddings(encodings, &self.cancel)?;
-        let cost = Cost {
-            texts: texts.len(),
-            unique_texts: unique.items.len(),
-            characters: characters(texts.iter().map(|text| text.whole.as_ref())),
-            prompt_tokens: unique.read_tokens(&tokens),
-            truncated: unique.truncated(&tokens),
-            tokenize_time,
-            ..cost
-        };
-        let texts = unique.members.iter().map(|&text| rows[text].clone()).collect();
-        Ok(TokenEmbeddings { texts, cost })
     }
 
     /// Number of special tokens around a text.
@@ -358,7 +309,8 @@ impl Model {
         Ok((unique, prepared, TokenCounts { counts, empty, limit_tokens }))
     }
 
-    fn faults(
+    /// Returns every fault of texts with their prompts.
+    pub(super) fn faults(
         &self,
         texts: &[Prompted<'_>],
         truncation: Truncation,
@@ -395,12 +347,12 @@ impl Model {
 }
 
 /// How texts are read.
-fn reading(truncation: Truncation) -> Reading {
+pub(super) fn reading(truncation: Truncation) -> Reading {
     Reading { side: truncation.side(), count: truncation.count(), text_tokens: None }
 }
 
 /// Maximum number of tokens of a text, special tokens included.
-fn limit_tokens(encoder: &Encoder, reading: Reading) -> usize {
+pub(super) fn limit_tokens(encoder: &Encoder, reading: Reading) -> usize {
     let own = reading.text_tokens;
     let own = own.map(|tokens| tokens.saturating_add(encoder.tokenizer().special_tokens()));
     encoder.max_tokens().min(own.unwrap_or(usize::MAX))

@@ -39,7 +39,8 @@ pub struct Reading {
     pub side: Side,
     /// How far its tokens are counted.
     pub count: Count,
-    /// Maximum number of its tokens, special tokens excluded, if it is less than that of the model.
+    /// Maximum number of tokens of the text or pair, special tokens excluded, if it is less than that of
+    /// the model.
     pub text_tokens: Option<usize>,
 }
 

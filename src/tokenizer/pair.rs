@@ -2,7 +2,7 @@
 
 use tokenizers::{TruncationParams, TruncationStrategy, truncate_encodings};
 
-use super::{Count, Encoding, Side, TextTokens, Tokenizer, TokenizerError};
+use super::{Count, Encoding, Reading, Side, TextTokens, Tokenizer, TokenizerError};
 
 impl Tokenizer {
     /// Returns this tokenizer if its limit is large enough for pairs.
@@ -35,8 +35,9 @@ impl Tokenizer {
         side: Side,
         count: Count,
     ) -> Result<Encoding, TokenizerError> {
-        let first_tokens = self.first_tokens(first, side, count)?;
-        self.encode_second((first, first_tokens), second, side, count)
+        let reading = Reading { side, count, text_tokens: None };
+        let first_tokens = self.first_tokens(first, reading)?;
+        self.encode_second((first, first_tokens), second, reading)
     }
 
     /// Returns the tokens of the first text of a pair, for [`encode_second`](Self::encode_second).
@@ -46,13 +47,13 @@ impl Tokenizer {
     pub fn first_tokens(
         &self,
         first: &str,
-        side: Side,
-        count: Count,
+        reading: Reading,
     ) -> Result<TextTokens, TokenizerError> {
-        self.text_tokens(first, side, self.pair_room(), count)
+        self.text_tokens(first, reading.side, self.pair_room(reading), reading.count)
     }
 
-    /// As [`encode_pair`](Self::encode_pair), with the first text and its tokens.
+    /// As [`encode_pair`](Self::encode_pair), with the first text and its tokens, and with a limit on the
+    /// tokens of the pair.
     ///
     /// # Errors
     /// - [`TokenizerError::Encode`] if the library fails on a text.
@@ -60,10 +61,9 @@ impl Tokenizer {
         &self,
         (first, first_tokens): (&str, TextTokens),
         second: &str,
-        side: Side,
-        count: Count,
+        reading: Reading,
     ) -> Result<Encoding, TokenizerError> {
-        let room = self.pair_room();
+        let (Reading { side, count, .. }, room) = (reading, self.pair_room(reading));
         let mut first_tokens = first_tokens;
         let mut second_tokens = self.text_tokens(second, side, room, count)?;
         // If both texts exceed the limit, the longer one gets the odd token.
@@ -90,8 +90,15 @@ impl Tokenizer {
         Ok(Encoding { empty_text, is_counted, ..encoding })
     }
 
-    /// Number of tokens of a pair, special tokens excluded.
-    fn pair_room(&self) -> usize {
-        self.max_tokens.saturating_sub(self.pair_special_tokens)
+    /// Number of special tokens around the texts of a pair.
+    #[must_use]
+    pub fn pair_special_tokens(&self) -> usize {
+        self.pair_special_tokens
+    }
+
+    /// Maximum number of tokens of a pair, special tokens excluded.
+    fn pair_room(&self, reading: Reading) -> usize {
+        let room = self.max_tokens.saturating_sub(self.pair_special_tokens);
+        reading.text_tokens.map_or(room, |tokens| room.min(tokens))
     }
 }

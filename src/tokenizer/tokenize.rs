@@ -52,6 +52,14 @@ pub struct TextTokens {
     pub(super) is_whole: bool,
 }
 
+impl TextTokens {
+    /// Number of the tokens.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.encoding.len()
+    }
+}
+
 /// Limits of the model that reads the token ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenizerLimits {

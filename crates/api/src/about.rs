@@ -72,7 +72,7 @@ impl About {
                 model_id: info.name.clone(),
                 model_sha: info.digest.clone(),
                 model_dtype: info.precision.clone(),
-                labels: info.labels,
+                labels: info.labels.len(),
                 max_input_length: info.max_tokens,
             }),
             max_input_length: info.max_tokens,
@@ -141,12 +141,12 @@ pub enum ModelType {
 impl ModelType {
     fn new(model: &Model) -> Self {
         let labels = match model.cross_encoder() {
-            Some(cross_encoder) if !model.embeds() => 0..cross_encoder.labels,
+            Some(cross_encoder) if !model.embeds() => &cross_encoder.labels,
             _ => return Self::Embedding { pooling: model.info().pooling.clone() },
         };
-        let name = |label: usize| format!("LABEL_{label}");
-        let id2label = labels.clone().map(|label| (label.to_string(), name(label))).collect();
-        let label2id = labels.clone().map(|label| (name(label), label)).collect();
+        let named = labels.iter().enumerate();
+        let id2label = named.clone().map(|(i, name)| (i.to_string(), name.clone())).collect();
+        let label2id = named.map(|(i, name)| (name.clone(), i)).collect();
         match labels.len() {
             1 => Self::Reranker { id2label, label2id },
             _ => Self::Classifier { id2label, label2id },

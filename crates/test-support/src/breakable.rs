@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::bundle;
 
-/// A copy of the default bundle: the manifest is copied, the other files are linked.
+/// A copy of a bundle: the manifest is copied, the other files are linked.
 pub struct Breakable {
     folder: TempDir,
 }
@@ -22,14 +22,23 @@ impl Default for Breakable {
 }
 
 impl Breakable {
-    /// Returns a copy that is whole.
+    /// Returns a copy of the default bundle.
     ///
     /// # Panics
     /// If the default bundle was not built.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(&bundle())
+    }
+
+    /// Returns a copy of a bundle.
+    ///
+    /// # Panics
+    /// If the bundle was not built.
+    #[must_use]
+    pub fn of(bundle: &Path) -> Self {
         let folder = TempDir::new().unwrap();
-        for entry in fs::read_dir(bundle()).unwrap() {
+        for entry in fs::read_dir(bundle).unwrap() {
             let path = entry.unwrap().path();
             let copy = folder.path().join(path.file_name().unwrap());
             if path.ends_with(MANIFEST_FILE) {

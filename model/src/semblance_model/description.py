@@ -80,6 +80,7 @@ class Description:
 
     Several poolings are concatenated; the layers of `dense` follow. `pooling`, `normalize` and
     `similarity` are None for a cross-encoder, `labels` and `activation` for an embedding model.
+    `label_names` is None also if the names of the labels are the usual ones.
     `notes` are messages for the user: what was assumed and why.
     """
 
@@ -94,6 +95,7 @@ class Description:
     prompts: dict[str, str]
     default_prompt: str | None
     labels: int | None
+    label_names: tuple[str, ...] | None
     activation: str | None
     licence: str
     tokenizer: BundleTokenizer
@@ -217,6 +219,7 @@ def describe(source: Source, choices: Choices | None = None) -> Description:
         prompts=prompts,
         default_prompt=default_prompt,
         labels=labels,
+        label_names=None if labels is None else _label_names(config, labels, notes),
         activation=activation,
         licence=_licence(source),
         tokenizer=tokenizer,
@@ -335,6 +338,22 @@ def _labels(config: Fields) -> int:
     if config.has("id2label"):
         return max(1, len(config.section("id2label").values))
     return 2
+
+
+def _label_names(config: Fields, labels: int, notes: list[str]) -> tuple[str, ...] | None:
+    """The names of the labels by index, or None if they are the default ones of transformers."""
+    if not config.has("id2label"):
+        return None
+    names = config.section("id2label")
+    usual = {str(label): f"LABEL_{label}" for label in range(labels)}
+    if set(names.values) != set(usual):
+        notes.append(
+            f"{config.file}: field id2label does not name the labels from 0 to {labels - 1}: using "
+            "LABEL_0 and so on, like transformers"
+        )
+        return None
+    read = {label: names.text(label) for label in usual}
+    return None if read == usual else tuple(read.values())
 
 
 def _activation(config: Fields, general: Fields, labels: int, notes: list[str]) -> str:

@@ -74,6 +74,8 @@ def manifest_bytes(description: Description, origin: Origin, folder: Path) -> by
         },
     }
     # A field that is absent has its usual value.
+    if description.label_names is not None:
+        manifest["label_names"] = list(description.label_names)
     if description.default_prompt is not None:
         manifest["default_prompt"] = description.default_prompt
     if isinstance(description.graph, Export):

@@ -2,6 +2,7 @@
 
 import cohere
 import httpx
+import numpy as np
 import pytest
 from cohere.errors import BadRequestError, NotFoundError
 
@@ -64,11 +65,41 @@ def test_top_n_and_documents_are_as_asked_for(door: Door) -> None:
     assert len(two.results) == 1
 
 
-def test_an_option_that_would_change_the_answer_is_refused(door: Door) -> None:
+def test_a_document_is_scored_by_its_best_chunk(door: Door) -> None:
+    long = " ".join([*["bread"] * 400, *DOCUMENTS])
+
+    def scores(chunks: int, *documents: str) -> list[float]:
+        answer = first(door).rerank(
+            query=QUERY, documents=list(documents), max_chunks_per_doc=chunks
+        )
+        by_index = sorted(answer.results, key=lambda item: item.index)
+        return [item.relevance_score for item in by_index]
+
+    # The first chunk has only bread.
+    first_chunk, bread = scores(1, long, "bread " * 400)
+    assert first_chunk == pytest.approx(bread, abs=1e-5)
+    assert scores(10, long)[0] != pytest.approx(first_chunk, abs=1e-3)
+
+
+def test_inputs_with_texts_are_embedded(door: Door) -> None:
+    client = second(door)
+    texts = client.embed(
+        model="any", input_type="search_document", texts=DOCUMENTS, embedding_types=["float"]
+    )
+    inputs = client.embed(
+        model="any",
+        input_type="search_document",
+        inputs=[
+            cohere.EmbedInput(content=[cohere.TextEmbedContent(text=text)]) for text in DOCUMENTS
+        ],
+        embedding_types=["float"],
+    )
+    found, expected = inputs.embeddings.float_, texts.embeddings.float_
+    assert found is not None and expected is not None
+    np.testing.assert_allclose(np.array(found), np.array(expected), atol=1e-6)
     with pytest.raises(BadRequestError) as caught:
-        first(door).rerank(query=QUERY, documents=DOCUMENTS, max_chunks_per_doc=1)
+        client.embed(model="any", input_type="image", images=["data:image/png;base64,AA=="])
     assert caught.value.body["error"]["code"] == "request.unsupported_option"
-    assert caught.value.body["error"]["param"] == "max_chunks_per_doc"
 
 
 @pytest.mark.parametrize(

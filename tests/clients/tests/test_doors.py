@@ -272,7 +272,7 @@ FAULTS: list[tuple[dict[str, Any], str, list[str]]] = [
         ["predict", "--no-truncate", "a", LONG],
     ),
     (
-        {"query": "a", "documents": ["b"], "max_chunks_per_doc": 3},
+        {"query": "a", "documents": ["b"], "return_embeddings": True},
         "request.unsupported_option",
         [],
     ),

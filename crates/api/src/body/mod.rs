@@ -16,9 +16,9 @@ use crate::request::RequestError;
 pub(crate) use fields::Fields;
 pub use json::{parse_json, readable_json};
 pub(crate) use value::{
-    Absent, Candidates, Choice, ChoiceList, Choices, ClientInput, Count, Dimensions, Direction,
-    Documents, Effect, FieldValue, FilterField, Flag, IndexName, Input, Names, Object, OnError,
-    OptionalIndexName, OptionalObject, Pairs, PromptName, PromptTokens, Score, Text, TextList,
+    Absent, Candidates, Choice, ChoiceList, Choices, ClientInput, ContentInputs, Count, Dimensions,
+    Direction, Documents, Effect, FieldValue, FilterField, Flag, IndexName, Input, Names, Object,
+    OnError, Optional, OptionalObject, Pairs, PromptName, PromptTokens, Score, Text, TextList,
     TextsOrIds, TokenIds, Truncate, Unread, Unsupported, Vectors, WithIds, one_of, truncation,
 };
 

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::{Route, RouteSchema, openai, request_id};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, Count, Direction, Documents, Fields, Flag, Names, OnError, PromptName, Text,
-    Truncate, Unread, Unsupported, body, one_of,
+    Body as _, Choice, Count, Direction, Documents, Fields, Flag, Names, OnError, PromptName,
+    PromptTokens, Text, Truncate, Unread, Unsupported, body, one_of,
 };
 use crate::operation::{Call, ItemError, Listed, Reply, RerankRequest, scorer_name};
 use crate::request::RequestError;
@@ -72,8 +72,9 @@ body! {
         rank_fields: Names,
         /// Maximum number of tokens of each document; the rest is ignored.
         max_tokens_per_doc: Count,
-        /// Refused: a document is not divided into chunks.
-        max_chunks_per_doc: Unsupported,
+        /// Number of chunks of a document that are scored, in Cohere's API: 1 by default. The score of the
+        /// document is the highest one. A chunk has the tokens that the model can read next to the query.
+        max_chunks_per_doc: Count,
         /// Refused: a cross-encoder has no embeddings.
         return_embeddings: Unsupported,
         /// Whether to truncate a pair beyond the model's limit (default). Otherwise it is an error.
@@ -82,10 +83,15 @@ body! {
         truncate: Truncate,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
-        /// Refused, because the model defines its limit.
-        truncate_prompt_tokens: Unsupported,
+        /// Maximum number of tokens of each pair, special tokens included, in vLLM's API; -1 is the model's
+        /// limit. Without a cross-encoder, it is that of the query and of each document.
+        truncate_prompt_tokens: PromptTokens,
         /// Whether to return logits instead of scores.
         raw_scores: Flag,
+        /// The opposite of `raw_scores`, in vLLM's API.
+        use_activation: Flag,
+        /// The same as `use_activation`.
+        activation: Flag,
         /// Name of the model's prompt; see `/similarity`. A cross-encoder has no prompts.
         prompt_name: PromptName,
         /// What to do with an invalid document: `error` refuses the request (default); `null` ranks the
@@ -127,13 +133,20 @@ fn rerank_version(
         None | Some(Truncation::Right) if is_left => Truncation::Left,
         truncation => truncation.unwrap_or(Truncation::Right),
     };
-    let raw_scores = body.raw_scores.0.unwrap_or(false);
+    let (activates, former) = (body.use_activation.0, body.activation.0);
+    let activates = one_of(activates, former, "activation", "use_activation")?;
+    let raw_scores = body.raw_scores.0;
+    let raw_scores =
+        one_of(raw_scores, activates.map(|activates| !activates), "use_activation", "raw_scores")?;
+    let raw_scores = raw_scores.unwrap_or(false);
     let request = RerankRequest {
         query: body.query.0,
         texts: body.documents.texts,
-        options: PairOptions { truncation, raw_scores },
+        options: PairOptions { truncation, raw_scores, text_tokens: None },
         prompt_name: body.prompt_name,
         max_text_tokens: body.max_tokens_per_doc.0,
+        max_parts: body.max_chunks_per_doc.0,
+        token_limit: body.truncate_prompt_tokens.0,
         top_n,
         return_texts: return_texts.unwrap_or(false),
     };

@@ -17,8 +17,8 @@ use super::embedding::{EmbeddingValue, NumberFormat};
 use super::{Route, RouteSchema, openai, request_id};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, ChoiceList, ClientInput, Count, Dimensions, Fields, OnError, PromptTokens,
-    TextsOrIds, Truncate, Unread, Unsupported, body,
+    Body as _, Choice, ChoiceList, ClientInput, ContentInputs, Count, Dimensions, Fields, OnError,
+    Optional, TextsOrIds, Truncate, Unread, Unsupported, body,
 };
 use crate::openapi::any_of;
 use crate::operation::{Call, EmbedRequest, ItemError, Listed, Purpose, Reply};
@@ -58,9 +58,10 @@ body! {
     } {
         /// Refused: the model embeds texts.
         images: Unsupported,
-        /// Refused: use `texts`.
-        inputs: Unsupported,
-        texts: ClientInput,
+        /// The texts, or `inputs` instead.
+        texts: Optional<ClientInput>,
+        /// The texts as objects whose `content` has one part of the type `text`. Images are refused.
+        inputs: Optional<ContentInputs>,
         /// The use of the embeddings. It selects the model's prompt for a query or a document, if the
         /// model has one.
         input_type: Choice<Purpose>,
@@ -91,7 +92,16 @@ pub(super) fn embed(
     version: &'static str,
 ) -> Result<Call, RequestError> {
     fields.read_texts(true);
+    let missing = fields.field("texts");
     let body = CohereEmbedBody::decode(fields, limits)?;
+    let texts = match (body.texts.0, body.inputs.0) {
+        (Some(texts), None) => texts.0,
+        (None, Some(inputs)) => inputs.0,
+        (None, None) => return Err(RequestError::MissingField { field: missing }),
+        (Some(_), Some(_)) => {
+            return Err(RequestError::WrongFields { expected: "either texts or inputs" });
+        }
+    };
     let options = EmbedOptions {
         truncation: body.truncate.0.unwrap_or(Truncation::Right),
         prompts: Prompts::ByRole,
@@ -105,11 +115,11 @@ pub(super) fn embed(
         formats => formats,
     };
     let request = EmbedRequest {
-        input: TextsOrIds::Texts(body.texts.0),
+        input: TextsOrIds::Texts(texts),
         purpose: body.input_type.0,
         options,
         dimensions_field: "output_dimension",
-        prompt_tokens: PromptTokens(None),
+        token_limit: None,
     };
     Ok(Call::new(request, move |request, listed, service| {
         let form = Form { version, formats };

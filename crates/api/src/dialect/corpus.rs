@@ -7,16 +7,15 @@ use serde::Serialize;
 use serde_json::Error;
 use utoipa::ToSchema;
 
-use super::search::OptionalInput;
 use super::{Route, RouteSchema, tei};
 use crate::Limits;
 use crate::body::{
-    Body as _, Choice, Count, Direction, Fields, Flag, OptionalIndexName, PromptName, Score,
-    Vectors, body, truncation,
+    Body as _, Choice, Count, Direction, Fields, Flag, IndexName, Input, OnError, Optional,
+    PromptName, Score, Vectors, body, truncation,
 };
 use crate::operation::{
     Call, ClusterRequest, ClusterResult, Corpus, CorpusRequest, FoundCluster, IndexesRequest,
-    MapRequest, MapResult, MineRequest, MineResult, Reply,
+    ItemError, MapRequest, MapResult, MineRequest, MineResult, Reply,
 };
 use crate::request::{Field, RequestError};
 use crate::service::Service;
@@ -83,11 +82,11 @@ body! {
         "max_pairs": 1
     } {
         /// The texts.
-        texts: OptionalInput,
+        texts: Optional<Input>,
         /// Vectors instead of texts. They are normalized.
         vectors: Vectors,
         /// Name of an index of at most 10,000 rows instead.
-        index: OptionalIndexName,
+        index: Optional<IndexName>,
         /// Number of nearest rows of each row that are considered: 100 by default.
         top_k: Count,
         /// Maximum number of pairs: 1,000 by default, at most 10,000.
@@ -101,6 +100,9 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
+        /// What to do with an invalid text: `error` refuses the request (default); `null` compares the
+        /// others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -111,11 +113,11 @@ body! {
         "threshold": 0.5, "min_size": 2
     } {
         /// The texts.
-        texts: OptionalInput,
+        texts: Optional<Input>,
         /// Vectors instead of texts. They are normalized.
         vectors: Vectors,
         /// Name of an index of at most 10,000 rows instead.
-        index: OptionalIndexName,
+        index: Optional<IndexName>,
         /// The least score of a row with the center of its cluster: 0.75 by default.
         threshold: Score,
         /// Minimum number of rows of a cluster: 10 by default.
@@ -127,6 +129,9 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
+        /// What to do with an invalid text: `error` refuses the request (default); `null` compares the
+        /// others.
+        on_error: Choice<OnError>,
     }
 }
 
@@ -134,11 +139,11 @@ body! {
     /// A request for a map. It has one of `texts`, `vectors` and `index`.
     pub(super) MapBody = { "index": "docs" } {
         /// The texts.
-        texts: OptionalInput,
+        texts: Optional<Input>,
         /// Vectors instead of texts. They are normalized.
         vectors: Vectors,
         /// Name of an index of at most 5,000 rows instead.
-        index: OptionalIndexName,
+        index: Optional<IndexName>,
         /// The least score of a row with the center of its cluster: 0.6 by default.
         threshold: Score,
         /// Minimum number of rows of a cluster: 10 by default.
@@ -150,19 +155,22 @@ body! {
         truncate: Flag,
         /// The side of a text from which tokens are removed.
         truncation_direction: Choice<Direction>,
+        /// What to do with an invalid text: `error` refuses the request (default); `null` compares the
+        /// others.
+        on_error: Choice<OnError>,
     }
 }
 
 /// Returns the corpus of a body: one of texts, vectors and an index.
 fn corpus(
-    texts: OptionalInput,
+    texts: Optional<Input>,
     vectors: Vectors,
-    index: OptionalIndexName,
+    index: Optional<IndexName>,
 ) -> Result<Corpus, RequestError> {
     match (texts.0, vectors.0, index.0) {
         (Some(input), None, None) => Ok(Corpus::Texts(input.0)),
         (None, Some(vectors), None) if !vectors.is_empty() => Ok(Corpus::Vectors(vectors)),
-        (None, None, Some(index)) => Ok(Corpus::Index(index)),
+        (None, None, Some(index)) => Ok(Corpus::Index(index.0)),
         _ => {
             let expected = "one of texts, vectors and index, with at least one row";
             Err(RequestError::WrongFields { expected })
@@ -172,6 +180,7 @@ fn corpus(
 
 /// Decodes a search for pairs.
 pub(super) fn mine(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.read_texts(true);
     let body = MineBody::decode(fields, limits)?;
     let max_pairs = body.max_pairs.0.unwrap_or(MAX_PAIRS);
     if max_pairs > MOST_PAIRS {
@@ -197,6 +206,7 @@ pub(super) fn mine(fields: &mut Fields, limits: &Limits) -> Result<Call, Request
 
 /// Decodes a search for clusters.
 pub(super) fn cluster(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.read_texts(true);
     let body = ClusterBody::decode(fields, limits)?;
     let options = clusters(&body.threshold, &body.min_size, ClusterOptions::default().threshold);
     let truncation = truncation(&body.truncate, &body.truncation_direction, true);
@@ -207,6 +217,7 @@ pub(super) fn cluster(fields: &mut Fields, limits: &Limits) -> Result<Call, Requ
 
 /// Decodes a request for a map.
 pub(super) fn map(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
+    fields.read_texts(true);
     let body = MapBody::decode(fields, limits)?;
     let options = clusters(&body.threshold, &body.min_size, MAP_THRESHOLD);
     let truncation = truncation(&body.truncate, &body.truncation_direction, true);
@@ -240,6 +251,9 @@ pub(super) struct MineReply {
     version: Option<String>,
     /// The pairs, highest score first.
     pairs: Vec<MinedPair>,
+    /// The errors of the invalid texts, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// Two rows and their score.
@@ -267,6 +281,9 @@ pub(super) struct ClusterReply {
     version: Option<String>,
     /// The clusters, largest first.
     clusters: Vec<ClusterOfRows>,
+    /// The errors of the invalid texts, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// A group of near rows.
@@ -293,8 +310,8 @@ pub(super) struct MapReply {
     /// Digest of the version of the index; absent for texts and vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
-    /// A point for each row; near rows are near each other.
-    points: Vec<[f32; 2]>,
+    /// A point for each row; near rows are near each other. Null for an invalid text.
+    points: Vec<Option<[f32; 2]>>,
     /// The ids of the rows, if the corpus is an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<Vec<String>>,
@@ -303,6 +320,9 @@ pub(super) struct MapReply {
     texts: Option<Vec<String>>,
     /// The clusters, largest first.
     clusters: Vec<ClusterOfRows>,
+    /// The errors of the invalid texts, with `"on_error": "null"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<ItemError>>,
 }
 
 /// The names of the indexes.
@@ -324,21 +344,21 @@ fn mined(_: &MineRequest, found: MineResult, _: &Service) -> Result<Reply, Error
     };
     let pairs: Vec<MinedPair> = found.pairs.into_iter().map(pair).collect();
     let items = pairs.len();
-    Reply::new(&MineReply { version: found.version, pairs }, items)
+    Reply::new(&MineReply { version: found.version, pairs, errors: found.errors }, items)
 }
 
 fn clustered(_: &ClusterRequest, found: ClusterResult, _: &Service) -> Result<Reply, Error> {
     let clusters: Vec<ClusterOfRows> = found.clusters.into_iter().map(of_rows).collect();
-    let items = clusters.len();
-    Reply::new(&ClusterReply { version: found.version, clusters }, items)
+    let (items, version, errors) = (clusters.len(), found.version, found.errors);
+    Reply::new(&ClusterReply { version, clusters, errors }, items)
 }
 
 fn arranged(_: &MapRequest, found: MapResult, _: &Service) -> Result<Reply, Error> {
     let (ids, texts) = parts(found.rows);
     let clusters = found.clusters.into_iter().map(of_rows).collect();
-    let (version, points) = (found.version, found.points);
+    let (version, points, errors) = (found.version, found.points, found.errors);
     let items = points.len();
-    Reply::new(&MapReply { version, points, ids, texts, clusters }, items)
+    Reply::new(&MapReply { version, points, ids, texts, clusters, errors }, items)
 }
 
 fn of_rows(cluster: FoundCluster) -> ClusterOfRows {

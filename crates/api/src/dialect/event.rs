@@ -278,6 +278,7 @@ fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, true),
         prompts: body.prompt_name.prompts(),
+        text_tokens: None,
     };
     let (query, texts) = (body.query_from_app.0, body.actual_queries.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: body.top_k.0, options }, response))

@@ -14,10 +14,11 @@ use super::{Route, RouteSchema, tei};
 use crate::Limits;
 use crate::about::{About, ModelType};
 use crate::body::{
-    Body as _, Choice, ClientInput, Dimensions, Fields, OnError, Text, Truncate, Unread, body,
+    Body as _, Choice, ClientInput, Count, Dimensions, Fields, OnError, OptionalObject, Text,
+    Truncate, Unread, body,
 };
-use crate::operation::{Call, EmbedRequest, InfoRequest, ItemError, Listed, Reply};
-use crate::request::RequestError;
+use crate::operation::{Call, EmbedRequest, InfoRequest, ItemError, Listed, Reply, TokenLimit};
+use crate::request::{Field, RequestError};
 use crate::service::Service;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -91,8 +92,7 @@ body! {
         on_error: Choice<OnError>,
         /// Ignored; the service has one model.
         model: Unread,
-        /// Ignored, `num_ctx` included; the bundle defines the options of the model and its limit.
-        options: Unread,
+        options: OptionalObject<OllamaOptions>,
         /// Ignored; the model stays in memory.
         keep_alive: Unread,
     }
@@ -105,10 +105,29 @@ body! {
         prompt: Text,
         /// Ignored; the service has one model.
         model: Unread,
-        /// Ignored, `num_ctx` included; the bundle defines the options of the model and its limit.
-        options: Unread,
+        options: OptionalObject<OllamaOptions>,
         /// Ignored; the model stays in memory.
         keep_alive: Unread,
+    }
+}
+
+body! {
+    /// Options of the model.
+    OllamaOptions = null {
+        /// Maximum number of tokens of a text, special tokens included. A larger number than the model's
+        /// limit is that limit.
+        num_ctx: Count,
+        /// Ignored, like every other option of the model: options of generation and of the hardware do not
+        /// change an embedding.
+        top_k: Unread,
+    }
+}
+
+impl OllamaOptions {
+    /// The limit on the tokens of a text.
+    fn token_limit(&self) -> Option<TokenLimit> {
+        let field = Field { parent: Some("options"), ..Field::new("num_ctx") };
+        self.num_ctx.0.map(|tokens| TokenLimit { field, tokens, is_capped: true })
     }
 }
 
@@ -134,7 +153,8 @@ fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
         dimensions: body.dimensions.0,
         ..EmbedOptions::default()
     };
-    let request = EmbedRequest::new(body.input.0, options);
+    let token_limit = body.options.0.token_limit();
+    let request = EmbedRequest { token_limit, ..EmbedRequest::new(body.input.0, options) };
     Ok(Call::new(request, embeddings))
 }
 
@@ -142,7 +162,8 @@ fn embed_one(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError>
     fields.read_texts(true);
     let body = OllamaPromptBody::decode(fields, limits)?;
     let options = EmbedOptions { normalize: Some(true), ..EmbedOptions::default() };
-    let request = EmbedRequest::new(body.prompt.0, options);
+    let token_limit = body.options.0.token_limit();
+    let request = EmbedRequest { token_limit, ..EmbedRequest::new(body.prompt.0, options) };
     Ok(Call::new(request, |_, listed, _| {
         let embedding = listed.outcome.vectors.row(0).to_vec();
         Reply::new(&OllamaEmbedding { embedding }, 1)

@@ -139,6 +139,12 @@ body! {
         normalized: Flag,
         /// The same as `normalized`, in the API of text-embeddings-inference.
         normalize: Flag,
+        /// The same as `normalized`, in vLLM's API.
+        use_activation: Flag,
+        /// Number format of the bytes of base64, in vLLM's API: `float32`.
+        embed_dtype: Choice<BytesFormat>,
+        /// Order of the bytes of base64, in vLLM's API: little-endian.
+        endianness: Choice<ByteOrder>,
         /// Whether to truncate a text beyond the model's limit (default), in Voyage's API. Otherwise it
         /// is an error.
         truncation: Truncate,
@@ -149,7 +155,7 @@ body! {
         /// What to do with an invalid text: `error` refuses the request (default); `null` embeds the
         /// others.
         on_error: Choice<OnError>,
-        /// Refused: each text is embedded alone.
+        /// Refused: each text is embedded alone, so that its embedding does not depend on the others.
         late_chunking: Unsupported,
         /// Refused: a text has one embedding.
         return_multivector: Unsupported,
@@ -180,6 +186,33 @@ impl Choices for Modality {
     const UNSUPPORTED: &'static [&'static str] = &["image", "audio"];
 }
 
+/// The number format of the bytes of an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BytesFormat {
+    /// IEEE 754 binary32.
+    Float32,
+}
+
+impl Choices for BytesFormat {
+    const VALUES: &'static [(&'static str, Self)] = &[("float32", Self::Float32)];
+    const EXPECTED: &'static str = "\"float32\"";
+    const UNSUPPORTED: &'static [&'static str] = &["float16", "bfloat16", "fp8_e4m3", "fp8_e5m2"];
+}
+
+/// The order of the bytes of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByteOrder {
+    /// The lowest byte is first.
+    Little,
+}
+
+impl Choices for ByteOrder {
+    const VALUES: &'static [(&'static str, Self)] =
+        &[("native", Self::Little), ("little", Self::Little)];
+    const EXPECTED: &'static str = "\"native\" or \"little\"";
+    const UNSUPPORTED: &'static [&'static str] = &["big"];
+}
+
 pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     // infinity_client sends 0 for all dimensions, and always a modality.
     if fields.has("modality", |_| true) && fields.has("dimensions", |value| *value == 0) {
@@ -195,6 +228,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         return Err(RequestError::UnsupportedOption { field, expected });
     }
     let normalized = one_of(body.normalized.0, body.normalize.0, "normalize", "normalized")?;
+    let normalized = one_of(normalized, body.use_activation.0, "use_activation", "normalized")?;
     let format = format(&body, normalized, fields)?;
     let (dimensions, output_dimension) = (body.dimensions.0, body.output_dimension.0);
     let both = one_of(dimensions, output_dimension, "output_dimension", "dimensions")?;
@@ -221,7 +255,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         purpose,
         options,
         dimensions_field,
-        prompt_tokens: body.truncate_prompt_tokens,
+        token_limit: body.truncate_prompt_tokens.0,
     };
     Ok(Call::new(request, move |_, listed, service| {
         let values = listed.values(|row| match is_base64 {

@@ -12,7 +12,7 @@ use super::{Route, RouteSchema, tei};
 use crate::Limits;
 use crate::body::{
     Body as _, Choice, Count, Direction, Fields, FilterField, Flag, IndexName, Input, OnError,
-    PromptName, Vectors, body, truncation,
+    Optional, PromptName, Vectors, body, truncation,
 };
 use crate::operation::{Call, ItemError, Queries, QueryHits, Reply, SearchRequest, SearchResult};
 use crate::request::{Field, RequestError, metadata_to_json};
@@ -45,7 +45,7 @@ body! {
         /// Name of the index, below the folder of indexes.
         index: IndexName,
         /// A query, or a list of queries, which share one scan.
-        query: OptionalInput,
+        query: Optional<Input>,
         /// Query vectors. They are normalized.
         vectors: Vectors,
         /// Number of rows to return for each query: 10 by default, at most 1,000.
@@ -67,30 +67,6 @@ body! {
         /// What to do with an invalid query of a list: `error` refuses the request (default); `null`
         /// searches for the others.
         on_error: Choice<OnError>,
-    }
-}
-
-/// An optional text, or list of at least one text.
-pub(super) struct OptionalInput(pub(super) Option<Input>);
-
-impl crate::body::FieldValue for OptionalInput {
-    const REQUIRED: bool = false;
-
-    fn take(
-        fields: &mut Fields,
-        name: &'static str,
-        limits: &Limits,
-    ) -> Result<Self, RequestError> {
-        match fields.has(name, |value| !value.is_null()) {
-            true => Input::take(fields, name, limits).map(|input| Self(Some(input))),
-            false => Ok(Self(None)),
-        }
-    }
-
-    fn schema(
-        schemas: &mut crate::openapi::Schemas,
-    ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::openapi::Schemas::or_null(Input::schema(schemas))
     }
 }
 

@@ -258,6 +258,7 @@ pub(super) fn similarity(fields: &mut Fields, limits: &Limits) -> Result<Call, R
             limits.auto_truncate,
         ),
         prompts: parameters.prompt_name.prompts(),
+        text_tokens: None,
     };
     let (query, texts) = (inputs.source_sentence.0, inputs.sentences.0);
     Ok(Call::new(SimilarityRequest { query, texts, top_k: None, options }, scores))
@@ -288,6 +289,7 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
     let options = PairOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         raw_scores: body.raw_scores.0.unwrap_or(false),
+        text_tokens: None,
     };
     let request = RerankRequest {
         query: body.query.0,
@@ -295,6 +297,8 @@ pub(super) fn rerank(fields: &mut Fields, limits: &Limits) -> Result<Call, Reque
         options,
         prompt_name: body.prompt_name,
         max_text_tokens: None,
+        max_parts: None,
+        token_limit: None,
         top_n: body.top_n.0,
         return_texts: return_text.unwrap_or(false),
     };
@@ -336,6 +340,7 @@ pub(super) fn predict(fields: &mut Fields, limits: &Limits) -> Result<Call, Requ
     let options = PairOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         raw_scores: body.raw_scores.0.unwrap_or(false),
+        text_tokens: None,
     };
     Ok(Call::new(PredictRequest { pairs: body.inputs, options }, predictions))
 }
@@ -345,7 +350,8 @@ pub(super) fn predict(fields: &mut Fields, limits: &Limits) -> Result<Call, Requ
 pub(super) struct Prediction {
     /// The score.
     score: f32,
-    /// `LABEL_` and the index of the label: the default names of `transformers`.
+    /// Name of the label: that of the model's `id2label`, or `LABEL_` and the index, the default of
+    /// `transformers`.
     label: String,
 }
 
@@ -353,12 +359,13 @@ pub(super) struct Prediction {
 fn predictions(
     request: &PredictRequest,
     listed: Listed<PredictOutput>,
-    _: &Service,
+    service: &Service,
 ) -> Result<Reply, Error> {
+    let names = service.model().cross_encoder().map_or(&[][..], |info| &info.labels);
     let labels = |place: usize| -> Vec<Prediction> {
         let scores = listed.outcome.scores.row(place).to_vec();
         let best = rank(&scores, usize::MAX).into_iter();
-        best.map(|i| Prediction { score: scores[i], label: format!("LABEL_{i}") }).collect()
+        best.map(|i| Prediction { score: scores[i], label: names[i].clone() }).collect()
     };
     let pairs: Vec<Option<Vec<Prediction>>> =
         listed.places.iter().map(|place| place.map(labels)).collect();

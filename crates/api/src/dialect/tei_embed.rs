@@ -11,8 +11,8 @@ use super::tei::{ERRORS, decoded};
 use super::{Route, RouteSchema};
 use crate::Limits;
 use crate::body::{
-    Body, Choice, Dimensions, Direction, Fields, Flag, Input, OnError, PromptName, PromptTokens,
-    Unread, WithIds, body, truncation,
+    Body, Choice, Dimensions, Direction, Fields, Flag, Input, OnError, PromptName, Unread, WithIds,
+    body, truncation,
 };
 use crate::error::ApiError;
 use crate::openapi::any_of;
@@ -90,7 +90,8 @@ body! {
 body! {
     /// Texts whose tokens are embedded.
     pub(super) EmbedAllBody = {"inputs": ["Around 9 million", "It has a river"]} {
-        inputs: Input,
+        /// The texts, or their [token ids](#token-ids).
+        inputs: WithIds<Input>,
         /// Whether to truncate a text beyond the model's limit. Otherwise it is an error. The default is
         /// `auto_truncate` of `/info`.
         truncate: Flag,
@@ -133,7 +134,7 @@ pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, Reques
         purpose: None,
         options,
         dimensions_field: "dimensions",
-        prompt_tokens: PromptTokens(None),
+        token_limit: None,
     };
     match body.encoding_format.0 {
         Some(EncodingFormat::Base64) => Ok(Call::new(request, encoded_rows)),
@@ -160,8 +161,9 @@ pub(super) fn embed_all(fields: &mut Fields, limits: &Limits) -> Result<Call, Re
     let options = TextOptions {
         truncation: truncation(&body.truncate, &body.truncation_direction, limits.auto_truncate),
         prompts: body.prompt_name.prompts(),
+        text_tokens: None,
     };
-    Ok(Call::new(EmbedAllRequest { texts: body.inputs.0, options }, token_rows))
+    Ok(Call::new(EmbedAllRequest { input: body.inputs.input, options }, token_rows))
 }
 
 fn token_rows(

@@ -4,7 +4,7 @@ use semblance::corpus::{Cluster, ClusterLabel, ClusterOptions};
 
 use super::corpus::{CorpusRequest, Rows};
 use super::mine::MAX_ROWS;
-use super::{Report, Request};
+use super::{ItemError, Report, Request};
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -25,6 +25,8 @@ pub(crate) struct ClusterResult {
     pub(crate) version: Option<String>,
     /// The clusters, largest first.
     pub(crate) clusters: Vec<FoundCluster>,
+    /// The errors of the invalid texts; `None` if an invalid text refuses the request.
+    pub(crate) errors: Option<Vec<ItemError>>,
 }
 
 /// A cluster.
@@ -50,7 +52,8 @@ impl Request for ClusterRequest {
     fn run(&self, service: &Service) -> Result<(ClusterResult, Report), ApiError> {
         let (rows, cost) = self.corpus.rows(service, MAX_ROWS)?;
         let clusters = found(&rows, &self.options)?;
-        Ok((ClusterResult { version: rows.version(), clusters }, cost.into()))
+        let (version, errors) = (rows.version(), rows.errors());
+        Ok((ClusterResult { version, clusters, errors }, cost.into()))
     }
 }
 
@@ -60,8 +63,9 @@ pub(super) fn found(rows: &Rows, options: &ClusterOptions) -> Result<Vec<FoundCl
     let labels = rows.labels(&clusters)?;
     let mut labels = labels.into_iter().flatten();
     let with_ids = clusters.into_iter().map(|members| {
-        let rows = rows.read(members.iter().copied())?;
-        let ids = rows.map(|rows| rows.into_iter().map(|row| row.id).collect());
+        let read = rows.read(members.iter().copied())?;
+        let ids = read.map(|rows| rows.into_iter().map(|row| row.id).collect());
+        let members = members.into_iter().map(|row| rows.number(row)).collect();
         Ok(FoundCluster { members, ids, label: labels.next() })
     });
     with_ids.collect()

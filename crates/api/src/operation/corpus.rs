@@ -8,6 +8,7 @@ use semblance::corpus::{
 };
 use semblance::{Cost, EmbedOptions, Prompts, Truncation};
 
+use super::kept::{ItemError, Kept};
 use super::{encoding_bytes, in_fields};
 use crate::body::PromptName;
 use crate::error::ApiError;
@@ -60,13 +61,13 @@ impl CorpusRequest {
         let (rows, cost) = match &self.corpus {
             Corpus::Vectors(vectors) => {
                 check_count("vectors", vectors.len(), limit)?;
-                let rows = Rows::Array { vectors: vectors.clone(), texts: None };
-                (rows, Cost::default())
+                (Rows::Vectors(vectors.clone()), Cost::default())
             }
             Corpus::Texts(texts) => {
                 check_count("texts", texts.as_slice().len(), limit)?;
-                let (vectors, cost) = self.embed(service, texts)?;
-                (Rows::Array { vectors, texts: Some(texts.as_slice().to_vec()) }, cost)
+                let (vectors, kept, cost) = self.embed(service, texts)?;
+                let texts = kept.texts(texts).into_iter().map(str::to_owned).collect();
+                (Rows::Texts { vectors, texts, kept }, cost)
             }
             Corpus::Index(name) => {
                 let index = service.indexes().ok_or(ApiError::NoIndexes)?.get(name)?;
@@ -77,7 +78,12 @@ impl CorpusRequest {
         Ok((rows, cost))
     }
 
-    fn embed(&self, service: &Service, texts: &Texts) -> Result<(Vec<Vec<f32>>, Cost), ApiError> {
+    /// Returns the vectors of the valid texts.
+    fn embed(
+        &self,
+        service: &Service,
+        texts: &Texts,
+    ) -> Result<(Vec<Vec<f32>>, Kept, Cost), ApiError> {
         let model = service.model();
         let options = EmbedOptions {
             truncation: self.truncation,
@@ -88,10 +94,18 @@ impl CorpusRequest {
             normalize: Some(true),
             ..EmbedOptions::default()
         };
-        let embedded = model.embed_with(texts.as_slice(), &options);
-        let embedded = embedded.map_err(|error| in_fields(error, |index| texts.field_of(index)))?;
+        let field_of = |index| texts.field_of(index);
+        let kept = Kept::new(texts.into(), field_of, |items| {
+            let texts: Vec<_> = items.iter().map(|&item| &texts.as_slice()[item]).collect();
+            let prompt = model.info().text_prompt(&options.prompts);
+            model.text_faults(&texts, prompt, options.truncation)
+        })?;
+        let embedded = model.embed_with(&kept.texts(texts), &options);
+        let mut embedded =
+            embedded.map_err(|error| in_fields(error, |item| field_of(kept.items[item])))?;
         let vectors = embedded.vectors.outer_iter().map(|row| row.to_vec()).collect();
-        Ok((vectors, embedded.cost))
+        kept.restore(&mut embedded.cost, 0, texts.cut());
+        Ok((vectors, kept, embedded.cost))
     }
 }
 
@@ -104,7 +118,13 @@ fn check_count(field: &'static str, count: usize, limit: usize) -> Result<(), Re
 
 /// The rows of a corpus.
 pub(crate) enum Rows {
-    Array { vectors: Vec<Vec<f32>>, texts: Option<Vec<String>> },
+    Vectors(Vec<Vec<f32>>),
+    /// The valid texts of a request.
+    Texts {
+        vectors: Vec<Vec<f32>>,
+        texts: Vec<String>,
+        kept: Kept,
+    },
     Index(Arc<Index>),
 }
 
@@ -112,28 +132,57 @@ impl Rows {
     /// The version of the index, if they are those of one.
     pub(crate) fn version(&self) -> Option<String> {
         match self {
-            Self::Array { .. } => None,
+            Self::Vectors(_) | Self::Texts { .. } => None,
             Self::Index(index) => Some(index.digest().to_owned()),
+        }
+    }
+
+    /// Returns the number of a row in the request.
+    pub(crate) fn number(&self, row: usize) -> usize {
+        match self {
+            Self::Texts { kept, .. } => kept.items[row],
+            Self::Vectors(_) | Self::Index(_) => row,
+        }
+    }
+
+    /// Returns the values of the rows as those of the rows of the request; `None` for an invalid text.
+    pub(crate) fn listed<T>(&self, values: Vec<T>) -> Vec<Option<T>> {
+        let Self::Texts { kept, .. } = self else {
+            return values.into_iter().map(Some).collect();
+        };
+        let count = kept.items.len() + kept.errors.as_ref().map_or(0, Vec::len);
+        let mut all: Vec<Option<T>> = (0..count).map(|_| None).collect();
+        for (&item, value) in kept.items.iter().zip(values) {
+            all[item] = Some(value);
+        }
+        all
+    }
+
+    /// The errors of the invalid texts; `None` if an invalid text refuses the request.
+    pub(crate) fn errors(&self) -> Option<Vec<ItemError>> {
+        match self {
+            Self::Texts { kept, .. } => kept.errors.clone(),
+            Self::Vectors(_) | Self::Index(_) => None,
         }
     }
 
     pub(crate) fn mine(&self, options: &MineOptions) -> Result<Vec<Pair>, CorpusError> {
         match self {
-            Self::Array { vectors, .. } => mine(vectors, options),
+            Self::Vectors(vectors) | Self::Texts { vectors, .. } => mine(vectors, options),
             Self::Index(index) => index.mine(options),
         }
     }
 
     pub(crate) fn cluster(&self, options: &ClusterOptions) -> Result<Vec<Cluster>, CorpusError> {
         match self {
-            Self::Array { vectors, .. } => cluster(vectors, options),
+            Self::Vectors(vectors) | Self::Texts { vectors, .. } => cluster(vectors, options),
             Self::Index(index) => index.cluster(options),
         }
     }
 
     pub(crate) fn map(&self) -> Result<Vec<[f32; 2]>, CorpusError> {
         match self {
-            Self::Array { vectors, .. } => map(vectors),
+            Self::Vectors(vectors) | Self::Texts { vectors, .. } => map(vectors),
             Self::Index(index) => index.map(),
         }
     }
@@ -144,10 +193,8 @@ impl Rows {
         clusters: &[Cluster],
     ) -> Result<Option<Vec<ClusterLabel>>, CorpusError> {
         match self {
-            Self::Array { texts: None, .. } => Ok(None),
-            Self::Array { vectors, texts: Some(texts) } => {
-                labels(vectors, texts, clusters).map(Some)
-            }
+            Self::Vectors(_) => Ok(None),
+            Self::Texts { vectors, texts, .. } => labels(vectors, texts, clusters).map(Some),
             Self::Index(index) => index.labels(clusters).map(Some),
         }
     }
@@ -158,7 +205,7 @@ impl Rows {
         numbers: impl IntoIterator<Item = usize>,
     ) -> Result<Option<Vec<Row>>, CorpusError> {
         match self {
-            Self::Array { .. } => Ok(None),
+            Self::Vectors(_) | Self::Texts { .. } => Ok(None),
             Self::Index(index) => {
                 let reader = index.reader();
                 numbers.into_iter().map(|row| reader.row(row)).collect::<Result<_, _>>().map(Some)

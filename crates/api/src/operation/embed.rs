@@ -4,8 +4,8 @@ use semblance::outcome::EmbedOutput;
 use semblance::{EmbedOptions, ModelError, Prompts};
 
 use super::kept::{Kept, ListFaults, Listed};
-use super::{Report, Request, TOKEN_BYTES, encoding_bytes, in_fields};
-use crate::body::{PromptTokens, TextsOrIds, TokenIds};
+use super::{Report, Request, TOKEN_BYTES, TokenLimit, encoding_bytes, in_fields};
+use crate::body::{TextsOrIds, TokenIds};
 use crate::error::ApiError;
 use crate::request::{Field, OneText, RequestError, Texts};
 use crate::service::Service;
@@ -20,8 +20,8 @@ pub(crate) struct EmbedRequest {
     pub(crate) options: EmbedOptions,
     /// The field with the dimensions, for errors.
     pub(crate) dimensions_field: &'static str,
-    /// The option `truncate_prompt_tokens`.
-    pub(crate) prompt_tokens: PromptTokens,
+    /// The limit on the tokens of each text, in an option of the request.
+    pub(crate) token_limit: Option<TokenLimit>,
 }
 
 /// The use of an embedding.
@@ -43,11 +43,11 @@ impl EmbedRequest {
             purpose: None,
             options,
             dimensions_field: "dimensions",
-            prompt_tokens: PromptTokens(None),
+            token_limit: None,
         }
     }
 
-    /// Returns the options, with the prompt of the purpose and the limit of `truncate_prompt_tokens`.
+    /// Returns the options, with the prompt of the purpose and the limit on the tokens.
     fn options(&self, service: &Service) -> Result<EmbedOptions, ApiError> {
         let info = service.model().info();
         let prompts = match (&self.options.prompts, self.purpose) {
@@ -58,17 +58,11 @@ impl EmbedRequest {
             }
             (given, _) => given.clone(),
         };
-        let text_tokens = match self.prompt_tokens.0 {
+        let text_tokens = match self.token_limit {
             None => self.options.text_tokens,
-            Some(tokens) => {
+            Some(limit) => {
                 let special = service.model().special_tokens().map_err(ApiError::Model)?;
-                if tokens <= special || tokens > info.max_tokens {
-                    let field = Field::new("truncate_prompt_tokens");
-                    let (minimum, maximum) = (special as u64 + 1, Some(info.max_tokens as u64));
-                    let found = tokens.to_string();
-                    return Err(RequestError::OutOfRange { field, minimum, maximum, found }.into());
-                }
-                Some(tokens - special)
+                Some(limit.text_tokens(special, info.max_tokens)?)
             }
         };
         Ok(EmbedOptions { prompts, text_tokens, ..self.options.clone() })
@@ -117,19 +111,15 @@ impl EmbedRequest {
     ) -> Result<(Listed<EmbedOutput>, Report), ApiError> {
         let model = service.model();
         let prompt = model.info().text_prompt(&options.prompts);
-        let is_empty = |name: &str| model.info().prompts.get(name).is_some_and(String::is_empty);
-        if prompt.is_some_and(|name| !is_empty(name)) {
+        if has_prompt(prompt, service) {
             // A prompt is put before the text that the ids mean, as in text-embeddings-inference.
             return self.embed_texts(&decoded(ids, service)?, options, service);
         }
         let field_of = |index| ids.field_of(index);
-        let of = |items: &[usize]| -> Vec<&[u32]> {
-            items.iter().map(|&item| ids.texts[item].as_slice()).collect()
-        };
-        let list =
-            ListFaults { count: ids.texts.len(), keeps_good: ids.keeps_good, faults: &ids.faults };
-        let kept = Kept::new(list, field_of, |items| model.id_faults(&of(items), options))?;
-        let embedded = model.embed_ids_with(&of(&kept.items), options);
+        let kept = Kept::new(ListFaults::from(ids), field_of, |items| {
+            model.id_faults(&ids.of(items), options)
+        })?;
+        let embedded = model.embed_ids_with(&ids.of(&kept.items), options);
         let embedded =
             embedded.map_err(|error| self.in_fields(error, |item| field_of(kept.items[item])))?;
         let mut report: Report = embedded.cost.clone().into();
@@ -149,10 +139,7 @@ impl Request for EmbedRequest {
             TextsOrIds::Texts(texts) => {
                 encoding_bytes(texts.as_slice().iter().map(String::as_str), max_tokens)
             }
-            TextsOrIds::Ids(ids) => {
-                let tokens = ids.texts.iter().map(|ids| ids.len().min(max_tokens));
-                tokens.sum::<usize>().saturating_mul(TOKEN_BYTES)
-            }
+            TextsOrIds::Ids(ids) => ids.tokens(max_tokens).saturating_mul(TOKEN_BYTES),
         }
     }
 
@@ -165,8 +152,14 @@ impl Request for EmbedRequest {
     }
 }
 
+/// Whether a prompt is put before texts. An unknown one is an error later.
+pub(super) fn has_prompt(name: Option<&str>, service: &Service) -> bool {
+    let prompts = &service.model().info().prompts;
+    name.is_some_and(|name| !prompts.get(name).is_some_and(String::is_empty))
+}
+
 /// Returns the texts of token ids, without special tokens.
-fn decoded(ids: &TokenIds, service: &Service) -> Result<Texts, ApiError> {
+pub(super) fn decoded(ids: &TokenIds, service: &Service) -> Result<Texts, ApiError> {
     let text = |(index, text): (usize, &Vec<u32>)| {
         if let Some((_, fault)) = ids.faults.iter().find(|(place, _)| *place == index) {
             return Err(fault.clone().into());

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::in_fields;
+use crate::body::TokenIds;
 use crate::error::ApiError;
 use crate::request::{Field, RequestError, Texts};
 
@@ -57,6 +58,12 @@ impl<'a> From<&'a Texts> for ListFaults<'a> {
     fn from(texts: &'a Texts) -> Self {
         let (count, keeps_good) = (texts.as_slice().len(), texts.keeps_good());
         Self { count, keeps_good, faults: texts.faults() }
+    }
+}
+
+impl<'a> From<&'a TokenIds> for ListFaults<'a> {
+    fn from(ids: &'a TokenIds) -> Self {
+        Self { count: ids.texts.len(), keeps_good: ids.keeps_good, faults: &ids.faults }
     }
 }
 

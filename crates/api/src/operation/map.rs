@@ -4,7 +4,7 @@ use semblance::corpus::{ClusterOptions, Row};
 
 use super::cluster::{FoundCluster, found};
 use super::corpus::CorpusRequest;
-use super::{Report, Request};
+use super::{ItemError, Report, Request};
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -26,12 +26,14 @@ pub(crate) struct MapRequest {
 pub(crate) struct MapResult {
     /// Digest of the version of the index, if the corpus is one.
     pub(crate) version: Option<String>,
-    /// A point for each row.
-    pub(crate) points: Vec<[f32; 2]>,
+    /// A point for each row; `None` for an invalid text.
+    pub(crate) points: Vec<Option<[f32; 2]>>,
     /// The rows, if the corpus is an index.
     pub(crate) rows: Option<Vec<Row>>,
     /// The clusters, largest first.
     pub(crate) clusters: Vec<FoundCluster>,
+    /// The errors of the invalid texts; `None` if an invalid text refuses the request.
+    pub(crate) errors: Option<Vec<ItemError>>,
 }
 
 impl Request for MapRequest {
@@ -48,7 +50,8 @@ impl Request for MapRequest {
         let (rows, cost) = self.corpus.rows(service, MAX_MAP_ROWS)?;
         let clusters = found(&rows, &self.options)?;
         let points = rows.map()?;
-        let (version, rows) = (rows.version(), rows.read(0..points.len())?);
-        Ok((MapResult { version, points, rows, clusters }, cost.into()))
+        let (version, errors, read) = (rows.version(), rows.errors(), rows.read(0..points.len())?);
+        let points = rows.listed(points);
+        Ok((MapResult { version, points, rows: read, clusters, errors }, cost.into()))
     }
 }

@@ -3,7 +3,7 @@
 use semblance::corpus::{MineOptions, Pair, Row};
 
 use super::corpus::CorpusRequest;
-use super::{Report, Request};
+use super::{ItemError, Report, Request};
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -30,6 +30,8 @@ pub(crate) struct MineResult {
     pub(crate) version: Option<String>,
     /// The pairs, with their rows if the corpus is an index.
     pub(crate) pairs: Vec<(Pair, Option<Vec<Row>>)>,
+    /// The errors of the invalid texts; `None` if an invalid text refuses the request.
+    pub(crate) errors: Option<Vec<ItemError>>,
 }
 
 impl Request for MineRequest {
@@ -46,8 +48,12 @@ impl Request for MineRequest {
     fn run(&self, service: &Service) -> Result<(MineResult, Report), ApiError> {
         let (rows, cost) = self.corpus.rows(service, MAX_ROWS)?;
         let pairs = rows.mine(&self.options)?;
-        let with_rows = pairs.into_iter().map(|pair| Ok((pair, rows.read([pair.a, pair.b])?)));
+        let with_rows = pairs.into_iter().map(|pair| {
+            let Pair { score, a, b } = pair;
+            Ok((Pair { score, a: rows.number(a), b: rows.number(b) }, rows.read([a, b])?))
+        });
         let pairs = with_rows.collect::<Result<_, ApiError>>()?;
-        Ok((MineResult { version: rows.version(), pairs }, cost.into()))
+        let (version, errors) = (rows.version(), rows.errors());
+        Ok((MineResult { version, pairs, errors }, cost.into()))
     }
 }

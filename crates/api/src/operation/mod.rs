@@ -17,6 +17,7 @@ mod predict;
 mod rerank;
 mod search;
 mod similarity;
+mod token_limit;
 mod tokenize;
 
 use semblance::outcome::Scorer;
@@ -46,6 +47,7 @@ pub(crate) use predict::PredictRequest;
 pub(crate) use rerank::{RerankRequest, scorer_name};
 pub(crate) use search::{Queries, QueryHits, SearchRequest, SearchResult};
 pub(crate) use similarity::SimilarityRequest;
+pub(crate) use token_limit::TokenLimit;
 pub(crate) use tokenize::TokenizeRequest;
 
 /// A validated request for an operation.

@@ -63,7 +63,7 @@ impl Request for PredictRequest {
         let kept = Kept::new(
             faults,
             |index| self.pairs.field_of(index),
-            |items| model.pair_faults(&of(items), self.options.truncation),
+            |items| model.pair_faults(&of(items), &self.options),
         )?;
         let predicted = model.predict_with(&of(&kept.items), &self.options);
         let predicted =

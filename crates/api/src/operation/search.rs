@@ -170,7 +170,7 @@ impl SearchRequest {
         let first = &hits[..count.min(hits.len())];
         let texts: Vec<&str> = first.iter().map(|hit| hit.row.text.as_str()).collect();
         // The texts are those of the index, which nobody can shorten now.
-        let options = PairOptions { truncation: Truncation::Right, raw_scores: false };
+        let options = PairOptions::default();
         let scores = service
             .model()
             .rerank_with(query, &texts, &options)

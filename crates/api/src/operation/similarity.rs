@@ -56,7 +56,7 @@ pub(super) fn scores(
         |index| texts.field_of(index),
         |items| {
             let texts: Vec<_> = items.iter().map(|&item| &texts.as_slice()[item]).collect();
-            model.text_faults(&texts, prompt, options.truncation)
+            model.text_faults_within(&texts, prompt, options.truncation, options.text_tokens)
         },
     )?;
     let scores = model.similarity_with(query.first(), &kept.texts(texts), options);

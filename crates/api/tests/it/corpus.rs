@@ -116,6 +116,53 @@ fn a_map_has_a_point_for_each_row() {
 }
 
 #[test]
+fn an_invalid_text_does_not_lose_the_others() {
+    let mut texts: Vec<Value> = TEXTS.map(|text| json!(text)).to_vec();
+    texts.insert(1, json!(" "));
+    texts.insert(3, json!(7));
+    let with = |operation: &str, options: Value| {
+        let mut request = json!({"texts": texts, "on_error": "null", "min_size": 2});
+        if operation == "mine" {
+            request.as_object_mut().unwrap().remove("min_size");
+        }
+        request.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        answer(operation, request)
+    };
+    let number = |row: u64| [0, 2, 4, 5, 6][row as usize];
+    let mined = with("mine", json!({}));
+    let expected = pairs(&answer("mine", json!({"texts": TEXTS})));
+    let expected: Vec<_> = expected.iter().map(|&(a, b)| (number(a), number(b))).collect();
+    assert_eq!(pairs(&mined), expected);
+    let errors = json!([
+        {"index": 1, "code": "request.empty_text"}, {"index": 3, "code": "request.wrong_type"},
+    ]);
+    let without_message = |reply: &Value| {
+        let mut errors = reply["errors"].clone();
+        for error in errors.as_array_mut().unwrap() {
+            error.as_object_mut().unwrap().remove("message");
+        }
+        errors
+    };
+    assert_eq!(without_message(&mined), errors);
+    let clustered = with("cluster", json!({"threshold": 0.5}));
+    let mut members: Vec<u64> =
+        serde_json::from_value(clustered["clusters"][0]["members"].clone()).unwrap();
+    members.sort_unstable();
+    assert_eq!((members, without_message(&clustered)), (vec![0, 4, 6], errors.clone()));
+    let map = with("map", json!({"threshold": 0.5}));
+    let points = map["points"].as_array().unwrap();
+    let nulls: Vec<bool> = points.iter().map(Value::is_null).collect();
+    assert_eq!(nulls, [false, true, false, true, false, false, false]);
+    assert_eq!(without_message(&map), errors);
+    let none = json!({"texts": ["", " "], "on_error": "null"});
+    let found = answer("mine", none);
+    assert_eq!((&found["pairs"], found["errors"].as_array().unwrap().len()), (&json!([]), 2));
+    // A text that must be truncated is not too long.
+    let long = json!({"texts": ["river ".repeat(20_000), "a river"]});
+    assert_eq!(pairs(&answer("mine", long)), [(0, 1)]);
+}
+
+#[test]
 fn the_indexes_are_listed() {
     let listed = run(service(), "event", json!({"operation": "indexes"})).unwrap().0;
     assert_eq!(listed, json!({"indexes": ["docs"]}));

@@ -8,7 +8,8 @@ use semblance::internals::tokenizer::{Count, Side, Tokenizer, TokenizerLimits};
 use semblance::{Model, Options};
 use semblance_api::{ApiError, RequestError, Service};
 use semblance_test_support::{
-    assert_close, bundle, cross_encoder_bundle, library, load, repository, service, service_of,
+    Breakable, assert_close, bundle, cross_encoder_bundle, library, load, repository, service,
+    service_of,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -382,6 +383,37 @@ fn a_service_can_have_only_a_cross_encoder() {
     let none = Options { library: library(), ..Options::default() };
     let error = Model::load_cross_encoder(none).err().unwrap();
     assert_eq!(error.code().name, "bundle.missing");
+}
+
+#[test]
+fn labels_have_the_names_of_the_model() {
+    let names = ["contradiction", "entailment", "neutral"];
+    let bundle = Breakable::of(&folder("cross-labels"))
+        .with_manifest(|manifest| manifest["label_names"] = json!(names));
+    let options = Options {
+        library: library(),
+        cross_encoder: Some(bundle.path().to_path_buf()),
+        ..Options::default()
+    };
+    let service = service_of(Model::load_cross_encoder(options).unwrap());
+    let request = json!({"inputs": [["a man sleeps", "a man is awake"], ["a text"]]});
+    let expected = answer(three_label_service(), "/predict", request.clone()).unwrap();
+    for form in ["/predict", "/", "/invocations", "event"] {
+        let found = answer(&service, form, request.clone()).unwrap();
+        for (pair, expected) in found.as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
+            for (label, expected) in
+                pair.as_array().unwrap().iter().zip(expected.as_array().unwrap())
+            {
+                assert_close(&label["score"], &expected["score"]);
+                let index = expected["label"].as_str().unwrap().strip_prefix("LABEL_").unwrap();
+                assert_eq!(label["label"], names[index.parse::<usize>().unwrap()], "{form}");
+            }
+        }
+    }
+    let about = serde_json::to_value(service.about()).unwrap();
+    let classifier = &about["model_type"]["classifier"];
+    assert_eq!(classifier["id2label"], json!({"0": names[0], "1": names[1], "2": names[2]}));
+    assert_eq!(classifier["label2id"]["neutral"], 2);
 }
 
 #[test]

@@ -125,13 +125,14 @@ applies only to a text that must not be truncated. A longer text is truncated, a
 
 ### Token ids
 
-`/embed`, `/v1/embeddings` and `/embeddings` accept token ids instead of texts: a list of ids, or a list of such
-lists. They must be ids of the model's own vocabulary, as `/tokenize` returns them; another id is
-`request.out_of_range`. The ids are read as they are, so they must include the special tokens. If there are more
-than the model reads, those at both ends are kept. If the request or the model has a prompt, it is put before the
-text that the ids mean. An id of another vocabulary that is small enough cannot be recognized. Therefore ids are
-refused with `request.unsupported_option` if `model` is a model of OpenAI (`text-embedding-…`): its clients, such
-as LangChain with `check_embedding_ctx_length`, send ids of its vocabulary.
+`/embed`, `/embed_all`, `/v1/embeddings` and `/embeddings` accept token ids instead of texts: a list of ids, or a
+list of such lists. `/tokenize` accepts texts only, as in text-embeddings-inference. The ids must be of the
+model's own vocabulary, as `/tokenize` returns them; another id is `request.out_of_range`. The ids are read as they
+are, so they must include the special tokens. If there are more than the model reads, those at both ends are kept.
+If the request or the model has a prompt, it is put before the text that the ids mean. An id of another vocabulary
+that is small enough cannot be recognized. Therefore ids are refused with `request.unsupported_option` if `model`
+is a model of OpenAI (`text-embedding-…`): its clients, such as LangChain with `check_embedding_ctx_length`, send
+ids of its vocabulary.
 
 ### Invalid texts of a list
 
@@ -144,6 +145,7 @@ of texts:
 |---|---|
 | `/similarity`, `/embed`, `/embed_all`, `/rerank`, `/predict`, `/tokenize` | `{\"results\", \"errors\"}`; `results` is the usual list. A ranking has invalid texts last, with the score null. |
 | `/search` | The usual object with null for the rows of an invalid query; `errors` is added. |
+| `/mine`, `/cluster`, `/map` | The usual object without the invalid texts, which keep their numbers; a point of `/map` is null. `errors` is added. |
 | event | `Scores` has invalid texts last, with the score null; `Errors` is added. |
 | `/v1/embeddings`, `/v1/rerank`, `/v1/embed`, `/api/embed` and their variants | The usual object with null for the embedding or the score; `errors` is added. |
 
@@ -228,10 +230,16 @@ effect on the response because there is nothing to choose, or it is refused with
 `request.unsupported_option` because the service cannot carry it out. A refused option can be null, false
 or an empty list. `null` counts as absent, except for `prompt_name`.
 
-An option of these tables on a route that does not have it is refused with the same code, unless it is null, empty
-or the default: otherwise, it would be dropped. So is an option in another spelling, such as `topN`. Two
-options of the same meaning with different values are `request.wrong_fields`. Other fields that are not listed are
-ignored.
+All routes have one rule for other fields. An option of these tables on a route that does not have it is refused
+with the same code, unless it is null, empty or the default: otherwise, it would be dropped. So is an option in
+another spelling, such as `topN`, and a name of at least eight letters that differs from an option in one letter,
+such as `normalise`. Two options of the same meaning with different values are `request.wrong_fields`. Other fields
+that are not listed are ignored.
+
+`late_chunking` of Jina is refused, because it embeds the texts of a request as one text: the result of a text
+would depend on the others, and together they would have to fit the limit of the model. `return_multivector` is
+refused, because models for it have another layer for the tokens; `/embed_all` returns the embeddings of
+tokens without one.
 ";
 
 /// Returns docs/http.md: routes, headers, errors and the fields of each body.
@@ -321,6 +329,7 @@ fn kind(field: &Value) -> String {
             "TokenIds" => "token ids, or a list of them".to_owned(),
             "PairInput" => "text or pair of texts, or a list of them".to_owned(),
             "Documents" => "texts or objects".to_owned(),
+            "ContentInputs" => "objects with texts".to_owned(),
             _ => "object".to_owned(),
         };
     }

@@ -268,6 +268,72 @@ fn an_error_names_the_field_in_every_dialect() {
             "request.unsupported_option",
             "truncate",
         ),
+        (
+            "/embed",
+            json!({"inputs": "a", "normalise": false}),
+            "request.unsupported_option",
+            "normalize",
+        ),
+        (
+            "/search",
+            json!({"index": "docs", "query": "a", "limit": 3, "top_n": 1}),
+            "request.unsupported_option",
+            "top_n",
+        ),
+        (
+            "/search",
+            json!({"index": "docs", "query": "a", "min_score": 0.5}),
+            "request.unsupported_option",
+            "min_score",
+        ),
+        (
+            "/mine",
+            json!({"texts": ["a"], "treshold": 0.5}),
+            "request.unsupported_option",
+            "threshold",
+        ),
+        (
+            "/v1/embeddings",
+            json!({"input": "a", "num_ctx": 8}),
+            "request.unsupported_option",
+            "num_ctx",
+        ),
+        // Inputs of Cohere that are not texts.
+        (
+            "/v2/embed",
+            json!({"inputs": [{"content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}),
+            "request.unsupported_option",
+            "inputs[0].content[0].type",
+        ),
+        (
+            "/v2/embed",
+            json!({"inputs": [{"content": [{"type": "text", "text": "a"},
+                                           {"type": "text", "text": "b"}]}]}),
+            "request.unsupported_option",
+            "inputs[0].content",
+        ),
+        (
+            "/v2/embed",
+            json!({"inputs": [{"content": "a"}]}),
+            "request.wrong_type",
+            "inputs[0].content",
+        ),
+        ("/v2/embed", json!({"inputs": ["a"]}), "request.wrong_type", "inputs[0]"),
+        ("/v2/embed", json!({"inputs": [{}]}), "request.missing_field", "inputs[0].content"),
+        ("/v2/embed", json!({"inputs": []}), "request.no_texts", "inputs"),
+        ("/v2/embed", json!({}), "request.missing_field", "texts"),
+        (
+            "/api/embed",
+            json!({"input": "a", "options": {"num_ctx": 0}}),
+            "request.out_of_range",
+            "options.num_ctx",
+        ),
+        (
+            "/api/embed",
+            json!({"input": "a", "options": {"num_ctx": "8"}}),
+            "request.wrong_type",
+            "options.num_ctx",
+        ),
         // Two values of one option.
         (
             "/v1/embeddings",
@@ -335,7 +401,7 @@ fn unknown_fields_and_options_without_effect_are_ignored() {
     let plain = answer("/embed", json!({"inputs": "a river"}));
     let request = json!({
         "inputs": "a river", "purpose": "test", "top_n": null, "return_documents": false,
-        "embedding_types": ["float"], "truncation": true, "dimension": 3,
+        "embedding_types": ["float"], "truncation": true, "color": 3,
     });
     assert_close(&answer("/embed", request), &plain);
     let request = json!({"inputs": "a river", "truncate": true, "parameters": {"truncate": true}});
@@ -464,6 +530,20 @@ fn a_limit_on_the_tokens_of_a_text_truncates_it() {
     assert_close(&embedding(request), &short["float"][0]);
     let request = json!({"input": long, "truncate_prompt_tokens": -1});
     assert_close(&embedding(request), &whole["float"][0]);
+    // Ollama counts them too. A limit beyond that of the model is that of the model.
+    let ollama = |options: Value, truncate: bool| {
+        let request = json!({"input": [long], "options": options, "truncate": truncate});
+        run(service(), "/api/embed", request).map(|(reply, _)| reply["embeddings"].clone())
+    };
+    let four = json!({"num_ctx": 4, "temperature": 0.1, "top_k": 3});
+    assert_close(&ollama(four.clone(), true).unwrap(), &short["float"]);
+    let error_of = ollama(four, false).unwrap_err();
+    assert_eq!(error_of.code().name, "request.too_many_tokens");
+    assert_close(&ollama(json!({"num_ctx": 8192}), false).unwrap(), &whole["float"]);
+    let too_small = ollama(json!({"num_ctx": 2}), true).unwrap_err();
+    assert_eq!(too_small.code().name, "request.out_of_range");
+    let request = json!({"prompt": long, "options": {"num_ctx": 4}});
+    assert_close(&answer("/api/embeddings", request)["embedding"], &short["float"][0]);
     for tokens in [2, 257] {
         let request = json!({"input": long, "truncate_prompt_tokens": tokens});
         let (code, message) = error("/v1/embeddings", request);
@@ -477,6 +557,7 @@ fn embed_all_returns_the_embedding_of_each_token() {
     let texts = json!(["How many people live in London?", "a river", "a river"]);
     let found = answer("/embed_all", json!({"inputs": texts}));
     let rows = answer("/embed", json!({"inputs": texts}));
+    let token_ids = ids(texts.clone(), true);
     for ((tokens, row), ids) in
         found.as_array().unwrap().iter().zip(rows.as_array().unwrap()).zip(ids(texts, true))
     {
@@ -491,6 +572,16 @@ fn embed_all_returns_the_embedding_of_each_token() {
         }
     }
     assert_eq!(found[1], found[2]);
+    assert_close(&answer("/embed_all", json!({"inputs": token_ids})), &found);
+    let request = json!({"inputs": [[101, 102], [101, 99999, 102], token_ids[1]],
+                         "on_error": "null"});
+    let listed = answer("/embed_all", request);
+    let codes = [&listed["errors"][0]["code"], &listed["errors"][1]["code"]];
+    assert_eq!(codes, ["request.empty_text", "request.out_of_range"]);
+    assert_close(&listed["results"][2], &found[1]);
+    let long = [vec![101], vec![2314; 300], vec![102]].concat();
+    let (cut, report) = answer_and_report("/embed_all", json!({"inputs": long})).unwrap();
+    assert_eq!((cut[0].as_array().unwrap().len(), report.cost.truncated), (256, vec![0]));
     let one = answer("/embed_all", json!({"inputs": "a river"}));
     assert_close(&one, &json!([found[1]]));
     let request = json!({"inputs": ["", "a river"], "on_error": "null"});

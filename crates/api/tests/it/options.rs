@@ -1,7 +1,12 @@
 //! Every option in the tables of docs/http.md does what its row says.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
 use semblance_api::routes;
-use semblance_test_support::{OptionRow, option_rows, service};
+use semblance_test_support::{
+    OptionRow, assert_close, bundle, cross_encoder_bundle, load, option_rows, service, service_of,
+};
 use serde_json::{Value, json};
 
 use crate::documents::openapi;
@@ -76,7 +81,7 @@ fn every_option_does_what_the_documentation_says() {
         }
     }
     println!("options: {applied} applied, {none} without effect, {refused} refused");
-    assert!(applied > 70 && none > 15 && refused > 8, "{applied} {none} {refused}");
+    assert!(applied > 70 && none > 15 && refused > 4, "{applied} {none} {refused}");
 }
 
 /// Returns values of a type, as docs/http.md describes it.
@@ -147,6 +152,124 @@ fn a_document_is_limited_to_its_first_tokens() {
     assert_eq!(rerank("Paris is the capital of France", json!(3)), (short, vec![1]));
     let (whole, _) = rerank("Paris is the capital of France", json!(null));
     assert_eq!(rerank("Paris is the capital of France", json!(4_096)), (whole, vec![]));
+}
+
+#[test]
+fn a_rerank_has_a_limit_on_the_tokens_of_a_pair() {
+    let cross = cross_encoder_bundle("cross");
+    let with_cross = service_of(load(&bundle(), Some(&cross), NonZeroUsize::MIN));
+    for (service, special) in [(&**service(), 2), (&with_cross, 3)] {
+        let rerank = |query: &str, document: &str, options: Value| {
+            let mut request = json!({"query": query, "documents": [document]});
+            request.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+            run(service, "/rerank", request)
+        };
+        let (query, long) = ("city", "Paris is the capital of France");
+        // A pair has the query and the document; the embedding model reads each alone.
+        let tokens = if special == 3 { special + 1 + 2 } else { special + 2 };
+        let limited = rerank(query, long, json!({"truncate_prompt_tokens": tokens})).unwrap();
+        assert_eq!(limited.1.cost.truncated, [1]);
+        let short = rerank(query, "Paris is", json!({})).unwrap();
+        let score = |reply: &Value| reply["results"][0]["relevance_score"].clone();
+        assert_close(&score(&limited.0), &score(&short.0));
+        let whole = rerank(query, long, json!({})).unwrap();
+        let unlimited = rerank(query, long, json!({"truncate_prompt_tokens": -1})).unwrap();
+        assert_close(&score(&unlimited.0), &score(&whole.0));
+        for tokens in [special, 100_000] {
+            let error = rerank(query, long, json!({"truncate_prompt_tokens": tokens})).unwrap_err();
+            assert_eq!(error.code().name, "request.out_of_range");
+            assert!(error.to_string().contains(&format!("from {} to", special + 1)), "{error}");
+        }
+        let refusing = json!({"truncate_prompt_tokens": tokens, "truncation": false});
+        let error = rerank(query, long, refusing).unwrap_err();
+        assert_eq!(error.code().name, "request.too_many_tokens");
+    }
+}
+
+#[test]
+fn the_score_of_a_document_is_that_of_its_best_chunk() {
+    let cross = cross_encoder_bundle("cross");
+    let with_cross = service_of(load(&bundle(), Some(&cross), NonZeroUsize::MIN));
+    // One token of the query and special tokens leave this many of the document.
+    for (service, room) in [(&**service(), 254), (&with_cross, 60)] {
+        let rerank = |documents: &[String], chunks: Value| {
+            let request = json!({"query": "city", "documents": documents,
+                                 "max_chunks_per_doc": chunks, "on_error": "null"});
+            run(service, "/v1/rerank", request).unwrap()
+        };
+        let scores = |reply: &Value| -> Vec<Value> {
+            let results = reply["results"].as_array().unwrap();
+            let of = |index| results.iter().find(|one| one["index"] == index).unwrap();
+            (0..results.len()).map(|index| of(index)["relevance_score"].clone()).collect()
+        };
+        let parts = ["bread ".repeat(room), "city ".repeat(room), "river ".repeat(9)];
+        let whole = parts.concat();
+        let documents = [whole.clone(), String::new(), "a short text".to_owned()];
+        let found = rerank(&documents, json!(3));
+        let alone = scores(&rerank(&parts, json!(null)).0);
+        let best = alone.iter().map(|score| score.as_f64().unwrap()).fold(f64::MIN, f64::max);
+        assert_close(&scores(&found.0)[0], &json!(best));
+        assert_eq!(found.0["errors"][0]["index"], 1);
+        assert!(found.1.cost.truncated.is_empty(), "every token was read");
+        assert_close(&scores(&found.0)[2], &scores(&rerank(&documents, json!(null)).0)[2]);
+        // The first chunk alone, and what is left.
+        let first = rerank(&documents, json!(1));
+        assert_close(&scores(&first.0)[0], &alone[0]);
+        assert_eq!(first.1.cost.truncated, [1]);
+        let two = rerank(&documents, json!(2));
+        assert_eq!(two.1.cost.truncated, [1]);
+        // A part of spaces has no tokens.
+        let spaces = [format!("{}{}", parts[0], " ".repeat(99)), "a".to_owned()];
+        assert_close(&scores(&rerank(&spaces, json!(3)).0)[0], &alone[0]);
+    }
+}
+
+/// One rule for all routes: an option of another route, in another spelling or with one wrong letter is
+/// refused unless it has no effect; other unknown fields are ignored.
+#[test]
+fn unknown_fields_have_one_rule_on_all_routes() {
+    let (document, limits) = (openapi(), service().limits());
+    let rows: Vec<OptionRow> =
+        option_rows().into_iter().filter(|row| row.path != "/embed_sparse").collect();
+    let paths: BTreeSet<&str> = rows.iter().map(|row| row.path.as_str()).collect();
+    let (mut refused, mut ignored) = (0, 0);
+    for path in paths {
+        let own: BTreeSet<&str> =
+            rows.iter().filter(|row| row.path == path).map(|row| row.field.as_str()).collect();
+        for (name, value) in [
+            ("top_n", json!(1)),
+            ("dimensions", json!(8)),
+            ("min_score", json!(0.5)),
+            ("exact", json!(true)),
+            ("rank_fields", json!(["title"])),
+            ("add_special_tokens", json!(false)),
+            ("encoding_format", json!("base64")),
+            ("outputDimensions", json!(8)),
+            ("treshold", json!(0.5)),
+            ("Truncation-Direction", json!("left")),
+        ] {
+            if own.contains(name) {
+                continue;
+            }
+            let found = call(path, with(&document, path, name, value), limits);
+            let error = found.err().unwrap_or_else(|| panic!("{path} {name} is dropped"));
+            assert_eq!(error.code().name, "request.unsupported_option", "{path} {name}");
+            let found = call(path, with(&document, path, name, json!(null)), limits);
+            assert!(found.is_ok(), "{path} {name} null");
+            refused += 1;
+        }
+        for name in ["color", "x-trace", "metadata", "stream"] {
+            let with = |value: Value| with(&document, path, name, value);
+            assert!(call(path, with(json!({"a": [1]})), limits).is_ok(), "{path} {name}");
+            // The service has no cross-encoder.
+            if path != "/predict" {
+                let (plain, found) = (with(json!(null)), with(json!({"a": [1]})));
+                assert_eq!(answer(path, found), answer(path, plain), "{path} {name}");
+            }
+            ignored += 1;
+        }
+    }
+    println!("{refused} options refused, {ignored} unknown fields ignored");
 }
 
 #[test]

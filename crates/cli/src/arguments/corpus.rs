@@ -103,13 +103,15 @@ pub struct RowOptions {
     #[arg(long, value_name = "NAME")]
     pub column: Vec<String>,
     /// What to do with a row that is invalid
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, visible_alias = "on-error", value_enum, default_value_t)]
     pub bad_rows: BadRows,
 }
 
 /// A format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RowFormat {
+    /// A text in each line; its id is the number of the line
+    Text,
     /// A JSON object in each line
     Jsonl,
     /// Comma-separated values with a header. Numbers and booleans are recognized

@@ -29,7 +29,8 @@ struct Prediction {
 }
 
 fn options(arguments: &PairArguments) -> PairOptions {
-    PairOptions { truncation: truncation(arguments.no_truncate), raw_scores: arguments.raw_scores }
+    let (truncation, raw_scores) = (truncation(arguments.no_truncate), arguments.raw_scores);
+    PairOptions { truncation, raw_scores, ..PairOptions::default() }
 }
 
 /// Runs `rerank`.
@@ -80,8 +81,9 @@ pub(super) fn predict(
         true => CommandError::from_texts(error, |_| Location::Query),
         false => CommandError::from_pairs(error),
     })?;
+    let names = model.cross_encoder().map_or(&[][..], |info| &info.labels);
     let predictions: Vec<Vec<Prediction>> =
-        predicted.scores.outer_iter().map(|scores| labels(&scores.to_vec())).collect();
+        predicted.scores.outer_iter().map(|scores| labels(&scores.to_vec(), names)).collect();
     if arguments.json {
         serde_json::to_writer(&mut *out, &predictions).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -104,9 +106,8 @@ pub(super) fn predict(
     Ok(out.flush()?)
 }
 
-/// Returns the labels of a pair, highest score first.
-fn labels(scores: &[f32]) -> Vec<Prediction> {
+/// Returns the labels of a pair by their names, highest score first.
+fn labels(scores: &[f32], names: &[String]) -> Vec<Prediction> {
     let best = rank(scores, usize::MAX).into_iter();
-    // The default names of `transformers`.
-    best.map(|i| Prediction { score: scores[i], label: format!("LABEL_{i}") }).collect()
+    best.map(|i| Prediction { score: scores[i], label: names[i].clone() }).collect()
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use semblance::outcome::rank;
-use semblance::{Prompts, TextOptions, Truncation};
+use semblance::{TextOptions, Truncation};
 use serde::Serialize;
 
 use super::limited::ArgumentTexts;
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Result<(),
     let (query, texts) = (arguments.query.as_str(), arguments.texts.as_slice());
     let limited = ArgumentTexts::new(query, texts, settings.limits(), arguments.no_truncate)?;
     let truncation = truncation(arguments.no_truncate);
-    let options = TextOptions { truncation, prompts: Prompts::ByRole };
+    let options = TextOptions { truncation, ..TextOptions::default() };
     let scored = settings.load()?.similarity_with(limited.query, &limited.texts, &options);
     let scored = scored.map_err(|error| CommandError::from_texts(error, Location::from_index))?;
     let top_k = arguments.top_k.map_or(usize::MAX, |top_k| top_k as usize);

@@ -244,7 +244,11 @@ pub(crate) fn of(path: &str, client: &Client) -> Vec<Case> {
         "/v2/embed" => cohere_embed(2),
         "/api/embed" => ollama(),
         "/api/embeddings" => {
-            Cases::new(json!({"prompt": TEXTS[0]})).content("prompt", json!(TEXTS[1])).cases
+            Cases::new(json!({"prompt": TEXTS[0], "options": {}}))
+                .content("prompt", json!(TEXTS[1]))
+                .add("options", json!({"num_ctx": 3}), valid(|_, _| {}))
+                .add("options.num_ctx", json!(3), Check::As(json!({"prompt": "a"})))
+                .cases
         }
         other => panic!("no cases of {other}"),
     }
@@ -348,24 +352,20 @@ fn search(client: &Client) -> Vec<Case> {
         .cases
 }
 
-/// The operations on a whole corpus, without the options of a path.
-fn corpus(base: Value) -> Cases {
+/// The operations on a whole corpus, without the options of a path. `vectors` is a request with vectors.
+fn corpus(base: Value, vectors: Value) -> Cases {
     Cases::new(base)
         .content("texts", json!(["a city", "a city", "a river", "a river"]))
-        .of(
-            json!({"vectors": [[1, 0], [0, 1]], "min_size": 2}),
-            "vectors",
-            json!([[1, 0], [1, 0]]),
-            valid(|_, _| {}),
-        )
+        .of(vectors, "vectors", json!([[1, 0], [1, 0]]), valid(|_, _| {}))
         .of(json!({"index": "docs"}), "index", json!("none"), Check::Refused("index.not_found"))
         .add("prompt_name", json!("none"), Check::Refused("request.unknown_value"))
         .refusing("texts", two, "truncate", json!(false))
+        .on_error("texts", first_empty(), "on_error")
 }
 
 fn mine() -> Vec<Case> {
     let off = json!({"texts": two(long()), "prompt_name": null});
-    corpus(json!({"texts": CORPUS}))
+    corpus(json!({"texts": CORPUS}), json!({"vectors": [[1, 0], [0, 1]]}))
         .add(
             "top_k",
             json!(1),
@@ -391,7 +391,8 @@ fn mine() -> Vec<Case> {
 
 fn clusters() -> Vec<Case> {
     let none = || valid(|_, found| assert_eq!(found["clusters"], json!([])));
-    corpus(json!({"texts": CORPUS, "threshold": 0.1, "min_size": 2}))
+    let vectors = json!({"vectors": [[1, 0], [0, 1]], "min_size": 2});
+    corpus(json!({"texts": CORPUS, "threshold": 0.1, "min_size": 2}), vectors)
         .add("threshold", json!(0.999), none())
         .add("min_size", json!(4), none())
         .cases
@@ -613,6 +614,9 @@ fn openai() -> Vec<Case> {
         .add("modality", json!("image"), Check::Refused("request.unsupported_option"))
         .add("normalized", json!(false), unnormalized())
         .add("normalize", json!(false), unnormalized())
+        .add("use_activation", json!(false), unnormalized())
+        .add("embed_dtype", json!("float16"), Check::Refused("request.unsupported_option"))
+        .add("endianness", json!("big"), Check::Refused("request.unsupported_option"))
         .add(
             "truncate_prompt_tokens",
             json!(3),
@@ -664,6 +668,27 @@ fn cohere_rerank() -> Vec<Case> {
             }),
         )
         .add("raw_scores", json!(true), logits("/results", "relevance_score"))
+        .add("use_activation", json!(false), logits("/results", "relevance_score"))
+        .add("activation", json!(false), logits("/results", "relevance_score"))
+        .of(
+            json!({"query": "a", "documents": ["9 million people", "bread"]}),
+            "truncate_prompt_tokens",
+            json!(5),
+            Check::As(json!({"query": "a", "documents": ["9", "bread"]})),
+        )
+        .of(
+            json!({"query": QUERY, "documents": [chunks(), "bread"]}),
+            "max_chunks_per_doc",
+            json!(1000),
+            valid(|plain, found| {
+                let score = |reply: &Value| {
+                    let list = reply["results"].as_array().unwrap().iter();
+                    let first = list.clone().find(|one| one["index"] == 0).unwrap();
+                    first["relevance_score"].as_f64().unwrap()
+                };
+                assert!(score(found) > score(plain), "{plain} {found}");
+            }),
+        )
         .add("return_documents", json!(true), documents_of_results())
         .add("return_text", json!(true), documents_of_results())
         .add(
@@ -687,6 +712,11 @@ fn cohere_rerank() -> Vec<Case> {
             check: Check::As(prompted),
         })
         .cases
+}
+
+/// A text with more tokens than the model reads of a document. A later part differs from the first one.
+fn chunks() -> String {
+    format!("{}{}", "bread ".repeat(60), "9 million people live in London. ".repeat(20))
 }
 
 /// The results have their documents.
@@ -716,8 +746,15 @@ fn cohere_embed(version: u32) -> Vec<Case> {
         assert!(signed.iter().zip(&unsigned).all(|(signed, unsigned)| signed + 128.0 == *unsigned));
     });
     let every = json!(["float", "int8", "uint8", "binary", "ubinary", "base64"]);
+    let inputs = TEXTS.map(|text| json!({"content": [{"type": "text", "text": text}]}));
     Cases::new(base.clone())
         .content("texts", json!(["a city"]))
+        .with_case(Case {
+            field: "inputs",
+            without: json!({"texts": ["a city"]}),
+            with: json!({"inputs": inputs}),
+            check: Check::As(base.clone()),
+        })
         .add("embedding_types", every, formats)
         .add("input_type", json!("search_query"), Check::As(prompted(QUERY_PROMPT)))
         .add("input_type", json!("search_document"), Check::As(prompted(DOCUMENT_PROMPT)))
@@ -736,8 +773,10 @@ fn cohere_embed(version: u32) -> Vec<Case> {
 }
 
 fn ollama() -> Vec<Case> {
-    Cases::new(json!({"input": TEXTS}))
+    Cases::new(json!({"input": TEXTS, "options": {}}))
         .content("input", json!("a city"))
+        .add("options", json!({"num_ctx": 3}), valid(|_, _| {}))
+        .add("options.num_ctx", json!(3), Check::As(json!({"input": ["a", "9", "bread"]})))
         .add("dimensions", json!(8), shortened())
         .refusing("input", one, "truncate", json!(false))
         .on_error("input", first_empty(), "on_error")

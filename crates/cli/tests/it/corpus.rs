@@ -104,6 +104,41 @@ fn files_of_windows_have_the_same_rows() {
 }
 
 #[test]
+fn each_command_reads_a_file_of_texts() {
+    let corpus = Corpus::new();
+    let texts = "\u{feff}How do I reset my password?\r\n\r\nI forgot my password\r\n";
+    let file = corpus.write("texts.txt", texts);
+    let index = corpus.path("texts");
+    let refused = semblance(&["index", "build", &index, &file]).output().unwrap();
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && error.contains("line 2"), "{error}");
+    let built =
+        semblance(&["index", "build", &index, &file, "--on-error", "skip"]).output().unwrap();
+    assert!(built.status.success());
+    let report = String::from_utf8(built.stderr).unwrap();
+    assert!(report.contains("skipped line 2: request.empty_text"), "{report}");
+    let rows = exported(&index);
+    assert_eq!(ids(&rows), ["1", "3"]);
+    assert_eq!(rows[0], json!({"id": "1", "text": "How do I reset my password?"}));
+    let skipping = ["--bad-rows", "skip"];
+    let mined = run(&[&["mine", &file], &skipping[..]].concat());
+    let mined: Value = serde_json::from_str(mined.trim()).unwrap();
+    assert_eq!((&mined["a"], &mined["text_b"]), (&json!("1"), &json!("I forgot my password")));
+    let clustered = ["cluster", &file, "--min-size", "2", "--threshold", "0.1"];
+    let clustered = run(&[&clustered[..], &skipping[..]].concat());
+    let clustered: Value = serde_json::from_str(clustered.trim()).unwrap();
+    assert_eq!(clustered["members"], json!(["1", "3"]));
+    let picture = corpus.path("map.svg");
+    run(&[&["map", &file, "--output", &picture], &skipping[..]].concat());
+    assert!(std::fs::read_to_string(picture).unwrap().contains("<svg"));
+    // Another name needs the format.
+    let other = corpus.write("more", "a river\n");
+    run(&["index", "append", &index, &other, "--format", "text", "--replace"]);
+    let replaced = json!({"id": "1", "text": "a river"});
+    assert!(exported(&index).contains(&replaced), "{replaced}");
+}
+
+#[test]
 fn a_corpus_is_built_searched_changed_and_searched_again() {
     let corpus = Corpus::new();
     let (index, rows) = (corpus.path("docs"), corpus.write("rows.jsonl", ROWS));

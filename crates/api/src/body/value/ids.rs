@@ -86,6 +86,16 @@ impl TokenIds {
         if self.is_list { self.field.at(index) } else { self.field }
     }
 
+    /// Returns the ids of the texts of these indices.
+    pub(crate) fn of(&self, items: &[usize]) -> Vec<&[u32]> {
+        items.iter().map(|&item| self.texts[item].as_slice()).collect()
+    }
+
+    /// Returns the number of tokens that a model reads of the texts, of at most `max_tokens` of each.
+    pub(crate) fn tokens(&self, max_tokens: usize) -> usize {
+        self.texts.iter().map(|ids| ids.len().min(max_tokens)).sum()
+    }
+
     /// Returns the ids in the items of a field.
     fn new(
         items: &[Value],

@@ -1,6 +1,7 @@
 //! Types of fields. Each type reads and validates its value, and describes it as a schema.
 
 mod choice;
+mod content;
 mod document;
 mod ids;
 mod number;
@@ -19,11 +20,12 @@ use crate::request::RequestError;
 pub(crate) use choice::{
     Choice, ChoiceList, Choices, Direction, OnError, Truncate, one_of, truncation,
 };
+pub(crate) use content::ContentInputs;
 pub(crate) use document::{ClientInput, Documents};
 pub(crate) use ids::{TextsOrIds, TokenIds, WithIds};
 pub(crate) use number::{Count, Dimensions, PromptTokens, Score};
 pub(crate) use option::{Absent, Flag, Names, PromptName, Unread, Unsupported};
-pub(crate) use search::{FilterField, IndexName, OptionalIndexName, Vectors};
+pub(crate) use search::{FilterField, IndexName, Vectors};
 pub(crate) use text::{Candidates, Input, Pairs, Text, TextList};
 
 /// What the value of a field does.
@@ -62,6 +64,28 @@ pub(crate) trait FieldValue: Sized {
 
     /// Returns the schema of the value, and adds the schemas that it refers to.
     fn schema(schemas: &mut Schemas) -> RefOr<Schema>;
+}
+
+/// A field that can be absent or null, although its type is required.
+pub(crate) struct Optional<T>(pub(crate) Option<T>);
+
+impl<T: FieldValue> FieldValue for Optional<T> {
+    const REQUIRED: bool = false;
+
+    fn take(
+        fields: &mut Fields,
+        name: &'static str,
+        limits: &Limits,
+    ) -> Result<Self, RequestError> {
+        match fields.has(name, |value| !value.is_null()) {
+            true => T::take(fields, name, limits).map(|value| Self(Some(value))),
+            false => Ok(Self(None)),
+        }
+    }
+
+    fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
+        Schemas::or_null(T::schema(schemas))
+    }
 }
 
 /// A required object with its own body.

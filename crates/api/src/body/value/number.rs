@@ -9,6 +9,7 @@ use crate::Limits;
 use crate::body::Fields;
 use crate::body::fields::wrong_type;
 use crate::openapi::{Schemas, any_of};
+use crate::operation::TokenLimit;
 use crate::request::RequestError;
 
 /// An optional count, at least 1. A count beyond the range of `usize` becomes its maximum.
@@ -19,7 +20,7 @@ pub(crate) struct Dimensions(pub(crate) Option<usize>);
 
 /// An optional limit on the tokens of a text, special tokens included, in vLLM's API: at least 1, or -1 for
 /// the limit of the model. The model checks it.
-pub(crate) struct PromptTokens(pub(crate) Option<usize>);
+pub(crate) struct PromptTokens(pub(crate) Option<TokenLimit>);
 
 /// An optional score.
 pub(crate) struct Score(pub(crate) Option<f32>);
@@ -66,10 +67,12 @@ impl FieldValue for PromptTokens {
     const REQUIRED: bool = false;
 
     fn take(fields: &mut Fields, name: &'static str, _: &Limits) -> Result<Self, RequestError> {
+        let field = fields.field(name);
         if fields.has(name, |value| *value == -1) {
             fields.optional(name)?;
         }
-        count(fields, name).map(Self)
+        let tokens = count(fields, name)?;
+        Ok(Self(tokens.map(|tokens| TokenLimit { field, tokens, is_capped: false })))
     }
 
     fn schema(_: &mut Schemas) -> RefOr<Schema> {

@@ -15,9 +15,6 @@ use crate::request::{RequestError, filter_from_json};
 /// The required name of an index.
 pub(crate) struct IndexName(pub(crate) String);
 
-/// An optional name of an index.
-pub(crate) struct OptionalIndexName(pub(crate) Option<String>);
-
 /// An optional list of vectors.
 pub(crate) struct Vectors(pub(crate) Option<Vec<Vec<f32>>>);
 
@@ -40,25 +37,6 @@ impl FieldValue for IndexName {
             .schema_type(SchemaType::Type(Type::String))
             .pattern(Some("^[a-z0-9][a-z0-9._-]{0,63}$"));
         Schema::Object(text.build()).into()
-    }
-}
-
-impl FieldValue for OptionalIndexName {
-    const REQUIRED: bool = false;
-
-    fn take(
-        fields: &mut Fields,
-        name: &'static str,
-        limits: &Limits,
-    ) -> Result<Self, RequestError> {
-        match fields.has(name, |value| !value.is_null()) {
-            true => IndexName::take(fields, name, limits).map(|name| Self(Some(name.0))),
-            false => Ok(Self(None)),
-        }
-    }
-
-    fn schema(schemas: &mut Schemas) -> RefOr<Schema> {
-        Schemas::or_null(IndexName::schema(schemas))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rows of a file of lines: JSON lines or comma-separated values.
+//! Rows of a file of lines: texts, JSON lines or comma-separated values.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -13,10 +13,26 @@ use crate::error::CommandError;
 /// The fields of a record, or the reason why the row is refused.
 type Fields = Result<Vec<String>, RowError>;
 
+/// The form of the lines of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineForm {
+    /// Texts.
+    Text,
+    /// JSON objects.
+    Json,
+    /// Fields, with a header.
+    Csv {
+        /// The character between fields.
+        delimiter: u8,
+    },
+}
+
 /// The rows of a file.
 pub(super) struct LineRows {
     path: String,
     reader: Box<dyn BufRead>,
+    /// Whether a line is a text.
+    is_text: bool,
     csv: Option<Csv>,
     lines: u64,
     bytes: u64,
@@ -28,11 +44,11 @@ struct Csv {
 }
 
 impl LineRows {
-    /// Opens a file: of JSON lines, or with a delimiter of its fields. Reads the header of a CSV file.
+    /// Opens a file. Reads the header of a CSV file.
     pub(super) fn open(
         path: String,
         reader: Box<dyn Read>,
-        delimiter: Option<u8>,
+        form: LineForm,
     ) -> Result<Self, CommandError> {
         let mut reader = Box::new(BufReader::with_capacity(1 << 16, reader));
         let start = reader.fill_buf();
@@ -40,8 +56,9 @@ impl LineRows {
         if is_utf16(start) {
             return Err(CommandError::Utf16 { path });
         }
-        let mut rows = Self { path, reader, csv: None, lines: 0, bytes: 0 };
-        if let Some(delimiter) = delimiter {
+        let is_text = form == LineForm::Text;
+        let mut rows = Self { path, reader, is_text, csv: None, lines: 0, bytes: 0 };
+        if let LineForm::Csv { delimiter } = form {
             rows.csv = Some(Csv { records: CsvRecords::new(delimiter), header: Vec::new() });
             if let Some((_, header)) = rows.record()?
                 && let Some(csv) = &mut rows.csv
@@ -56,6 +73,11 @@ impl LineRows {
     /// The names of the columns of a CSV file.
     pub(super) fn header(&self) -> &[String] {
         self.csv.as_ref().map_or(&[], |csv| &csv.header)
+    }
+
+    /// Whether a line is a text, whose row has no named columns.
+    pub(super) fn is_text(&self) -> bool {
+        self.is_text
     }
 
     pub(super) fn is_csv(&self) -> bool {
@@ -77,6 +99,8 @@ impl LineRows {
             let Some(line) = self.line()? else { return Ok(None) };
             let content = without_mark(line.content(), self.lines == 1);
             let values = match checked(&line) {
+                // A blank line is a text without tokens.
+                Ok(()) if self.is_text => text_value(content),
                 // A blank line has no row.
                 Ok(()) if content.trim_ascii().is_empty() => continue,
                 Ok(()) => json_values(content),
@@ -155,10 +179,18 @@ fn fields(record: CsvRecord) -> Fields {
     fields.into_iter().map(text).collect()
 }
 
+/// Returns the text of a line, in a column without a name.
+fn text_value(bytes: &[u8]) -> Values {
+    Ok(vec![(String::new(), utf8(bytes)?.into())])
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, RowError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| RowError::Text(TextFault::NotUtf8 { offset_bytes: error.valid_up_to() }))
+}
+
 fn json_values(bytes: &[u8]) -> Values {
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(RowError::Text(TextFault::NotUtf8 { offset_bytes: error.valid_up_to() }));
-    }
+    utf8(bytes)?;
     match parse_json(bytes)? {
         Json::Object(fields) => Ok(fields.into_iter().collect()),
         other => Err(RequestError::NotAnObject { found: Kind::from(&other) }.into()),

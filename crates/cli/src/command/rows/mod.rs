@@ -17,7 +17,7 @@ use super::parquet::ParquetRows;
 use crate::arguments::{RowFormat, RowOptions};
 use crate::error::CommandError;
 
-use lines::LineRows;
+use lines::{LineForm, LineRows};
 pub(super) use names::free_name;
 
 /// Why a row of a file is invalid. Messages do not contain the row.
@@ -109,6 +109,7 @@ impl<'a> Rows<'a> {
         let by_name = match file.extension().and_then(|extension| extension.to_str()) {
             Some("csv" | "tsv") => RowFormat::Csv,
             Some("parquet") => RowFormat::Parquet,
+            Some("txt") => RowFormat::Text,
             _ => RowFormat::Jsonl,
         };
         let is_tabbed = file.extension().is_some_and(|extension| extension == "tsv");
@@ -137,8 +138,12 @@ impl<'a> Rows<'a> {
                 Format::Parquet(Box::new(rows))
             }
             format => {
-                let delimiter = (format == RowFormat::Csv).then_some(delimiter);
-                let rows = LineRows::open(path.clone(), reader, delimiter)?;
+                let form = match format {
+                    RowFormat::Csv => LineForm::Csv { delimiter },
+                    RowFormat::Text => LineForm::Text,
+                    RowFormat::Jsonl | RowFormat::Parquet => LineForm::Json,
+                };
+                let rows = LineRows::open(path.clone(), reader, form)?;
                 let names = rows.header().iter().map(String::as_str);
                 check_names(names.filter(|name| is_wanted(name)), &path)?;
                 Format::Lines(Box::new(rows))
@@ -181,11 +186,11 @@ impl<'a> Rows<'a> {
     fn row(&self, line: u64, values: Vec<(String, Json)>) -> Result<Row, RowError> {
         let RowOptions { id_column, text_column, column, line_ids, .. } = self.options;
         let (mut id, mut text, mut metadata) = (None, None, Vec::new());
-        if *line_ids {
+        if *line_ids || self.is_text() {
             id = Some(line.to_string());
         }
         for (name, value) in values {
-            if name == *text_column {
+            if name == *text_column || self.is_text() {
                 text = match value {
                     Json::String(value) => Some(value),
                     Json::Null => None,
@@ -218,6 +223,10 @@ impl<'a> Rows<'a> {
         let text = text.ok_or_else(|| missing(text_column))?;
         check_text(&text, self.limits).map_err(RowError::Text)?;
         Ok(Row { id, text, metadata })
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(&self.format, Format::Lines(rows) if rows.is_text())
     }
 
     fn is_csv(&self) -> bool {
