@@ -1,5 +1,6 @@
 """schemathesis on the server's own description of itself."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from doors.server import Server
 EXAMPLES = "25"
 
 CONFIGURATION = Path(__file__).parents[1] / "schemathesis.toml"
+HOOKS = Path(__file__).parents[1] / "schemathesis_hooks.py"
 
 
 def test_the_server_does_what_its_openapi_document_says(
@@ -26,7 +28,10 @@ def test_the_server_does_what_its_openapi_document_says(
     command += ["--phases", "examples,coverage,fuzzing"]
     command += ["--continue-on-failure"]
     # A separate folder, because it writes to its working folder.
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     record_property("schemathesis", run.stdout + run.stderr)
     assert run.returncode == 0, "schemathesis found failures; they are printed below"
     assert httpx.get(f"{server.url}/health").status_code == 200
