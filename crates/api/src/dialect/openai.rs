@@ -215,7 +215,9 @@ impl Choices for ByteOrder {
 
 pub(super) fn embed(fields: &mut Fields, limits: &Limits) -> Result<Call, RequestError> {
     // infinity_client sends 0 for all dimensions, and always a modality.
-    if fields.has("modality", |value| !value.is_null()) && fields.has("dimensions", |value| *value == 0) {
+    if fields.has("modality", |value| !value.is_null())
+        && fields.has("dimensions", |value| *value == 0)
+    {
         fields.optional("dimensions")?;
     }
     fields.read_texts(true);
