@@ -18,11 +18,11 @@ from pathlib import Path
 LOGS = Path("build/logs")
 # Builds what several parts need, so that two parts do not build it at the same time.
 FIRST = "test-setup"
-# Parts in a lane run in sequence. The parts of the second lane use both cores; the others mostly
-# wait, for Terraform or for a client.
+# Parts in a lane run in sequence. The last part of the second lane uses both cores when the others,
+# which mostly wait for Terraform or for a client, have ended.
 LANES = (
     ("package", "terraform-test"),
-    ("test-build", "lint", "test-rust"),
+    ("test-build", "test-rust", "lint"),
     ("test-python", "test-crashes", "test-clients"),
 )
 # Parts of another lane that a part needs. What starts a program must not wait for the lock of
