@@ -53,8 +53,11 @@ def test_a_module_has_at_most_25_inputs_all_typed_and_described(module: str) -> 
         assert "  type" in variable and "any" not in variable.split("type")[1].split("\n")[0]
 
 
-@pytest.mark.parametrize("script", ["terraform/readme_tables.py", "scripts/deployment_costs.py"])
-def test_the_tables_in_the_readmes_are_current(script: str) -> None:
+@pytest.mark.parametrize(
+    "script",
+    ["terraform/readme_tables.py", "scripts/deployment_costs.py", "scripts/models_table.py"],
+)
+def test_the_tables_in_the_documents_are_current(script: str) -> None:
     command = [sys.executable, str(REPOSITORY / script), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
