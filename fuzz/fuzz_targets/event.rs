@@ -13,20 +13,6 @@ const MOST_MESSAGE_BYTES: usize = 300;
 const LIMITS: Limits =
     Limits { texts: 5, client_texts: 5, text_bytes: 40, auto_truncate: true, predicts: false };
 
-/// The operations of requests with a body.
-const OPERATIONS: [&str; 10] = [
-    "similarity",
-    "embed",
-    "rerank",
-    "predict",
-    "tokenize",
-    "decode",
-    "search",
-    "info",
-    "health",
-    "warmup",
-];
-
 fuzz_target!(|request: &[u8]| {
     let direct = decode_document(request, &LIMITS);
     check(direct.map(|call| call.name()));
@@ -43,7 +29,7 @@ fuzz_target!(|request: &[u8]| {
 
 fn check(operation: Result<&'static str, RequestError>) {
     match operation {
-        Ok(operation) => assert!(OPERATIONS.contains(&operation)),
+        Ok(operation) => assert!(!operation.is_empty()),
         Err(error) => {
             let mut codes = RequestError::CODES.iter().chain(TextFault::CODES);
             assert!(codes.any(|code| *code == error.code()));
