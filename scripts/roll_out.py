@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -61,12 +62,16 @@ def roll_out(functions: Any, cloudwatch: Any, arguments: argparse.Namespace) -> 
     if began:
         raise RollOutError(f"not started, because these alarms are on: {', '.join(began)}")
     apply(arguments, {"version": before, "newest_percent": arguments.percent})
-    print(f"version {before} and {arguments.percent} % to the newest version")
+    print(f"version {before} and {arguments.percent} % to the newest version", flush=True)
+    # A job that is canceled returns the events, as an interrupt does.
+    ordinary = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         began = watch(cloudwatch, arguments)
-    except (KeyboardInterrupt, BotoCoreError, ClientError) as error:
+    except (KeyboardInterrupt, RollOutError, BotoCoreError, ClientError) as error:
         apply(arguments, {"version": before})
-        raise RollOutError(f"{error or 'interrupted'}. {back_to(before)}") from error
+        raise RollOutError(f"{str(error) or 'interrupted'}. {back_to(before)}") from error
+    finally:
+        signal.signal(signal.SIGTERM, ordinary)
     if began:
         apply(arguments, {"version": before})
         raise RollOutError(f"these alarms began: {', '.join(began)}. {back_to(before)}")

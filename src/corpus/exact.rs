@@ -142,7 +142,7 @@ fn scan(
                     let factors = Factors::from_values(factors);
                     let product = sum as f32 * query.scale * factors.scale;
                     let slack = query.slack(factors.error);
-                    // First what excludes most rows. A product that is not a number excludes none.
+                    // The bound excludes most rows, so it is tested first. NaN excludes no row.
                     if product + slack < candidates.reached || !(are_all || allowed.contains(row)) {
                         continue;
                     }

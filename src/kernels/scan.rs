@@ -80,7 +80,8 @@ struct ByteDotTask<'a> {
     out: &'a mut [i32],
 }
 
-/// How far ahead of its use a row is asked for, in bytes.
+/// How far ahead of its use data is prefetched, in bytes. It is more than a page of 4 KiB, at whose end
+/// the prefetcher of the processor stops.
 const PREFETCH_BYTES: usize = 6_144;
 
 impl Task for ByteDotTask<'_> {

@@ -122,7 +122,7 @@ class Terraform:
         program = provider.installed_in(folder)
         if program is None:
             return {}
-        # The provider accepts own certificates only once, and the local cloud has none.
+        # A provider that is configured twice with a CA bundle fails. The local cloud is plain HTTP.
         environment = {k: v for k, v in environment.items() if k != "AWS_CA_BUNDLE"}
         key = (folder, tuple(sorted(environment.items())))
         if key not in self._providers:

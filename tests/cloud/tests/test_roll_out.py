@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.test_gateway import layer
 pytestmark = [pytest.mark.apply, pytest.mark.xdist_group("roll-out")]
 
 ALARM = "semblance-faults"
+WATCH = ("--percent", "20", "--minutes", "60", "--poll-seconds", "0.2")
 
 
 def inputs(bundle: Path, folder: Path) -> dict[str, Any]:
@@ -70,6 +70,28 @@ def turn(cloud: CloudClient, state: str) -> None:
     cloud.aws("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue=state, StateReason="test")
 
 
+def create_alarm(cloud: CloudClient) -> None:
+    """Creates the alarm, which is off."""
+    cloud.aws("cloudwatch").put_metric_alarm(
+        AlarmName=ALARM,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        EvaluationPeriods=1,
+        MetricName="faults",
+        Namespace="Semblance/semblance",
+        Period=60,
+        Statistic="Sum",
+        Threshold=1,
+    )
+    turn(cloud, "OK")
+
+
+def await_share(process: subprocess.Popen[str], old: str) -> None:
+    """Waits until the script says that a share of the events goes to the newest version."""
+    assert process.stdout is not None
+    said = f"version {old} and 20 % to the newest version\n"
+    assert said in iter(process.stdout.readline, ""), process.communicate()
+
+
 def test_without_alarms_nothing_is_rolled_out(
     deployed: Deployment, tmp_path: Path, report: Report
 ) -> None:
@@ -85,23 +107,11 @@ def test_an_alarm_that_begins_returns_to_the_version_before(
     deployed: Deployment, tmp_path: Path, report: Report
 ) -> None:
     cloud = deployed.cloud
-    cloud.aws("cloudwatch").put_metric_alarm(
-        AlarmName=ALARM,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-        EvaluationPeriods=1,
-        MetricName="faults",
-        Namespace="Semblance/semblance",
-        Period=60,
-        Statistic="Sum",
-        Threshold=1,
-    )
-    turn(cloud, "OK")
+    create_alarm(cloud)
     variables = inputs(another_bundle(tmp_path / "newer", INT8), tmp_path / "layers")
-    options = ("--percent", "20", "--minutes", "60", "--poll-seconds", "0.2")
-    process = start(deployed, variables, *options)
-    while alias(cloud) != ("1", {"2": 0.2}):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.2)
+    process = start(deployed, variables, *WATCH)
+    await_share(process, "1")
+    assert alias(cloud) == ("1", {"2": 0.2})
     turn(cloud, "ALARM")
     _, errors = process.communicate()
     said = errors.splitlines()[-1]
@@ -134,6 +144,29 @@ def test_without_an_alarm_the_newest_version_gets_all_events(
     assert said == ["version 1 and 10 % to the newest version", "all events to the newest version"]
     assert alias(cloud) == ("3", {})
     assert deployed.plan(variables).status == 0
+
+
+def test_a_watch_that_ends_returns_to_the_version_before(
+    deployed: Deployment, tmp_path: Path, report: Report
+) -> None:
+    cloud = deployed.cloud
+    variables = inputs(another_bundle(tmp_path / "canceled", INT8), tmp_path / "layers")
+    for reason in ("interrupted", "semblance has no alarms to watch: apply modules/alarms first"):
+        create_alarm(cloud)
+        process = start(deployed, variables, *WATCH)
+        await_share(process, "3")
+        assert alias(cloud) == ("3", {"4": 0.2})
+        if reason == "interrupted":
+            process.terminate()
+        else:
+            cloud.aws("cloudwatch").delete_alarms(AlarmNames=[ALARM])
+        _, errors = process.communicate()
+        said = errors.splitlines()[-1]
+        report(f"roll-out: {said}")
+        assert process.returncode == 1
+        assert said.startswith(f"error: {reason}. Version 3 gets all events; keep release"), errors
+        assert alias(cloud) == ("3", {})
+    create_alarm(cloud)
 
 
 def test_a_version_that_fails_the_gate_gets_no_event(
