@@ -315,10 +315,9 @@ crash-table: $(DEV) $(LIBRARY) $(PINNED)
 	$(PROGRAMS)
 	cd tests/crashes && python -m crashes $(ARGS)
 
-# Builds every program that a test starts. With an example, Cargo selects the features of the tests,
-# so that a dependency is not built twice.
-PROGRAMS := cargo build --locked --quiet --workspace --example rerank \
-	--bin semblance --bin similarity --bin semblance-test-support
+# Builds every program that a test starts, with the features that `cargo test` and the emulator's
+# `cargo run` select: nothing is built twice, and no test waits for a build.
+PROGRAMS := cargo build --locked --quiet --bin semblance --bin similarity --bin semblance-test-support
 test-build: $(LIBRARY)
 	$(PROGRAMS)
 	cargo test --locked --workspace --no-run --quiet

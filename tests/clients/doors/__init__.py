@@ -5,8 +5,9 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-# Time for an interface to start, in seconds; the emulator may still compile.
-OPENING_SECONDS = 300.0
+# Time for an interface to start, in seconds. The emulator asks Cargo for the function, and may wait
+# for a linter that holds the lock of the target folder.
+OPENING_SECONDS = 900.0
 
 
 @dataclass(frozen=True)

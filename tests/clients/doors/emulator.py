@@ -36,7 +36,7 @@ class Emulator(Launched):
         return Door("function URL", self.url)
 
     def _start_function(self) -> None:
-        # The first event starts the function. Clients wait less than it may take to compile.
+        # The first event starts the function. Clients wait less than Cargo may take.
         health = httpx.post(
             str(self.ready["invoke_url"]), json={"operation": "health"}, timeout=OPENING_SECONDS
         )
