@@ -9,7 +9,6 @@ use super::exact::rescore;
 use super::index::{Index, Part, Place};
 use super::search::Scored;
 use super::spans::{Span, each_list, spans};
-use crate::kernels::SignTable;
 
 /// Rows that the number of different bits selects.
 ///
@@ -22,7 +21,7 @@ const SECOND: usize = 200;
 /// The number of results for which these are enough.
 const FEW_RESULTS: usize = 50;
 
-/// Queries of one scan. Each needs two bytes for every row.
+/// Queries of one scan.
 const QUERIES: usize = 16;
 
 /// Rows of a block: their codes stay in the cache for all queries.
@@ -48,43 +47,79 @@ pub(crate) fn approximate(
             })
             .collect();
         let lists = spans(&index.parts, threads, ROWS_A_THREAD.div_ceil(queries.len()));
-        let scans = each_list(&lists, |spans| scan(index, spans, &codes, allowed))?;
+        let first = scaled(FIRST, top_k);
+        let lists = each_list(&lists, |spans| scan(index, spans, &codes, allowed, first))?;
         for (number, query) in queries.iter().enumerate() {
-            let scans: Vec<&Scan> = scans.iter().map(|scans| &scans[number]).collect();
-            found.push(select(index, query, &scans, top_k)?);
+            let lists: Vec<&Nearest> = lists.iter().map(|nearest| &nearest[number]).collect();
+            found.push(select(index, query, &lists, first, top_k)?);
         }
     }
     Ok(found)
 }
 
-/// The numbers of different bits of a query and rows.
-struct Scan {
-    /// For each span, one for each row; that of a row that is not allowed is [`EXCLUDED`].
-    spans: Vec<(Span, Vec<u16>)>,
-    /// How many rows have each number.
+/// Returns a number of candidates for this number of results.
+fn scaled(count: usize, top_k: usize) -> usize {
+    count.max(count.saturating_mul(top_k) / FEW_RESULTS)
+}
+
+/// The rows with the fewest different bits so far.
+struct Nearest {
+    /// How many rows are wanted. All rows that tie with the last of them belong to them.
+    wanted: usize,
+    /// No row with more different bits can be among the wanted ones.
+    most: u16,
+    /// Number of rows with at most `most` different bits.
+    total: usize,
+    /// How many rows have each number of different bits, up to `most`.
     counts: Vec<usize>,
+    /// Rows with at most `most` different bits, in order, and some others, which were near before.
+    rows: Vec<(u16, Place)>,
 }
 
 /// More different bits than there are dimensions.
 const EXCLUDED: u16 = u16::MAX;
 
-/// Returns the scan of each query, over the rows of spans. `codes` has the signs of each query, minus
-/// the center of each segment.
+impl Nearest {
+    /// Returns the list of a query with this number of bits. `wanted` is not zero.
+    fn new(wanted: usize, bits: usize) -> Self {
+        let most = bits as u16;
+        Self { wanted, most, total: 0, counts: vec![0; bits + 1], rows: Vec::new() }
+    }
+
+    /// Adds rows with these numbers of different bits. `near` are the places in `bits` of those that
+    /// have at most `most`.
+    fn add(&mut self, bits: &[u16], near: &[u32], part: u32, start: usize) {
+        for &index in near {
+            let bits = bits[index as usize];
+            self.counts[usize::from(bits)] += 1;
+            self.rows.push((bits, Place { part, row: start as u32 + index }));
+        }
+        self.total += near.len();
+        // Without the rows that have the most different bits, are there still enough?
+        while self.total - self.counts[usize::from(self.most)] >= self.wanted {
+            self.total -= self.counts[usize::from(self.most)];
+            self.most -= 1;
+        }
+        if self.rows.len() > 4 * self.total.max(self.wanted) {
+            self.rows.retain(|(bits, _)| *bits <= self.most);
+        }
+    }
+}
+
+/// Returns the nearest rows of spans for each query, at least `wanted` of them. `codes` has the signs of
+/// each query, minus the center of each segment.
 fn scan(
     index: &Index,
     spans: &[Span],
     codes: &[Vec<Vec<u64>>],
     allowed: &[Bits],
-) -> Result<Vec<Scan>, CorpusError> {
+    wanted: usize,
+) -> Result<Vec<Nearest>, CorpusError> {
     let words = sign_words(index.manifest().vectors.dimensions);
-    let empty = |_| Scan { spans: Vec::new(), counts: vec![0; words * 64 + 1] };
-    let mut scans: Vec<Scan> = codes.iter().map(empty).collect();
-    for &span in spans {
-        let Span { part, start: first, end: last } = span;
+    let mut lists: Vec<Nearest> = codes.iter().map(|_| Nearest::new(wanted, words * 64)).collect();
+    let (mut bits, mut near) = (vec![0; BLOCK_ROWS], Vec::with_capacity(BLOCK_ROWS));
+    for &Span { part, start: first, end: last } in spans {
         let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
-        for scan in &mut scans {
-            scan.spans.push((span, vec![EXCLUDED; last - first]));
-        }
         for start in (first..last).step_by(BLOCK_ROWS) {
             let end = (start + BLOCK_ROWS).min(last);
             let rows = allowed.count_in(start, end);
@@ -92,70 +127,58 @@ fn scan(
                 continue;
             }
             let block = &segment.signs()[start * words..end * words];
-            for (code, scan) in codes.iter().zip(&mut scans) {
-                let Some((_, out)) = scan.spans.last_mut() else { continue };
-                let out = &mut out[start - first..end - first];
-                index.kernels.hamming(&code[part as usize], block, out)?;
+            for (code, nearest) in codes.iter().zip(&mut lists) {
+                let bits = &mut bits[..end - start];
+                index.kernels.hamming(&code[part as usize], block, bits)?;
                 if rows < end - start {
-                    for (row, bits) in (start..end).zip(out.iter_mut()) {
+                    for (row, bits) in (start..end).zip(bits.iter_mut()) {
                         *bits = if allowed.contains(row) { *bits } else { EXCLUDED };
                     }
                 }
-                count(out, &mut scan.counts);
+                near.clear();
+                index.kernels.near(bits, nearest.most, &mut near);
+                nearest.add(bits, &near, part, start);
             }
         }
     }
-    Ok(scans)
+    Ok(lists)
 }
-
-/// Counts the rows with each number of different bits.
-fn count(bits: &[u16], counts: &mut [usize]) {
-    for &bits in bits {
-        // The excluded ones have no count.
-        if let Some(count) = counts.get_mut(usize::from(bits)) {
-            *count += 1;
-        }
-    }
-}
-
-/// Numbers of different bits that are looked at together.
-const GROUP: usize = 32;
 
 fn select(
     index: &Index,
     query: &[f32],
-    scans: &[&Scan],
+    lists: &[&Nearest],
+    first: usize,
     top_k: usize,
 ) -> Result<Vec<Scored>, CorpusError> {
-    let scale = |count: usize| count.max(count.saturating_mul(top_k) / FEW_RESULTS);
-    let (first, second) = (scale(FIRST), scale(SECOND).max(top_k));
+    let second = scaled(SECOND, top_k).max(top_k);
     let (mut total, mut most) = (0, 0);
-    let numbers = scans.first().map_or(0, |scan| scan.counts.len());
+    let numbers = lists.first().map_or(0, |list| list.counts.len());
+    // The rows of a list suffice alone, so up to the least `most` of the lists, all counts are complete.
     for bits in 0..numbers {
         most = bits as u16;
-        total += scans.iter().map(|scan| scan.counts[bits]).sum::<usize>();
+        total += lists.iter().map(|list| list.counts[bits]).sum::<usize>();
         if total >= first {
             break;
         }
     }
-    let table = SignTable::new(query);
     let sum: f32 = query.iter().sum();
     let mut estimates: Vec<(f32, Place)> = Vec::with_capacity(total);
-    for (span, distances) in scans.iter().flat_map(|scan| &scan.spans) {
-        let segment = &index.parts[span.part as usize].segment;
+    let near = lists.iter().flat_map(|list| &list.rows).filter(|(bits, _)| *bits <= most);
+    let places: Vec<Place> = near.map(|(_, place)| *place).collect();
+    let (mut rows, mut sums) = (Vec::with_capacity(total), Vec::new());
+    for places in places.chunk_by(|a, b| a.part == b.part) {
+        let part = places.first().map_or(0, |place| place.part);
+        let segment = &index.parts[part as usize].segment;
         let center: f32 = query.iter().zip(segment.center()).map(|(q, c)| q * c).sum();
-        for (group, bits) in distances.chunks(GROUP).enumerate() {
-            // Most groups have no candidate.
-            if bits.iter().fold(u16::MAX, |least, &bits| least.min(bits)) > most {
-                continue;
-            }
-            let rows = span.start + group * GROUP..;
-            for (row, _) in rows.zip(bits).filter(|(_, bits)| **bits <= most) {
-                let signed = 2.0 * table.sum(segment.sign_bytes(row)) - sum;
-                let estimate = center + segment.factors(row).sign * signed;
-                estimates.push((estimate, Place { part: span.part, row: row as u32 }));
-            }
-        }
+        rows.clear();
+        rows.extend(places.iter().map(|place| place.row));
+        sums.resize(rows.len(), 0.0);
+        index.kernels.sign_sums(query, segment.signs(), &rows, &mut sums)?;
+        estimates.extend(places.iter().zip(&sums).map(|(&place, &set)| {
+            let signed = 2.0 * set - sum;
+            (center + segment.factors(place.row as usize).sign * signed, place)
+        }));
     }
     if estimates.len() > second {
         estimates.select_nth_unstable_by(second, |a, b| b.0.total_cmp(&a.0));
@@ -165,4 +188,39 @@ fn select(
     // In the order of the file.
     places.sort_unstable();
     rescore(index, query, &places, top_k)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_nearest_rows_are_those_of_sorting(
+            bits in proptest::collection::vec(prop_oneof![20 => 0u16..=64, 1 => Just(EXCLUDED)], 0..900),
+            wanted in 1usize..40, block in 1usize..100,
+        ) {
+            let mut nearest = Nearest::new(wanted, 64);
+            for (number, block_bits) in bits.chunks(block).enumerate() {
+                let near: Vec<u32> = (0..)
+                    .zip(block_bits)
+                    .filter(|(_, bits)| **bits <= nearest.most)
+                    .map(|(row, _)| row)
+                    .collect();
+                nearest.add(block_bits, &near, 0, number * block);
+            }
+            let mut sorted: Vec<u16> = bits.iter().copied().filter(|&b| b != EXCLUDED).collect();
+            sorted.sort_unstable();
+            let most = sorted.get(wanted - 1).copied().unwrap_or(64);
+            let expected: Vec<u32> =
+                (0..).zip(&bits).filter(|(_, b)| **b <= most).map(|(row, _)| row).collect();
+            prop_assert_eq!(nearest.most, most);
+            prop_assert_eq!(nearest.total, expected.len());
+            let kept = nearest.rows.iter().filter(|(bits, _)| *bits <= most);
+            prop_assert_eq!(kept.map(|(_, place)| place.row).collect::<Vec<_>>(), expected);
+            prop_assert!(nearest.rows.len() <= 4 * nearest.total.max(wanted) + block);
+        }
+    }
 }

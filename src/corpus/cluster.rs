@@ -13,7 +13,6 @@ use super::error::CorpusError;
 use super::index::Index;
 use super::pairs::{each_pair, score};
 use super::unit_rows::{ArrayRows, LiveRows, Panels, UnitRows};
-use crate::kernels::Kernels;
 
 /// How to cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +62,7 @@ impl Index {
 /// A pair of rows and its score.
 type Edge = (u32, u32, f32);
 
-fn cluster_rows(
+pub(super) fn cluster_rows(
     rows: &dyn UnitRows,
     options: &ClusterOptions,
 ) -> Result<Vec<Cluster>, CorpusError> {
@@ -72,8 +71,7 @@ fn cluster_rows(
     if count < min_size {
         return Ok(Vec::new());
     }
-    let kernels = Kernels::detect();
-    let panels = Panels::new(rows, kernels);
+    let panels = Panels::new(rows);
     let sizes: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
     let edges: Mutex<Vec<Edge>> = Mutex::default();
     let limit = options.pair_bytes / size_of::<Edge>();
@@ -96,7 +94,7 @@ fn cluster_rows(
     let mut sizes: Vec<u32> = sizes.into_iter().map(AtomicU32::into_inner).collect();
     for (row, size) in sizes.iter_mut().enumerate() {
         // A row belongs to its own community, unless the threshold is above what rounding leaves of 1.
-        *size += u32::from(score(kernels, rows, row, row)? >= options.threshold);
+        *size += u32::from(score(rows, row, row)? >= options.threshold);
     }
     let edges = edges.into_inner().unwrap_or_else(PoisonError::into_inner);
     let neighbors = if is_full.into_inner() {
@@ -186,7 +184,6 @@ fn computed(
     threshold: f32,
     threads: NonZeroUsize,
 ) -> Result<Vec<(f32, usize)>, CorpusError> {
-    let kernels = Kernels::detect();
     let next = AtomicUsize::new(0);
     let found: Mutex<Vec<(f32, usize)>> = Mutex::default();
     let work = || -> Result<(), CorpusError> {
@@ -196,7 +193,7 @@ fn computed(
                 return Ok(());
             }
             for other in start..(start + CHUNK_ROWS).min(rows.len()) {
-                let score = score(kernels, rows, row, other)?;
+                let score = score(rows, row, other)?;
                 if score >= threshold && other != row {
                     found.lock().unwrap_or_else(PoisonError::into_inner).push((score, other));
                 }

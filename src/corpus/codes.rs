@@ -55,11 +55,19 @@ pub(crate) fn quantize(row: &[f32], steps: i8, codes: &mut Vec<i8>) -> (f32, f32
     let scale = if largest > 0.0 { largest / f32::from(steps) } else { 1.0 };
     let mut squares = 0.0f64;
     for &x in row {
-        let code = (x / scale).round_ties_even().clamp(-f32::from(steps), f32::from(steps));
+        let code = rounded(x / scale).clamp(-f32::from(steps), f32::from(steps));
         codes.push(code as i8);
         squares += (f64::from(x) - f64::from(scale) * f64::from(code)).powi(2);
     }
     (scale, (squares.sqrt() as f32).next_up())
+}
+
+/// Returns the nearest integer, ties to even, of a value below 2^22. Without an instruction for it,
+/// `f32::round_ties_even` is a call of the C library for each value; this is two additions.
+fn rounded(x: f32) -> f32 {
+    // At 1.5 * 2^23, the distance of two values is 1.
+    const SHIFT: f32 = 12_582_912.0;
+    (x + SHIFT) - SHIFT
 }
 
 /// Returns the factor of the signs of a row: `|r|² / Σ|r_i|` of `r = row - center`.
@@ -94,7 +102,7 @@ impl QueryCode {
         let scale = if largest > 0.0 { largest / QUERY_STEPS } else { 1.0 };
         let (mut squares, mut length) = (0.0f64, 0.0f64);
         let values = query.iter().map(|&x| {
-            let code = (x / scale).round_ties_even().clamp(-QUERY_STEPS, QUERY_STEPS);
+            let code = rounded(x / scale).clamp(-QUERY_STEPS, QUERY_STEPS);
             let value = f64::from(scale) * f64::from(code);
             squares += (f64::from(x) - value).powi(2);
             length += value * value;

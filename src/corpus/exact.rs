@@ -171,6 +171,9 @@ fn direct(
 /// row in memory takes less than a microsecond; the fastest disks take several times this.
 const READ: Duration = Duration::from_micros(20);
 
+/// How many rows ahead of its use a vector is brought into the cache.
+const ROWS_AHEAD: usize = 2;
+
 /// Returns the best of these rows by their f32 scores.
 ///
 /// Pages are requested from the first row that is not in memory, for all rows after it together.
@@ -184,6 +187,9 @@ pub(crate) fn rescore(
     let mut scored: Vec<Scored> = Vec::with_capacity(places.len());
     let (mut is_requested, mut started) = (false, Instant::now());
     for (number, &place) in places.iter().enumerate() {
+        if let Some(&next) = places.get(number + ROWS_AHEAD) {
+            index.prefetch(next);
+        }
         scored.push(index.score(query, place)?);
         if !is_requested {
             let now = Instant::now();

@@ -11,7 +11,6 @@ use super::cluster::Cluster;
 use super::error::CorpusError;
 use super::index::Index;
 use super::unit_rows::{ArrayRows, LiveRows, UnitRows};
-use crate::kernels::Kernels;
 
 /// The label of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +56,6 @@ fn labels_of(
     text: &dyn Fn(usize) -> Result<String, CorpusError>,
     clusters: &[Cluster],
 ) -> Result<Vec<ClusterLabel>, CorpusError> {
-    let kernels = Kernels::detect();
     let mut total: HashMap<String, usize> = HashMap::new();
     let (mut texts, mut counts) = (Vec::new(), Vec::new());
     for members in clusters {
@@ -73,7 +71,7 @@ fn labels_of(
         let mut nearest = (f32::NEG_INFINITY, 0);
         for &row in members {
             let mut score = [0.0];
-            kernels.dots(&mean, &rows.get(row), &mut score)?;
+            rows.kernels().dots(&mean, &rows.get(row), &mut score)?;
             if score[0] > nearest.0 {
                 nearest = (score[0], row);
             }

@@ -12,7 +12,6 @@ use super::error::CorpusError;
 use super::index::Index;
 use super::pairs::{each_pair, score};
 use super::unit_rows::{ArrayRows, LiveRows, Panels, UnitRows};
-use crate::kernels::Kernels;
 
 /// How to mine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,10 +65,13 @@ impl Index {
 }
 
 /// Pairs of the sample that guesses the threshold.
-const SAMPLE: usize = 4_000_000;
+const SAMPLE: usize = 1_000_000;
 
-/// How many more pairs than needed the guess aims at.
-const MARGIN: f64 = 1.3;
+/// Returns the rank in the sample of a score that enough pairs reach, if this many of the sample are
+/// wanted: the count of a sample differs from its mean by its square root, here with a margin of four.
+fn safe_rank(wanted: f64) -> usize {
+    (wanted + 4.0 * wanted.sqrt() + 4.0) as usize
+}
 
 pub(crate) fn mine_rows(
     rows: &dyn UnitRows,
@@ -79,14 +81,17 @@ pub(crate) fn mine_rows(
     if count < 2 || options.top_k == 0 || options.max_pairs == 0 {
         return Ok(Vec::new());
     }
-    let panels = Panels::new(rows, Kernels::detect());
-    let sample = sample(rows)?;
+    let panels = Panels::new(rows);
+    let mut sample = sample(rows)?;
     let all = count as f64 * (count - 1) as f64 / 2.0;
-    let mut wanted = options.max_pairs as f64 * MARGIN;
+    let mut wanted = options.max_pairs as f64;
     loop {
-        // Below the guess there are at least as many pairs as in the sample, in proportion.
-        let rank = wanted / all * sample.len() as f64;
-        let guess = sample.get(rank as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        // Above the guess there are at least as many pairs as in the sample, in proportion.
+        let rank = safe_rank(wanted / all * sample.len() as f64);
+        let guess = match rank < sample.len() {
+            true => *sample.select_nth_unstable_by(rank, |a, b| b.total_cmp(a)).1,
+            false => f32::NEG_INFINITY,
+        };
         let least = guess.max(options.min_score);
         let pairs = pairs_above(rows, &panels, least, options)?;
         if pairs.len() >= options.max_pairs || least <= options.min_score {
@@ -96,21 +101,19 @@ pub(crate) fn mine_rows(
     }
 }
 
-/// Returns scores of pairs all over the corpus, highest first.
+/// Returns scores of pairs all over the corpus.
 fn sample(rows: &dyn UnitRows) -> Result<Vec<f32>, CorpusError> {
     let count = rows.len();
     let step = (count as f64 * count as f64 / SAMPLE as f64).sqrt().ceil().max(1.0) as usize;
-    let kernels = Kernels::detect();
     let mut scores = Vec::new();
     for a in (0..count).step_by(step) {
         // Other rows than those of the outer loop, so that no row is compared with itself.
         for b in (a % (step + 1)..count).step_by(step) {
             if a != b {
-                scores.push(score(kernels, rows, a, b)?);
+                scores.push(score(rows, a, b)?);
             }
         }
     }
-    scores.sort_unstable_by(|a, b| b.total_cmp(a));
     Ok(scores)
 }
 

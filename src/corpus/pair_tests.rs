@@ -2,8 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use super::tests::vector;
+use tempfile::TempDir;
+
+use super::cluster::cluster_rows;
+use super::mine::mine_rows;
+use super::tests::{build, vector};
+use super::unit_rows::{ArrayRows, LiveRows, Panels, UnitRows};
 use super::*;
+use crate::kernels::{InstructionSet, Kernels};
 
 /// Rows with groups of near ones, and exact duplicates.
 fn rows(count: u64) -> Vec<Vec<f32>> {
@@ -64,6 +70,41 @@ fn mining_returns_the_best_pairs_among_the_nearest_rows() {
                 || (p[0].score == p[1].score && (p[0].a, p[0].b) < (p[1].a, p[1].b))
         });
         assert!(ordered);
+    }
+}
+
+/// The rows with each instruction set of the processor.
+fn each_set(rows: &[Vec<f32>]) -> Vec<ArrayRows> {
+    let sets = InstructionSet::ALL.into_iter().filter_map(Kernels::of);
+    sets.map(|kernels| ArrayRows::new(rows).unwrap().with_kernels(kernels)).collect()
+}
+
+#[test]
+fn every_instruction_set_finds_the_same_pairs_and_clusters() {
+    let rows = rows(600);
+    let options = MineOptions { top_k: 8, max_pairs: 400, min_score: -1.0, threads: threads(2) };
+    let clusters = ClusterOptions { threshold: 0.4, min_size: 5, ..ClusterOptions::default() };
+    let mut found = Vec::new();
+    for rows in each_set(&rows) {
+        let pairs = mine_rows(&rows, &options).unwrap();
+        assert_eq!(pairs.len(), 400, "{:?}", rows.kernels());
+        let mut names: Vec<(usize, usize)> = pairs.iter().map(|pair| (pair.a, pair.b)).collect();
+        names.sort_unstable();
+        found.push((names, cluster_rows(&rows, &clusters).unwrap()));
+    }
+    assert!(found.len() > 1 && !found[0].1.is_empty());
+    assert!(found.iter().all(|one| *one == found[0]));
+}
+
+#[test]
+fn an_index_mines_with_the_kernels_that_it_was_given() {
+    let root = TempDir::new().unwrap();
+    let index = build(root.path(), 40);
+    for kernels in InstructionSet::ALL.into_iter().filter_map(Kernels::of) {
+        let index = index.clone().with_kernels(kernels);
+        // Quantized rows differ by instruction set, so the panels tell which one made them.
+        let panels = Panels::new(&LiveRows::new(&index));
+        assert_eq!(panels.columns().panels.iter().copied().max(), Some(kernels.pair_steps()));
     }
 }
 

@@ -12,13 +12,16 @@ use std::thread;
 use super::codes::ROUNDING;
 use super::error::CorpusError;
 use super::unit_rows::{Panels, UnitRows};
-use crate::kernels::{Kernels, PAIR_PANEL, PairRows};
+use crate::kernels::{PAIR_PANEL, PairRows};
 
 /// Rows of a block, which stay in the second cache.
 const BLOCK_ROWS: usize = 16 * PAIR_PANEL;
 
 /// Panels between two looks at what was found.
 const BLOCK_PANELS: usize = 64;
+
+/// How many pairs ahead of its use a row is brought into the cache.
+const HITS_AHEAD: usize = 2;
 
 /// Calls `found` with each pair of rows `a < b` whose f32 score is at least `least`. Several threads call
 /// it, in no particular order.
@@ -29,7 +32,7 @@ pub(crate) fn each_pair(
     threads: NonZeroUsize,
     found: &(dyn Fn(u32, u32, f32) + Sync),
 ) -> Result<(), CorpusError> {
-    let kernels = Kernels::detect();
+    let kernels = rows.kernels();
     let count = rows.len();
     let blocks = count.div_ceil(BLOCK_ROWS);
     let next = AtomicUsize::new(0);
@@ -49,8 +52,11 @@ pub(crate) fn each_pair(
                 let part: Range<usize> = first..(first + BLOCK_PANELS).min(last);
                 hits.clear();
                 kernels.pairs(&block, columns, part, least - ROUNDING, &mut hits)?;
-                for &(a, b) in &hits {
-                    let score = score(kernels, rows, a as usize, b as usize)?;
+                for (number, &(a, b)) in hits.iter().enumerate() {
+                    if let Some(&(_, next)) = hits.get(number + HITS_AHEAD) {
+                        rows.prefetch(next as usize);
+                    }
+                    let score = score(rows, a as usize, b as usize)?;
                     if score >= least {
                         found(a, b, score);
                     }
@@ -71,13 +77,8 @@ pub(crate) fn each_pair(
 }
 
 /// The f32 score of two rows. It does not depend on their order.
-pub(crate) fn score(
-    kernels: Kernels,
-    rows: &dyn UnitRows,
-    a: usize,
-    b: usize,
-) -> Result<f32, CorpusError> {
+pub(crate) fn score(rows: &dyn UnitRows, a: usize, b: usize) -> Result<f32, CorpusError> {
     let mut score = [0.0];
-    kernels.dots(&rows.get(a), &rows.get(b), &mut score)?;
+    rows.kernels().dots(&rows.get(a), &rows.get(b), &mut score)?;
     Ok(score[0])
 }

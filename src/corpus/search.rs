@@ -197,6 +197,12 @@ impl Index {
         }
     }
 
+    /// Brings the vector of a row into the cache, if its page is in memory. Does not wait.
+    pub(crate) fn prefetch(&self, place: Place) {
+        let segment = &self.parts[place.part as usize].segment;
+        self.kernels.prefetch(segment.vector_bytes(place.row as usize));
+    }
+
     /// Requests the pages of the vectors of these rows together, so that they are read at once.
     pub(crate) fn will_need(&self, places: &[Place]) {
         for place in places {

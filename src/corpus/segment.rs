@@ -161,14 +161,15 @@ impl Segment {
         let _ = map::will_need(&self.vectors, start..start + row_bytes);
     }
 
+    /// The bytes of a vector.
+    pub(crate) fn vector_bytes(&self, row: usize) -> &[u8] {
+        let width = self.dim * self.manifest.vectors.precision.bytes();
+        part(self.vectors.get(HEADER_BYTES..).unwrap_or_default(), row, width)
+    }
+
     /// The 1-bit codes, `[rows, words]`.
     pub(crate) fn signs(&self) -> &[u64] {
         rows_of(&self.signs)
-    }
-
-    /// The 1-bit code of a row as bytes.
-    pub(crate) fn sign_bytes(&self, row: usize) -> &[u8] {
-        part(self.signs.get(HEADER_BYTES..).unwrap_or_default(), row, sign_words(self.dim) * 8)
     }
 
     /// The 8-bit codes, `[rows, dim]`.

@@ -15,12 +15,19 @@ pub(crate) trait UnitRows: Sync {
     fn dim(&self) -> usize;
 
     fn get(&self, row: usize) -> Cow<'_, [f32]>;
+
+    /// The kernels that compare the rows.
+    fn kernels(&self) -> Kernels;
+
+    /// Brings a row into the cache, if its page is in memory. Does not wait.
+    fn prefetch(&self, row: usize);
 }
 
 /// Rows in memory.
 pub(crate) struct ArrayRows {
     values: Vec<f32>,
     dim: usize,
+    kernels: Kernels,
 }
 
 impl ArrayRows {
@@ -35,7 +42,13 @@ impl ArrayRows {
             })?;
             values.extend(row);
         }
-        Ok(Self { values, dim })
+        Ok(Self { values, dim, kernels: Kernels::detect() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
     }
 }
 
@@ -50,6 +63,14 @@ impl UnitRows for ArrayRows {
 
     fn get(&self, row: usize) -> Cow<'_, [f32]> {
         Cow::Borrowed(&self.values[row * self.dim..(row + 1) * self.dim])
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    fn prefetch(&self, row: usize) {
+        self.kernels.prefetch(&self.values[row * self.dim..(row + 1) * self.dim]);
     }
 }
 
@@ -78,6 +99,14 @@ impl UnitRows for LiveRows<'_> {
         let place = self.places[row];
         self.index.parts[place.part as usize].segment.vector(place.row as usize)
     }
+
+    fn kernels(&self) -> Kernels {
+        self.index.kernels
+    }
+
+    fn prefetch(&self, row: usize) {
+        self.index.prefetch(self.places[row]);
+    }
 }
 
 /// Rows in 8 bits, in the panels of the kernels.
@@ -89,8 +118,8 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    pub(crate) fn new(rows: &dyn UnitRows, kernels: Kernels) -> Self {
-        let (count, dim) = (rows.len(), rows.dim());
+    pub(crate) fn new(rows: &dyn UnitRows) -> Self {
+        let (count, dim, steps) = (rows.len(), rows.dim(), rows.kernels().pair_steps());
         let padded = count.next_multiple_of(PAIR_PANEL);
         let mut panels = vec![0; padded / PAIR_PANEL * pair_panel_bytes(dim)];
         // A padding row has an error of minus infinity, so it never reaches a score.
@@ -99,7 +128,7 @@ impl Panels {
         let mut codes = Vec::with_capacity(dim);
         for row in 0..count {
             codes.clear();
-            (scales[row], errors[row]) = quantize(&rows.get(row), kernels.pair_steps(), &mut codes);
+            (scales[row], errors[row]) = quantize(&rows.get(row), steps, &mut codes);
             sums[row] = codes.iter().map(|&code| i32::from(code)).sum();
             let start = row / PAIR_PANEL * pair_panel_bytes(dim) + row % PAIR_PANEL * 4;
             for (group, values) in codes.chunks(4).enumerate() {

@@ -1,22 +1,24 @@
-//! AVX2 with FMA: what every x86-64 machine of AWS Lambda has.
+//! AVX2 with FMA and POPCNT: what every x86-64 machine of AWS Lambda has.
 #![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
 
 use std::arch::x86_64::*;
 
 use super::simd::{Dot, Simd, Task};
 
-/// Proof that the processor has AVX2 and FMA.
+/// Proof that the processor has AVX2, FMA and POPCNT.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
-        let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let present = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("popcnt");
         present.then_some(Self(()))
     }
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,popcnt")]
 fn inside<T: Task>(simd: Avx2, task: T) {
     task.run(simd);
 }
@@ -124,6 +126,16 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn select_less(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn add_where(self, a: __m256, b: __m256, bits: u64) -> __m256 {
+        unsafe {
+            let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let set = _mm256_and_si256(_mm256_set1_epi32(bits as i32), lanes);
+            let mask = _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lanes));
+            _mm256_add_ps(a, _mm256_and_ps(mask, b))
+        }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::avx2::Avx2;
 use super::simd::{Dot, Simd, Task};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI, AVX2 and FMA.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI, AVX2, FMA and POPCNT.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(Avx2);
 
@@ -19,10 +19,27 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vnni");
         Avx2::detect().filter(|_| present).map(Self)
     }
+
+    /// Runs a task that counts bits, with the instruction for it if the processor has it.
+    pub(super) fn enter_counting<T: Task>(self, task: T) {
+        if is_x86_feature_detected!("avx512vpopcntdq") {
+            // SAFETY: the processor has this instruction and those of the set.
+            unsafe { inside_counting(self, task) }
+        } else {
+            self.enter(task);
+        }
+    }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,popcnt")]
 fn inside<T: Task>(simd: Avx512, task: T) {
+    task.run(simd);
+}
+
+#[target_feature(
+    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx2,fma,popcnt"
+)]
+fn inside_counting<T: Task>(simd: Avx512, task: T) {
     task.run(simd);
 }
 
@@ -126,6 +143,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn select_less(self, a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes) }
+    }
+
+    #[inline(always)]
+    fn add_where(self, a: __m512, b: __m512, bits: u64) -> __m512 {
+        unsafe { _mm512_mask_add_ps(a, bits as u16, a, b) }
     }
 
     #[inline(always)]

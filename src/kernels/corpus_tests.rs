@@ -68,11 +68,26 @@ proptest! {
                 prop_assert_eq!(u32::from(bits[row]), exact, "{:?}", kernels);
             }
         }
-        let table = SignTable::new(&query);
-        let code: Vec<u8> = (0..dim.div_ceil(8)).map(|_| next() as u8).collect();
-        let set = query.iter().enumerate().filter(|(i, _)| code[i / 8] >> (i % 8) & 1 == 1);
-        let exact: f64 = set.map(|(_, &x)| f64::from(x)).sum();
-        prop_assert!((f64::from(table.sum(&code)) - exact).abs() < 1e-4);
+        // Some rows, in any order, and more than once.
+        let numbers: Vec<u32> =
+            if rows == 0 { Vec::new() } else { (0..30).map(|_| next() as u32 % rows as u32).collect() };
+        for kernels in sets() {
+            let mut sums = vec![f32::NAN; numbers.len()];
+            kernels.sign_sums(&query, &signs, &numbers, &mut sums).unwrap();
+            for (&number, &sum) in numbers.iter().zip(&sums) {
+                let code = &signs[number as usize * words..];
+                let set = query.iter().enumerate().filter(|(i, _)| code[i / 64] >> (i % 64) & 1 == 1);
+                let exact: f64 = set.map(|(_, &x)| f64::from(x)).sum();
+                prop_assert!((f64::from(sum) - exact).abs() < 1e-4, "{kernels:?}");
+            }
+            let distances: Vec<u16> = (0..dim).map(|_| next() as u16 % 100).collect();
+            let mut near = vec![u32::MAX];
+            kernels.near(&distances, 50, &mut near);
+            let expected = (0..).zip(&distances).filter(|(_, bits)| **bits <= 50).map(|(row, _)| row);
+            prop_assert_eq!(near, std::iter::once(u32::MAX).chain(expected).collect::<Vec<_>>());
+            let missing = kernels.sign_sums(&query, &signs, &[rows as u32], &mut [0.0]);
+            prop_assert!(missing.is_err());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub enum InstructionSet {
     /// AVX-512 F, BW, DQ, VL and VNNI.
     Avx512,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and POPCNT.
     Avx2,
     /// NEON with the dot product instructions.
     Neon,

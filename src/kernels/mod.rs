@@ -18,7 +18,6 @@ mod avx512;
 mod bytes;
 #[cfg(test)]
 mod corpus_tests;
-mod estimate;
 mod instruction_set;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -28,6 +27,7 @@ mod pairs;
 mod portable;
 mod product;
 mod scan;
+mod signs;
 mod simd;
 mod team;
 #[cfg(test)]
@@ -45,7 +45,6 @@ use team::{Shared, share};
 
 pub use activation::Activation;
 pub use bytes::{BYTE_PANEL, ByteRange, GROUP};
-pub use estimate::SignTable;
 pub use instruction_set::{InstructionSet, UnknownInstructionSet};
 pub use operands::{Attention, ByteDense, Dense, LengthError, Norm, Then};
 pub use pairs::{PAIR_PANEL, PairColumns, PairRows, pair_panel_bytes};
@@ -312,6 +311,14 @@ impl Kernels {
             #[cfg(target_arch = "aarch64")]
             Detected::Neon(simd) => simd.enter(task),
             Detected::Portable(simd) => simd.enter(task),
+        }
+    }
+
+    fn enter_counting<T: Task>(self, task: T) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Detected::Avx512(simd) => simd.enter_counting(task),
+            _ => self.enter(task),
         }
     }
 }

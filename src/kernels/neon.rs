@@ -136,6 +136,15 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn add_where(self, a: float32x4_t, b: float32x4_t, bits: u64) -> float32x4_t {
+        unsafe {
+            let lanes = vld1q_u32([1, 2, 4, 8].as_ptr());
+            let mask = vtstq_u32(vdupq_n_u32(bits as u32), lanes);
+            vaddq_f32(a, vreinterpretq_f32_u32(vandq_u32(mask, vreinterpretq_u32_f32(b))))
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
     }

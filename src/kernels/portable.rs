@@ -105,6 +105,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn add_where(self, a: Four, b: Four, bits: u64) -> Four {
+        std::array::from_fn(|i| if bits >> i & 1 == 1 { a[i] + b[i] } else { a[i] })
+    }
+
+    #[inline(always)]
     fn select_less(self, a: Four, b: Four, yes: Four, no: Four) -> Four {
         std::array::from_fn(|i| if a[i] < b[i] { yes[i] } else { no[i] })
     }

@@ -1,5 +1,4 @@
-//! Products of one query with the rows of a corpus: in f32, in 8 bits, and by the number of
-//! different sign bits.
+//! Products of one query with the rows of a corpus, in f32 and in 8 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
 use super::simd::{Dot, Task};
@@ -27,15 +26,23 @@ impl Kernels {
         Ok(())
     }
 
-    /// Writes to `out`, `[rows]`, the number of bits in which each row of `[rows, words]` differs from
-    /// a query `[words]`.
-    ///
-    /// # Errors
-    /// - [`LengthError`] if the lengths of the operands do not belong together.
-    pub fn hamming(self, query: &[u64], rows: &[u64], out: &mut [u16]) -> Result<(), LengthError> {
-        check("the rows", rows.len(), out.len() * query.len())?;
-        self.enter(HammingTask { query, rows, out });
-        Ok(())
+    /// Hints that these values are read soon. Does not wait.
+    pub fn prefetch<T>(self, values: &[T]) {
+        self.enter(PrefetchTask(values));
+    }
+}
+
+struct PrefetchTask<'a, T>(&'a [T]);
+
+/// Bytes of a line of the cache.
+pub(super) const CACHE_LINE: usize = 64;
+
+impl<T> Task for PrefetchTask<'_, T> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        for at in (0..size_of_val(self.0)).step_by(CACHE_LINE) {
+            s.prefetch(self.0.as_ptr().wrapping_byte_add(at).cast());
+        }
     }
 }
 
@@ -106,45 +113,4 @@ impl Task for ByteDotTask<'_> {
             *out = s.total(sums) + rest.map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
         }
     }
-}
-
-struct HammingTask<'a> {
-    query: &'a [u64],
-    rows: &'a [u64],
-    out: &'a mut [u16],
-}
-
-impl Task for HammingTask<'_> {
-    #[inline(always)]
-    fn run<S: Dot>(self, _: S) {
-        match self.query.len() {
-            0 => self.out.fill(0),
-            // Vectors of 384, 768 and 1,024 dimensions.
-            6 => self.rows_of::<6>(),
-            12 => self.rows_of::<12>(),
-            16 => self.rows_of::<16>(),
-            words => {
-                for (out, row) in self.out.iter_mut().zip(self.rows.chunks_exact(words)) {
-                    *out = differences(self.query, row);
-                }
-            }
-        }
-    }
-}
-
-impl HammingTask<'_> {
-    #[inline(always)]
-    fn rows_of<const WORDS: usize>(self) {
-        let (rows, _) = self.rows.as_chunks::<WORDS>();
-        let Some(query) = self.query.first_chunk::<WORDS>() else { return };
-        for (out, row) in self.out.iter_mut().zip(rows) {
-            *out = differences(query, row);
-        }
-    }
-}
-
-#[inline(always)]
-fn differences(query: &[u64], row: &[u64]) -> u16 {
-    let bits: u32 = query.iter().zip(row).map(|(a, b)| (a ^ b).count_ones()).sum();
-    u16::try_from(bits).unwrap_or(u16::MAX)
 }

@@ -76,6 +76,9 @@ pub(super) trait Simd: Copy {
     /// `yes` where `a < b`, else `no`.
     fn select_less(self, a: Self::F32, b: Self::F32, yes: Self::F32, no: Self::F32) -> Self::F32;
 
+    /// `a + b` where the bit of the lane is set, else `a`. Bit `i` belongs to lane `i`.
+    fn add_where(self, a: Self::F32, b: Self::F32, bits: u64) -> Self::F32;
+
     /// The sum of all values, in an order that depends on nothing but `WIDTH`.
     fn sum(self, a: Self::F32) -> f32;
 
