@@ -40,7 +40,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-arm64-sync test-clients test-mpnet
+.PHONY: fuzz sanitize soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-arm64-sync test-clients test-mpnet
 .PHONY: terraform-test bench bench-peers bench-models bench-storage bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
@@ -368,6 +368,11 @@ define on_arm64
 	$(PROGRAMS)
 	@$(BIN)/python scripts/check_arm64.py $(1)
 endef
+
+# Checks of memory need no other compiler, but the compiler's permission to use an unstable option.
+HOST = $(shell rustc --print host-tuple)
+sanitize: ## the engine's unit tests under AddressSanitizer: kernels of every instruction set, mapped files, threads
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked --package semblance --lib --target $(HOST) --target-dir target/sanitizer $(ARGS)
 
 soak: $(LIBRARY) $(PINNED) ## 100,000 mixed events through the function, and through the server: wrong answers, growth of memory
 	SEMBLANCE_SOAK_EVENTS=100000 cargo test --locked --release --package semblance-similarity --test it -- --nocapture soak

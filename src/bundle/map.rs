@@ -25,6 +25,20 @@ pub(crate) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
     Ok(map)
 }
 
+/// Lets the operating system read ahead in a map of [`map_sparsely`], whose pages are now accessed in
+/// order. A hint: without it, they are read one by one.
+pub(crate) fn read_in_order(map: &Mmap) {
+    let _ = map.advise(Advice::Normal);
+}
+
+/// Requests a part of a mapped file that is accessed soon. Does not wait. A hint: a part that cannot be
+/// requested, or is not in the file, is read or missed when it is accessed.
+pub(crate) fn request(map: &Mmap, part: Range<usize>) {
+    if part.start < part.end && part.end <= map.len() {
+        let _ = will_need(map, part);
+    }
+}
+
 /// Size of one read-ahead request: the default window of Linux (`read_ahead_kb`). Linux silently
 /// truncates a longer request to its window.
 const WINDOW_BYTES: usize = 128 << 10;

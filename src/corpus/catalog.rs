@@ -71,8 +71,7 @@ impl Catalog {
                 return Ok(Arc::clone(&opened.index));
             }
         }
-        let index = Arc::new(Index::open(&folder)?);
-        index.page_in()?;
+        let index = Arc::new(Index::open_for_search(&folder)?);
         let opened = Opened { index: Arc::clone(&index), checked: Instant::now() };
         open.insert(name.to_owned(), opened);
         Ok(index)

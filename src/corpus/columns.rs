@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CorpusError;
 use super::value::{Value, ValueRef};
-use crate::bundle::map::Mmap;
+use crate::bundle::map::{self, Mmap};
 
 /// Name of the file.
 pub(crate) const COLUMNS_FILE: &str = "columns.bin";
@@ -123,10 +123,43 @@ impl Columns {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
-    /// Returns the column of this name.
+    /// Returns the column of this name, all of which is read now.
     pub(crate) fn get(&self, name: &str) -> Option<ColumnView<'_>> {
         let index = self.columns.iter().position(|column| column.name == name)?;
+        let start = file_bytes(&self.columns[..index], self.rows)?;
+        map::request(self.map.as_ref()?, start..start + self.columns[index].size(self.rows)?);
         self.view(index)
+    }
+
+    /// Requests the codes of a row from the disk. Does not wait.
+    pub(crate) fn request_codes(&self, row: usize) {
+        self.request(|view| view.codes.get(row).map(|code| code.as_slice()));
+    }
+
+    /// Requests the bounds of the values of a row from the disk. Reads its codes.
+    pub(crate) fn request_bounds(&self, row: usize) {
+        self.request(|view| {
+            let index = (view.code(row) as usize).checked_sub(1)?;
+            Some(view.bounds.get(index..index + 2)?.as_flattened())
+        });
+    }
+
+    /// Requests the values of a row from the disk. Reads their bounds.
+    pub(crate) fn request_values(&self, row: usize) {
+        self.request(|view| view.bytes(view.code(row)));
+    }
+
+    fn request<'a>(&'a self, part: impl Fn(ColumnView<'a>) -> Option<&'a [u8]>) {
+        let Some(map) = &self.map else { return };
+        for part in (0..self.columns.len()).filter_map(|index| part(self.view(index)?)) {
+            let start = part.as_ptr().addr() - map.as_ptr().addr();
+            map::request(map, start..start + part.len());
+        }
+    }
+
+    /// Lets the operating system read ahead.
+    pub(crate) fn read_in_order(&self) {
+        self.map.iter().for_each(map::read_in_order);
     }
 
     /// The metadata of a row, without nulls.
@@ -191,9 +224,14 @@ impl<'a> ColumnView<'a> {
 
     /// Returns the value of a code, or none if the file is damaged.
     pub(crate) fn value(&self, code: u32) -> Option<ValueRef<'a>> {
-        let Some(index) = (code as usize).checked_sub(1) else { return Some(ValueRef::Null) };
+        if code == 0 { Some(ValueRef::Null) } else { ValueRef::decode(self.bytes(code)?) }
+    }
+
+    /// Returns the bytes of the value of a code, or none if it is null or the file is damaged.
+    fn bytes(&self, code: u32) -> Option<&'a [u8]> {
+        let index = (code as usize).checked_sub(1)?;
         let bound =
             |index: usize| usize::try_from(u64::from_le_bytes(*self.bounds.get(index)?)).ok();
-        ValueRef::decode(self.values.get(bound(index)?..bound(index + 1)?)?)
+        self.values.get(bound(index)?..bound(index + 1)?)
     }
 }

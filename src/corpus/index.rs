@@ -11,8 +11,9 @@ use super::error::CorpusError;
 use super::files::{check_is_file, read_small};
 use super::manifest::{IndexManifest, SegmentEntry};
 use super::search::EXACT_ROWS;
-use super::segment::Segment;
+use super::segment::{ReadAhead, Segment};
 use super::texts::Texts;
+use super::together::together;
 use super::value::Value;
 use crate::bundle::{is_sha256, sha256_hex};
 use crate::kernels::Kernels;
@@ -73,10 +74,24 @@ impl Index {
     ///   a file is invalid.
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn open(folder: &Path) -> Result<Self, CorpusError> {
-        match Self::current(folder)? {
-            Some(digest) => Self::open_version(folder, &digest),
-            None => Err(CorpusError::NotFound { folder: folder.display().to_string() }),
-        }
+        Self::open_version(folder, &Self::current_or_error(folder)?)
+    }
+
+    /// Opens the current version of an index, and requests from the disk what a search of all rows
+    /// reads of every row by default. Does not wait for it.
+    ///
+    /// # Errors
+    /// - As [`Index::open`].
+    pub fn open_for_search(folder: &Path) -> Result<Self, CorpusError> {
+        Self::open_with(folder, &Self::current_or_error(folder)?, |rows| match rows {
+            0..=EXACT_ROWS => ReadAhead::Exact,
+            _ => ReadAhead::Approximate,
+        })
+    }
+
+    fn current_or_error(folder: &Path) -> Result<String, CorpusError> {
+        let missing = || CorpusError::NotFound { folder: folder.display().to_string() };
+        Self::current(folder)?.ok_or_else(missing)
     }
 
     /// Returns the digest of the current version, or none if there is no index.
@@ -105,15 +120,30 @@ impl Index {
     /// # Errors
     /// - As [`Index::open`].
     pub fn open_version(folder: &Path, digest: &str) -> Result<Self, CorpusError> {
+        Self::open_with(folder, digest, |_| ReadAhead::Nothing)
+    }
+
+    /// `ahead` decides by the number of live rows.
+    fn open_with(
+        folder: &Path,
+        digest: &str,
+        ahead: impl Fn(usize) -> ReadAhead,
+    ) -> Result<Self, CorpusError> {
         let path = manifest_path(folder, digest);
         let bytes = read_small(&path)?;
         if sha256_hex(&bytes) != digest {
             return Err(CorpusError::damaged(&path, "its digest is not its name"));
         }
         let manifest = IndexManifest::parse(&path, &bytes)?;
+        let rows = manifest
+            .segments
+            .iter()
+            .map(|entry| entry.rows.saturating_sub(entry.deleted))
+            .sum::<u64>();
+        let ahead = ahead(usize::try_from(rows).unwrap_or(usize::MAX));
         let open = |(index, entry): (usize, &SegmentEntry)| {
             let target = folder.join(SEGMENTS).join(&entry.digest);
-            let segment = Segment::open(&target, &entry.digest)?;
+            let segment = Segment::open(&target, &entry.digest, ahead)?;
             let field = |name: &str| format!("segments[{index}].{name}");
             if segment.rows as u64 != entry.rows {
                 let reason = format!("the segment has {} rows", segment.rows);
@@ -129,7 +159,8 @@ impl Index {
             };
             Ok(Part { segment: Arc::new(segment), digest: entry.digest.clone(), live })
         };
-        let parts = manifest.segments.iter().enumerate().map(open).collect::<Result<_, _>>()?;
+        let entries: Vec<(usize, &SegmentEntry)> = manifest.segments.iter().enumerate().collect();
+        let parts = together(&entries, open)?;
         Ok(Self::from_parts(folder, digest, manifest, parts))
     }
 
@@ -149,15 +180,6 @@ impl Index {
     pub fn with_kernels(mut self, kernels: Kernels) -> Self {
         self.kernels = kernels;
         self
-    }
-
-    /// Requests read-ahead of what a search of all rows reads of every row by default. Does not wait.
-    ///
-    /// # Errors
-    /// - [`CorpusError::Io`] if the file system fails.
-    pub fn page_in(&self) -> Result<(), CorpusError> {
-        let is_exact = self.len() <= EXACT_ROWS;
-        self.parts.iter().try_for_each(|part| part.segment.page_in(is_exact))
     }
 
     /// Returns an error if the vectors are those of another bundle.
@@ -218,10 +240,16 @@ impl Index {
     /// # Errors
     /// - [`CorpusError::Damaged`] if a file is damaged.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Vec<f32>), CorpusError>> {
+        self.read_in_order();
         self.places().into_iter().map(|place| {
             let vector = self.parts[place.part as usize].segment.vector(place.row as usize);
             Ok((self.row(place)?, vector.into_owned()))
         })
+    }
+
+    /// Lets the operating system read ahead in files that are read in order.
+    pub(crate) fn read_in_order(&self) {
+        self.parts.iter().for_each(|part| part.segment.read_in_order());
     }
 
     /// Returns a reader of single rows.

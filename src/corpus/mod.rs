@@ -45,6 +45,7 @@ mod segment_writer;
 mod spans;
 mod staging;
 mod texts;
+mod together;
 mod unit;
 mod unit_rows;
 mod value;

@@ -19,7 +19,7 @@ use super::lock::{LOCK_FILE, try_lock};
 use super::manifest::{FileEntry, IndexManifest, SEGMENT_FILE, SegmentManifest};
 use super::point::Points;
 use super::prune::prune;
-use super::segment::Segment;
+use super::segment::{ReadAhead, Segment};
 use crate::bundle::{BundleFile, sha256_hex};
 
 /// Mode of published files and folders. Another user reads them.
@@ -77,7 +77,7 @@ impl Replica {
     /// Whether a segment is there, and its files have the declared sizes.
     #[must_use]
     pub fn has_segment(&self, digest: &str) -> bool {
-        Segment::open(&self.segment(digest), digest).is_ok()
+        Segment::open(&self.segment(digest), digest, ReadAhead::Nothing).is_ok()
     }
 
     /// The folder of a segment that is there.
@@ -118,7 +118,7 @@ impl Replica {
     /// - [`CorpusError::Io`] if the file system fails.
     pub fn add_segment(&self, digest: &str) -> Result<(), CorpusError> {
         let staged = self.staged_segment(digest)?;
-        Segment::open(&staged, digest)?;
+        Segment::open(&staged, digest, ReadAhead::Nothing)?;
         fs::set_permissions(&staged, Permissions::from_mode(FOLDER_MODE))
             .map_err(|error| CorpusError::io(&staged, error))?;
         sync_folder(&staged)?;

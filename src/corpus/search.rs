@@ -6,8 +6,6 @@
 //! always f32 cosine similarities.
 
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::approximate::approximate;
@@ -17,6 +15,7 @@ use super::exact::exact;
 use super::filter::Filter;
 use super::index::{Index, Place, Row};
 use super::manifest::Recall;
+use super::segment::RowStep;
 use super::unit::unit;
 
 /// How to search.
@@ -83,9 +82,6 @@ impl Scored {
 /// Reading a row takes longer than this only if a page had to be read from the disk.
 const SLOW_ROW: Duration = Duration::from_micros(100);
 
-/// Threads that read rows that are not in memory. They wait for the disk, not for a CPU.
-const READERS: usize = 16;
-
 /// Rows of a corpus whose nearest rows are known, for the measurement of recall.
 const RECALL_QUERIES: usize = 200;
 
@@ -123,35 +119,36 @@ impl Index {
         Ok(SearchOutput { exact: is_exact, searched, hits: hits.collect() })
     }
 
-    /// Reads rows. From the first one that is not in memory, threads read the others together, because
-    /// the pages of a row are found one after another.
+    /// Reads rows. From the first one that is not in memory, the pages of all rows after it are
+    /// requested together.
     fn read_rows(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
         let mut rows = Vec::with_capacity(places.len());
+        let mut is_requested = false;
         for (number, &place) in places.iter().enumerate() {
             let started = Instant::now();
+            let segment = &self.parts[place.part as usize].segment;
+            // One page of the several of a row.
+            segment.texts.id(place.row as usize)?;
+            if !is_requested && started.elapsed() > SLOW_ROW {
+                self.request_rows(&places[number..]);
+                is_requested = true;
+            }
             rows.push(self.row(place)?);
-            if started.elapsed() > SLOW_ROW {
-                rows.extend(self.read_rows_together(&places[number + 1..])?);
-                break;
+            if !is_requested && started.elapsed() > SLOW_ROW {
+                self.request_rows(&places[number + 1..]);
+                is_requested = true;
             }
         }
         Ok(rows)
     }
 
-    pub(crate) fn read_rows_together(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
-        let share = places.len().div_ceil(READERS).max(1);
-        let read = |places: &[Place]| {
-            places.iter().map(|&place| self.row(place)).collect::<Result<Vec<Row>, CorpusError>>()
-        };
-        thread::scope(|scope| {
-            let readers: Vec<_> =
-                places.chunks(share).map(|places| scope.spawn(move || read(places))).collect();
-            let mut rows = Vec::with_capacity(places.len());
-            for reader in readers {
-                rows.extend(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+    /// Requests the pages of rows from the disk. Each step finds those of the next.
+    pub(crate) fn request_rows(&self, places: &[Place]) {
+        for step in RowStep::ALL {
+            for place in places {
+                self.parts[place.part as usize].segment.request_row(place.row as usize, step);
             }
-            Ok(rows)
-        })
+        }
     }
 
     fn allowed(&self, filter: Option<&Filter>) -> Result<Vec<Bits>, CorpusError> {

@@ -39,10 +39,42 @@ pub(crate) struct Segment {
     ids: Mmap,
 }
 
+/// What is requested from the disk while a segment is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadAhead {
+    Nothing,
+    /// What an exact search reads of every row.
+    Exact,
+    /// What an approximate search reads of every row.
+    Approximate,
+}
+
+impl ReadAhead {
+    fn has(self, file: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Exact => [BYTES_FILE, FACTORS_FILE].contains(&file),
+            Self::Approximate => [SIGNS_FILE, FACTORS_FILE].contains(&file),
+        }
+    }
+}
+
+/// A step of [`Segment::request_row`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowStep {
+    First,
+    Second,
+    Last,
+}
+
+impl RowStep {
+    pub(crate) const ALL: [Self; 3] = [Self::First, Self::Second, Self::Last];
+}
+
 impl Segment {
     /// Opens the segment `segments/<digest>`. Checks the digest of its manifest, the sizes of its
     /// files and the headers, not their contents.
-    pub(crate) fn open(folder: &Path, digest: &str) -> Result<Self, CorpusError> {
+    pub(crate) fn open(folder: &Path, digest: &str, ahead: ReadAhead) -> Result<Self, CorpusError> {
         check_is_folder(folder)?;
         let path = folder.join(SEGMENT_FILE);
         let bytes = read_small(&path)?;
@@ -50,7 +82,7 @@ impl Segment {
             return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
         }
         let manifest = SegmentManifest::parse(&path, &bytes)?;
-        let mut maps = open_files(folder, &manifest)?;
+        let mut maps = open_files(folder, &manifest, ahead)?;
         let rows = usize::try_from(manifest.rows).unwrap_or(0);
         let dim = manifest.vectors.dimensions;
         let mut take = |name: &str| {
@@ -97,19 +129,6 @@ impl Segment {
             center,
             ids,
         })
-    }
-
-    /// Requests read-ahead of what an exact or an approximate search reads of every row.
-    pub(crate) fn page_in(&self, is_exact: bool) -> Result<(), CorpusError> {
-        let codes = match is_exact {
-            true => (&self.bytes, BYTES_FILE),
-            false => (&self.signs, SIGNS_FILE),
-        };
-        for (map, name) in [codes, (&self.factors, FACTORS_FILE)] {
-            map::will_need(map, 0..map.len())
-                .map_err(|error| CorpusError::io(&self.folder.join(name), error))?;
-        }
-        Ok(())
     }
 
     /// The vector of a row, `[dim]`, of unit length.
@@ -161,6 +180,30 @@ impl Segment {
         let _ = map::will_need(&self.vectors, start..start + row_bytes);
     }
 
+    /// Requests the parts of a row that are found at a step: the places of its text and values, then
+    /// the text and the places of the values in their columns, then the values. A step reads what the
+    /// one before requested.
+    pub(crate) fn request_row(&self, row: usize, step: RowStep) {
+        match step {
+            RowStep::First => {
+                self.texts.request_bounds(row);
+                self.columns.request_codes(row);
+            }
+            RowStep::Second => {
+                self.texts.request_row(row);
+                self.columns.request_bounds(row);
+            }
+            RowStep::Last => self.columns.request_values(row),
+        }
+    }
+
+    /// Lets the operating system read ahead in the files of which a search reads few pages.
+    pub(crate) fn read_in_order(&self) {
+        map::read_in_order(&self.vectors);
+        self.texts.read_in_order();
+        self.columns.read_in_order();
+    }
+
     /// The bytes of a vector.
     pub(crate) fn vector_bytes(&self, row: usize) -> &[u8] {
         let width = self.dim * self.manifest.vectors.precision.bytes();
@@ -201,20 +244,21 @@ impl Segment {
 }
 
 /// Files of which a search reads few pages.
-const SPARSE_FILES: [&str; 3] = [VECTORS_FILE, TEXTS_FILE, IDS_FILE];
+const SPARSE_FILES: [&str; 4] = [VECTORS_FILE, TEXTS_FILE, IDS_FILE, COLUMNS_FILE];
 
 /// Checks the sizes of the files and maps those that are not empty, all at the same time: on a network
 /// file system, each of them takes several requests, one after another.
 fn open_files(
     folder: &Path,
     manifest: &SegmentManifest,
+    ahead: ReadAhead,
 ) -> Result<HashMap<String, Mmap>, CorpusError> {
     thread::scope(|scope| {
         let files: Vec<_> = manifest
             .files
             .iter()
             .map(|(name, file)| {
-                (name, scope.spawn(move || open_file(&folder.join(name), name, file)))
+                (name, scope.spawn(move || open_file(&folder.join(name), name, file, ahead)))
             })
             .collect();
         let mut maps = HashMap::new();
@@ -227,7 +271,12 @@ fn open_files(
     })
 }
 
-fn open_file(path: &Path, name: &str, file: &FileEntry) -> Result<Option<Mmap>, CorpusError> {
+fn open_file(
+    path: &Path,
+    name: &str,
+    file: &FileEntry,
+    ahead: ReadAhead,
+) -> Result<Option<Mmap>, CorpusError> {
     let (found_bytes, expected_bytes) = (check_is_file(path)?, file.size_bytes);
     if found_bytes != expected_bytes {
         let file = path.display().to_string();
@@ -240,8 +289,13 @@ fn open_file(path: &Path, name: &str, file: &FileEntry) -> Result<Option<Mmap>, 
     let is_sparse = SPARSE_FILES.contains(&name);
     let map = if is_sparse { map::map_sparsely(path) } else { map::map(path) };
     let map = map.map_err(|error| CorpusError::io(path, error))?;
-    // Reads the page with the header.
-    black_box(map.first());
+    if ahead.has(name) {
+        // Before the other files are open: this takes longest.
+        map::will_need(&map, 0..map.len()).map_err(|error| CorpusError::io(path, error))?;
+    } else {
+        // Reads the page with the header.
+        black_box(map.first());
+    }
     Ok(Some(map))
 }
 

@@ -17,7 +17,7 @@ use super::manifest::{
 use super::npy::{HEADER_BYTES, header};
 use super::point::Points;
 use super::rows_file::{RowsFile, SegmentRows};
-use super::segment::Segment;
+use super::segment::{ReadAhead, Segment};
 use super::texts::{TEXTS_FILE, Texts, TextsWriter};
 use super::value::Value;
 use crate::bundle::map;
@@ -99,7 +99,7 @@ impl SegmentWriter {
         let name = sha256_hex(&bytes);
         let target = segments.join(&name);
         create_folder(segments)?;
-        if Segment::open(&target, &name).is_ok() {
+        if Segment::open(&target, &name, ReadAhead::Nothing).is_ok() {
             remove(&folder)?;
         } else {
             remove(&target)?;

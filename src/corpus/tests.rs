@@ -244,15 +244,32 @@ fn threads_divide_the_rows_and_change_no_result() {
 }
 
 #[test]
-fn rows_that_are_read_together_are_in_order() {
+fn requested_rows_are_those_that_are_read() {
     let root = TempDir::new().unwrap();
     let index = build(root.path(), 900);
-    for count in [0, 1, 16, 17, 900] {
+    for count in [0, 1, 900] {
         let places: Vec<_> = index.places().into_iter().rev().take(count).collect();
-        let rows = index.read_rows_together(&places).unwrap();
-        let expected: Vec<Row> = places.iter().map(|&place| index.row(place).unwrap()).collect();
-        assert_eq!(rows, expected, "{count}");
+        let rows: Vec<Row> = places.iter().map(|&place| index.row(place).unwrap()).collect();
+        index.request_rows(&places);
+        let again: Vec<Row> = places.iter().map(|&place| index.row(place).unwrap()).collect();
+        assert_eq!(rows, again);
     }
+    // A row that is not there is no error: its pages are not requested.
+    index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::First);
+    index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::Second);
+}
+
+#[test]
+fn segments_that_are_opened_together_are_in_order() {
+    for count in [0, 1, 2, 16, 17, 900] {
+        let numbers: Vec<usize> = (0..count).collect();
+        assert_eq!(super::together::together(&numbers, Ok).unwrap(), numbers, "{count}");
+    }
+    let missing = || CorpusError::NotFound { folder: String::new() };
+    assert!(
+        super::together::together(&[1, 2, 3], |n| if n == 2 { Err(missing()) } else { Ok(n) })
+            .is_err()
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::CorpusError;
-use crate::bundle::map::Mmap;
+use crate::bundle::map::{self, Mmap};
 
 /// Name of the file.
 pub(crate) const TEXTS_FILE: &str = "texts.bin";
@@ -72,6 +72,25 @@ impl Texts {
     /// The text of a row.
     pub(crate) fn text(&self, row: usize) -> Result<&str, CorpusError> {
         self.part(row.saturating_mul(2).saturating_add(1))
+    }
+
+    /// Requests the bounds of a row from the disk. Does not wait.
+    pub(crate) fn request_bounds(&self, row: usize) {
+        let start = self.bounds.saturating_add(row.saturating_mul(16));
+        map::request(&self.map, start..start.saturating_add(24));
+    }
+
+    /// Requests the id and the text of a row from the disk, whose bounds this reads.
+    pub(crate) fn request_row(&self, row: usize) {
+        let index = row.saturating_mul(2);
+        if let Some((start, end)) = self.bound(index).zip(self.bound(index.saturating_add(2))) {
+            map::request(&self.map, start..end.min(self.bounds));
+        }
+    }
+
+    /// Lets the operating system read ahead.
+    pub(crate) fn read_in_order(&self) {
+        map::read_in_order(&self.map);
     }
 
     /// The file.

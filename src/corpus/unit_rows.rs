@@ -82,6 +82,7 @@ pub(crate) struct LiveRows<'a> {
 
 impl<'a> LiveRows<'a> {
     pub(crate) fn new(index: &'a Index) -> Self {
+        index.read_in_order();
         Self { index, places: index.places() }
     }
 }

@@ -13,7 +13,7 @@ use super::index::{Index, Row, SEGMENTS, row_of};
 use super::line_log::LineLog;
 use super::manifest::{IndexManifest, VectorSource};
 use super::row_check::check_row;
-use super::segment::Segment;
+use super::segment::{ReadAhead, Segment};
 use super::segment_writer::SegmentWriter;
 use super::staging::Staging;
 use super::unit::unit;
@@ -308,7 +308,8 @@ impl Writer {
         let rows = open.writer.rows();
         let WriterOptions { rows_file, points, .. } = &self.options;
         let digest = open.writer.finish(&segments, rows_file.as_ref(), points)?;
-        let segment = Arc::new(Segment::open(&segments.join(&digest), &digest)?);
+        let segment =
+            Arc::new(Segment::open(&segments.join(&digest), &digest, ReadAhead::Nothing)?);
         let mut dead = Bits::none(rows);
         open.dead.iter().for_each(|&row| dead.insert(row));
         self.parts.push(Dead { segment, digest, rows: dead, first: Some(open.first) });
