@@ -121,7 +121,7 @@ class Report:
         ]
         self.tables.append(
             "## Filters\n\nFilters that fewer and fewer rows pass. The default search is exact if "
-            "at most 50,000 rows are left; beside it, the approximate search of the same rows.\n\n"
+            "at most 50,000 rows are left. The approximate search is of the same rows.\n\n"
             + "\n".join(lines)
         )
         least = min(row["default_recall"] for row in filters)

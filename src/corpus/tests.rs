@@ -254,7 +254,7 @@ fn requested_rows_are_those_that_are_read() {
         let again: Vec<Row> = places.iter().map(|&place| index.row(place).unwrap()).collect();
         assert_eq!(rows, again);
     }
-    // A row that is not there is no error: its pages are not requested.
+    // A missing row is no error: its pages are not requested.
     index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::First);
     index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::Second);
 }

@@ -146,7 +146,8 @@ impl Kernels {
             |(), task| {
                 let (panel, block) = place(task, panels, blocks.len(), threads);
                 self.enter(PanelTask {
-                    panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
+                    panels: &dense.panels[panel * inputs * PANEL..],
+                    inputs,
                     bias: &dense.bias[panel * PANEL..],
                     x,
                     out: shared,

@@ -59,10 +59,14 @@ impl Task for DotTask<'_> {
         let pairs = dim - dim % (2 * S::WIDTH);
         for (index, out) in self.out.iter_mut().enumerate() {
             let row = &self.rows[index * dim..][..dim];
+            // Not behind the last row: a single row has nothing ahead.
+            let is_last = (self.rows.len() - index * dim) * 4 < PREFETCH_BYTES + dim * 4;
             let mut sums = [s.splat(0.0); 2];
             for at in (0..pairs).step_by(2 * S::WIDTH) {
-                s.prefetch(row.as_ptr().wrapping_add(at + PREFETCH_BYTES / 4));
-                s.prefetch(row.as_ptr().wrapping_add(at + S::WIDTH + PREFETCH_BYTES / 4));
+                if !is_last {
+                    s.prefetch(row.as_ptr().wrapping_add(at + PREFETCH_BYTES / 4));
+                    s.prefetch(row.as_ptr().wrapping_add(at + S::WIDTH + PREFETCH_BYTES / 4));
+                }
                 for (part, sum) in sums.iter_mut().enumerate() {
                     let at = at + part * S::WIDTH;
                     // SAFETY: `at + WIDTH` is at most `dim`, the length of both.
@@ -87,9 +91,10 @@ struct ByteDotTask<'a> {
     out: &'a mut [i32],
 }
 
-/// How far ahead of its use data is prefetched, in bytes. It is more than a page of 4 KiB, at whose end
-/// the prefetcher of the processor stops.
-const PREFETCH_BYTES: usize = 6_144;
+/// How far ahead of its use data is prefetched, in bytes. Further ahead, more requests are for a page
+/// whose address is not known yet: for a million mapped rows, 6 KiB took 1.15 times as long, and 16 KiB
+/// 1.35 times.
+const PREFETCH_BYTES: usize = 2_048;
 
 impl Task for ByteDotTask<'_> {
     #[inline(always)]
