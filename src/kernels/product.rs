@@ -19,7 +19,8 @@ const PREFETCH: usize = 512;
 /// A request for a cache line does not wait until the processor has found the address of a page that was
 /// not accessed before, and most pages of mapped weights are read once for each pass. So one value of a
 /// page is read a page ahead. Measured with AVX-512 and one thread: 8 tokens 3.0 to 2.6 ms, 27 tokens 6.0
-/// to 5.7 ms; two pages ahead 2.7 and 5.8, four 2.9 and 6.2.
+/// to 5.7 ms; two pages ahead 2.7 and 5.8, four 2.9 and 6.2. With AVX2, which reads a panel twice for each
+/// tile, it made the seed event slower by 5 to 7 %, so it is only for a panel that is read once.
 const PAGE_INPUTS: usize = 4_096 / (PANEL * size_of::<f32>());
 
 /// Rows that a task multiplies with one panel: the panel stays in the second cache for them, and a
@@ -240,10 +241,11 @@ impl Tile {
             let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];
             let mut sums = [bias; ROWS];
             let (mut ahead, step) = self.ahead::<S>(part);
+            let reads_once = 2 * S::WIDTH == PANEL;
             for input in 0..self.inputs {
                 let at = weights.add(input * PANEL);
                 let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
-                if part == 0 && input % PAGE_INPUTS == 0 && input + PAGE_INPUTS < self.readable {
+                if reads_once && input % PAGE_INPUTS == 0 && input + PAGE_INPUTS < self.readable {
                     // Reads from the next page, whose lines are requested soon.
                     let _ = at.add(PAGE_INPUTS * PANEL).read_volatile();
                 }
