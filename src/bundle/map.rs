@@ -21,14 +21,18 @@ pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
 /// Maps a file for random access: the operating system reads only the pages that are accessed.
 pub(crate) fn map_sparsely(path: &Path) -> io::Result<Mmap> {
     let map = map(path)?;
-    map.advise(Advice::Random)?;
+    read_sparsely(&map)?;
     Ok(map)
 }
 
-/// Lets the operating system read ahead in a map of [`map_sparsely`], whose pages are now accessed in
-/// order. A hint: without it, they are read one by one.
-pub(crate) fn read_in_order(map: &Mmap) {
-    let _ = map.advise(Advice::Normal);
+/// Lets the operating system read only the pages that are accessed, as [`map_sparsely`].
+pub(crate) fn read_sparsely(map: &Mmap) -> io::Result<()> {
+    map.advise(Advice::Random)
+}
+
+/// Lets the operating system read ahead in a map whose pages are accessed in order.
+pub(crate) fn read_in_order(map: &Mmap) -> io::Result<()> {
+    map.advise(Advice::Normal)
 }
 
 /// Requests a part of a mapped file that is accessed soon. Does not wait. A hint: a part that cannot be

@@ -157,9 +157,9 @@ impl Columns {
         }
     }
 
-    /// Lets the operating system read ahead.
-    pub(crate) fn read_in_order(&self) {
-        self.map.iter().for_each(map::read_in_order);
+    /// The mapped file, or none if there are no columns.
+    pub(crate) fn map(&self) -> Option<&Mmap> {
+        self.map.as_ref()
     }
 
     /// The metadata of a row, without nulls.

@@ -11,7 +11,7 @@ use super::error::CorpusError;
 use super::files::{check_is_file, read_small};
 use super::manifest::{IndexManifest, SegmentEntry};
 use super::search::EXACT_ROWS;
-use super::segment::{ReadAhead, Segment};
+use super::segment::{InOrder, ReadAhead, Segment};
 use super::texts::Texts;
 use super::together::together;
 use super::value::Value;
@@ -240,16 +240,17 @@ impl Index {
     /// # Errors
     /// - [`CorpusError::Damaged`] if a file is damaged.
     pub fn rows(&self) -> impl Iterator<Item = Result<(Row, Vec<f32>), CorpusError>> {
-        self.read_in_order();
-        self.places().into_iter().map(|place| {
+        let in_order = self.read_in_order();
+        self.places().into_iter().map(move |place| {
+            let _ = &in_order;
             let vector = self.parts[place.part as usize].segment.vector(place.row as usize);
             Ok((self.row(place)?, vector.into_owned()))
         })
     }
 
-    /// Lets the operating system read ahead in files that are read in order.
-    pub(crate) fn read_in_order(&self) {
-        self.parts.iter().for_each(|part| part.segment.read_in_order());
+    /// Lets the operating system read ahead, while the guards exist, in files that are read in order.
+    pub(crate) fn read_in_order(&self) -> Vec<InOrder<'_>> {
+        self.parts.iter().map(|part| part.segment.read_in_order()).collect()
     }
 
     /// Returns a reader of single rows.

@@ -68,7 +68,8 @@ impl Index {
 const SAMPLE: usize = 1_000_000;
 
 /// Returns the rank in the sample of a score that enough pairs reach, if this many of the sample are
-/// wanted: the count of a sample differs from its mean by its square root, here with a margin of four.
+/// wanted. The number of sampled pairs above a score has a Poisson distribution, whose standard deviation
+/// is the square root of its mean; the margin is four of these.
 fn safe_rank(wanted: f64) -> usize {
     (wanted + 4.0 * wanted.sqrt() + 4.0) as usize
 }

@@ -71,6 +71,16 @@ impl RowStep {
     pub(crate) const ALL: [Self; 3] = [Self::First, Self::Second, Self::Last];
 }
 
+/// The maps in which the operating system reads ahead.
+pub(crate) struct InOrder<'a>(Vec<&'a Mmap>);
+
+impl Drop for InOrder<'_> {
+    fn drop(&mut self) {
+        // A hint: without it, a search reads more than it needs.
+        self.0.iter().for_each(|map| drop(map::read_sparsely(map)));
+    }
+}
+
 impl Segment {
     /// Opens the segment `segments/<digest>`. Checks the digest of its manifest, the sizes of its
     /// files and the headers, not their contents.
@@ -197,11 +207,14 @@ impl Segment {
         }
     }
 
-    /// Lets the operating system read ahead in the files of which a search reads few pages.
-    pub(crate) fn read_in_order(&self) {
-        map::read_in_order(&self.vectors);
-        self.texts.read_in_order();
-        self.columns.read_in_order();
+    /// Lets the operating system read ahead, while the guard exists, in the files of which a search
+    /// reads few pages. For reading all rows in order.
+    pub(crate) fn read_in_order(&self) -> InOrder<'_> {
+        let maps = [Some(&self.vectors), Some(self.texts.map()), self.columns.map()];
+        let guard = InOrder(maps.into_iter().flatten().collect());
+        // A hint: without it, the pages are read one by one.
+        guard.0.iter().for_each(|map| drop(map::read_in_order(map)));
+        guard
     }
 
     /// The bytes of a vector.

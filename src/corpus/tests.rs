@@ -259,6 +259,34 @@ fn requested_rows_are_those_that_are_read() {
     index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::Second);
 }
 
+/// Whether the operating system reads only the pages that are accessed in a file: the flag `rr` of its
+/// map. Source: <https://docs.kernel.org/filesystems/proc.html>, `VmFlags`.
+#[cfg(target_os = "linux")]
+fn is_read_sparsely(path: &Path) -> bool {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let name = path.display().to_string();
+    let map = maps.split(&name).nth(1).unwrap();
+    let flags = map.lines().find_map(|line| line.strip_prefix("VmFlags:")).unwrap();
+    flags.split_whitespace().any(|flag| flag == "rr")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn files_are_read_ahead_only_while_rows_are_read_in_order() {
+    let root = TempDir::new().unwrap();
+    let index = build(root.path(), 100);
+    let folder = index.parts[0].segment.folder.canonicalize().unwrap();
+    let are_sparse = || {
+        ["vectors.npy", "texts.bin", "columns.bin"].map(|name| is_read_sparsely(&folder.join(name)))
+    };
+    assert_eq!(are_sparse(), [true; 3]);
+    let mut rows = index.rows();
+    assert!(rows.next().is_some());
+    assert_eq!(are_sparse(), [false; 3]);
+    drop(rows);
+    assert_eq!(are_sparse(), [true; 3]);
+}
+
 #[test]
 fn segments_that_are_opened_together_are_in_order() {
     for count in [0, 1, 2, 16, 17, 900] {

@@ -88,9 +88,9 @@ impl Texts {
         }
     }
 
-    /// Lets the operating system read ahead.
-    pub(crate) fn read_in_order(&self) {
-        map::read_in_order(&self.map);
+    /// The mapped file.
+    pub(crate) fn map(&self) -> &Mmap {
+        &self.map
     }
 
     /// The file.

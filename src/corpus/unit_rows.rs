@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::codes::quantize;
 use super::error::CorpusError;
 use super::index::{Index, Place};
+use super::segment::InOrder;
 use super::unit::unit;
 use crate::kernels::{Kernels, PAIR_PANEL, PairColumns, pair_panel_bytes};
 
@@ -21,6 +22,9 @@ pub(crate) trait UnitRows: Sync {
 
     /// Brings a row into the cache, if its page is in memory. Does not wait.
     fn prefetch(&self, row: usize);
+
+    /// Lets the operating system read ahead in files, while the guards exist.
+    fn read_in_order(&self) -> Vec<InOrder<'_>>;
 }
 
 /// Rows in memory.
@@ -72,6 +76,10 @@ impl UnitRows for ArrayRows {
     fn prefetch(&self, row: usize) {
         self.kernels.prefetch(&self.values[row * self.dim..(row + 1) * self.dim]);
     }
+
+    fn read_in_order(&self) -> Vec<InOrder<'_>> {
+        Vec::new()
+    }
 }
 
 /// The live rows of an index, in the order in which they were added.
@@ -82,7 +90,6 @@ pub(crate) struct LiveRows<'a> {
 
 impl<'a> LiveRows<'a> {
     pub(crate) fn new(index: &'a Index) -> Self {
-        index.read_in_order();
         Self { index, places: index.places() }
     }
 }
@@ -108,6 +115,10 @@ impl UnitRows for LiveRows<'_> {
     fn prefetch(&self, row: usize) {
         self.index.prefetch(self.places[row]);
     }
+
+    fn read_in_order(&self) -> Vec<InOrder<'_>> {
+        self.index.read_in_order()
+    }
 }
 
 /// Rows in 8 bits, in the panels of the kernels.
@@ -127,6 +138,7 @@ impl Panels {
         let mut errors = vec![f32::NEG_INFINITY; padded];
         let (mut scales, mut sums) = (vec![0.0; padded], vec![0; padded]);
         let mut codes = Vec::with_capacity(dim);
+        let _in_order = rows.read_in_order();
         for row in 0..count {
             codes.clear();
             (scales[row], errors[row]) = quantize(&rows.get(row), steps, &mut codes);

@@ -243,6 +243,7 @@ impl Writer {
     pub fn compact(&mut self) -> Result<(), CorpusError> {
         self.flush()?;
         for part in std::mem::take(&mut self.parts) {
+            let _in_order = part.segment.read_in_order();
             for index in part.rows.clone().not().iter() {
                 let vector = part.segment.vector(index).into_owned();
                 self.add(&row_of(&part.segment, index)?, 0, &vector)?;
