@@ -47,6 +47,7 @@ class Part:
 
     target: str
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     passed: bool = False
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -60,17 +61,21 @@ class Part:
         started = time.monotonic()
         with self.log.open("w") as log:
             command = ["make", "--no-print-directory", self.target]
-            run = subprocess.run(
-                command, stdout=log, stderr=subprocess.STDOUT, env=environment(), check=False
+            make = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment()
             )
+            _, status, usage = os.wait4(make.pid, 0)
+            make.returncode = os.waitstatus_to_exitcode(status)
         self.seconds = time.monotonic() - started
-        self.passed = run.returncode == 0
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        self.passed = make.returncode == 0
         print(self.verdict(), flush=True)
         self.done.set()
 
     def verdict(self) -> str:
-        """Returns one line: target, result, time."""
-        return f"{self.target:16} {'passed' if self.passed else 'FAILED'} {self.seconds:6.0f} s"
+        """Returns one line: target, result, time, CPU time."""
+        result = "passed" if self.passed else "FAILED"
+        return f"{self.target:16} {result} {self.seconds:6.0f} s {self.cpu_seconds:6.0f} CPU s"
 
     def closing_lines(self) -> list[str]:
         """Returns the closing lines of the test runners in the log."""
