@@ -14,14 +14,12 @@ pub const PANEL: usize = 32;
 /// How far ahead of its use a weight is asked for, in values: what memory needs to answer.
 const PREFETCH: usize = 512;
 
-/// Inputs whose weights fill a page of memory, 4 KiB.
+/// Weights in a page of memory, 4 KiB.
 ///
 /// A request for a cache line does not wait until the processor has found the address of a page that was
 /// not accessed before, and most pages of mapped weights are read once for each pass. So one value of a
-/// page is read a page ahead. Measured with AVX-512 and one thread: 8 tokens 3.0 to 2.6 ms, 27 tokens 6.0
-/// to 5.7 ms; two pages ahead 2.7 and 5.8, four 2.9 and 6.2. With AVX2, which reads a panel twice for each
-/// tile, it made the seed event slower by 5 to 7 %, so it is only for a panel that is read once.
-const PAGE_INPUTS: usize = 4_096 / (PANEL * size_of::<f32>());
+/// page is read a page before its lines are requested. ADR 0010 has the measurement.
+const PAGE_VALUES: usize = 4_096 / size_of::<f32>();
 
 /// Rows that a task multiplies with one panel: the panel stays in the second cache for them, and a
 /// large pass has tasks enough for many threads.
@@ -182,27 +180,29 @@ impl Tile {
         Self { turn: (index, tiles), ..self }
     }
 
-    /// Where the reading of a panel in two registers' width asks for the next panel, and how far it goes on
-    /// for each input, in values.
+    /// Where the reading of a panel in two registers' width asks for the next panel, counted from this one,
+    /// and how far it goes on for each input, both in values.
     ///
     /// An instruction set that reads a panel in parts reads it several times. Without this, the first
     /// reading waits for memory, and memory waits for the others. Measured with AVX2: 9 tokens 4.5 to 3.3
-    /// ms, 27 tokens 8.2 to 7.2 ms. With AVX-512, which reads a panel once for each tile, it measured no
-    /// gain.
+    /// ms, 27 tokens 8.2 to 7.2 ms. A panel that is read once for each tile, as with AVX-512, is itself
+    /// what memory is asked for.
     #[inline(always)]
-    fn ahead<S: Simd>(&self, part: usize) -> (*const f32, usize) {
+    fn ahead<S: Simd>(&self, part: usize) -> (usize, usize) {
         let parts = PANEL / (2 * S::WIDTH);
         let (index, tiles) = self.turn;
+        if parts == 1 {
+            return (0, PANEL);
+        }
         let (reading, readings) = (index * parts + part / (2 * S::WIDTH), tiles * parts);
         // The first four readings, or the first two, ask for each cache line of the next panel once.
         let step = match readings.min(4) {
-            _ if parts == 1 => 0,
             4 if reading < 4 => PANEL / 4,
             2 | 3 if reading < 2 => PANEL / 2,
             _ => 0,
         };
         // The next panel follows this one.
-        (self.weights.wrapping_add(self.inputs * (PANEL + reading * step)), step)
+        (self.inputs * (PANEL + reading * step), step)
     }
 }
 
@@ -241,23 +241,24 @@ impl Tile {
             let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];
             let mut sums = [bias; ROWS];
             let (mut ahead, step) = self.ahead::<S>(part);
-            let reads_once = 2 * S::WIDTH == PANEL;
+            let readable = if step > 0 { self.readable * PANEL } else { 0 };
+            // A power of two, as both are.
+            let inputs_in_page = PAGE_VALUES / step.max(1);
             for input in 0..self.inputs {
                 let at = weights.add(input * PANEL);
                 let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
-                if reads_once && input % PAGE_INPUTS == 0 && input + PAGE_INPUTS < self.readable {
-                    // Reads from the next page, whose lines are requested soon.
-                    let _ = at.add(PAGE_INPUTS * PANEL).read_volatile();
+                if input & (inputs_in_page - 1) == 0 && ahead + PAGE_VALUES < readable {
+                    let _ = self.weights.add(ahead + PAGE_VALUES).read_volatile();
                 }
                 if part == 0 {
                     // Both cache lines of this input: memory is read in order by the first part.
                     s.prefetch(at.wrapping_add(PREFETCH));
                     s.prefetch(at.wrapping_add(PREFETCH + 16));
                 }
-                if step > 0 {
-                    s.prefetch_far(ahead);
-                    ahead = ahead.wrapping_add(step);
+                if 2 * S::WIDTH < PANEL && step > 0 {
+                    s.prefetch_far(self.weights.wrapping_add(ahead));
                 }
+                ahead += step;
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let x = s.splat(*self.x.add(row * self.x_stride + input));
                     sums[0] = s.mul_add(low, x, sums[0]);
