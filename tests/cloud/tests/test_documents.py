@@ -71,3 +71,24 @@ def test_every_query_of_the_dashboard_is_explained() -> None:
     assert len(titles) == 6
     for title in titles:
         assert f"| {title} | " in table, title
+
+
+def test_the_function_url_is_documented_for_clients_that_sign() -> None:
+    # A browser, and a client that sends a key, gets a 403 there.
+    source = (REPOSITORY / "terraform/modules/lambda/main.tf").read_text()
+    assert set(re.findall(r'authorization_type\s*= "(\w+)"', source)) == {"AWS_IAM"}
+    readme = (REPOSITORY / "README.md").read_text()
+    paragraph = " ".join(readme.split("LangChain's")[1].split("![")[0].split())
+    assert (
+        "they need the [HTTP API with API keys](terraform/modules/gateway/README.md)" in paragraph
+    )
+    assert "a function URL accepts only requests signed with SigV4" in paragraph
+    assert not re.search(r"browser[^.]*function URL|function URL[^.]*browser", paragraph)
+
+
+def test_a_roll_back_beyond_the_kept_versions_is_documented() -> None:
+    before, command, _ = OPERATIONS.partition("aws lambda update-alias")
+    assert command
+    section = " ".join(before.rsplit("\n### ", 1)[1].split())
+    assert "`file_system_config.keep_versions`" in section
+    assert "A version whose folder was pruned cannot start" in section

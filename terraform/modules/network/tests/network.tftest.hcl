@@ -153,6 +153,50 @@ run "adds_the_endpoint_to_brought_route_tables" {
   }
 }
 
+run "reject_a_route_table_that_has_an_endpoint_for_s3" {
+  variables {
+    subnet_ids      = ["subnet-0a", "subnet-0b"]
+    route_table_ids = ["rtb-0a", "rtb-0b"]
+    role_arns       = ["arn:aws:iam::123456789012:role/function"]
+  }
+
+  # Only the second table has another endpoint.
+  override_data {
+    target = data.aws_route_tables.with_s3
+    values = { ids = ["rtb-0b"] }
+  }
+
+  override_data {
+    target = data.aws_route_tables.with_own
+    values = { ids = [] }
+  }
+
+  expect_failures = [aws_vpc_endpoint_route_table_association.brought["rtb-0b"]]
+}
+
+run "keeps_the_endpoint_of_this_module_in_a_route_table" {
+  variables {
+    subnet_ids      = ["subnet-0a", "subnet-0b"]
+    route_table_ids = ["rtb-0a"]
+    role_arns       = ["arn:aws:iam::123456789012:role/function"]
+  }
+
+  override_data {
+    target = data.aws_route_tables.with_s3
+    values = { ids = ["rtb-0a"] }
+  }
+
+  override_data {
+    target = data.aws_route_tables.with_own
+    values = { ids = ["rtb-0a"] }
+  }
+
+  assert {
+    condition     = keys(aws_vpc_endpoint_route_table_association.brought) == ["rtb-0a"]
+    error_message = "the association stays after the first apply"
+  }
+}
+
 run "zones_may_be_named_by_id" {
   variables { availability_zones = ["euc1-az3", "euc1-az2"] }
 
