@@ -36,9 +36,12 @@ CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
 
 
 def environment() -> dict[str, str]:
-    """Returns the variables for make. In CI, nothing is built again, so not incrementally."""
-    once = {"CARGO_INCREMENTAL": "0"} if "CI" in os.environ else {}
-    return {**os.environ, **once}
+    """Returns the variables for make.
+
+    In CI, nothing is built again and nobody debugs: not incrementally, and without line numbers.
+    """
+    once = {"CARGO_INCREMENTAL": "0", "CARGO_PROFILE_DEV_DEBUG": "0"}
+    return {**os.environ, **(once if "CI" in os.environ else {})}
 
 
 @dataclass
