@@ -38,7 +38,8 @@ CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
 def environment() -> dict[str, str]:
     """Returns the variables for make.
 
-    In CI, nothing is built again and nobody debugs: not incrementally, and without line numbers.
+    In CI, nothing is built again and nobody debugs, so builds are not incremental and have no line
+    numbers.
     """
     once = {"CARGO_INCREMENTAL": "0", "CARGO_PROFILE_DEV_DEBUG": "0"}
     return {**os.environ, **(once if "CI" in os.environ else {})}

@@ -180,13 +180,13 @@ impl Tile {
         Self { turn: (index, tiles), ..self }
     }
 
-    /// Where the reading of a panel in two registers' width asks for the next panel, counted from this one,
-    /// and how far it goes on for each input, both in values.
+    /// Returns where memory is asked for the weights of a later reading, counted from the start of this panel,
+    /// and how far this goes on for each input, both in values.
     ///
     /// An instruction set that reads a panel in parts reads it several times. Without this, the first
     /// reading waits for memory, and memory waits for the others. Measured with AVX2: 9 tokens 4.5 to 3.3
-    /// ms, 27 tokens 8.2 to 7.2 ms. A panel that is read once for each tile, as with AVX-512, is itself
-    /// what memory is asked for.
+    /// ms, 27 tokens 8.2 to 7.2 ms. AVX-512 reads a panel once for each tile, so memory is asked for the
+    /// weights of this panel.
     #[inline(always)]
     fn ahead<S: Simd>(&self, part: usize) -> (usize, usize) {
         let parts = PANEL / (2 * S::WIDTH);
@@ -235,7 +235,8 @@ impl Tile {
     #[inline(always)]
     unsafe fn part<S: Simd, const ROWS: usize>(&self, s: S, part: usize) {
         // SAFETY: by the contract, and a part of two registers is within the 32 values of a panel.
-        // Prefetching past the end is allowed: the address is not read.
+        // Prefetching past the end is allowed: the address is not read. What is read ahead is before
+        // `readable`.
         unsafe {
             let weights = self.weights.add(part);
             let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];

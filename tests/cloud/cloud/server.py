@@ -85,13 +85,13 @@ class Cloud:
             return self._gateway.answer(environ, start_response)
         if path.startswith("/cloud/"):
             return self._administer(path, environ, start_response)
-        service = environ.get("HTTP_AUTHORIZATION", "")
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
         # Requests at the same time disturb each other in moto: one fails while another adds to what
         # it reads. A function calls the cloud while its invocation waits, so Lambda is not locked.
-        alone = nullcontext() if "/lambda/aws4_request" in service else self._moto_lock
+        alone = nullcontext() if "/lambda/aws4_request" in authorization else self._moto_lock
         with alone:
             answer: Iterable[bytes] = self._moto(environ, start_response)
-        if environ["REQUEST_METHOD"] == "GET" and "/s3/aws4_request" in service:
+        if environ["REQUEST_METHOD"] == "GET" and "/s3/aws4_request" in authorization:
             return self._count(answer)
         return answer
 
