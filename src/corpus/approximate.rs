@@ -170,6 +170,7 @@ fn select(
     for places in places.chunk_by(|a, b| a.part == b.part) {
         let part = places.first().map_or(0, |place| place.part);
         let segment = &index.parts[part as usize].segment;
+        let factors = segment.sign_factors();
         let center: f32 = query.iter().zip(segment.center()).map(|(q, c)| q * c).sum();
         rows.clear();
         rows.extend(places.iter().map(|place| place.row));
@@ -177,7 +178,7 @@ fn select(
         index.kernels.sign_sums(query, segment.signs(), &rows, &mut sums)?;
         estimates.extend(places.iter().zip(&sums).map(|(&place, &set)| {
             let signed = 2.0 * set - sum;
-            (center + segment.factors(place.row as usize).sign * signed, place)
+            (center + factors[place.row as usize] * signed, place)
         }));
     }
     if estimates.len() > second {

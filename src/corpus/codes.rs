@@ -7,29 +7,12 @@
 //! The 8-bit code is symmetric with one scale a row, and the length of what it leaves out is known. By
 //! the Cauchy-Schwarz inequality this bounds the error of every product.
 
-/// Values of [`Factors`] in the file.
-pub(crate) const FACTORS: usize = 3;
+/// Number of factors of an 8-bit code.
+pub(crate) const BYTE_FACTORS: usize = 2;
 
-/// What belongs to the codes of a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Factors {
-    /// What the integers are multiplied by.
-    pub(crate) scale: f32,
-    /// The length of the row minus its 8-bit form, rounded up.
-    pub(crate) error: f32,
-    /// What the sum over the signs is multiplied by.
-    pub(crate) sign: f32,
-}
-
-impl Factors {
-    pub(crate) fn from_values([scale, error, sign]: [f32; FACTORS]) -> Self {
-        Self { scale, error, sign }
-    }
-
-    pub(crate) fn to_values(self) -> [f32; FACTORS] {
-        [self.scale, self.error, self.sign]
-    }
-}
+/// The factors of the 8-bit code of a row: what the integers are multiplied by, and the length of the row
+/// minus its 8-bit form, rounded up.
+pub(crate) type ByteFactors = [f32; BYTE_FACTORS];
 
 /// Returns the number of 64-bit words of a 1-bit code.
 pub(crate) const fn sign_words(dim: usize) -> usize {
@@ -113,10 +96,12 @@ impl QueryCode {
         Self { values, scale, error: up(squares), length: up(length) }
     }
 
-    /// The largest difference between the product of the codes and the f32 product with a row of unit
-    /// length whose code has this error.
-    pub(crate) fn slack(&self, row_error: f32) -> f32 {
-        self.length * row_error + self.error * 1.000_01 + ROUNDING
+    /// Returns the product with a row of unit length, and the largest difference between this and their
+    /// f32 product. `sum` is the product of the integers.
+    #[inline]
+    pub(crate) fn product(&self, sum: i32, [scale, error]: ByteFactors) -> (f32, f32) {
+        let slack = self.length * error + self.error * 1.000_01 + ROUNDING;
+        (sum as f32 * self.scale * scale, slack)
     }
 }
 
@@ -146,10 +131,10 @@ mod tests {
             let query = QueryCode::new(&a);
             let mut codes = Vec::new();
             let (scale, error) = quantize(&b, 127, &mut codes);
-            let sum: i64 = query.values.iter().zip(&codes).map(|(&q, &c)| i64::from(q) * i64::from(c)).sum();
-            let product = sum as f32 * query.scale * scale;
+            let sum = query.values.iter().zip(&codes).map(|(&q, &c)| i32::from(q) * i32::from(c)).sum();
+            let (product, slack) = query.product(sum, [scale, error]);
             let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-            prop_assert!((f64::from(product) - exact).abs() <= f64::from(query.slack(error)));
+            prop_assert!((f64::from(product) - exact).abs() <= f64::from(slack));
         }
     }
 

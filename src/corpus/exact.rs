@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::bits::Bits;
-use super::codes::{Factors, QueryCode};
+use super::codes::{ByteFactors, QueryCode};
 use super::error::CorpusError;
 use super::index::{Index, Place};
 use super::search::Scored;
@@ -14,6 +14,9 @@ use super::spans::{Span, each_list, spans};
 
 /// Rows of a block: their codes stay in the cache for all queries.
 const BLOCK_ROWS: usize = 256;
+
+/// Rows that the bound excludes together.
+const GROUP: usize = 32;
 
 /// Below this number of rows, f32 at once is faster than two steps.
 const DIRECT_ROWS: usize = 1_000;
@@ -123,7 +126,7 @@ fn scan(
     top_k: usize,
 ) -> Result<Vec<Candidates>, CorpusError> {
     let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::new()).collect();
-    let mut products = vec![0i32; BLOCK_ROWS];
+    let mut sums = vec![0i32; BLOCK_ROWS];
     for &Span { part, start: first, end: last } in spans {
         let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
         for start in (first..last).step_by(BLOCK_ROWS) {
@@ -134,24 +137,37 @@ fn scan(
             }
             let are_all = allowed_rows == end - start;
             let block = &segment.bytes()[start * segment.dim..end * segment.dim];
-            let factors = segment.factors_of(start, end);
+            let factors = &segment.byte_factors()[start..end];
             for (query, candidates) in queries.iter().zip(&mut found) {
-                let products = &mut products[..end - start];
-                index.kernels.byte_dots(&query.values, block, products)?;
-                for (row, (&sum, &factors)) in (start..end).zip(products.iter().zip(factors)) {
-                    let factors = Factors::from_values(factors);
-                    let product = sum as f32 * query.scale * factors.scale;
-                    let slack = query.slack(factors.error);
-                    // The bound excludes most rows, so it is tested first. NaN excludes no row.
-                    if product + slack < candidates.reached || !(are_all || allowed.contains(row)) {
+                let sums = &mut sums[..end - start];
+                index.kernels.byte_dots(&query.values, block, sums)?;
+                let groups = sums.chunks(GROUP).zip(factors.chunks(GROUP));
+                for (first, (sums, factors)) in (start..).step_by(GROUP).zip(groups) {
+                    // The bound excludes most rows, so it is tested first.
+                    if all_below(query, sums, factors, candidates.reached) {
                         continue;
                     }
-                    candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
+                    for (row, (&sum, &factors)) in (first..).zip(sums.iter().zip(factors)) {
+                        let (product, slack) = query.product(sum, factors);
+                        let is_below = product + slack < candidates.reached;
+                        if !is_below && (are_all || allowed.contains(row)) {
+                            candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
+                        }
+                    }
                 }
             }
         }
     }
     Ok(found)
+}
+
+/// Returns whether no row of a group can have a score of `reached`. NaN excludes no row.
+fn all_below(query: &QueryCode, sums: &[i32], factors: &[ByteFactors], reached: f32) -> bool {
+    // Without an early end, the compiler tests several rows at a time.
+    sums.iter().zip(factors).fold(true, |all, (&sum, &factors)| {
+        let (product, slack) = query.product(sum, factors);
+        all & (product + slack < reached)
+    })
 }
 
 fn direct(

@@ -99,9 +99,15 @@ fn hostile_content_is_refused_by_file_and_row() {
             "row 99 is not a vector of unit length",
         ),
         (
-            "factors that are not numbers",
-            |s| overwrite(s, "factors.npy", 128 + 12 * 5, &f32::NAN.to_le_bytes()),
-            "factors.npy",
+            "factors of 1-bit codes that are not numbers",
+            |s| overwrite(s, "factors.1.npy", 128 + 4 * 5, &f32::NAN.to_le_bytes()),
+            "factors.1.npy",
+            "a value of row 5 is not finite",
+        ),
+        (
+            "factors of 8-bit codes that are not numbers",
+            |s| overwrite(s, "factors.8.npy", 128 + 8 * 5 + 4, &f32::INFINITY.to_le_bytes()),
+            "factors.8.npy",
             "a value of row 5 is not finite",
         ),
         (

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{FACTORS, sign_words};
+use super::codes::{BYTE_FACTORS, sign_words};
 use super::columns::{COLUMNS_FILE, Column, file_bytes};
 use super::error::CorpusError;
 use super::ids::{ENTRY_BYTES, IDS_FILE};
@@ -17,7 +17,7 @@ use super::texts::TEXTS_FILE;
 use crate::bundle::{SHA256_RULE, is_sha256};
 
 /// The schema this version reads and writes.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// Maximum number of dimensions: 16-bit counts of different bits, and 31-bit sums of products.
 const MAX_DIMENSIONS: usize = 16_384;
@@ -97,7 +97,7 @@ impl VectorSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexManifest {
-    /// Version of this schema: 1.
+    /// Version of this schema: 2.
     pub schema_version: u32,
     /// What the vectors are.
     pub vectors: VectorSource,
@@ -162,20 +162,23 @@ pub(crate) const VECTORS_FILE: &str = "vectors.npy";
 pub(crate) const SIGNS_FILE: &str = "codes.1.npy";
 /// Name of the file of 8-bit codes, `[rows, dim]`, i8.
 pub(crate) const BYTES_FILE: &str = "codes.8.npy";
-/// Name of the file of factors, `[rows, 3]`, f32.
-pub(crate) const FACTORS_FILE: &str = "factors.npy";
+/// Name of the file of the factors of the 1-bit codes, `[rows, 1]`, f32.
+pub(crate) const SIGN_FACTORS_FILE: &str = "factors.1.npy";
+/// Name of the file of the factors of the 8-bit codes, `[rows, 2]`, f32.
+pub(crate) const BYTE_FACTORS_FILE: &str = "factors.8.npy";
 /// Name of the file with the mean of the vectors, `[1, dim]`, f32.
 pub(crate) const CENTER_FILE: &str = "center.npy";
 /// Name of the file for other programs. The engine does not read it.
 pub(crate) const PARQUET_FILE: &str = "rows.parquet";
 
 /// The files of a segment that the engine reads.
-pub(crate) const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 9] = [
     BYTES_FILE,
     CENTER_FILE,
     SIGNS_FILE,
     COLUMNS_FILE,
-    FACTORS_FILE,
+    SIGN_FACTORS_FILE,
+    BYTE_FACTORS_FILE,
     IDS_FILE,
     TEXTS_FILE,
     VECTORS_FILE,
@@ -268,7 +271,8 @@ impl SegmentManifest {
             VECTORS_FILE => Some(npy(rows, dim * self.vectors.precision.bytes())),
             SIGNS_FILE => Some(npy(rows, sign_words(dim) * 8)),
             BYTES_FILE => Some(npy(rows, dim)),
-            FACTORS_FILE => Some(npy(rows, FACTORS * 4)),
+            SIGN_FACTORS_FILE => Some(npy(rows, 4)),
+            BYTE_FACTORS_FILE => Some(npy(rows, BYTE_FACTORS * 4)),
             CENTER_FILE => Some(npy(1, dim * 4)),
             IDS_FILE => Some(rows.checked_mul(ENTRY_BYTES).map(|bytes| bytes as u64)),
             COLUMNS_FILE => Some(file_bytes(&self.columns, rows).map(|bytes| bytes as u64)),
@@ -294,7 +298,7 @@ fn from_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Corpus
     let schema: Schema = parse(path, bytes)?;
     if schema.schema_version != u64::from(SCHEMA_VERSION) {
         let reason = format!(
-            "{} is not supported; this version reads {SCHEMA_VERSION}",
+            "{} is not supported; this version reads {SCHEMA_VERSION}: build the index again",
             schema.schema_version
         );
         return Err(CorpusError::manifest(path, "schema_version", reason));

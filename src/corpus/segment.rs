@@ -7,15 +7,15 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::codes::{FACTORS, Factors, sign_words};
+use super::codes::{BYTE_FACTORS, ByteFactors, sign_words};
 use super::columns::{COLUMNS_FILE, Columns};
 use super::error::CorpusError;
 use super::files::{check_is_file, check_is_folder, read_small};
 use super::half::from_half;
 use super::ids::{self, IDS_FILE};
 use super::manifest::{
-    BYTES_FILE, CENTER_FILE, FACTORS_FILE, FileEntry, PARQUET_FILE, SEGMENT_FILE, SIGNS_FILE,
-    SegmentManifest, VECTORS_FILE, VectorPrecision,
+    BYTE_FACTORS_FILE, BYTES_FILE, CENTER_FILE, FileEntry, PARQUET_FILE, SEGMENT_FILE,
+    SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::texts::{TEXTS_FILE, Texts};
@@ -33,8 +33,9 @@ pub(crate) struct Segment {
     pub(crate) texts: Texts,
     vectors: Mmap,
     signs: Mmap,
+    sign_factors: Mmap,
     bytes: Mmap,
-    factors: Mmap,
+    byte_factors: Mmap,
     center: Vec<f32>,
     ids: Mmap,
 }
@@ -53,8 +54,8 @@ impl ReadAhead {
     fn has(self, file: &str) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Exact => [BYTES_FILE, FACTORS_FILE].contains(&file),
-            Self::Approximate => [SIGNS_FILE, FACTORS_FILE].contains(&file),
+            Self::Exact => [BYTES_FILE, BYTE_FACTORS_FILE].contains(&file),
+            Self::Approximate => [SIGNS_FILE, SIGN_FACTORS_FILE].contains(&file),
         }
     }
 }
@@ -112,8 +113,9 @@ impl Segment {
         };
         let vectors = array(VECTORS_FILE, manifest.vectors.precision.numpy(), dim)?;
         let signs = array(SIGNS_FILE, "|u1", sign_words(dim) * 8)?;
+        let sign_factors = array(SIGN_FACTORS_FILE, "<f4", 1)?;
         let bytes = array(BYTES_FILE, "|i1", dim)?;
-        let factors = array(FACTORS_FILE, "<f4", FACTORS)?;
+        let byte_factors = array(BYTE_FACTORS_FILE, "<f4", BYTE_FACTORS)?;
         let center = array(CENTER_FILE, "<f4", dim)?;
         let center = rows_of::<f32>(&center).to_vec();
         let texts = Texts::new(folder.join(TEXTS_FILE), take(TEXTS_FILE)?, rows)?;
@@ -134,8 +136,9 @@ impl Segment {
             texts,
             vectors,
             signs,
+            sign_factors,
             bytes,
-            factors,
+            byte_factors,
             center,
             ids,
         })
@@ -163,9 +166,14 @@ impl Segment {
                 let reason = format!("row {row} is not a vector of unit length");
                 return Err(CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason));
             }
-            if !self.factors(row).to_values().iter().all(|value| value.is_finite()) {
-                let reason = format!("a value of row {row} is not finite");
-                return Err(CorpusError::damaged(&self.folder.join(FACTORS_FILE), reason));
+        }
+        let arrays =
+            [(SIGN_FACTORS_FILE, &self.sign_factors, 1), (BYTE_FACTORS_FILE, &self.byte_factors, BYTE_FACTORS)];
+        for (name, map, columns) in arrays {
+            let wrong = rows_of::<f32>(map).iter().position(|value| !value.is_finite());
+            if let Some(position) = wrong {
+                let reason = format!("a value of row {} is not finite", position / columns);
+                return Err(CorpusError::damaged(&self.folder.join(name), reason));
             }
         }
         match self.center.iter().all(|value| value.is_finite()) {
@@ -228,21 +236,19 @@ impl Segment {
         rows_of(&self.signs)
     }
 
+    /// The factors of the estimates from the 1-bit codes, `[rows]`.
+    pub(crate) fn sign_factors(&self) -> &[f32] {
+        rows_of(&self.sign_factors)
+    }
+
     /// The 8-bit codes, `[rows, dim]`.
     pub(crate) fn bytes(&self) -> &[i8] {
         rows_of(&self.bytes)
     }
 
-    /// The factors of a row.
-    pub(crate) fn factors(&self, row: usize) -> Factors {
-        let values = part::<f32>(rows_of(&self.factors), row, FACTORS);
-        Factors::from_values(values.first_chunk().copied().unwrap_or_default())
-    }
-
-    /// The values of the factors of rows, `[rows, 3]`.
-    pub(crate) fn factors_of(&self, start: usize, end: usize) -> &[[f32; FACTORS]] {
-        let (values, _) = rows_of::<f32>(&self.factors).as_chunks();
-        values.get(start..end).unwrap_or_default()
+    /// The factors of the 8-bit codes, `[rows, 2]`.
+    pub(crate) fn byte_factors(&self) -> &[ByteFactors] {
+        rows_of::<f32>(&self.byte_factors).as_chunks().0
     }
 
     /// The mean of the vectors.

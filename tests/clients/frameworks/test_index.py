@@ -73,7 +73,7 @@ def test_numpy_maps_the_vectors(segments: list[Path]) -> None:
     rows: Vectors = np.concatenate(arrays)
     assert largest_difference(rows, stacked(PLAIN)) <= ELEMENT_TOLERANCE
     codes = [np.load(segment / "codes.8.npy", mmap_mode="r") for segment in segments]
-    factors = [np.load(segment / "factors.npy", mmap_mode="r") for segment in segments]
+    factors = [np.load(segment / "factors.8.npy", mmap_mode="r") for segment in segments]
     scale, error = (np.concatenate([f[:, n] for f in factors])[:, None] for n in (0, 1))
     rounded = np.concatenate(codes).astype(np.float64) * scale
     distances = np.linalg.norm(rounded - rows, axis=1, keepdims=True)
