@@ -79,7 +79,7 @@ fn bounds(folder: &Path) -> usize {
 #[test]
 fn hostile_content_is_refused_by_file_and_row() {
     type Files = fn(&Path);
-    let cases: [(&str, Files, &str, &str); 14] = [
+    let cases: [(&str, Files, &str, &str); 15] = [
         (
             "not a number",
             |s| overwrite(s, "vectors.npy", 128 + 4 * DIM * 7, &f32::NAN.to_le_bytes()),

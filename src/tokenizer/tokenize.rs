@@ -272,10 +272,15 @@ impl Tokenizer {
     /// Adds the special tokens to truncated encodings.
     pub(super) fn with_special_tokens(
         &self,
-        first: tokenizers::Encoding,
-        second: Option<tokenizers::Encoding>,
+        mut first: tokenizers::Encoding,
+        mut second: Option<tokenizers::Encoding>,
         total_tokens: usize,
     ) -> Result<Encoding, TokenizerError> {
+        // What was truncated is attached in parts of the limit. For a pair, the library would combine each
+        // part of one text with each of the other, which takes gigabytes for two long texts.
+        for encoding in [Some(&mut first), second.as_mut()].into_iter().flatten() {
+            drop(encoding.take_overflowing());
+        }
         let encoding =
             self.inner.post_process(first, second, true).map_err(TokenizerError::Encode)?;
         let i32s = |ids: &[u32]| ids.iter().map(|&id| id as i32).collect();

@@ -5,10 +5,14 @@ resources. With a provider that keeps running, `terraform test` of a module take
 time. The program is the one that `terraform init` installed, with its documented flag `-debug`.
 """
 
+import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.relay import Relay
 
 ATTACH = "TF_REATTACH_PROVIDERS"
 
@@ -24,7 +28,13 @@ class Provider:
     It opens the files of a configuration itself, relative to the configuration's folder.
     """
 
-    def __init__(self, program: Path, folder: Path, environment: Mapping[str, str]):
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+        types: frozenset[str],
+    ):
         self._process = subprocess.Popen(
             [program, "-debug"],
             cwd=folder,
@@ -34,7 +44,13 @@ class Provider:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.attachment = self._read_attachment()
+        attachment = json.loads(self._read_attachment())
+        (provider,) = attachment.values()
+        self._sockets = tempfile.TemporaryDirectory(prefix="provider-")
+        socket = f"{self._sockets.name}/socket"
+        self._relay = Relay(provider["Addr"]["String"], socket, types)
+        provider["Addr"]["String"] = socket
+        self.attachment = json.dumps(attachment)
 
     def _read_attachment(self) -> str:
         """Returns the value of the variable that attaches Terraform to this process."""
@@ -46,6 +62,8 @@ class Provider:
 
     def stop(self) -> None:
         """Ends the process."""
+        self._relay.stop()
+        self._sockets.cleanup()
         self._process.kill()
         self._process.wait()
         if self._process.stdout is not None:

@@ -56,6 +56,7 @@ class Terraform:
         # The defaults name the zips and the bundle from where the configuration lies.
         for built in ("target", "build"):
             (scratch / built).symlink_to(REPOSITORY / built)
+        self._types = _types_in(self.folder)
         self._config = scratch / "cli.tfrc"
         self._config.write_text(_cli_configuration(provider_mirror()))
 
@@ -126,7 +127,9 @@ class Terraform:
         environment = {k: v for k, v in environment.items() if k != "AWS_CA_BUNDLE"}
         key = (folder, tuple(sorted(environment.items())))
         if key not in self._providers:
-            self._providers[key] = provider.Provider(program, folder, environment)
+            self._providers[key] = provider.Provider(
+                program, folder, environment, self._types
+            )
         return {provider.ATTACH: self._providers[key].attachment}
 
     def init(self, folder: Path | None = None) -> Run:
@@ -178,6 +181,12 @@ def _searched_mirror() -> Path | None:
                 deeper.append(child)
         level = deeper
     return None
+
+
+def _types_in(folder: Path) -> frozenset[str]:
+    """Types of resources and data sources that the files of a configuration name."""
+    texts = (path.read_text() for path in folder.rglob("*") if path.suffix in {".tf", ".hcl"})
+    return frozenset(name for text in texts for name in re.findall(r"\baws_[a-z0-9_]+", text))
 
 
 def _cli_configuration(mirror: Path | None) -> str:

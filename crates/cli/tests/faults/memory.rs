@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use semblance_test_support::Server;
+use semblance_test_support::{Server, cross_encoder_bundle};
 use serde_json::json;
 
 use crate::raw::*;
@@ -123,5 +123,21 @@ fn large_bodies_are_admitted_within_the_budget() {
     let (statuses, _) = attack(&server, vec![post("/embed", GZIP, &body); 40]);
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
     assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    assert_alive(&server);
+}
+
+#[test]
+fn a_pair_of_two_long_texts_needs_what_they_need() {
+    let cross_encoder = cross_encoder_bundle("cross").display().to_string();
+    let arguments = ["--threads", "2", "--cross-encoder", &cross_encoder];
+    let server = Server::start(command(LIMIT, &arguments)).unwrap();
+    let (first, second) = ("!".repeat(65_500), "?".repeat(65_500));
+    let pairs = json!({"inputs": [[&first, &second]], "truncate": true}).to_string();
+    let texts = json!({"query": first, "texts": [second], "truncate": true}).to_string();
+    for request in [post("/predict", "", pairs.as_bytes()), post("/rerank", "", texts.as_bytes())] {
+        let (statuses, health) = attack(&server, vec![request; 4]);
+        println!("4 pairs of two long texts: health {health:.0?}");
+        assert_eq!(statuses, [200; 4]);
+    }
     assert_alive(&server);
 }
