@@ -14,7 +14,7 @@ use super::files::{check_is_file, check_is_folder, read_small};
 use super::half::from_half;
 use super::ids::{self, IDS_FILE};
 use super::manifest::{
-    BYTE_FACTORS_FILE, BYTES_FILE, CENTER_FILE, FileEntry, PARQUET_FILE, SEGMENT_FILE,
+    BYTE_FACTORS_FILE, BYTES_FILE, CENTER_FILE, FILES, FileEntry, PARQUET_FILE, SEGMENT_FILE,
     SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision,
 };
 use super::npy::{HEADER_BYTES, header};
@@ -88,7 +88,13 @@ impl Segment {
     pub(crate) fn open(folder: &Path, digest: &str, ahead: ReadAhead) -> Result<Self, CorpusError> {
         check_is_folder(folder)?;
         let path = folder.join(SEGMENT_FILE);
-        let bytes = read_small(&path)?;
+        let bytes = thread::scope(|scope| {
+            // At the same time: on a network file system, the manifest takes several requests.
+            for name in FILES.into_iter().filter(|name| ahead.has(name)) {
+                scope.spawn(move || request_file(&folder.join(name)));
+            }
+            read_small(&path)
+        })?;
         if sha256_hex(&bytes) != digest {
             return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
         }
@@ -167,8 +173,10 @@ impl Segment {
                 return Err(CorpusError::damaged(&self.folder.join(VECTORS_FILE), reason));
             }
         }
-        let arrays =
-            [(SIGN_FACTORS_FILE, &self.sign_factors, 1), (BYTE_FACTORS_FILE, &self.byte_factors, BYTE_FACTORS)];
+        let arrays = [
+            (SIGN_FACTORS_FILE, &self.sign_factors, 1),
+            (BYTE_FACTORS_FILE, &self.byte_factors, BYTE_FACTORS),
+        ];
         for (name, map, columns) in arrays {
             let wrong = rows_of::<f32>(map).iter().position(|value| !value.is_finite());
             if let Some(position) = wrong {
@@ -288,6 +296,14 @@ fn open_files(
         }
         Ok(maps)
     })
+}
+
+/// Requests the content of a file that is not checked yet. Does not wait for it. A hint: the error of a file
+/// that cannot be read is that of [`open_file`].
+fn request_file(path: &Path) -> Option<()> {
+    check_is_file(path).ok()?;
+    let map = map::map(path).ok()?;
+    map::will_need(&map, 0..map.len()).ok()
 }
 
 fn open_file(

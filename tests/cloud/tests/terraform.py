@@ -127,9 +127,7 @@ class Terraform:
         environment = {k: v for k, v in environment.items() if k != "AWS_CA_BUNDLE"}
         key = (folder, tuple(sorted(environment.items())))
         if key not in self._providers:
-            self._providers[key] = provider.Provider(
-                program, folder, environment, self._types
-            )
+            self._providers[key] = provider.Provider(program, folder, environment, self._types)
         return {provider.ATTACH: self._providers[key].attachment}
 
     def init(self, folder: Path | None = None) -> Run:
