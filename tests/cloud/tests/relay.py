@@ -7,11 +7,17 @@ so the provider plans and applies as it does without the relay. A command that n
 left out fails.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import grpc
+
+if TYPE_CHECKING:
+    _Call = grpc.UnaryUnaryMultiCallable[bytes, bytes]
 
 # Source: terraform, docs/plugin-protocol/tfplugin5.proto, `GetProviderSchema.Response`: the maps of
 # resources, data sources and ephemeral resources by their types.
@@ -29,7 +35,7 @@ _UNLIMITED = [
 ]
 
 
-class Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Relay(grpc.GenericRpcHandler):
     """A gRPC server at one Unix socket that passes calls on to another."""
 
     def __init__(self, provider: str, socket: str, types: frozenset[str]):
@@ -43,7 +49,7 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """Returns what answers a call; nothing for the streams of go-plugin.
 
         They stay open as long as Terraform runs, have the output of a provider, and are optional.
@@ -52,7 +58,7 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
         if method == _SCHEMA:
             return grpc.unary_unary_rpc_method_handler(self._used_schema)
         if method.startswith(_PASSED):
-            call = self._channel.unary_unary(method)
+            call: _Call = self._channel.unary_unary(method)
             return grpc.unary_unary_rpc_method_handler(lambda request, _: call(request))
         return None
 
@@ -64,8 +70,8 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _used_schema(self, request: bytes, _: grpc.ServicerContext) -> bytes:
         with self._lock:
             if self._schema is None:
-                whole = self._channel.unary_unary(_SCHEMA)(request)
-                self._schema = without_unused_types(whole, self._types)
+                call: _Call = self._channel.unary_unary(_SCHEMA)
+                self._schema = without_unused_types(call(request), self._types)
             return self._schema
 
 
