@@ -303,6 +303,18 @@ fn a_file_that_is_too_large_is_not_read() {
     }
 }
 
+#[test]
+fn a_file_with_a_hole_is_refused_and_not_read() {
+    for name in ["codes.8.npy", "factors.8.npy"] {
+        let root = TempDir::new().unwrap();
+        build(root.path(), ROWS as u64);
+        let file = fs::File::options().write(true).open(segment(root.path()).join(name)).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let error = Index::open_for_search(root.path()).unwrap_err();
+        assert!(matches!(error, CorpusError::SizeMismatch { .. }), "{name}: {error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

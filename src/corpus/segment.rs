@@ -89,7 +89,8 @@ impl Segment {
         check_is_folder(folder)?;
         let path = folder.join(SEGMENT_FILE);
         let bytes = thread::scope(|scope| {
-            // At the same time: on a network file system, the manifest takes several requests.
+            // The codes are requested at the same time, because the manifest takes several requests on a
+            // network file system.
             for name in FILES.into_iter().filter(|name| ahead.has(name)) {
                 scope.spawn(move || request_file(&folder.join(name)));
             }
@@ -298,12 +299,16 @@ fn open_files(
     })
 }
 
-/// Requests the content of a file that is not checked yet. Does not wait for it. A hint: the error of a file
-/// that cannot be read is that of [`open_file`].
+/// The largest part of a file that is requested before its size is checked: the 1-bit codes of a million
+/// rows of 384 dimensions. A file with a hole can have any size.
+const UNCHECKED_BYTES: usize = 64 << 20;
+
+/// Requests the content of a file before its size is checked. Does not wait for it. This is a hint:
+/// [`open_file`] reports the errors.
 fn request_file(path: &Path) -> Option<()> {
     check_is_file(path).ok()?;
     let map = map::map(path).ok()?;
-    map::will_need(&map, 0..map.len()).ok()
+    map::will_need(&map, 0..map.len().min(UNCHECKED_BYTES)).ok()
 }
 
 fn open_file(

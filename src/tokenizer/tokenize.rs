@@ -276,8 +276,9 @@ impl Tokenizer {
         mut second: Option<tokenizers::Encoding>,
         total_tokens: usize,
     ) -> Result<Encoding, TokenizerError> {
-        // What was truncated is attached in parts of the limit. For a pair, the library would combine each
-        // part of one text with each of the other, which takes gigabytes for two long texts.
+        // The library splits the truncated tokens into parts of the limit and attaches them. For a pair, it
+        // would combine each part of one text with each part of the other. For two long texts, this takes
+        // gigabytes.
         for encoding in [Some(&mut first), second.as_mut()].into_iter().flatten() {
             drop(encoding.take_overflowing());
         }

@@ -9,12 +9,12 @@ use ndarray::{Array2, ArrayView1};
 use semblance::Model;
 use semblance_test_support::{bundle, cross_encoder_bundle, int8_bundle, load};
 
-/// Texts of 3 to about 12 tokens, one in 50 of up to 250; all different.
+/// Texts of 3 to about 30 tokens, one in 50 of up to 250; all different.
 fn company(count: usize) -> Vec<String> {
     let words = ["river", "bridge", "museum", "opening", "hours", "ticket", "price", "zürich"];
     (0..count)
         .map(|i| {
-            let length = 1 + (i * 7919) % if i % 50 == 0 { 240 } else { 8 };
+            let length = 1 + (i * 7919) % if i % 50 == 0 { 240 } else { 20 };
             let text: Vec<&str> = (0..length).map(|w| words[(i * 31 + w * w) % 8]).collect();
             format!("{} {i}", text.join(" "))
         })

@@ -164,7 +164,7 @@ fn the_work_for_a_text_does_not_grow_with_what_is_truncated() {
 
 #[test]
 fn the_work_for_a_pair_is_that_for_its_texts() {
-    // The library attaches what it truncates, in parts of the limit, and combines those of two texts.
+    // The library keeps the truncated tokens in parts, and would combine the parts of both texts.
     let text = "the quick brown fox jumps ".repeat(1_500);
     let tokenizer = load(&tokenizers()[0], 16).for_pairs().unwrap();
     for side in [Side::Right, Side::Left] {

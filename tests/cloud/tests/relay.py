@@ -1,10 +1,10 @@
-"""A relay in front of the AWS provider that leaves out of its schema what nobody uses.
+"""A relay between Terraform and the AWS provider. It removes unused types from the schema.
 
-Terraform asks a provider for its schema in every command. That of AWS describes 1,500 types of
-resources, of which the configuration uses 60, and to write and read it takes almost two seconds of
-CPU time. The relay asks once and keeps the types that are named. Everything else passes unchanged,
-so the provider plans and applies as it does without the relay. A command that needs a type that was
-left out fails.
+Terraform asks the provider for its schema in every command. The schema of AWS describes 1,500 types
+of resources. The configuration uses 60 of them. To write and to read the whole schema takes almost
+two seconds of CPU time. The relay asks once and keeps the types that the configuration names.
+Everything else passes unchanged, so the provider plans and applies as it does without the relay. A
+command that needs a removed type fails.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Relay(grpc.GenericRpcHandler):
     ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         """Returns what answers a call; nothing for the streams of go-plugin.
 
-        They stay open as long as Terraform runs, have the output of a provider, and are optional.
+        They carry the output of a provider, are optional, and stay open as long as Terraform runs.
         """
         method = str(handler_call_details.method)
         if method == _SCHEMA:
@@ -76,7 +76,7 @@ class Relay(grpc.GenericRpcHandler):
 
 
 def without_unused_types(schema: bytes, types: frozenset[str]) -> bytes:
-    """Returns a schema without the types that are not among these."""
+    """Returns a schema with only these types."""
     kept = bytearray()
     for number, field, content in _fields(schema):
         if number in _MAPS_OF_TYPES:

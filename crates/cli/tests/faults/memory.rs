@@ -127,7 +127,7 @@ fn large_bodies_are_admitted_within_the_budget() {
 }
 
 #[test]
-fn a_pair_of_two_long_texts_needs_what_they_need() {
+fn a_pair_of_long_texts_fits_into_the_memory() {
     let cross_encoder = cross_encoder_bundle("cross").display().to_string();
     let arguments = ["--threads", "2", "--cross-encoder", &cross_encoder];
     let server = Server::start(command(LIMIT, &arguments)).unwrap();
