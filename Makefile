@@ -35,6 +35,8 @@ BUNDLE ?= build/model/default
 BUILDER := PYTHONPATH=model/src $(BIN)/python -m semblance_model
 PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
+# The tests start many Python processes. Without cached bytecode, each compiles its packages again.
+export PYTHONDONTWRITEBYTECODE =
 
 RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')

@@ -4,15 +4,23 @@
 //! bits, times one factor a row, estimates the product without a rotation.
 //! Source: RaBitQ, <https://arxiv.org/abs/2405.12497>, equation 20, with the center of one cluster.
 //!
-//! The 8-bit code is symmetric with one scale a row, and the length of what it leaves out is known. By
-//! the Cauchy-Schwarz inequality this bounds the error of every product.
+//! The 8-bit code is that of a row minus the same mean, symmetric with one scale a row. It is stored in two
+//! files: the upper halves of all bytes, which are a code of 4 bits, and the lower halves. The lengths of
+//! what each of the two codes leaves out are known. By the Cauchy-Schwarz inequality this bounds the error
+//! of every product. The exact search reads the upper halves of all rows, and the lower halves of few.
 
 /// Number of factors of an 8-bit code.
-pub(crate) const BYTE_FACTORS: usize = 2;
+pub(crate) const BYTE_FACTORS: usize = 4;
 
-/// The factors of the 8-bit code of a row: what the integers are multiplied by, and the length of the row
-/// minus its 8-bit form, rounded up.
+/// The factors of the 8-bit code of a row: what the integers are multiplied by, the length of the row minus
+/// the center, the length of what the upper halves leave out, and of what the whole code leaves out. Lengths
+/// are rounded up.
 pub(crate) type ByteFactors = [f32; BYTE_FACTORS];
+
+/// Returns the number of bytes that the halves of an 8-bit code take.
+pub(crate) const fn half_bytes(dim: usize) -> usize {
+    dim.div_ceil(2)
+}
 
 /// Returns the number of 64-bit words of a 1-bit code.
 pub(crate) const fn sign_words(dim: usize) -> usize {
@@ -64,44 +72,121 @@ pub(crate) fn sign_factor(row: &[f32], center: &[f32]) -> f32 {
     if sum > 0.0 { squares / sum } else { 0.0 }
 }
 
-/// Steps of a query: 12 bits, so that its sums with bytes fit into 32 bits.
+/// The 8-bit code of a row.
+///
+/// Byte `j` of `upper` has the upper half of the byte of dimension `j` in its lower half, and that of
+/// dimension `half + j` in its upper half. `lower` is in the same order. A byte is the integer plus 128.
+pub(crate) struct ByteCode {
+    /// `[half]`.
+    pub(crate) upper: Vec<u8>,
+    /// `[half]`.
+    pub(crate) lower: Vec<u8>,
+    pub(crate) factors: ByteFactors,
+}
+
+impl ByteCode {
+    /// Returns the code of `row - center`.
+    pub(crate) fn new(row: &[f32], center: &[f32]) -> Self {
+        let rest: Vec<f32> = row.iter().zip(center).map(|(x, c)| x - c).collect();
+        let mut codes = Vec::with_capacity(rest.len());
+        let (scale, error) = quantize(&rest, i8::MAX, &mut codes);
+        let (mut squares, mut left_out) = (0.0f64, 0.0f64);
+        for (&x, &code) in rest.iter().zip(&codes) {
+            squares += f64::from(x).powi(2);
+            let upper = f64::from(i16::from(code) >> 4) * 16.0 + MIDDLE;
+            left_out += (f64::from(x) - f64::from(scale) * upper).powi(2);
+        }
+        let (first, second) = codes.split_at(half_bytes(codes.len()));
+        let second = second.iter().copied().chain([i8::MIN]);
+        let bytes = |code: i8| code.cast_unsigned() ^ 128;
+        let pairs = first.iter().zip(second).map(|(&a, b)| (bytes(a), bytes(b)));
+        let (upper, lower) = pairs.map(|(a, b)| (a >> 4 | (b & 240), a & 15 | b << 4)).unzip();
+        Self { upper, lower, factors: [scale, up(squares), up(left_out), error] }
+    }
+}
+
+/// What stands for the lower half of a byte that is not known: the middle of 0 to 15.
+const MIDDLE: f64 = 7.5;
+
+/// Returns the square root, rounded up.
+fn up(square: f64) -> f32 {
+    (square.sqrt() as f32).next_up()
+}
+
+/// Steps of a query for whole bytes: 12 bits, so that its sums with bytes fit into 32 bits.
 const QUERY_STEPS: f32 = 2047.0;
 
-/// A query in 12 bits.
+/// Steps of a query for half bytes: 8 bits, which the kernels multiply with these.
+const HALF_STEPS: f32 = 127.0;
+
+/// A query in integers. Values are `[2 * half]`, padded with zero.
 pub(crate) struct QueryCode {
-    /// The integers.
-    pub(crate) values: Vec<i16>,
+    /// For whole bytes.
+    pub(crate) whole: QuerySteps<i16>,
+    /// For the upper halves.
+    pub(crate) halves: QuerySteps<i8>,
+    /// What is subtracted from 32 times a sum of half bytes: twice 128 minus the middle, for each step.
+    offset: i32,
+}
+
+/// The integers of a query.
+pub(crate) struct QuerySteps<T> {
+    pub(crate) values: Vec<T>,
     /// What they are multiplied by.
-    pub(crate) scale: f32,
+    scale: f32,
     /// The length of the difference, rounded up.
-    pub(crate) error: f32,
+    error: f32,
     /// The length of the quantized form, rounded up.
-    pub(crate) length: f32,
+    length: f32,
+}
+
+impl<T: Clone + Default> QuerySteps<T> {
+    fn new(query: &[f32], steps: f32, integer: impl Fn(f32) -> T) -> Self {
+        let largest = query.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let scale = if largest > 0.0 { largest / steps } else { 1.0 };
+        let (mut squares, mut length) = (0.0f64, 0.0f64);
+        let values = query.iter().map(|&x| {
+            let code = rounded(x / scale).clamp(-steps, steps);
+            let value = f64::from(scale) * f64::from(code);
+            squares += (f64::from(x) - value).powi(2);
+            length += value * value;
+            integer(code)
+        });
+        let mut values: Vec<T> = values.collect();
+        values.resize(2 * half_bytes(query.len()), T::default());
+        Self { values, scale, error: up(squares), length: up(length) }
+    }
+
+    /// Returns the largest error of a product with a row of this length, whose code leaves out `error`.
+    #[inline]
+    fn slack(&self, length: f32, error: f32) -> f32 {
+        (self.length * error + self.error * length) * 1.000_01 + ROUNDING
+    }
 }
 
 impl QueryCode {
     pub(crate) fn new(query: &[f32]) -> Self {
-        let largest = query.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        let scale = if largest > 0.0 { largest / QUERY_STEPS } else { 1.0 };
-        let (mut squares, mut length) = (0.0f64, 0.0f64);
-        let values = query.iter().map(|&x| {
-            let code = rounded(x / scale).clamp(-QUERY_STEPS, QUERY_STEPS);
-            let value = f64::from(scale) * f64::from(code);
-            squares += (f64::from(x) - value).powi(2);
-            length += value * value;
-            code as i16
-        });
-        let values = values.collect();
-        let up = |square: f64| (square.sqrt() as f32).next_up();
-        Self { values, scale, error: up(squares), length: up(length) }
+        let whole = QuerySteps::new(query, QUERY_STEPS, |code| code as i16);
+        let halves = QuerySteps::new(query, HALF_STEPS, |code| code as i8);
+        let sum: i32 = halves.values.iter().map(|&value| i32::from(value)).sum();
+        Self { whole, halves, offset: sum * (256 - (2.0 * MIDDLE) as i32) }
     }
 
-    /// Returns the product with a row of unit length, and the largest difference between this and their
-    /// f32 product. `sum` is the product of the integers.
+    /// Returns the largest f32 product that a row can have. `sum` is the product of the integers with the
+    /// upper halves, and `shift` the product of the query with the center.
     #[inline]
-    pub(crate) fn product(&self, sum: i32, [scale, error]: ByteFactors) -> (f32, f32) {
-        let slack = self.length * error + self.error * 1.000_01 + ROUNDING;
-        (sum as f32 * self.scale * scale, slack)
+    pub(crate) fn most(&self, sum: i32, shift: f32, factors: ByteFactors) -> f32 {
+        let [scale, length, error, _] = factors;
+        let product = (32 * sum - self.offset) as f32 * (0.5 * self.halves.scale * scale);
+        shift + product + self.halves.slack(length, error)
+    }
+
+    /// Returns the product with a row, and the largest difference between this and their f32 product. `sum`
+    /// is the product of the integers with the whole bytes, and `shift` that of the query with the center.
+    #[inline]
+    pub(crate) fn product(&self, sum: i32, shift: f32, factors: ByteFactors) -> (f32, f32) {
+        let [scale, length, _, error] = factors;
+        (shift + sum as f32 * (self.whole.scale * scale), self.whole.slack(length, error))
     }
 }
 
@@ -113,6 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kernels::Kernels;
 
     fn unit(mut row: Vec<f32>) -> Option<Vec<f32>> {
         let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -125,24 +211,35 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bound_holds(a in proptest::collection::vec(-1.0f32..1.0, 40),
-                           b in proptest::collection::vec(-1.0f32..1.0, 40)) {
-            let (Some(a), Some(b)) = (unit(a), unit(b)) else { return Ok(()) };
-            let query = QueryCode::new(&a);
-            let mut codes = Vec::new();
-            let (scale, error) = quantize(&b, 127, &mut codes);
-            let sum = query.values.iter().zip(&codes).map(|(&q, &c)| i32::from(q) * i32::from(c)).sum();
-            let (product, slack) = query.product(sum, [scale, error]);
-            let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+        fn the_bounds_hold(
+            values in proptest::collection::vec((-1.0f32..1.0, -1.0f32..1.0, -0.1f32..0.1), 1..90),
+        ) {
+            let column = |part: fn(&(f32, f32, f32)) -> f32| values.iter().map(part).collect::<Vec<_>>();
+            let (Some(a), Some(b)) = (unit(column(|v| v.0)), unit(column(|v| v.1))) else { return Ok(()) };
+            let center = column(|v| v.2);
+            let dot = |x: &[f32], y: &[f32]| -> f64 {
+                x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+            };
+            let (query, code) = (QueryCode::new(&a), ByteCode::new(&b, &center));
+            let shift = dot(&a, &center) as f32;
+            let (mut sums, kernels) = ([0], Kernels::detect());
+            kernels.half_dots(&query.halves.values, &code.upper, &mut sums).unwrap();
+            let most = query.most(sums[0], shift, code.factors);
+            let sum = kernels.code_dot(&query.whole.values, &code.upper, &code.lower).unwrap();
+            let (product, slack) = query.product(sum, shift, code.factors);
+            let exact = dot(&a, &b);
             prop_assert!((f64::from(product) - exact).abs() <= f64::from(slack));
+            prop_assert!(slack < 0.05, "the whole code is precise: {slack}");
+            prop_assert!(f64::from(most) >= exact);
+            prop_assert!(f64::from(most) < exact + 0.6, "the upper half is a code of 4 bits: {most}");
         }
     }
 
     #[test]
     fn a_row_of_zeros_has_codes() {
-        let mut codes = Vec::new();
-        let (scale, _) = quantize(&[0.0; 3], 127, &mut codes);
-        assert_eq!((codes.as_slice(), scale), (&[0i8, 0, 0][..], 1.0));
+        let code = ByteCode::new(&[0.0; 3], &[0.0; 3]);
+        assert_eq!((code.upper, code.lower), (vec![0x88, 0x08], vec![0, 0]));
+        assert!(code.factors.iter().all(|factor| factor.is_finite()));
         assert_eq!(sign_factor(&[0.0; 3], &[0.0; 3]), 0.0);
         assert_eq!(signs(&[0.5, -0.5, 0.0], &[0.0; 3]), [1]);
     }

@@ -1,4 +1,5 @@
-//! Exact search: a scan of the 8-bit codes whose error is bounded, and f32 for what the bound leaves.
+//! Exact search. A scan of the upper halves of the 8-bit codes excludes most rows, the whole codes exclude
+//! most others, and f32 decides among the rest. The errors of both steps are bounded.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::bits::Bits;
-use super::codes::{ByteFactors, QueryCode};
+use super::codes::{ByteFactors, QueryCode, half_bytes};
 use super::error::CorpusError;
 use super::index::{Index, Place};
 use super::search::Scored;
@@ -102,7 +103,7 @@ pub(crate) fn exact(
     }
     let codes: Vec<QueryCode> = queries.iter().map(|query| QueryCode::new(query)).collect();
     let lists = spans(&index.parts, threads, ROWS_A_THREAD.div_ceil(queries.len().max(1)));
-    let found = each_list(&lists, |spans| scan(index, spans, &codes, allowed, top_k))?;
+    let found = each_list(&lists, |spans| scan(index, spans, queries, &codes, allowed, top_k))?;
     let mut merged = codes.iter().map(|_| Candidates::new()).collect::<Vec<_>>();
     for list in found {
         for (all, some) in merged.iter_mut().zip(list) {
@@ -117,18 +118,22 @@ pub(crate) fn exact(
     queries.iter().zip(merged).map(best).collect()
 }
 
-/// Returns the candidates of each query among the rows of spans.
+/// Returns the candidates of each query among the rows of spans. `queries` are the codes of `vectors`.
 fn scan(
     index: &Index,
     spans: &[Span],
+    vectors: &[Vec<f32>],
     queries: &[QueryCode],
     allowed: &[Bits],
     top_k: usize,
 ) -> Result<Vec<Candidates>, CorpusError> {
     let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::new()).collect();
-    let mut sums = vec![0i32; BLOCK_ROWS];
+    let (mut sums, mut near) = (vec![0i32; BLOCK_ROWS], Vec::with_capacity(BLOCK_ROWS));
     for &Span { part, start: first, end: last } in spans {
         let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
+        let half = half_bytes(segment.dim);
+        let shifts: Vec<f32> =
+            vectors.iter().map(|vector| product(vector, segment.center())).collect();
         for start in (first..last).step_by(BLOCK_ROWS) {
             let end = (start + BLOCK_ROWS).min(last);
             let allowed_rows = allowed.count_in(start, end);
@@ -136,23 +141,39 @@ fn scan(
                 continue;
             }
             let are_all = allowed_rows == end - start;
-            let block = &segment.bytes()[start * segment.dim..end * segment.dim];
+            let block = &segment.upper()[start * half..end * half];
             let factors = &segment.byte_factors()[start..end];
-            for (query, candidates) in queries.iter().zip(&mut found) {
+            for ((query, &shift), candidates) in queries.iter().zip(&shifts).zip(&mut found) {
                 let sums = &mut sums[..end - start];
-                index.kernels.byte_dots(&query.values, block, sums)?;
+                index.kernels.half_dots(&query.halves.values, block, sums)?;
+                near.clear();
                 let groups = sums.chunks(GROUP).zip(factors.chunks(GROUP));
                 for (first, (sums, factors)) in (start..).step_by(GROUP).zip(groups) {
                     // The bound excludes most rows, so it is tested first.
-                    if all_below(query, sums, factors, candidates.reached) {
+                    if all_below(query, shift, sums, factors, candidates.reached) {
                         continue;
                     }
                     for (row, (&sum, &factors)) in (first..).zip(sums.iter().zip(factors)) {
-                        let (product, slack) = query.product(sum, factors);
-                        let is_below = product + slack < candidates.reached;
+                        let most = query.most(sum, shift, factors);
+                        let is_below = most < candidates.reached;
                         if !is_below && (are_all || allowed.contains(row)) {
-                            candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
+                            index.kernels.prefetch(&segment.lower()[row * half..(row + 1) * half]);
+                            near.push((row, most));
                         }
+                    }
+                }
+                for &(row, most) in &near {
+                    // Rows of this block can have raised it.
+                    if most < candidates.reached {
+                        continue;
+                    }
+                    let place = row * half..(row + 1) * half;
+                    let (upper, lower) = (&segment.upper()[place.clone()], &segment.lower()[place]);
+                    let sum = index.kernels.code_dot(&query.whole.values, upper, lower)?;
+                    let (product, slack) = query.product(sum, shift, segment.byte_factors()[row]);
+                    let is_below = product + slack < candidates.reached;
+                    if !is_below {
+                        candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
                     }
                 }
             }
@@ -161,13 +182,22 @@ fn scan(
     Ok(found)
 }
 
+/// Returns the product of a query with a center.
+fn product(query: &[f32], center: &[f32]) -> f32 {
+    query.iter().zip(center).map(|(&x, &c)| f64::from(x) * f64::from(c)).sum::<f64>() as f32
+}
+
 /// Returns whether no row of a group can have a score of `reached`. NaN excludes no row.
-fn all_below(query: &QueryCode, sums: &[i32], factors: &[ByteFactors], reached: f32) -> bool {
+fn all_below(
+    query: &QueryCode,
+    shift: f32,
+    sums: &[i32],
+    factors: &[ByteFactors],
+    reached: f32,
+) -> bool {
     // Without an early end, the compiler tests several rows at a time.
-    sums.iter().zip(factors).fold(true, |all, (&sum, &factors)| {
-        let (product, slack) = query.product(sum, factors);
-        all & (product + slack < reached)
-    })
+    let rows = sums.iter().zip(factors);
+    rows.fold(true, |all, (&sum, &factors)| all & (query.most(sum, shift, factors) < reached))
 }
 
 fn direct(

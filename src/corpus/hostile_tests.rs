@@ -106,7 +106,7 @@ fn hostile_content_is_refused_by_file_and_row() {
         ),
         (
             "factors of 8-bit codes that are not numbers",
-            |s| overwrite(s, "factors.8.npy", 128 + 8 * 5 + 4, &f32::INFINITY.to_le_bytes()),
+            |s| overwrite(s, "factors.8.npy", 128 + 16 * 5 + 4, &f32::INFINITY.to_le_bytes()),
             "factors.8.npy",
             "a value of row 5 is not finite",
         ),
@@ -124,8 +124,8 @@ fn hostile_content_is_refused_by_file_and_row() {
         ),
         (
             "a header of more rows",
-            |s| overwrite(s, "codes.8.npy", 61, b"9"),
-            "codes.8.npy",
+            |s| overwrite(s, "codes.8.upper.npy", 61, b"9"),
+            "codes.8.upper.npy",
             "its NumPy header",
         ),
         (
@@ -200,9 +200,9 @@ fn a_hostile_segment_is_refused_by_field() {
         ("/rows", json!(0), "rows"),
         ("/rows", json!(u64::MAX), "rows"),
         ("/rows", json!(-1), "rows"),
-        ("/rows", json!(99), "files.codes.8.npy.size_bytes"),
+        ("/rows", json!(99), "files.codes.8.lower.npy.size_bytes"),
         ("/vectors/dimensions", json!(1 << 20), "vectors.dimensions"),
-        ("/vectors/dimensions", json!(71), "files.codes.8.npy.size_bytes"),
+        ("/vectors/dimensions", json!(70), "files.codes.8.lower.npy.size_bytes"),
         ("/vectors/precision", json!("f16"), "files.vectors.npy.size_bytes"),
         ("/vectors/bundle_digest", json!("../../x"), "vectors.bundle_digest"),
         ("/columns/0/name", json!("z"), "columns[1].name"),
@@ -305,7 +305,7 @@ fn a_file_that_is_too_large_is_not_read() {
 
 #[test]
 fn a_file_with_a_hole_is_refused_and_not_read() {
-    for name in ["codes.8.npy", "factors.8.npy"] {
+    for name in ["codes.8.upper.npy", "codes.8.lower.npy", "factors.8.npy"] {
         let root = TempDir::new().unwrap();
         build(root.path(), ROWS as u64);
         let file = fs::File::options().write(true).open(segment(root.path()).join(name)).unwrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{BYTE_FACTORS, sign_words};
+use super::codes::{BYTE_FACTORS, half_bytes, sign_words};
 use super::columns::{COLUMNS_FILE, Column, file_bytes};
 use super::error::CorpusError;
 use super::ids::{ENTRY_BYTES, IDS_FILE};
@@ -17,10 +17,10 @@ use super::texts::TEXTS_FILE;
 use crate::bundle::{SHA256_RULE, is_sha256};
 
 /// The schema this version reads and writes.
-pub(crate) const SCHEMA_VERSION: u32 = 2;
+pub(crate) const SCHEMA_VERSION: u32 = 3;
 
-/// Maximum number of dimensions: 16-bit counts of different bits, and 31-bit sums of products.
-const MAX_DIMENSIONS: usize = 16_384;
+/// Maximum number of dimensions: 31-bit sums of products of 12 bits with 8 bits.
+const MAX_DIMENSIONS: usize = 8_192;
 
 /// Maximum number of rows of a segment.
 const MAX_SEGMENT_ROWS: usize = 1 << 31;
@@ -97,7 +97,7 @@ impl VectorSource {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexManifest {
-    /// Version of this schema: 2.
+    /// Version of this schema: 3.
     pub schema_version: u32,
     /// What the vectors are.
     pub vectors: VectorSource,
@@ -160,11 +160,13 @@ pub(crate) const SEGMENT_FILE: &str = "segment.json";
 pub(crate) const VECTORS_FILE: &str = "vectors.npy";
 /// Name of the file of 1-bit codes, `[rows, words * 8]`, bytes.
 pub(crate) const SIGNS_FILE: &str = "codes.1.npy";
-/// Name of the file of 8-bit codes, `[rows, dim]`, i8.
-pub(crate) const BYTES_FILE: &str = "codes.8.npy";
+/// Name of the file of the upper halves of the 8-bit codes, `[rows, half]`, bytes.
+pub(crate) const UPPER_FILE: &str = "codes.8.upper.npy";
+/// Name of the file of their lower halves, `[rows, half]`, bytes.
+pub(crate) const LOWER_FILE: &str = "codes.8.lower.npy";
 /// Name of the file of the factors of the 1-bit codes, `[rows, 1]`, f32.
 pub(crate) const SIGN_FACTORS_FILE: &str = "factors.1.npy";
-/// Name of the file of the factors of the 8-bit codes, `[rows, 2]`, f32.
+/// Name of the file of the factors of the 8-bit codes, `[rows, 4]`, f32.
 pub(crate) const BYTE_FACTORS_FILE: &str = "factors.8.npy";
 /// Name of the file with the mean of the vectors, `[1, dim]`, f32.
 pub(crate) const CENTER_FILE: &str = "center.npy";
@@ -172,8 +174,9 @@ pub(crate) const CENTER_FILE: &str = "center.npy";
 pub(crate) const PARQUET_FILE: &str = "rows.parquet";
 
 /// The files of a segment that the engine reads.
-pub(crate) const FILES: [&str; 9] = [
-    BYTES_FILE,
+pub(crate) const FILES: [&str; 10] = [
+    LOWER_FILE,
+    UPPER_FILE,
     CENTER_FILE,
     SIGNS_FILE,
     COLUMNS_FILE,
@@ -270,7 +273,7 @@ impl SegmentManifest {
         match name {
             VECTORS_FILE => Some(npy(rows, dim * self.vectors.precision.bytes())),
             SIGNS_FILE => Some(npy(rows, sign_words(dim) * 8)),
-            BYTES_FILE => Some(npy(rows, dim)),
+            UPPER_FILE | LOWER_FILE => Some(npy(rows, half_bytes(dim))),
             SIGN_FACTORS_FILE => Some(npy(rows, 4)),
             BYTE_FACTORS_FILE => Some(npy(rows, BYTE_FACTORS * 4)),
             CENTER_FILE => Some(npy(1, dim * 4)),

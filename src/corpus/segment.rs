@@ -7,15 +7,15 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::codes::{BYTE_FACTORS, ByteFactors, sign_words};
+use super::codes::{BYTE_FACTORS, ByteFactors, half_bytes, sign_words};
 use super::columns::{COLUMNS_FILE, Columns};
 use super::error::CorpusError;
 use super::files::{check_is_file, check_is_folder, read_small};
 use super::half::from_half;
 use super::ids::{self, IDS_FILE};
 use super::manifest::{
-    BYTE_FACTORS_FILE, BYTES_FILE, CENTER_FILE, FILES, FileEntry, PARQUET_FILE, SEGMENT_FILE,
-    SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision,
+    BYTE_FACTORS_FILE, CENTER_FILE, FILES, FileEntry, LOWER_FILE, PARQUET_FILE, SEGMENT_FILE,
+    SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, UPPER_FILE, VECTORS_FILE, VectorPrecision,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::texts::{TEXTS_FILE, Texts};
@@ -34,7 +34,8 @@ pub(crate) struct Segment {
     vectors: Mmap,
     signs: Mmap,
     sign_factors: Mmap,
-    bytes: Mmap,
+    upper: Mmap,
+    lower: Mmap,
     byte_factors: Mmap,
     center: Vec<f32>,
     ids: Mmap,
@@ -44,7 +45,7 @@ pub(crate) struct Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadAhead {
     Nothing,
-    /// What an exact search reads of every row.
+    /// What an exact search reads of every row or of many.
     Exact,
     /// What an approximate search reads of every row.
     Approximate,
@@ -54,7 +55,7 @@ impl ReadAhead {
     fn has(self, file: &str) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Exact => [BYTES_FILE, BYTE_FACTORS_FILE].contains(&file),
+            Self::Exact => [UPPER_FILE, BYTE_FACTORS_FILE, LOWER_FILE].contains(&file),
             Self::Approximate => [SIGNS_FILE, SIGN_FACTORS_FILE].contains(&file),
         }
     }
@@ -121,7 +122,8 @@ impl Segment {
         let vectors = array(VECTORS_FILE, manifest.vectors.precision.numpy(), dim)?;
         let signs = array(SIGNS_FILE, "|u1", sign_words(dim) * 8)?;
         let sign_factors = array(SIGN_FACTORS_FILE, "<f4", 1)?;
-        let bytes = array(BYTES_FILE, "|i1", dim)?;
+        let upper = array(UPPER_FILE, "|u1", half_bytes(dim))?;
+        let lower = array(LOWER_FILE, "|u1", half_bytes(dim))?;
         let byte_factors = array(BYTE_FACTORS_FILE, "<f4", BYTE_FACTORS)?;
         let center = array(CENTER_FILE, "<f4", dim)?;
         let center = rows_of::<f32>(&center).to_vec();
@@ -144,7 +146,8 @@ impl Segment {
             vectors,
             signs,
             sign_factors,
-            bytes,
+            upper,
+            lower,
             byte_factors,
             center,
             ids,
@@ -250,12 +253,17 @@ impl Segment {
         rows_of(&self.sign_factors)
     }
 
-    /// The 8-bit codes, `[rows, dim]`.
-    pub(crate) fn bytes(&self) -> &[i8] {
-        rows_of(&self.bytes)
+    /// The upper halves of the 8-bit codes, `[rows, half]`.
+    pub(crate) fn upper(&self) -> &[u8] {
+        self.upper.get(HEADER_BYTES..).unwrap_or_default()
     }
 
-    /// The factors of the 8-bit codes, `[rows, 2]`.
+    /// The lower halves of the 8-bit codes, `[rows, half]`.
+    pub(crate) fn lower(&self) -> &[u8] {
+        self.lower.get(HEADER_BYTES..).unwrap_or_default()
+    }
+
+    /// The factors of the 8-bit codes, `[rows, 4]`.
     pub(crate) fn byte_factors(&self) -> &[ByteFactors] {
         rows_of::<f32>(&self.byte_factors).as_chunks().0
     }

@@ -4,16 +4,16 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::codes::{BYTE_FACTORS, quantize, sign_factor, sign_words, signs};
+use super::codes::{BYTE_FACTORS, ByteCode, half_bytes, sign_factor, sign_words, signs};
 use super::columns::{COLUMNS_FILE, Column, Columns, ColumnsWriter};
 use super::error::CorpusError;
 use super::files::{create_folder, digest, remove, sync_folder};
 use super::half::{from_half, to_half};
 use super::ids::{IDS_FILE, encode};
 use super::manifest::{
-    BYTE_FACTORS_FILE, BYTES_FILE, CENTER_FILE, FILES, FileEntry, PARQUET_FILE, SCHEMA_VERSION,
-    SEGMENT_FILE, SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, VECTORS_FILE, VectorPrecision,
-    VectorSource,
+    BYTE_FACTORS_FILE, CENTER_FILE, FILES, FileEntry, LOWER_FILE, PARQUET_FILE, SCHEMA_VERSION,
+    SEGMENT_FILE, SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, UPPER_FILE, VECTORS_FILE,
+    VectorPrecision, VectorSource,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::point::Points;
@@ -182,20 +182,20 @@ fn write_codes(folder: &Path, rows: usize, source: &VectorSource) -> Result<(), 
     center_file.write_all(map::bytes(&center))?;
     sync(center_file)?;
     let mut sign_file = create(SIGNS_FILE, "|u1", rows, sign_words(dim) * 8)?;
-    let mut byte_file = create(BYTES_FILE, "|i1", rows, dim)?;
+    let mut upper_file = create(UPPER_FILE, "|u1", rows, half_bytes(dim))?;
+    let mut lower_file = create(LOWER_FILE, "|u1", rows, half_bytes(dim))?;
     let mut sign_factors = create(SIGN_FACTORS_FILE, "<f4", rows, 1)?;
     let mut byte_factors = create(BYTE_FACTORS_FILE, "<f4", rows, BYTE_FACTORS)?;
-    let mut codes = Vec::with_capacity(dim);
     for index in 0..rows {
         read(index, &mut row);
         sign_file.write_all(map::bytes(&signs(&row, &center)))?;
         sign_factors.write_all(map::bytes(&[sign_factor(&row, &center)]))?;
-        codes.clear();
-        let (scale, error) = quantize(&row, i8::MAX, &mut codes);
-        byte_file.write_all(map::bytes(&codes))?;
-        byte_factors.write_all(map::bytes(&[scale, error]))?;
+        let code = ByteCode::new(&row, &center);
+        upper_file.write_all(&code.upper)?;
+        lower_file.write_all(&code.lower)?;
+        byte_factors.write_all(map::bytes(&code.factors))?;
     }
-    for file in [sign_file, sign_factors, byte_file, byte_factors] {
+    for file in [sign_file, sign_factors, upper_file, lower_file, byte_factors] {
         sync(file)?;
     }
     Ok(())

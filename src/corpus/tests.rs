@@ -593,7 +593,7 @@ pub(super) fn republish(folder: &Path, change: impl FnOnce(&mut serde_json::Valu
 fn a_hostile_manifest_is_refused_by_field() {
     use serde_json::json;
     let cases = [
-        ("/schema_version", json!(1), "schema_version"),
+        ("/schema_version", json!(2), "schema_version"),
         ("/rows", json!(99), "rows"),
         ("/vectors/dimensions", json!(0), "vectors.dimensions"),
         ("/vectors/dimensions", json!(8), "segments[0].digest"),

@@ -183,10 +183,25 @@ impl Dot for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn dot_wide(self, sums: __m256i, x: *const i16, w: *const i8) -> __m256i {
+    unsafe fn dot_halves(
+        self,
+        sums: __m256i,
+        codes: *const u8,
+        low: *const i8,
+        high: *const i8,
+    ) -> __m256i {
         unsafe {
-            let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
-            _mm256_add_epi32(sums, _mm256_madd_epi16(_mm256_loadu_si256(x.cast()), w))
+            let (codes, mask) = (_mm256_loadu_si256(codes.cast()), _mm256_set1_epi8(15));
+            let (lower, upper) = (
+                _mm256_and_si256(codes, mask),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask),
+            );
+            // Four products of at most 15 * 128: their sum fits into 16 bits.
+            let pairs = _mm256_add_epi16(
+                _mm256_maddubs_epi16(lower, _mm256_loadu_si256(low.cast())),
+                _mm256_maddubs_epi16(upper, _mm256_loadu_si256(high.cast())),
+            );
+            _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }
 

@@ -192,10 +192,21 @@ impl Dot for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn dot_wide(self, sums: __m512i, x: *const i16, w: *const i8) -> __m512i {
+    unsafe fn dot_halves(
+        self,
+        sums: __m512i,
+        codes: *const u8,
+        low: *const i8,
+        high: *const i8,
+    ) -> __m512i {
         unsafe {
-            let w = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w.cast()));
-            _mm512_dpwssd_epi32(sums, _mm512_loadu_si512(x.cast()), w)
+            let (codes, mask) = (_mm512_loadu_si512(codes.cast()), _mm512_set1_epi8(15));
+            let (lower, upper) = (
+                _mm512_and_si512(codes, mask),
+                _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask),
+            );
+            let sums = _mm512_dpbusd_epi32(sums, lower, _mm512_loadu_si512(low.cast()));
+            _mm512_dpbusd_epi32(sums, upper, _mm512_loadu_si512(high.cast()))
         }
     }
 

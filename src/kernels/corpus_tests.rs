@@ -44,8 +44,10 @@ proptest! {
         };
         let query: Vec<f32> = (0..dim).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
         let values: Vec<f32> = (0..dim * rows).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
-        let wide: Vec<i16> = (0..dim).map(|_| (next() % 4_095) as i16 - 2_047).collect();
-        let bytes: Vec<i8> = (0..dim * rows).map(|_| (next() % 255) as i8).collect();
+        let wide: Vec<i16> = (0..2 * dim).map(|_| (next() % 4_095) as i16 - 2_047).collect();
+        let narrow: Vec<i8> = (0..2 * dim).map(|_| next() as i8).collect();
+        let upper: Vec<u8> = (0..dim * rows).map(|_| next() as u8).collect();
+        let lower: Vec<u8> = (0..dim * rows).map(|_| next() as u8).collect();
         let words = dim.div_ceil(64);
         let sign_query: Vec<u64> = (0..words).map(|_| next()).collect();
         let signs: Vec<u64> = (0..words * rows).map(|_| next()).collect();
@@ -53,16 +55,26 @@ proptest! {
             let mut dots = vec![f32::NAN; rows];
             kernels.dots(&query, &values, &mut dots).unwrap();
             let mut sums = vec![0; rows];
-            kernels.byte_dots(&wide, &bytes, &mut sums).unwrap();
+            kernels.half_dots(&narrow, &upper, &mut sums).unwrap();
             let mut bits = vec![0; rows];
             kernels.hamming(&sign_query, &signs, &mut bits).unwrap();
             for row in 0..rows {
                 let products = query.iter().zip(&values[row * dim..]);
                 let exact: f64 = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                 prop_assert!((f64::from(dots[row]) - exact).abs() < 1e-4, "{kernels:?}");
-                let products = wide.iter().zip(&bytes[row * dim..]);
-                let exact: i64 = products.map(|(&a, &b)| i64::from(a) * i64::from(b)).sum();
+                let (upper, lower) = (&upper[row * dim..][..dim], &lower[row * dim..][..dim]);
+                let halves = |bytes: &[u8]| -> Vec<i64> {
+                    let second = bytes.iter().map(|byte| i64::from(byte >> 4));
+                    bytes.iter().map(|byte| i64::from(byte & 15)).chain(second).collect()
+                };
+                let (upper_halves, lower_halves) = (halves(upper), halves(lower));
+                let products = narrow.iter().zip(&upper_halves);
+                let exact: i64 = products.map(|(&a, &b)| i64::from(a) * b).sum();
                 prop_assert_eq!(i64::from(sums[row]), exact, "{:?}", kernels);
+                let sum = kernels.code_dot(&wide, upper, lower).unwrap();
+                let codes = upper_halves.iter().zip(&lower_halves).map(|(u, l)| 16 * u + l - 128);
+                let exact: i64 = wide.iter().zip(codes).map(|(&a, b)| i64::from(a) * b).sum();
+                prop_assert_eq!(i64::from(sum), exact, "{:?}", kernels);
                 let different = sign_query.iter().zip(&signs[row * words..]);
                 let exact: u32 = different.map(|(a, b)| (a ^ b).count_ones()).sum();
                 prop_assert_eq!(u32::from(bits[row]), exact, "{:?}", kernels);

@@ -155,6 +155,23 @@ impl Simd for Neon {
     }
 }
 
+/// Adds the dot product of four bytes of `a` with four of `b` to each sum.
+///
+/// # Safety
+/// The processor must have the dot product instructions.
+#[inline(always)]
+unsafe fn sdot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    // SAFETY: by the contract. The intrinsic is not stable yet.
+    unsafe {
+        asm!(
+            "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
+            inout(vreg) sums, in(vreg) a, in(vreg) b,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sums
+}
+
 // SAFETY: as above.
 impl Dot for Neon {
     type I32 = int32x4_t;
@@ -175,23 +192,23 @@ impl Dot for Neon {
     unsafe fn dot(self, sums: int32x4_t, x: *const u8, w: *const i8) -> int32x4_t {
         unsafe {
             let x = vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned()));
-            let (w, mut sums) = (vld1q_s8(w), sums);
-            // The intrinsic is not stable yet.
-            asm!(
-                "sdot {0:v}.4s, {1:v}.16b, {2:v}.16b",
-                inout(vreg) sums, in(vreg) w, in(vreg) x,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-            sums
+            sdot(sums, vld1q_s8(w), x)
         }
     }
 
     #[inline(always)]
-    unsafe fn dot_wide(self, sums: int32x4_t, x: *const i16, w: *const i8) -> int32x4_t {
+    unsafe fn dot_halves(
+        self,
+        sums: int32x4_t,
+        codes: *const u8,
+        low: *const i8,
+        high: *const i8,
+    ) -> int32x4_t {
         unsafe {
-            let (x, w) = (vld1q_s16(x), vmovl_s8(vld1_s8(w)));
-            let sums = vmlal_s16(sums, vget_low_s16(x), vget_low_s16(w));
-            vmlal_s16(sums, vget_high_s16(x), vget_high_s16(w))
+            let codes = vld1q_u8(codes);
+            let lower = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
+            let upper = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
+            sdot(sdot(sums, lower, vld1q_s8(low)), upper, vld1q_s8(high))
         }
     }
 

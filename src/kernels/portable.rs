@@ -150,11 +150,24 @@ impl Dot for Portable {
     }
 
     #[inline(always)]
-    unsafe fn dot_wide(self, mut sums: [i32; 4], x: *const i16, w: *const i8) -> [i32; 4] {
-        // SAFETY: the caller vouches for eight readable values of each; `i16` is aligned.
-        let (x, w) = unsafe { (x.cast::<[[i16; 2]; 4]>().read(), w.cast::<[[i8; 2]; 4]>().read()) };
-        for ((sum, x), w) in sums.iter_mut().zip(x).zip(w) {
-            *sum += i32::from(x[0]) * i32::from(w[0]) + i32::from(x[1]) * i32::from(w[1]);
+    unsafe fn dot_halves(
+        self,
+        mut sums: [i32; 4],
+        codes: *const u8,
+        low: *const i8,
+        high: *const i8,
+    ) -> [i32; 4] {
+        // SAFETY: the caller vouches for 16 readable bytes of each.
+        let (codes, low, high) = unsafe {
+            let (low, high) =
+                (low.cast::<[[i8; 4]; 4]>().read(), high.cast::<[[i8; 4]; 4]>().read());
+            (codes.cast::<[[u8; 4]; 4]>().read(), low, high)
+        };
+        for (((sum, codes), low), high) in sums.iter_mut().zip(codes).zip(low).zip(high) {
+            for ((code, low), high) in codes.into_iter().zip(low).zip(high) {
+                *sum += i32::from(code & 15) * i32::from(low);
+                *sum += i32::from(code >> 4) * i32::from(high);
+            }
         }
         sums
     }

@@ -114,11 +114,18 @@ pub(super) trait Dot: Simd {
     /// `x` must be valid for reading 4 bytes, `w` for reading `4 * LANES`.
     unsafe fn dot(self, sums: Self::I32, x: *const u8, w: *const i8) -> Self::I32;
 
-    /// Adds to each sum the products of two 16-bit values from `x` with two bytes from `w`.
+    /// Adds to each sum the products of eight half bytes: the lower halves of its four bytes of `codes`, from
+    /// 0 to 15, with four values of `low`, and the upper halves with four values of `high`.
     ///
     /// # Safety
-    /// `x` must be valid for reading `2 * LANES` values, `w` for reading `2 * LANES` bytes.
-    unsafe fn dot_wide(self, sums: Self::I32, x: *const i16, w: *const i8) -> Self::I32;
+    /// Each pointer must be valid for reading `4 * LANES` bytes.
+    unsafe fn dot_halves(
+        self,
+        sums: Self::I32,
+        codes: *const u8,
+        low: *const i8,
+        high: *const i8,
+    ) -> Self::I32;
 
     /// The total of all sums.
     fn total(self, sums: Self::I32) -> i32;

@@ -78,8 +78,8 @@ resource "aws_s3_object" "this" {
 
   lifecycle {
     precondition {
-      condition     = try(local.manifests[each.value.index].schema_version, 2) == 2
-      error_message = "The manifest of the index ${local.folders[each.value.index]} must have schema_version 2. Run `semblance index build` to build the index again."
+      condition     = try(local.manifests[each.value.index].schema_version, 3) == 3
+      error_message = "The manifest of the index ${local.folders[each.value.index]} must have schema_version 3. Run `semblance index build` to build the index again."
     }
 
     precondition {

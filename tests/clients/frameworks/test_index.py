@@ -72,12 +72,22 @@ def test_numpy_maps_the_vectors(segments: list[Path]) -> None:
     assert all(array.dtype == np.float32 and array.shape[1] == 384 for array in arrays)
     rows: Vectors = np.concatenate(arrays)
     assert largest_difference(rows, stacked(PLAIN)) <= ELEMENT_TOLERANCE
-    codes = [np.load(segment / "codes.8.npy", mmap_mode="r") for segment in segments]
-    factors = [np.load(segment / "factors.8.npy", mmap_mode="r") for segment in segments]
-    scale, error = (np.concatenate([f[:, n] for f in factors])[:, None] for n in (0, 1))
-    rounded = np.concatenate(codes).astype(np.float64) * scale
-    distances = np.linalg.norm(rounded - rows, axis=1, keepdims=True)
-    assert (distances <= error * 1.001 + 1e-7).all(), "the error that the exact search relies on"
+    for segment in segments:
+        upper, lower, factors, center = (
+            np.load(segment / f"{name}.npy", mmap_mode="r")
+            for name in ("codes.8.upper", "codes.8.lower", "factors.8", "center")
+        )
+        rest = np.load(segment / "vectors.npy").astype(np.float64) - center
+        upper, lower = (np.hstack([half & 15, half >> 4]).astype(np.int64) for half in (upper, lower))
+        scale, length, upper_error, error = np.split(factors.astype(np.float64), 4, axis=1)
+        for found, limit in (
+            (rest, length),
+            (rest - scale * (16 * upper - 120.5), upper_error),
+            (rest - scale * (16 * upper + lower - 128), error),
+        ):
+            distances = np.linalg.norm(found, axis=1, keepdims=True)
+            assert (distances <= limit * 1.001 + 1e-7).all(), "what the exact search relies on"
+            assert (distances >= limit * 0.999 - 1e-7).all(), "no looser than needed"
 
 
 def test_polars_joins_the_rows_with_their_vectors(segments: list[Path]) -> None:
