@@ -37,6 +37,8 @@ PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 # The tests start many Python processes. Without cached bytecode, each compiles its packages again.
 export PYTHONDONTWRITEBYTECODE =
+# One cache for all runs of mypy: they import much of the same.
+export MYPY_CACHE_DIR := $(abspath .mypy_cache)
 
 RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) $(shell find src crates -type f)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')

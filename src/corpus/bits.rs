@@ -13,6 +13,15 @@ impl Bits {
         Self { words: vec![0; rows.div_ceil(64)], rows }
     }
 
+    /// Returns the set of the rows for which `contains` is true. It is called in the order of the rows.
+    pub(crate) fn new(rows: usize, mut contains: impl FnMut(usize) -> bool) -> Self {
+        let word = |first: usize| {
+            let last = rows.min(first + 64);
+            (first..last).fold(0, |word, row| word | u64::from(contains(row)) << (row - first))
+        };
+        Self { words: (0..rows).step_by(64).map(word).collect(), rows }
+    }
+
     /// Returns the set of all rows.
     pub(crate) fn all(rows: usize) -> Self {
         let mut bits = Self { words: vec![u64::MAX; rows.div_ceil(64)], rows };

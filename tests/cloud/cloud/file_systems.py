@@ -10,7 +10,6 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from moto.efs.models import AccessPoint, efs_backends
 from moto.efs.responses import EFSResponse
 
 from cloud import network
+from cloud.mount import Mount
 from cloud.policies import Verdict, evaluate, role_documents
 
 NFS_PORT = 2049
@@ -32,17 +32,6 @@ class MountRefusedError(Exception):
         self.error_type = error_type
         self.status = status
         self.message = message
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A folder that a function sees at a path, as a user of the access point's choice."""
-
-    source: Path
-    target: str
-    writable: bool
-    uid: int | None
-    gid: int | None
 
 
 class FileSystems:

@@ -27,7 +27,8 @@ from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
 from cloud import layers, network
-from cloud.file_systems import FileSystems, Mount, MountRefusedError
+from cloud.file_systems import FileSystems, MountRefusedError
+from cloud.mount import Mount
 from cloud.policies import Verdict, evaluate, role_documents
 from cloud.runtime import Answer, Deployment, Environment
 

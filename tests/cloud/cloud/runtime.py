@@ -5,7 +5,6 @@ exits, as in Lambda. The Runtime API is that of the Rust tests; its program star
 """
 
 import contextlib
-import io
 import json
 import os
 import queue
@@ -15,14 +14,13 @@ import signal
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloud import sandbox
-from cloud.file_systems import Mount
+from cloud import packages, sandbox
+from cloud.mount import Mount
 from launcher import Launched
 
 # Lambda's own limit for starting, before the event's timeout begins.
@@ -120,17 +118,11 @@ class Environment:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, credentials: Mapping[str, str], exposed: Sequence[Path]) -> Launched:
-        task, root = self._folder / "task", self._folder / "root"
-        for folder in (self._folder, task, root):
+        root = self._folder / "root"
+        for folder in (self._folder, root):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
-        with zipfile.ZipFile(io.BytesIO(self.deployment.package)) as package:
-            package.extractall(task)
-            for entry in package.infolist():
-                if not entry.is_dir():
-                    # Lambda keeps the modes of the zip; a zip without any gets readable files.
-                    mode = entry.external_attr >> 16 & 0o777
-                    (task / entry.filename).chmod(mode or 0o644)
+        task = packages.extracted(self.deployment.package, self._folder.parent / "packages")
         deployment = self.deployment
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cloud.file_systems import Mount
+from cloud.mount import Mount
 
 _SCRIPT = Path(__file__).with_name("sandbox.sh")
 TASK_ROOT = "/var/task"

@@ -32,6 +32,7 @@ from cloud import (
     functions,
     gateway,
     network,
+    objects,
     policies,
     provisioned,
     sandbox,
@@ -69,6 +70,7 @@ class Cloud:
         file_systems.mend()
         functions.mend(self._fleet)
         provisioned.mend()
+        objects.mend()
 
     def serve(self) -> None:
         """Answer requests until the process ends."""
