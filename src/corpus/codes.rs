@@ -105,7 +105,7 @@ impl ByteCode {
     }
 }
 
-/// What stands for the lower half of a byte that is not known: the middle of 0 to 15.
+/// The value of the lower half of a byte where it is not known: the middle of 0 to 15.
 const MIDDLE: f64 = 7.5;
 
 /// Returns the square root, rounded up.

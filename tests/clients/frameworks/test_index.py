@@ -78,7 +78,9 @@ def test_numpy_maps_the_vectors(segments: list[Path]) -> None:
             for name in ("codes.8.upper", "codes.8.lower", "factors.8", "center")
         )
         rest = np.load(segment / "vectors.npy").astype(np.float64) - center
-        upper, lower = (np.hstack([half & 15, half >> 4]).astype(np.int64) for half in (upper, lower))
+        upper, lower = (
+            np.hstack([half & 15, half >> 4]).astype(np.int64) for half in (upper, lower)
+        )
         scale, length, upper_error, error = np.split(factors.astype(np.float64), 4, axis=1)
         for found, limit in (
             (rest, length),
