@@ -45,7 +45,7 @@ pub(crate) fn approximate(
     let mut found = Vec::with_capacity(queries.len());
     let is_filtered = allowed.iter().map(Bits::count).sum::<usize>() < index.len();
     let second = if is_filtered { SECOND_OF_FILTERED } else { SECOND };
-    let second = scaled(second, top_k).max(top_k);
+    let second = scaled(second * spread(&index.parts), top_k).max(top_k);
     for queries in queries.chunks(QUERIES) {
         let codes: Vec<Vec<Vec<u64>>> = queries
             .iter()
@@ -63,6 +63,20 @@ pub(crate) fn approximate(
         }
     }
     Ok(found)
+}
+
+/// The largest share of the center in the length of the rows that [`spread`] takes into account.
+const LARGEST_SHARE: f32 = 0.95;
+
+/// Returns how many times as many rows the estimate must select.
+///
+/// The rows differ in what is left without the center, and the signs estimate this with the whole query. The
+/// longer the center, the larger is the error next to the differences. Source: docs/adr/0014-corpora.md.
+fn spread(parts: &[Part]) -> usize {
+    let rows: f32 = parts.iter().map(|part| part.segment.rows as f32).sum();
+    let squares = |part: &Part| part.segment.center().iter().map(|x| x * x).sum::<f32>();
+    let share: f32 = parts.iter().map(|part| squares(part) * part.segment.rows as f32 / rows).sum();
+    (1.0 / (1.0 - share.min(LARGEST_SHARE))) as usize
 }
 
 /// Returns a number of candidates for this number of results.

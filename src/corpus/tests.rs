@@ -137,6 +137,39 @@ fn an_exact_search_finds_what_sorting_all_scores_finds() {
     }
 }
 
+// As those of some models, whose scores are all high.
+#[test]
+fn an_approximate_search_finds_rows_that_are_all_near_each_other() {
+    let common = vector(999_999);
+    let near = |seed: u64| {
+        let sum = vector(seed).iter().zip(&common).map(|(x, c)| x + 2.0 * c).collect::<Vec<_>>();
+        let norm = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+        sum.iter().map(|x| x / norm).collect::<Vec<_>>()
+    };
+    let root = TempDir::new().unwrap();
+    let options = WriterOptions { min_recall: 0.0, ..WriterOptions::default() };
+    let mut writer = Writer::create(root.path(), source(), options).unwrap();
+    for number in 0..6_000 {
+        let on_duplicate = OnDuplicate::Refuse;
+        writer.push(&row(number), number + 1, &near(number), on_duplicate).unwrap().unwrap();
+    }
+    writer.publish().unwrap();
+    let index = Index::open(root.path()).unwrap();
+    let queries: Vec<Vec<f32>> = (0..50).map(|number| near(70_000 + number)).collect();
+    let search = |exact| {
+        let options = SearchOptions { exact, exact_rows: 0, ..SearchOptions::default() };
+        index.search(&queries, &options).unwrap().hits
+    };
+    let pairs = search(true).into_iter().zip(search(false));
+    let common: usize = pairs
+        .map(|(exact, found)| {
+            let found = ids(&found);
+            ids(&exact).iter().filter(|id| found.contains(id)).count()
+        })
+        .sum();
+    assert!(common >= 475, "{common} of 500 rows");
+}
+
 #[test]
 fn filters_select_rows_before_the_search() {
     let root = TempDir::new().unwrap();
