@@ -70,8 +70,8 @@ const LARGEST_SHARE: f32 = 0.95;
 
 /// Returns how many times as many rows the estimate must select.
 ///
-/// The rows differ in what is left without the center, and the signs estimate this with the whole query. The
-/// longer the center, the larger is the error next to the differences. Source: docs/adr/0014-corpora.md.
+/// The estimate multiplies the signs with the whole query, so its error grows with the length of the center.
+/// Source: docs/adr/0014-corpora.md.
 fn spread(parts: &[Part]) -> usize {
     let rows: f32 = parts.iter().map(|part| part.segment.rows as f32).sum();
     let squares = |part: &Part| part.segment.center().iter().map(|x| x * x).sum::<f32>();
@@ -154,7 +154,7 @@ fn scan(
                 index.kernels.hamming(&code[part as usize], block, bits)?;
                 if rows < end - start {
                     for (row, bits) in (start..end).zip(bits.iter_mut()) {
-                        // Without a jump: half of the rows may be allowed, in no order.
+                        // Without a branch, as in `filter.rs`.
                         *bits |= EXCLUDED * u16::from(!allowed.contains(row));
                     }
                 }

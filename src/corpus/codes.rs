@@ -125,7 +125,8 @@ pub(crate) struct QueryCode {
     pub(crate) whole: QuerySteps<i16>,
     /// For the upper halves.
     pub(crate) halves: QuerySteps<i8>,
-    /// What is subtracted from 32 times a sum of half bytes: twice 128 minus the middle, for each step.
+    /// What is subtracted from 32 times a sum of half bytes: `2 * (128 - MIDDLE)` times the sum of the
+    /// integers of `halves`.
     offset: i32,
 }
 

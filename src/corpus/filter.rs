@@ -122,7 +122,7 @@ fn column_rows(segment: &Segment, name: &str, test: &Test) -> Result<Bits, Corpu
         return Err(CorpusError::damaged(&segment.folder, reason));
     };
     let mut unknown = None;
-    // Without a jump for each row: half of the rows may pass, in no order.
+    // Without a branch for each row: if half of the rows pass, the processor predicts it wrongly.
     let rows = Bits::new(segment.rows, |row| {
         let passes = passing.get(column.code(row) as usize);
         unknown = unknown.or(passes.is_none().then_some(row));

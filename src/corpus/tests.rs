@@ -137,7 +137,7 @@ fn an_exact_search_finds_what_sorting_all_scores_finds() {
     }
 }
 
-// As those of some models, whose scores are all high.
+// The scores of some models are all high. So are the scores of these rows.
 #[test]
 fn an_approximate_search_finds_rows_that_are_all_near_each_other() {
     let common = vector(999_999);
