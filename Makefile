@@ -238,7 +238,7 @@ $(SYNC_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
 	@$(PACKAGE) build --arch $(ARCH) --bin model-sync --profile sync --output $@
 
 $(AUTHORIZER_ZIP): $(RUST) $(PACKAGE_SOURCES) | $(TOOLS)
-	@$(PACKAGE) build --arch $(ARCH) --bin authorizer --profile sync --output $@
+	@$(PACKAGE) build --arch $(ARCH) --bin authorizer --output $@
 
 layer: $(if $(filter build/model/default,$(BUNDLE)),build/model/.default) | $(TOOLS) ## pack BUNDLE=<folder> into a Lambda layer, for storage = "package"
 	@$(BIN)/python scripts/layer.py $(BUNDLE)

@@ -7,6 +7,7 @@ symbol would fail at its first start, so the packaging fails instead.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import importlib.metadata
 import os
 import re
@@ -16,7 +17,8 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import arm64
@@ -33,6 +35,8 @@ COMPRESSED = Path("build/compressed")
 ONNXRUNTIME = importlib.metadata.version("onnxruntime")
 TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 WHEEL_PLATFORMS = {"arm64": "manylinux_2_28_aarch64", "x86_64": "manylinux_2_28_x86_64"}
+# `authorizer` needs no feature that `similarity` lacks, so their dependencies are compiled once.
+SHARED = ("authorizer", "similarity")
 LIBRARY_IN_WHEEL = f"onnxruntime/capi/libonnxruntime.so.{ONNXRUNTIME}"
 
 
@@ -113,15 +117,20 @@ def has_target(arch: str) -> bool:
 
 def cross_build(binary: str, profile: str, arch: str) -> Path:
     """Builds with zig as the linker, against an old glibc; returns the executable."""
-    # The package as well, so that other members of the workspace do not add features.
+    # The packages as well, so that other members of the workspace do not add features.
     options = ["--locked", "--profile", profile, "--quiet", "--target", TARGETS[arch]]
-    options += ["--package", f"semblance-{binary}", "--bin", binary]
+    for name in SHARED if binary in SHARED else (binary,):
+        options += ["--package", f"semblance-{name}"]
+    options += ["--bin", binary]
     if has_target(arch):
         lambda_dir = Path("target/lambda-build") / arch
-        # Two builds that start at once would make the same links to the linker and one would fail.
-        cache = {"CARGO_ZIGBUILD_CACHE_DIR": str(Path("target/zigbuild", binary).absolute())}
+        # Builds of a profile share what they compile, so they need the same links to the linker.
+        # Two that start at once would both make the links, and one would fail.
+        links = Path("target/zigbuild", profile).absolute()
+        cache = {"CARGO_ZIGBUILD_CACHE_DIR": str(links)}
         command = ["cargo", "lambda", "build", *options, "--lambda-dir", str(lambda_dir)]
-        _build({**os.environ, **cache}, *command)
+        with alone_in(links):
+            _build({**os.environ, **cache}, *command)
         return lambda_dir / binary / "bootstrap"
     tools = arm64.FOLDER.absolute()
     if arch != "arm64" or not arm64.is_installed(tools):
@@ -133,6 +142,18 @@ def cross_build(binary: str, profile: str, arch: str) -> Path:
     target_dir = Path("target/arm64")
     _build(arm64.environment(tools), "cargo", "build", *options, "--target-dir", str(target_dir))
     return target_dir / TARGETS[arch] / profile / binary
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process has the folder, and keeps it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _build(environment: Mapping[str, str], *command: str) -> None:
