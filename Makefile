@@ -44,7 +44,7 @@ RUST := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml)
 BUILDER_SOURCES := $(shell find model/src -name '*.py')
 
 .PHONY: help setup model demo demo-multilingual watch package layer fmt check lint lint-rust lint-python deny advisories msrv
-.PHONY: fuzz sanitize soak crash-table test test-setup test-build test-crashes test-python test-rust test-arm64 test-arm64-sync test-clients test-mpnet
+.PHONY: fuzz sanitize soak crash-table test test-tools test-setup test-build test-crashes test-python test-rust test-arm64 test-arm64-sync test-clients test-mpnet
 .PHONY: terraform-test bench bench-peers bench-models bench-storage bench-load bench-corpus demo-corpus lock clean
 
 help: ## list the targets
@@ -303,7 +303,9 @@ test: ## everything, in parts; a part that fails does not stop the others
 # What several parts need.
 BUNDLES := $(PINNED) build/model/.int8 build/model/.cross build/model/.cross-labels build/model/.families \
 	build/model/.e5 build/tokenizers/.built
-test-setup: $(DEV) $(LIBRARY) $(BUNDLES)
+test-tools: $(DEV) $(LIBRARY)
+
+test-setup: test-tools $(BUNDLES)
 
 test-python: $(DEV) $(LIBRARY) $(PINNED) build/model/.cross build/model/.cross-labels build/checkpoints/.families ## the model builder
 	cd model && pytest -q
@@ -326,7 +328,7 @@ test-build: $(LIBRARY)
 	$(PROGRAMS)
 	cargo test --locked --workspace --no-run --quiet
 
-test-rust: $(DEV) $(LIBRARY) $(BUNDLES) $(ZIP) ## every crate, with the real model and the emulator
+test-rust: test-setup $(ZIP) ## every crate, with the real model and the emulator
 	$(PROGRAMS)
 	cargo test --locked --workspace --no-fail-fast --quiet $(ARGS)
 

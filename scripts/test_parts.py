@@ -16,20 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LOGS = Path("build/logs")
-# Builds what several parts need, so that two parts do not build it at the same time.
-FIRST = "test-setup"
+# Installs what every part needs, so that two parts do not install it at the same time.
+FIRST = "test-tools"
 # Parts in a lane run in sequence. The last part of the second lane uses both cores when the others,
 # which mostly wait for Terraform or for a client, have ended.
 LANES = (
     ("package", "terraform-test"),
-    ("test-build", "test-rust", "lint"),
-    ("test-python", "test-crashes", "test-clients"),
+    ("test-build", "test-rust", "lint-rust"),
+    ("test-setup", "test-python", "lint-python", "deny", "test-crashes", "test-clients"),
 )
-# Parts of another lane that a part needs. What starts a program must not wait for the lock of
-# Cargo's debug folder, so everything is built before.
+# Parts of another lane that a part needs. Two parts must not build the same model, and what starts
+# a program must not wait for the lock of Cargo's debug folder, so both are built before.
 NEEDS = {
-    "terraform-test": ("test-build",),
-    "test-rust": ("package",),
+    "terraform-test": ("test-setup", "test-build"),
+    "test-rust": ("test-setup", "package"),
     "test-crashes": ("test-build",),
 }
 CLOSING = re.compile(r"test result: .*|=* ?\d+ (passed|failed).*|Success! .*")
@@ -93,7 +93,7 @@ def main() -> int:
     first = Part(FIRST)
     parts = {target: Part(target) for lane in LANES for target in lane}
     first.run()
-    # If the shared setup failed, each part builds what it needs, so only one may run at a time.
+    # If the tools are missing, each part installs what it needs, so only one may run at a time.
     lanes = LANES if first.passed else (tuple(parts),)
     threads = [threading.Thread(target=run_lane, args=(lane, parts)) for lane in lanes]
     for thread in threads:

@@ -41,6 +41,7 @@ mod row_check;
 mod rows_file;
 mod search;
 mod segment;
+mod segment_codes;
 mod segment_writer;
 mod spans;
 mod staging;

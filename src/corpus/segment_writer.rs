@@ -4,21 +4,20 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::codes::{BYTE_FACTORS, ByteCode, half_bytes, sign_factor, sign_words, signs};
 use super::columns::{COLUMNS_FILE, Column, Columns, ColumnsWriter};
 use super::error::CorpusError;
 use super::files::{create_folder, digest, remove, sync_folder};
-use super::half::{from_half, to_half};
+use super::half::to_half;
 use super::ids::{IDS_FILE, encode};
 use super::manifest::{
-    BYTE_FACTORS_FILE, CENTER_FILE, FILES, FileEntry, LOWER_FILE, PARQUET_FILE, SCHEMA_VERSION,
-    SEGMENT_FILE, SIGN_FACTORS_FILE, SIGNS_FILE, SegmentManifest, UPPER_FILE, VECTORS_FILE,
+    FILES, FileEntry, PARQUET_FILE, SCHEMA_VERSION, SEGMENT_FILE, SegmentManifest, VECTORS_FILE,
     VectorPrecision, VectorSource,
 };
 use super::npy::{HEADER_BYTES, header};
 use super::point::Points;
 use super::rows_file::{RowsFile, SegmentRows};
 use super::segment::{ReadAhead, Segment};
+use super::segment_codes::write_codes;
 use super::texts::{TEXTS_FILE, Texts, TextsWriter};
 use super::value::Value;
 use crate::bundle::map;
@@ -150,57 +149,6 @@ impl SegmentWriter {
     }
 }
 
-/// Writes the codes of the rows of a complete file of vectors.
-fn write_codes(folder: &Path, rows: usize, source: &VectorSource) -> Result<(), Failure> {
-    let dim = source.dimensions;
-    let map = map::map(&folder.join(VECTORS_FILE))?;
-    let values = map.get(HEADER_BYTES..).unwrap_or_default();
-    let row_bytes = dim * source.precision.bytes();
-    let mut row = vec![0.0f32; dim];
-    let read = |index: usize, row: &mut Vec<f32>| {
-        let bytes = &values[index * row_bytes..][..row_bytes];
-        match source.precision {
-            VectorPrecision::F32 => row.copy_from_slice(map::values(bytes).unwrap_or_default()),
-            VectorPrecision::F16 => {
-                let halves = map::values::<u16>(bytes).unwrap_or_default();
-                row.iter_mut().zip(halves).for_each(|(x, &half)| *x = from_half(half));
-            }
-        }
-    };
-    let mut sums = vec![0.0f64; dim];
-    for index in 0..rows {
-        read(index, &mut row);
-        sums.iter_mut().zip(&row).for_each(|(sum, &x)| *sum += f64::from(x));
-    }
-    let center: Vec<f32> = sums.iter().map(|sum| (sum / rows as f64) as f32).collect();
-    let create = |name: &str, kind: &str, rows, columns| {
-        let mut file = BufWriter::new(File::create(folder.join(name))?);
-        file.write_all(&header(kind, rows, columns))?;
-        Ok::<_, Failure>(file)
-    };
-    let mut center_file = create(CENTER_FILE, "<f4", 1, dim)?;
-    center_file.write_all(map::bytes(&center))?;
-    sync(center_file)?;
-    let mut sign_file = create(SIGNS_FILE, "|u1", rows, sign_words(dim) * 8)?;
-    let mut upper_file = create(UPPER_FILE, "|u1", rows, half_bytes(dim))?;
-    let mut lower_file = create(LOWER_FILE, "|u1", rows, half_bytes(dim))?;
-    let mut sign_factors = create(SIGN_FACTORS_FILE, "<f4", rows, 1)?;
-    let mut byte_factors = create(BYTE_FACTORS_FILE, "<f4", rows, BYTE_FACTORS)?;
-    for index in 0..rows {
-        read(index, &mut row);
-        sign_file.write_all(map::bytes(&signs(&row, &center)))?;
-        sign_factors.write_all(map::bytes(&[sign_factor(&row, &center)]))?;
-        let code = ByteCode::new(&row, &center);
-        upper_file.write_all(&code.upper)?;
-        lower_file.write_all(&code.lower)?;
-        byte_factors.write_all(map::bytes(&code.factors))?;
-    }
-    for file in [sign_file, sign_factors, upper_file, lower_file, byte_factors] {
-        sync(file)?;
-    }
-    Ok(())
-}
-
 /// Writes the rows of complete files for other programs.
 fn write_rows(
     folder: &Path,
@@ -217,7 +165,8 @@ fn write_rows(
     Ok(rows_file.write(&folder.join(PARQUET_FILE), &rows)?)
 }
 
-fn sync(file: BufWriter<File>) -> std::io::Result<()> {
+/// Writes what is left of a file to the disk.
+pub(super) fn sync(file: BufWriter<File>) -> std::io::Result<()> {
     file.into_inner().map_err(|error| error.into_error())?.sync_all()
 }
 

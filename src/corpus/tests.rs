@@ -15,7 +15,7 @@ use crate::kernels::{InstructionSet, Kernels};
 
 pub(super) const DIM: usize = 72;
 
-fn source() -> VectorSource {
+pub(super) fn source() -> VectorSource {
     VectorSource {
         bundle_digest: "a".repeat(64),
         model_name: "tiny".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use semblance::corpus::Filter;
-use semblance_api::{RequestError, Service, decode_event, filter_from_json, parse_json};
+use semblance::corpus::{CorpusError, Filter};
+use semblance_api::{ApiError, RequestError, Service, decode_event, filter_from_json, parse_json};
 use serde_json::{Value, json};
 
 use crate::arguments::SearchArguments;
@@ -30,10 +30,10 @@ pub(super) fn run(arguments: &SearchArguments, out: &mut dyn Write) -> Result<()
         "rerank": arguments.rerank,
         "prompt_name": arguments.prompt_name,
     });
-    let call = decode_event(event, settings.limits()).map_err(semblance_api::ApiError::from)?;
+    let call = decode_event(event, settings.limits()).map_err(ApiError::from)?;
     let service = Service::new(settings.load()?, settings.service_options());
     let service = service.with_indexes(Some(folder));
-    let answer = call.run(&service)?;
+    let answer = call.run(&service).map_err(|error| with_folder(error, arguments))?;
     let reply = answer.reply.body.get();
     if arguments.json {
         writeln!(out, "{reply}")?;
@@ -43,6 +43,17 @@ pub(super) fn run(arguments: &SearchArguments, out: &mut dyn Write) -> Result<()
     }
     out.flush()?;
     Ok(())
+}
+
+/// Replaces the error of the routes, which has no path, by one with the folder.
+fn with_folder(error: ApiError, arguments: &SearchArguments) -> CommandError {
+    match error {
+        ApiError::UnknownIndex => {
+            let folder = arguments.index.index.display().to_string();
+            CorpusError::NotFound { folder }.into()
+        }
+        other => other.into(),
+    }
 }
 
 /// Returns the filter of an argument.

@@ -115,10 +115,12 @@ fn too_little_memory_at_the_start_is_an_error_and_not_a_hang() {
         let output = command.stdin(Stdio::null()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         println!("{limit_mb} MB: {} {error:.150}", output.status);
-        assert!(
-            output.status.success() || output.status.code() == Some(1) && error.contains("error: "),
-            "{limit_mb} MB: {} {error}",
-            output.status
-        );
+        // If the memory ends in a small allocation, Rust's allocator or the C library ends the process.
+        let is_explained = match output.status.code() {
+            Some(0) => true,
+            Some(1) => error.contains("error: "),
+            _ => error.contains("memory allocation of") || error.contains("cannot allocate memory"),
+        };
+        assert!(is_explained, "{limit_mb} MB: {} {error}", output.status);
     }
 }

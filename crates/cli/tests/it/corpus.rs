@@ -356,12 +356,13 @@ fn errors_of_an_index_have_their_codes() {
     run(&["index", "build", &index, &rows]);
     let (missing, nowhere) = (corpus.path("missing"), corpus.path("none.jsonl"));
     let upper = corpus.path("Docs");
+    let no_index = format!("index.not_found: there is no index in {missing}");
     let cases: [(&[&str], &str); 9] = [
         (&["index", "build", &upper, &rows], "index.invalid_name"),
         (&["index", "build", &index, &rows], "index.exists"),
-        (&["index", "info", &missing], "index.not_found"),
-        (&["index", "append", &missing, &rows], "index.not_found"),
-        (&["search", &missing, "x"], "index.not_found"),
+        (&["index", "info", &missing], &no_index),
+        (&["index", "append", &missing, &rows], &no_index),
+        (&["search", &missing, "x"], &no_index),
         (&["index", "build", &missing, &nowhere], "input.unreadable"),
         (&["search", &index, "x", "--filter", "{"], "request.invalid_json: the argument --filter"),
         (&["search", &index, "x", "--filter", r#"{"$x": 1}"#], "request.bad_filter"),
