@@ -138,7 +138,7 @@ mod tests {
     use crate::corpus::tests::{source, vector};
 
     #[test]
-    fn the_codes_of_many_blocks_are_those_of_each_row() {
+    fn the_codes_of_many_blocks_are_those_of_one() {
         let (folder, source) = (tempfile::tempdir().unwrap(), source());
         let dim = source.dimensions;
         // The last block has one row.
@@ -153,15 +153,9 @@ mod tests {
             .chunks_exact(4)
             .map(|x| f32::from_le_bytes(x.try_into().unwrap()))
             .collect();
-        let mut expected = Block::default();
-        for row in &rows {
-            let code = ByteCode::new(row, &center);
-            expected.signs.extend(signs(row, &center));
-            expected.sign_factors.push(sign_factor(row, &center));
-            expected.upper.extend(code.upper);
-            expected.lower.extend(code.lower);
-            expected.byte_factors.extend(code.factors);
-        }
+        let values = read(VECTORS_FILE);
+        let vectors = Vectors { values: &values, source: &source };
+        let expected = Block::new(&vectors, &center, 0..rows.len());
         assert_eq!(read(SIGNS_FILE), map::bytes(&expected.signs));
         assert_eq!(read(SIGN_FACTORS_FILE), map::bytes(&expected.sign_factors));
         assert_eq!(read(UPPER_FILE), expected.upper);
