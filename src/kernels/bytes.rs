@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::product::Finish;
-use super::simd::{Dot, Task};
+use super::simd::{Dot, PAGE, Task};
 use super::team::Shared;
 
 /// Features of a panel.
@@ -254,7 +254,12 @@ unsafe fn tile_part<S: Dot, const ROWS: usize>(
     unsafe {
         for input in (0..width).step_by(GROUP) {
             let weights = panel.add(input * BYTE_PANEL);
-            s.prefetch(weights.wrapping_add(PREFETCH_BYTES).cast());
+            let ahead = weights.wrapping_add(AHEAD_BYTES);
+            if input % (PAGE / BYTE_PANEL) == 0 {
+                // As for the weights in f32: this one makes the processor look up the address of the page.
+                s.prefetch(ahead.wrapping_add(2 * PAGE).cast());
+            }
+            s.prefetch_far(ahead.cast());
             for (row, total) in totals.iter_mut().enumerate() {
                 *total = s.dot(*total, x.add(row * width + input), weights);
             }
@@ -265,5 +270,5 @@ unsafe fn tile_part<S: Dot, const ROWS: usize>(
     }
 }
 
-/// How far ahead of its use a weight is asked for.
-const PREFETCH_BYTES: usize = 2_048;
+/// How far ahead of its use a weight is requested.
+const AHEAD_BYTES: usize = 8_192;

@@ -146,7 +146,7 @@ impl Kernels {
             |(), task| {
                 let (panel, block) = place(task, panels, blocks.len(), threads);
                 self.enter(PanelTask {
-                    panels: &dense.panels[panel * inputs * PANEL..],
+                    panel: &dense.panels[panel * inputs * PANEL..][..inputs * PANEL],
                     inputs,
                     bias: &dense.bias[panel * PANEL..],
                     x,

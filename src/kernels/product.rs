@@ -5,21 +5,23 @@
 #![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
 
 use super::activation::Activation;
-use super::simd::{Dot, Simd, Task};
+use super::simd::{Dot, PAGE, Simd, Task};
 use super::team::Shared;
 
 /// Features of a panel.
 pub const PANEL: usize = 32;
 
-/// How far ahead of its use a weight is asked for, in values: what memory needs to answer.
-const PREFETCH: usize = 512;
+/// How far ahead of its use a weight is requested where a tile reads its panel once, in values: 16 KiB.
+const AHEAD: usize = 4_096;
 
-/// Weights in a page of memory, 4 KiB.
-///
-/// A request for a cache line does not wait until the processor has found the address of a page that was
-/// not accessed before, and most pages of mapped weights are read once for each pass. So one value of a
-/// page is read a page before its lines are requested. ADR 0010 has the measurement.
-const PAGE_VALUES: usize = 4_096 / size_of::<f32>();
+/// Inputs whose weights are multiplied between two groups of requests to memory.
+const BLOCK: usize = 8;
+
+/// Values in a cache line.
+const LINE: usize = 64 / size_of::<f32>();
+
+/// Weights in a page of memory.
+const PAGE_VALUES: usize = PAGE / size_of::<f32>();
 
 /// Rows that a task multiplies with one panel: the panel stays in the second cache for them, and a
 /// large pass has tasks enough for many threads.
@@ -35,8 +37,8 @@ pub(super) struct Finish<'a> {
 
 /// One panel times some rows.
 pub(super) struct PanelTask<'a> {
-    /// `[panels, inputs, 32]`: the panel, and those behind it.
-    pub(super) panels: &'a [f32],
+    /// `[inputs, 32]`.
+    pub(super) panel: &'a [f32],
     pub(super) inputs: usize,
     /// `[features]` from the panel's first feature on: at most 32.
     pub(super) bias: &'a [f32],
@@ -55,7 +57,7 @@ impl Task for PanelTask<'_> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
         let inputs = self.inputs;
-        let panel = &self.panels[..inputs * PANEL];
+        let panel = self.panel;
         let columns = (self.features - self.first_feature).min(PANEL);
         let mut bias = [0.0; PANEL];
         bias[..columns].copy_from_slice(&self.bias[..columns]);
@@ -77,7 +79,7 @@ impl Task for PanelTask<'_> {
                     let out = self.out.start().add(start);
                     Tile::new(operands, rows, height, (out, self.features))
                 };
-                s.enter(tile.in_turn(index, tiles).among(self.panels));
+                s.enter(tile.in_turn(index, tiles));
                 for start in (start..).step_by(self.features).take(height) {
                     let place = start..start + PANEL;
                     // SAFETY: as above; the tile has been written.
@@ -143,10 +145,9 @@ pub(super) struct Tile {
     /// `[height, 32]`, rows `out_stride` apart.
     out: *mut f32,
     out_stride: usize,
-    /// The number of this tile, and of all tiles that multiply this panel one after the other.
-    turn: (usize, usize),
-    /// Number of inputs from `weights` on that can be read: those of the panel, and of panels behind it.
-    readable: usize,
+    /// The number of this tile, and of all tiles that multiply this panel one after the other. None if the panel
+    /// is in a cache already, so that nothing is requested from memory.
+    turn: Option<(usize, usize)>,
 }
 
 impl Tile {
@@ -163,39 +164,30 @@ impl Tile {
     ) -> Self {
         let inputs = panel.len() / PANEL;
         let (weights, bias) = (panel.as_ptr(), bias.as_ptr());
-        let turn = (0, 1);
-        let readable = inputs;
-        Self { weights, inputs, bias, x, x_stride, height, out, out_stride, turn, readable }
+        Self { weights, inputs, bias, x, x_stride, height, out, out_stride, turn: None }
     }
 
-    /// Returns the tile of the first of these panels, `[panels, inputs, 32]`.
-    #[inline(always)]
-    fn among(self, panels: &[f32]) -> Self {
-        Self { weights: panels.as_ptr(), readable: panels.len() / PANEL, ..self }
-    }
-
-    /// Returns the tile as number `index` of `tiles` that multiply the panel one after the other.
+    /// Returns the tile as number `index` of `tiles` that multiply a panel in memory one after the other.
     #[inline(always)]
     fn in_turn(self, index: usize, tiles: usize) -> Self {
-        Self { turn: (index, tiles), ..self }
+        Self { turn: Some((index, tiles)), ..self }
     }
 
-    /// Returns where memory is asked for the weights of a later reading, counted from the start of this panel,
-    /// and how far this goes on for each input, both in values.
+    /// Returns where this part starts to request weights from memory, counted from the start of this panel, and how
+    /// many it requests for each input, both in values.
     ///
-    /// An instruction set that reads a panel in parts reads it several times. Without this, the first
-    /// reading waits for memory, and memory waits for the others. Measured with AVX2: 9 tokens 4.5 to 3.3
-    /// ms, 27 tokens 8.2 to 7.2 ms. AVX-512 reads a panel once for each tile, so memory is asked for the
-    /// weights of this panel.
+    /// An instruction set whose two registers are narrower than a panel reads the panel in parts, so it reads it
+    /// several times. The first readings share the requests for the next panel. Without this, the first reading
+    /// waits for memory, and memory waits for the others.
     #[inline(always)]
-    fn ahead<S: Simd>(&self, part: usize) -> (usize, usize) {
+    fn requests<S: Simd>(&self, part: usize) -> (usize, usize) {
         let parts = PANEL / (2 * S::WIDTH);
-        let (index, tiles) = self.turn;
+        let Some((index, tiles)) = self.turn else { return (0, 0) };
         if parts == 1 {
-            return (0, PANEL);
+            return (AHEAD, if index == 0 { PANEL } else { 0 });
         }
         let (reading, readings) = (index * parts + part / (2 * S::WIDTH), tiles * parts);
-        // The first four readings, or the first two, ask for each cache line of the next panel once.
+        // The first four readings, or the first two, request each cache line of the next panel once.
         let step = match readings.min(4) {
             4 if reading < 4 => PANEL / 4,
             2 | 3 if reading < 2 => PANEL / 2,
@@ -234,42 +226,63 @@ impl Tile {
     /// As [`new`](Self::new), with `ROWS` as the height.
     #[inline(always)]
     unsafe fn part<S: Simd, const ROWS: usize>(&self, s: S, part: usize) {
-        // SAFETY: by the contract, and a part of two registers is within the 32 values of a panel.
-        // Prefetching past the end is allowed: the address is not read. What is read ahead is before
-        // `readable`.
+        // SAFETY: by the contract, and a part of two registers is within the 32 values of a panel. A request is a
+        // hint: its address may be past the end.
         unsafe {
             let weights = self.weights.add(part);
             let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];
             let mut sums = [bias; ROWS];
-            let (mut ahead, step) = self.ahead::<S>(part);
-            let readable = if step > 0 { self.readable * PANEL } else { 0 };
+            let (mut ahead, step) = self.requests::<S>(part);
             // A power of two, as both are.
             let inputs_in_page = PAGE_VALUES / step.max(1);
-            for input in 0..self.inputs {
-                let at = weights.add(input * PANEL);
-                let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
-                if input & (inputs_in_page - 1) == 0 && ahead + PAGE_VALUES < readable {
-                    let _ = self.weights.add(ahead + PAGE_VALUES).read_volatile();
+            let whole = self.inputs - self.inputs % BLOCK;
+            for start in (0..whole).step_by(BLOCK) {
+                if step > 0 {
+                    if start & (inputs_in_page - 1) == 0 {
+                        // A request for the second cache is dropped if the address of its page is not known yet. This
+                        // one makes the processor look the address up. ADR 0010 has the measurement.
+                        s.prefetch(self.weights.wrapping_add(ahead + 2 * PAGE_VALUES));
+                    }
+                    for line in (0..step * BLOCK).step_by(LINE) {
+                        s.prefetch_far(self.weights.wrapping_add(ahead + line));
+                    }
+                    ahead += step * BLOCK;
                 }
-                if part == 0 {
-                    // Both cache lines of this input: memory is read in order by the first part.
-                    s.prefetch(at.wrapping_add(PREFETCH));
-                    s.prefetch(at.wrapping_add(PREFETCH + 16));
+                for input in start..start + BLOCK {
+                    self.add(s, weights, input, &mut sums);
                 }
-                if 2 * S::WIDTH < PANEL && step > 0 {
-                    s.prefetch_far(self.weights.wrapping_add(ahead));
-                }
-                ahead += step;
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = s.splat(*self.x.add(row * self.x_stride + input));
-                    sums[0] = s.mul_add(low, x, sums[0]);
-                    sums[1] = s.mul_add(high, x, sums[1]);
-                }
+            }
+            for input in whole..self.inputs {
+                self.add(s, weights, input, &mut sums);
             }
             for (row, [low, high]) in sums.into_iter().enumerate() {
                 let to = self.out.add(row * self.out_stride + part);
                 s.store(to, low);
                 s.store(to.add(S::WIDTH), high);
+            }
+        }
+    }
+
+    /// Adds the products of one input to the sums of a part, whose first weight is `weights`.
+    ///
+    /// # Safety
+    /// As [`part`](Self::part); `input` is below `inputs`.
+    #[inline(always)]
+    unsafe fn add<S: Simd, const ROWS: usize>(
+        &self,
+        s: S,
+        weights: *const f32,
+        input: usize,
+        sums: &mut [[S::F32; 2]; ROWS],
+    ) {
+        // SAFETY: by the contract.
+        unsafe {
+            let at = weights.add(input * PANEL);
+            let (low, high) = (s.load(at), s.load(at.add(S::WIDTH)));
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let x = s.splat(*self.x.add(row * self.x_stride + input));
+                sums[0] = s.mul_add(low, x, sums[0]);
+                sums[1] = s.mul_add(high, x, sums[1]);
             }
         }
     }

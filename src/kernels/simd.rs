@@ -1,6 +1,9 @@
 //! Vectors of `f32`, as every kernel is written against them.
 #![expect(unsafe_code, reason = "registers are read and written through pointers")]
 
+/// Bytes in a page of memory.
+pub(super) const PAGE: usize = 4_096;
+
 /// An instruction set's vector operations. A value of the type is the proof that this processor has
 /// the instructions, so all operations on registers are safe.
 ///
@@ -37,7 +40,8 @@ pub(super) trait Simd: Copy {
     /// Hints that the cache line at this address is read soon. Any address is allowed.
     fn prefetch(self, address: *const f32);
 
-    /// The same for a cache line that is read later, so that it need not be in the first cache.
+    /// The same for a cache line that is read later, so that it need not be in the first cache. A processor may
+    /// ignore this hint if it does not know the address of the page yet.
     fn prefetch_far(self, address: *const f32);
 
     /// `a + b`.
