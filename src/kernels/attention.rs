@@ -3,7 +3,7 @@
 //! What a text gives depends on its own tokens alone, to the last bit.
 #![expect(unsafe_code, reason = "heads are read and written through pointers, rows apart")]
 
-use super::activation::exp;
+use super::activation::exp2;
 use super::product::{PANEL, Tile};
 use super::simd::{Dot, Simd, Task};
 use super::team::Shared;
@@ -63,7 +63,11 @@ impl Task for HeadTask<'_> {
             let value = &row[2 * self.hidden + at..][..size];
             for (panel, value) in value.chunks(PANEL).enumerate() {
                 let start = (panel * tokens + token) * PANEL;
-                values[start..start + value.len()].copy_from_slice(value);
+                match value.first_chunk::<PANEL>() {
+                    // A known length is copied without a call.
+                    Some(value) => values[start..start + PANEL].copy_from_slice(value),
+                    None => values[start..start + value.len()].copy_from_slice(value),
+                }
             }
         }
         let scale = 1.0 / (size as f32).sqrt();
@@ -106,16 +110,13 @@ impl Task for HeadTask<'_> {
                 };
                 s.enter(tile);
             }
-            let rows = context.chunks_exact_mut(context_stride).zip(factors).take(height);
+            let rows = context.chunks_exact(context_stride).zip(factors).take(height);
             for (index, (context, factor)) in rows.enumerate() {
-                for value in &mut *context {
-                    *value *= factor;
-                }
-                let token = self.tokens.start + first + index;
+                let start = (self.tokens.start + first + index) * self.hidden + at;
                 // SAFETY: within the output; this head of this text is this task's alone.
-                unsafe {
-                    let out = self.out.start().add(token * self.hidden + at);
-                    out.copy_from_nonoverlapping(context.as_ptr(), size);
+                let out = unsafe { self.out.part(start..start + size) };
+                for (out, value) in out.iter_mut().zip(context) {
+                    *out = *value * factor;
                 }
             }
             first += height;
@@ -132,13 +133,14 @@ fn exponentials<S: Simd>(s: S, scores: &mut [f32], scale: f32) -> f32 {
         // SAFETY: a chunk is one register long, here and below.
         largest = s.max(largest, unsafe { s.load(chunk.as_ptr()) });
     }
-    let (largest, scale) = (s.splat(s.largest(largest)), s.splat(scale));
+    let largest = s.splat(s.largest(largest));
+    let scale = s.splat(scale * std::f32::consts::LOG2_E);
     let mut sums = s.splat(0.0);
     for chunk in scores.chunks_exact_mut(S::WIDTH) {
         // SAFETY: as above.
         unsafe {
             let distance = s.sub(s.load(chunk.as_ptr()), largest);
-            let value = exp(s, s.mul(distance, scale));
+            let value = exp2(s, s.max(s.splat(-126.0), s.mul(distance, scale)));
             sums = s.add(sums, value);
             s.store(chunk.as_mut_ptr(), value);
         }

@@ -103,14 +103,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn copy_sign(self, magnitude: __m256, sign: __m256) -> __m256 {
-        unsafe {
-            let mask = _mm256_set1_ps(-0.0);
-            _mm256_or_ps(_mm256_and_ps(mask, sign), _mm256_andnot_ps(mask, magnitude))
-        }
-    }
-
-    #[inline(always)]
     fn round(self, a: __m256) -> __m256 {
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
     }
@@ -121,11 +113,6 @@ impl Simd for Avx2 {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(power), _mm256_set1_epi32(127));
             _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
         }
-    }
-
-    #[inline(always)]
-    fn select_less(self, a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
-        unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
     }
 
     #[inline(always)]

@@ -123,14 +123,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn copy_sign(self, magnitude: __m512, sign: __m512) -> __m512 {
-        unsafe {
-            let mask = _mm512_set1_ps(-0.0);
-            _mm512_or_ps(_mm512_and_ps(mask, sign), _mm512_andnot_ps(mask, magnitude))
-        }
-    }
-
-    #[inline(always)]
     fn round(self, a: __m512) -> __m512 {
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
     }
@@ -138,11 +130,6 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn scale(self, a: __m512, power: __m512) -> __m512 {
         unsafe { _mm512_scalef_ps(a, power) }
-    }
-
-    #[inline(always)]
-    fn select_less(self, a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
-        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes) }
     }
 
     #[inline(always)]

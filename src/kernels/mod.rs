@@ -134,6 +134,7 @@ impl Kernels {
             return Ok(());
         }
         check("the weight", dense.panels.len(), panels * inputs * PANEL)?;
+        self.prefetch_before(dense.bias, then);
         let finish = then.finish();
         let shared = Shared::new(out);
         let blocks = blocks(rows, TASK_ROWS);
@@ -184,6 +185,10 @@ impl Kernels {
         check("the weight's scales", dense.scales.len(), features)?;
         check("the weight's sums", dense.sums.len(), features)?;
         then.check(out.len(), features)?;
+        self.prefetch(dense.factors);
+        self.prefetch(dense.scales);
+        self.prefetch(dense.sums);
+        self.prefetch_before(dense.bias, then);
         let team_of = if rows * features * inputs < SHARED_WORK { &Alone } else { team };
         let (mut bytes, mut row_scales) = (vec![0; rows * row_bytes(inputs)], vec![0.0; rows]);
         let (shared_bytes, shared_scales) = (Shared::new(&mut bytes), Shared::new(&mut row_scales));
@@ -287,6 +292,16 @@ impl Kernels {
             });
         });
         Ok(())
+    }
+
+    /// Requests the small operands of a product from memory. A pass reads all weights, so these are no longer in a
+    /// cache, and a task would wait for them.
+    fn prefetch_before(self, bias: &[f32], then: Then<'_>) {
+        self.prefetch(bias);
+        if let Then::AddNorm { norm, .. } = then {
+            self.prefetch(norm.scale);
+            self.prefetch(norm.shift);
+        }
     }
 
     fn normalize(self, then: Then<'_>, out: &mut [f32], team: &dyn Team) {

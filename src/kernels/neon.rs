@@ -107,11 +107,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn copy_sign(self, magnitude: float32x4_t, sign: float32x4_t) -> float32x4_t {
-        unsafe { vbslq_f32(vdupq_n_u32(0x8000_0000), sign, magnitude) }
-    }
-
-    #[inline(always)]
     fn round(self, a: float32x4_t) -> float32x4_t {
         unsafe { vrndnq_f32(a) }
     }
@@ -122,17 +117,6 @@ impl Simd for Neon {
             let exponent = vaddq_s32(vcvtnq_s32_f32(power), vdupq_n_s32(127));
             vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
         }
-    }
-
-    #[inline(always)]
-    fn select_less(
-        self,
-        a: float32x4_t,
-        b: float32x4_t,
-        yes: float32x4_t,
-        no: float32x4_t,
-    ) -> float32x4_t {
-        unsafe { vbslq_f32(vcltq_f32(a, b), yes, no) }
     }
 
     #[inline(always)]

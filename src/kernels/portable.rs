@@ -90,11 +90,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn copy_sign(self, magnitude: Four, sign: Four) -> Four {
-        each(magnitude, sign, f32::copysign)
-    }
-
-    #[inline(always)]
     fn round(self, a: Four) -> Four {
         a.map(f32::round_ties_even)
     }
@@ -107,11 +102,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn add_where(self, a: Four, b: Four, bits: u64) -> Four {
         std::array::from_fn(|i| if bits >> i & 1 == 1 { a[i] + b[i] } else { a[i] })
-    }
-
-    #[inline(always)]
-    fn select_less(self, a: Four, b: Four, yes: Four, no: Four) -> Four {
-        std::array::from_fn(|i| if a[i] < b[i] { yes[i] } else { no[i] })
     }
 
     #[inline(always)]

@@ -59,8 +59,11 @@ impl Task for PanelTask<'_> {
         let inputs = self.inputs;
         let panel = self.panel;
         let columns = (self.features - self.first_feature).min(PANEL);
-        let mut bias = [0.0; PANEL];
-        bias[..columns].copy_from_slice(&self.bias[..columns]);
+        let mut narrow = [0.0; PANEL];
+        let bias = self.bias.first_chunk().unwrap_or_else(|| {
+            narrow[..columns].copy_from_slice(&self.bias[..columns]);
+            &narrow
+        });
         let x = &self.x[self.rows.start * inputs..self.rows.end * inputs];
         let mut buffer = [0.0; MOST_ROWS * PANEL];
         let rows = self.rows.len();
@@ -70,7 +73,7 @@ impl Task for PanelTask<'_> {
             let height = (rows - done).div_ceil(tiles - index);
             let row = self.rows.start + done;
             let rows = (x[done * inputs..].as_ptr(), inputs);
-            let operands = (panel, &bias);
+            let operands = (panel, bias);
             if columns == PANEL {
                 let start = row * self.features + self.first_feature;
                 // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product`

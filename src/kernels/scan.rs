@@ -1,7 +1,7 @@
 //! Products of one query with the rows of a corpus, in f32, 8 bits and 4 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
-use super::simd::{Dot, Task};
+use super::simd::{Dot, PAGE, Task};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {
@@ -77,13 +77,19 @@ impl Task for DotTask<'_> {
         let pairs = dim - dim % (2 * S::WIDTH);
         for (index, out) in self.out.iter_mut().enumerate() {
             let row = &self.rows[index * dim..][..dim];
+            let ahead = row.as_ptr().wrapping_byte_add(AHEAD_BYTES);
             // Not behind the last row: a single row has nothing ahead.
-            let is_last = (self.rows.len() - index * dim) * 4 < PREFETCH_BYTES + dim * 4;
+            let is_last = (self.rows.len() - index * dim) * 4 < AHEAD_BYTES + dim * 4;
+            if !is_last {
+                for at in (0..size_of_val(row)).step_by(PAGE) {
+                    s.prefetch(ahead.wrapping_byte_add(2 * PAGE + at));
+                }
+            }
             let mut sums = [s.splat(0.0); 2];
             for at in (0..pairs).step_by(2 * S::WIDTH) {
                 if !is_last {
-                    s.prefetch(row.as_ptr().wrapping_add(at + PREFETCH_BYTES / 4));
-                    s.prefetch(row.as_ptr().wrapping_add(at + S::WIDTH + PREFETCH_BYTES / 4));
+                    s.prefetch_far(ahead.wrapping_add(at));
+                    s.prefetch_far(ahead.wrapping_add(at + S::WIDTH));
                 }
                 for (part, sum) in sums.iter_mut().enumerate() {
                     let at = at + part * S::WIDTH;
@@ -103,10 +109,10 @@ impl Task for DotTask<'_> {
     }
 }
 
-/// How far ahead of its use data is prefetched, in bytes. Further ahead, more requests are for a page
-/// whose address is not known yet: for a million mapped rows, 6 KiB took 1.15 times as long, and 16 KiB
-/// 1.35 times.
-const PREFETCH_BYTES: usize = 2_048;
+/// How far ahead of its use data is requested for the second cache. The address of its page is looked up two
+/// pages earlier, by a request for the first cache: without that, the processor drops the requests for a page
+/// that was not accessed before. docs/adr/0010-kernels.md has the measurement.
+const AHEAD_BYTES: usize = 8_192;
 
 struct HalfDotTask<'a> {
     query: &'a [i8],
@@ -123,13 +129,17 @@ impl Task for HalfDotTask<'_> {
         let whole = half - half % step;
         for (index, out) in self.out.iter_mut().enumerate() {
             let row = &self.rows[index * half..][..half];
+            let ahead = row.as_ptr().wrapping_add(AHEAD_BYTES);
+            if index * half % PAGE < half {
+                s.prefetch(ahead.wrapping_add(2 * PAGE).cast());
+            }
             let mut sums = s.zeros();
             for at in (0..whole).step_by(step) {
                 // SAFETY: `at + 4 * LANES` is at most `half`, the length of all three.
                 unsafe {
                     let codes = row.as_ptr().add(at);
                     if at % CACHE_LINE == 0 {
-                        s.prefetch(codes.wrapping_add(PREFETCH_BYTES).cast());
+                        s.prefetch_far(ahead.wrapping_add(at).cast());
                     }
                     sums = s.dot_halves(sums, codes, low.as_ptr().add(at), high.as_ptr().add(at));
                 }

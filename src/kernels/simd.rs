@@ -59,26 +59,20 @@ pub(super) trait Simd: Copy {
     /// `a * b + c`, rounded once where the instruction set can.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
 
-    /// The larger of `a` and `b`.
+    /// The larger of `a` and `b`. NaN if `b` is NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
-    /// The smaller of `a` and `b`.
+    /// The smaller of `a` and `b`. NaN if `b` is NaN.
     fn min(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
     /// `|a|`.
     fn abs(self, a: Self::F32) -> Self::F32;
-
-    /// `|magnitude|` with the sign of `sign`.
-    fn copy_sign(self, magnitude: Self::F32, sign: Self::F32) -> Self::F32;
 
     /// The nearest integer, ties to even.
     fn round(self, a: Self::F32) -> Self::F32;
 
     /// `a * 2^power` for an integer `power` from -126 to 127.
     fn scale(self, a: Self::F32, power: Self::F32) -> Self::F32;
-
-    /// `yes` where `a < b`, else `no`.
-    fn select_less(self, a: Self::F32, b: Self::F32, yes: Self::F32, no: Self::F32) -> Self::F32;
 
     /// `a + b` where the bit of the lane is set, else `a`. Bit `i` belongs to lane `i`.
     fn add_where(self, a: Self::F32, b: Self::F32, bits: u64) -> Self::F32;

@@ -174,6 +174,25 @@ fn gelu_is_exact_over_all_of_its_range() {
     }
 }
 
+#[test]
+fn no_activation_hides_a_nan_or_an_infinity() {
+    let mut panel = vec![0.0; PANEL];
+    panel[0] = 1.0;
+    let x = [f32::NAN, f32::INFINITY, f32::MAX, -1e4];
+    for kernels in sets() {
+        for activation in ACTIVATIONS {
+            let mut out = [0.0; 4];
+            let dense = Dense { panels: &panel, bias: &[0.0] };
+            kernels.product(&x, dense, Then::Activate(activation), &mut out, &Alone).unwrap();
+            let what = format!("{kernels:?} {activation:?}: {out:?}");
+            assert!(out[0].is_nan(), "{what}");
+            assert_eq!(out[1..3], x[1..3], "{what}");
+            let expected = if activation == Activation::Identity { -1e4 } else { 0.0 };
+            assert!((out[3] - expected).abs() < 1e-6, "{what}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 64 }))]
 
