@@ -31,7 +31,7 @@ impl Activation {
 /// Gelu as `max(x, 0) - |x| * q(|x|)`, where `q(u) = erfc(u / sqrt(2)) / 2 = 2^(-1 - u * r(u))`.
 ///
 /// `r` is a polynomial: the fit of `-log2(erfc(u / sqrt(2))) / u` on `[0, 6]` by Lawson's algorithm. The weight is the
-/// change of Gelu, of which the largest is 9e-9. Beyond 6, `q` is below the precision of `f32`.
+/// change of Gelu, of which the largest is 9e-9. Beyond 6, `|x|` counts as 6 in the product, which is then 6e-9.
 #[inline(always)]
 fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let zero = s.splat(0.0);

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
 
 use super::activation::Activation;
-use super::simd::{Dot, PAGE, Simd, Task};
+use super::simd::{CACHE_LINE, Dot, PAGE, Simd, Task};
 use super::team::Shared;
 
 /// Features of a panel.
@@ -17,8 +17,8 @@ const AHEAD: usize = 4_096;
 /// Inputs whose weights are multiplied between two groups of requests to memory.
 const BLOCK: usize = 8;
 
-/// Values in a cache line.
-const LINE: usize = 64 / size_of::<f32>();
+/// Values in a line of the cache.
+const LINE: usize = CACHE_LINE / size_of::<f32>();
 
 /// Weights in a page of memory.
 const PAGE_VALUES: usize = PAGE / size_of::<f32>();

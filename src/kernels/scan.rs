@@ -1,7 +1,7 @@
 //! Products of one query with the rows of a corpus, in f32, 8 bits and 4 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
-use super::simd::{Dot, PAGE, Task};
+use super::simd::{CACHE_LINE, Dot, PAGE, Task};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {
@@ -51,9 +51,6 @@ impl Kernels {
 }
 
 struct PrefetchTask<'a, T>(&'a [T]);
-
-/// Bytes of a line of the cache.
-pub(super) const CACHE_LINE: usize = 64;
 
 impl<T> Task for PrefetchTask<'_, T> {
     #[inline(always)]

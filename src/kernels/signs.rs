@@ -1,8 +1,7 @@
 //! Sign codes of the rows of a corpus: one bit for each dimension, in words of 64 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
-use super::scan::CACHE_LINE;
-use super::simd::{Dot, Task};
+use super::simd::{CACHE_LINE, Dot, Task};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {

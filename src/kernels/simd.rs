@@ -1,6 +1,9 @@
 //! Vectors of `f32`, as every kernel is written against them.
 #![expect(unsafe_code, reason = "registers are read and written through pointers")]
 
+/// Bytes in a line of the cache.
+pub(super) const CACHE_LINE: usize = 64;
+
 /// Bytes in a page of memory.
 pub(super) const PAGE: usize = 4_096;
 
