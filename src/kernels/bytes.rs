@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::product::Finish;
-use super::simd::{Dot, PAGE, Task};
+use super::simd::{Dot, PAGE, PAGES_AHEAD, Task};
 use super::team::Shared;
 
 /// Features of a panel.
@@ -257,7 +257,7 @@ unsafe fn tile_part<S: Dot, const ROWS: usize>(
             let ahead = weights.wrapping_add(AHEAD_BYTES);
             if input % (PAGE / BYTE_PANEL) == 0 {
                 // As for the weights in f32: this one makes the processor look up the address of the page.
-                s.prefetch(ahead.wrapping_add(2 * PAGE).cast());
+                s.prefetch(ahead.wrapping_add(PAGES_AHEAD).cast());
             }
             s.prefetch_far(ahead.cast());
             for (row, total) in totals.iter_mut().enumerate() {

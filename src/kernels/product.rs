@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
 
 use super::activation::Activation;
-use super::simd::{CACHE_LINE, Dot, PAGE, Simd, Task};
+use super::simd::{CACHE_LINE, Dot, PAGE, PAGES_AHEAD, Simd, Task};
 use super::team::Shared;
 
 /// Features of a panel.
@@ -244,7 +244,7 @@ impl Tile {
                     if start & (inputs_in_page - 1) == 0 {
                         // A request for the second cache is dropped if the address of its page is not known yet. This
                         // one makes the processor look the address up. ADR 0010 has the measurement.
-                        s.prefetch(self.weights.wrapping_add(ahead + 2 * PAGE_VALUES));
+                        s.prefetch(self.weights.wrapping_add(ahead).wrapping_byte_add(PAGES_AHEAD));
                     }
                     for line in (0..step * BLOCK).step_by(LINE) {
                         s.prefetch_far(self.weights.wrapping_add(ahead + line));

@@ -1,7 +1,7 @@
 //! Products of one query with the rows of a corpus, in f32, 8 bits and 4 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
-use super::simd::{CACHE_LINE, Dot, PAGE, Task};
+use super::simd::{CACHE_LINE, Dot, PAGE, PAGES_AHEAD, Task};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {
@@ -79,7 +79,7 @@ impl Task for DotTask<'_> {
             let is_last = (self.rows.len() - index * dim) * 4 < AHEAD_BYTES + dim * 4;
             if !is_last {
                 for at in (0..size_of_val(row)).step_by(PAGE) {
-                    s.prefetch(ahead.wrapping_byte_add(2 * PAGE + at));
+                    s.prefetch(ahead.wrapping_byte_add(PAGES_AHEAD + at));
                 }
             }
             let mut sums = [s.splat(0.0); 2];
@@ -128,7 +128,7 @@ impl Task for HalfDotTask<'_> {
             let row = &self.rows[index * half..][..half];
             let ahead = row.as_ptr().wrapping_add(AHEAD_BYTES);
             if index * half % PAGE < half {
-                s.prefetch(ahead.wrapping_add(2 * PAGE).cast());
+                s.prefetch(ahead.wrapping_add(PAGES_AHEAD).cast());
             }
             let mut sums = s.zeros();
             for at in (0..whole).step_by(step) {

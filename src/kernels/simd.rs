@@ -7,6 +7,9 @@ pub(super) const CACHE_LINE: usize = 64;
 /// Bytes in a page of memory.
 pub(super) const PAGE: usize = 4_096;
 
+/// How far ahead of the requests for cache lines the address of a page is looked up, in bytes.
+pub(super) const PAGES_AHEAD: usize = 2 * PAGE;
+
 /// An instruction set's vector operations. A value of the type is the proof that this processor has
 /// the instructions, so all operations on registers are safe.
 ///
