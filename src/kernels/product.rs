@@ -4,6 +4,8 @@
 //! for any tile, any other rows and any number of threads: its bits depend on its row alone.
 #![expect(unsafe_code, reason = "a tile reads and writes through pointers in its innermost loop")]
 
+use std::ops::Range;
+
 use super::activation::Activation;
 use super::simd::{CACHE_LINE, Dot, PAGE, PAGES_AHEAD, Simd, Task};
 use super::team::Shared;
@@ -17,11 +19,15 @@ const AHEAD: usize = 4_096;
 /// Inputs whose weights are multiplied between two groups of requests to memory.
 const BLOCK: usize = 8;
 
+/// The most inputs that all tiles multiply before they go on, where a panel is read in parts. Several tiles then read
+/// these weights, 48 KiB, from the nearer caches.
+const DEPTH: usize = 384;
+
 /// Values in a line of the cache.
 const LINE: usize = CACHE_LINE / size_of::<f32>();
 
-/// Weights in a page of memory.
-const PAGE_VALUES: usize = PAGE / size_of::<f32>();
+/// Cache lines in a page of memory.
+const PAGE_LINES: usize = PAGE / CACHE_LINE;
 
 /// Rows that a task multiplies with one panel: the panel stays in the second cache for them, and a
 /// large pass has tasks enough for many threads.
@@ -40,7 +46,7 @@ pub(super) struct PanelTask<'a> {
     /// `[inputs, 32]`.
     pub(super) panel: &'a [f32],
     pub(super) inputs: usize,
-    /// `[features]` from the panel's first feature on: at most 32.
+    /// `[features]` from the panel's first feature on.
     pub(super) bias: &'a [f32],
     /// `[rows, inputs]` of the whole product.
     pub(super) x: &'a [f32],
@@ -49,70 +55,101 @@ pub(super) struct PanelTask<'a> {
     pub(super) features: usize,
     pub(super) first_feature: usize,
     /// The rows of this task.
-    pub(super) rows: std::ops::Range<usize>,
+    pub(super) rows: Range<usize>,
     pub(super) finish: Finish<'a>,
 }
 
 impl Task for PanelTask<'_> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
+        match self.bias.first_chunk() {
+            Some(bias) => self.whole(s, bias),
+            None => self.narrow(s),
+        }
+    }
+}
+
+impl PanelTask<'_> {
+    /// Multiplies with a panel that has 32 features.
+    #[inline(always)]
+    fn whole<S: Dot>(&self, s: S, bias: &[f32; PANEL]) {
         let inputs = self.inputs;
-        let panel = self.panel;
-        let columns = (self.features - self.first_feature).min(PANEL);
-        let mut narrow = [0.0; PANEL];
-        let bias = self.bias.first_chunk().unwrap_or_else(|| {
-            narrow[..columns].copy_from_slice(&self.bias[..columns]);
-            &narrow
-        });
-        let x = &self.x[self.rows.start * inputs..self.rows.end * inputs];
-        let mut buffer = [0.0; MOST_ROWS * PANEL];
-        let rows = self.rows.len();
-        let tiles = rows.div_ceil(S::TILE_ROWS);
-        let mut done = 0;
-        for index in 0..tiles {
-            let height = (rows - done).div_ceil(tiles - index);
-            let row = self.rows.start + done;
-            let rows = (x[done * inputs..].as_ptr(), inputs);
-            let operands = (panel, bias);
-            if columns == PANEL {
-                let start = row * self.features + self.first_feature;
-                // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product`
-                // compared; this task alone writes these features of these rows.
+        let depths = if parts::<S>() == 1 { 1 } else { inputs.div_ceil(DEPTH).max(1) };
+        for depth in 0..depths {
+            let (start, end) = (inputs * depth / depths, inputs * (depth + 1) / depths);
+            let panel = &self.panel[start * PANEL..end * PANEL];
+            let tiles = self.tiles::<S>();
+            for (index, rows) in tiles.enumerate() {
+                let height = rows.len();
+                let first = rows.start * self.features + self.first_feature;
+                let x = &self.x[rows.start * inputs..rows.end * inputs];
+                // SAFETY: the rows are within `x` and the output, whose lengths `Kernels::product` compared; this task
+                // alone writes these features of these rows.
                 let tile = unsafe {
-                    let out = self.out.start().add(start);
-                    Tile::new(operands, rows, height, (out, self.features))
+                    let out = self.out.start().add(first);
+                    let x = x.as_ptr().add(start);
+                    Tile::new((panel, bias), (x, inputs), height, (out, self.features))
                 };
-                s.enter(tile.in_turn(index, tiles));
-                for start in (start..).step_by(self.features).take(height) {
-                    let place = start..start + PANEL;
+                s.enter(tile.in_turn(index, self.tile_count::<S>()).going_on(depth > 0));
+                if depth + 1 < depths {
+                    continue;
+                }
+                for first in (first..).step_by(self.features).take(height) {
+                    let place = first..first + PANEL;
                     // SAFETY: as above; the tile has been written.
                     let values = unsafe { self.out.part(place.clone()) };
                     self.finish.apply(s, values, place);
                 }
-            } else {
-                // SAFETY: as above; the buffer has room for the tallest tile.
-                let tile =
-                    unsafe { Tile::new(operands, rows, height, (buffer.as_mut_ptr(), PANEL)) };
-                s.enter(tile);
-                for (index, values) in buffer.chunks_exact_mut(PANEL).take(height).enumerate() {
-                    let start = (row + index) * self.features + self.first_feature;
-                    self.finish.apply(s, values, start..start + columns);
-                    // SAFETY: within the output, and this task's alone, as above.
-                    unsafe {
-                        let out = self.out.start().add(start);
-                        out.copy_from_nonoverlapping(values.as_ptr(), columns);
-                    }
+            }
+        }
+    }
+
+    /// Multiplies with the last panel of a product, which has fewer features.
+    #[inline(always)]
+    fn narrow<S: Dot>(&self, s: S) {
+        let (inputs, columns) = (self.inputs, self.bias.len());
+        let (mut bias, mut buffer) = ([0.0; PANEL], [0.0; MOST_ROWS * PANEL]);
+        bias[..columns].copy_from_slice(self.bias);
+        for rows in self.tiles::<S>() {
+            let x = &self.x[rows.start * inputs..rows.end * inputs];
+            // SAFETY: the rows are within `x`; the buffer has room for the tallest tile.
+            let tile = unsafe {
+                let out = (buffer.as_mut_ptr(), PANEL);
+                Tile::new((self.panel, &bias), (x.as_ptr(), inputs), rows.len(), out)
+            };
+            s.enter(tile);
+            for (row, values) in rows.zip(buffer.chunks_exact_mut(PANEL)) {
+                let start = row * self.features + self.first_feature;
+                self.finish.apply(s, values, start..start + columns);
+                // SAFETY: within the output, and this task's alone, as above.
+                unsafe {
+                    let out = self.out.start().add(start);
+                    out.copy_from_nonoverlapping(values.as_ptr(), columns);
                 }
             }
-            done += height;
         }
+    }
+
+    /// The number of tiles.
+    #[inline(always)]
+    fn tile_count<S: Simd>(&self) -> usize {
+        self.rows.len().div_ceil(S::TILE_ROWS)
+    }
+
+    /// The rows of each tile: about the same number, the taller tiles first.
+    #[inline(always)]
+    fn tiles<S: Simd>(&self) -> impl Iterator<Item = Range<usize>> {
+        let Range { start, end } = self.rows;
+        let count = self.tile_count::<S>();
+        let first = move |tile: usize| start + ((end - start) * tile).div_ceil(count);
+        (0..count).map(move |tile| first(tile)..first(tile + 1))
     }
 }
 
 impl Finish<'_> {
     /// Finishes one row of a panel; `place` is where it belongs in the output, and the residual.
     #[inline(always)]
-    pub(super) fn apply<S: Simd>(&self, s: S, values: &mut [f32], place: std::ops::Range<usize>) {
+    pub(super) fn apply<S: Simd>(&self, s: S, values: &mut [f32], place: Range<usize>) {
         if self.activation != Activation::Identity {
             for chunk in values.chunks_exact_mut(S::WIDTH) {
                 // SAFETY: a chunk is one register long.
@@ -133,7 +170,13 @@ impl Finish<'_> {
 /// The tallest tile of any instruction set.
 const MOST_ROWS: usize = 14;
 
-/// Some rows times one panel. It is a task, so that its code exists once for each instruction set.
+/// How many times a tile reads a panel: each time, two registers' width of it.
+const fn parts<S: Simd>() -> usize {
+    PANEL / (2 * S::WIDTH)
+}
+
+/// Some rows times one panel, or times the weights of some inputs of a panel. It is a task, so that its code exists
+/// once for each instruction set.
 pub(super) struct Tile {
     /// `[inputs, 32]`.
     weights: *const f32,
@@ -148,13 +191,15 @@ pub(super) struct Tile {
     /// `[height, 32]`, rows `out_stride` apart.
     out: *mut f32,
     out_stride: usize,
-    /// The number of this tile, and of all tiles that multiply this panel one after the other. None if the panel
-    /// is in a cache already, so that nothing is requested from memory.
+    /// Whether the sums start from those in `out`, not from the bias.
+    goes_on: bool,
+    /// The number of this tile, and of all tiles that multiply these weights one after the other. None if the weights
+    /// are in a cache already, so that nothing is requested from memory.
     turn: Option<(usize, usize)>,
 }
 
 impl Tile {
-    /// Returns the tile of these operands: a panel `[inputs, 32]`, a bias `[32]`, and `height` rows of
+    /// Returns the tile of these operands: weights `[inputs, 32]`, a bias `[32]`, and `height` rows of
     /// `inputs` values, `x_stride` apart. Its output is `height` rows of 32 values, `out_stride` apart.
     ///
     /// # Safety
@@ -167,37 +212,42 @@ impl Tile {
     ) -> Self {
         let inputs = panel.len() / PANEL;
         let (weights, bias) = (panel.as_ptr(), bias.as_ptr());
-        Self { weights, inputs, bias, x, x_stride, height, out, out_stride, turn: None }
+        let (goes_on, turn) = (false, None);
+        Self { weights, inputs, bias, x, x_stride, height, out, out_stride, goes_on, turn }
     }
 
-    /// Returns the tile as number `index` of `tiles` that multiply a panel in memory one after the other.
+    /// Returns the tile as number `index` of `tiles` that multiply weights in memory one after the other.
     #[inline(always)]
     fn in_turn(self, index: usize, tiles: usize) -> Self {
         Self { turn: Some((index, tiles)), ..self }
     }
 
-    /// Returns where this part starts to request weights from memory, counted from the start of this panel, and how
-    /// many it requests for each input, both in values.
+    /// Returns the tile with the sums in its output as the first ones, if there are any.
+    #[inline(always)]
+    fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
+    }
+
+    /// Returns where this part starts to request weights from memory, and how many cache lines it requests for each
+    /// `BLOCK` of inputs: 0, 4, 8 or 16.
     ///
     /// An instruction set whose two registers are narrower than a panel reads the panel in parts, so it reads it
-    /// several times. The first readings share the requests for the next panel. Without this, the first reading
-    /// waits for memory, and memory waits for the others.
+    /// several times. The first readings share the requests for the weights that follow. Without this, the first
+    /// reading waits for memory, and memory waits for the others.
     #[inline(always)]
-    fn requests<S: Simd>(&self, part: usize) -> (usize, usize) {
-        let parts = PANEL / (2 * S::WIDTH);
-        let Some((index, tiles)) = self.turn else { return (0, 0) };
-        if parts == 1 {
-            return (AHEAD, if index == 0 { PANEL } else { 0 });
+    fn requests<S: Simd>(&self, part: usize) -> (*const f32, usize) {
+        let all = BLOCK * PANEL / LINE;
+        let Some((index, tiles)) = self.turn else { return (self.weights, 0) };
+        if parts::<S>() == 1 {
+            return (self.weights.wrapping_add(AHEAD), if index == 0 { all } else { 0 });
         }
-        let (reading, readings) = (index * parts + part / (2 * S::WIDTH), tiles * parts);
-        // The first four readings, or the first two, request each cache line of the next panel once.
-        let step = match readings.min(4) {
-            4 if reading < 4 => PANEL / 4,
-            2 | 3 if reading < 2 => PANEL / 2,
-            _ => 0,
-        };
-        // The next panel follows this one.
-        (self.inputs * (PANEL + reading * step), step)
+        let reading = index * parts::<S>() + part / (2 * S::WIDTH);
+        // The first four readings, or the first two, request each cache line of the next weights once.
+        let sharers = if tiles * parts::<S>() < 4 { 2 } else { 4 };
+        let lines = if reading < sharers { all / sharers } else { 0 };
+        // The next weights follow these.
+        let ahead = self.inputs * (PANEL + reading * PANEL / sharers);
+        (self.weights.wrapping_add(ahead), lines)
     }
 }
 
@@ -233,25 +283,39 @@ impl Tile {
         // hint: its address may be past the end.
         unsafe {
             let weights = self.weights.add(part);
-            let bias = [s.load(self.bias.add(part)), s.load(self.bias.add(part + S::WIDTH))];
-            let mut sums = [bias; ROWS];
-            let (mut ahead, step) = self.requests::<S>(part);
-            // A power of two, as both are.
-            let inputs_in_page = PAGE_VALUES / step.max(1);
+            let (first, first_stride) = match self.goes_on {
+                true => (self.out.cast_const(), self.out_stride),
+                false => (self.bias, 0),
+            };
+            let mut sums: [[S::F32; 2]; ROWS] = std::array::from_fn(|row| {
+                let from = first.add(row * first_stride + part);
+                [s.load(from), s.load(from.add(S::WIDTH))]
+            });
+            let (mut request, lines) = self.requests::<S>(part);
             let whole = self.inputs - self.inputs % BLOCK;
             for start in (0..whole).step_by(BLOCK) {
-                if step > 0 {
-                    if start & (inputs_in_page - 1) == 0 {
+                if lines > 0 {
+                    if (start / BLOCK * lines).is_multiple_of(PAGE_LINES) {
                         // A request for the second cache is dropped if the address of its page is not known yet. This
                         // one makes the processor look the address up. ADR 0010 has the measurement.
-                        s.prefetch(self.weights.wrapping_add(ahead).wrapping_byte_add(PAGES_AHEAD));
+                        s.prefetch(request.wrapping_byte_add(PAGES_AHEAD));
                     }
-                    for line in (0..step * BLOCK).step_by(LINE) {
-                        s.prefetch_far(self.weights.wrapping_add(ahead + line));
+                    // Before the block, without a loop: with few registers, a counter or an address that changes
+                    // between two inputs would displace a sum.
+                    if parts::<S>() > 1 {
+                        request_lines(s, request, 0..4);
+                        if lines > 4 {
+                            request_lines(s, request, 4..8);
+                        }
+                        request = request.wrapping_add(lines * LINE);
                     }
-                    ahead += step * BLOCK;
                 }
                 for input in start..start + BLOCK {
+                    // Two lines at a time: 16 at once have to wait for each other.
+                    if parts::<S>() == 1 && lines > 0 {
+                        request_lines(s, request, 0..PANEL / LINE);
+                        request = request.wrapping_add(PANEL);
+                    }
                     self.add(s, weights, input, &mut sums);
                 }
             }
@@ -288,5 +352,13 @@ impl Tile {
                 sums[1] = s.mul_add(high, x, sums[1]);
             }
         }
+    }
+}
+
+/// Requests some of the cache lines from an address on.
+#[inline(always)]
+fn request_lines<S: Simd>(s: S, from: *const f32, lines: Range<usize>) {
+    for line in lines {
+        s.prefetch_far(from.wrapping_add(line * LINE));
     }
 }
