@@ -126,6 +126,20 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
+        unsafe {
+            let most = _mm256_set1_epi16(most.cast_signed());
+            let from = values.as_ptr().cast::<__m256i>();
+            let (low, high) = (_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1)));
+            let low = _mm256_cmpeq_epi16(_mm256_min_epu16(low, most), low);
+            let high = _mm256_cmpeq_epi16(_mm256_min_epu16(high, most), high);
+            // Packing takes turns between the operands for each half of a register.
+            let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(low, high));
+            _mm256_movemask_epi8(bytes).cast_unsigned()
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));

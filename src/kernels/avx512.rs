@@ -138,6 +138,14 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
+        unsafe {
+            let values = _mm512_loadu_si512(values.as_ptr().cast());
+            _mm512_cmple_epu16_mask(values, _mm512_set1_epi16(most.cast_signed()))
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
         unsafe {
             let (low, high) = (_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a));

@@ -32,6 +32,35 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
+    fn different_bits_of_rows_of_every_length_are_counted(
+        words in prop_oneof![Just(6usize), Just(12), Just(16), Just(24), 0usize..30],
+        rows in 0usize..300, seed in any::<u64>(),
+    ) {
+        let mut state = seed | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let query: Vec<u64> = (0..words).map(|_| next()).collect();
+        let mut signs: Vec<u64> = (0..words * rows).map(|_| next()).collect();
+        // A row may have no different bit, or no equal one.
+        for row in signs.chunks_exact_mut(words.max(1)).step_by(7) {
+            let flip = if next() & 1 == 0 { 0 } else { u64::MAX };
+            row.iter_mut().zip(&query).for_each(|(word, query)| *word = query ^ flip);
+        }
+        let row = |row: usize| query.iter().zip(&signs[row * words..]);
+        let expected: Vec<u16> =
+            (0..rows).map(|r| row(r).map(|(a, b)| (a ^ b).count_ones() as u16).sum()).collect();
+        for kernels in sets() {
+            let mut bits = vec![u16::MAX; rows];
+            kernels.hamming(&query, &signs, &mut bits).unwrap();
+            prop_assert_eq!(&bits, &expected, "{:?}", kernels);
+        }
+    }
+
+    #[test]
     fn scans_agree_with_the_definition(
         dim in 1usize..200, rows in 0usize..20, seed in any::<u64>(),
     ) {

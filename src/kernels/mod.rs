@@ -15,6 +15,8 @@ mod attention;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_signs;
 mod bytes;
 #[cfg(test)]
 mod corpus_tests;

@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
 use super::simd::{CACHE_LINE, Dot, Task};
+#[cfg(target_arch = "x86_64")]
+use super::{Detected, avx512_signs::Avx512Signs};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {
@@ -12,8 +14,19 @@ impl Kernels {
     /// - [`LengthError`] if the lengths of the operands do not belong together.
     pub fn hamming(self, query: &[u64], rows: &[u64], out: &mut [u16]) -> Result<(), LengthError> {
         check("the rows", rows.len(), out.len() * query.len())?;
+        let done = self.hamming_in_steps(query, rows, out);
+        let (rows, out) = (&rows[done * query.len()..], &mut out[done..]);
         self.enter_counting(HammingTask { query, rows, out });
         Ok(())
+    }
+
+    /// Does the same for the first rows, if the processor has a faster way, and returns for how many.
+    fn hamming_in_steps(self, query: &[u64], rows: &[u64], out: &mut [u16]) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if let (Detected::Avx512(_), Some(signs)) = (self.0, Avx512Signs::detect()) {
+            return signs.hamming(query, rows, out);
+        }
+        0
     }
 
     /// Appends to `rows` the numbers of the rows with at most `most` different bits. `bits` is
@@ -112,14 +125,11 @@ const GROUP: usize = 32;
 
 impl Task for NearTask<'_> {
     #[inline(always)]
-    fn run<S: Dot>(self, _: S) {
+    fn run<S: Dot>(self, s: S) {
         let (groups, rest) = self.bits.as_chunks::<GROUP>();
         let mut start = 0;
         for group in groups {
-            let mut near = 0u32;
-            for (index, &bits) in group.iter().enumerate() {
-                near |= u32::from(bits <= self.most) << index;
-            }
+            let mut near = s.at_most(group, self.most);
             while near != 0 {
                 self.rows.push(start + near.trailing_zeros());
                 near &= near - 1;

@@ -83,6 +83,13 @@ pub(super) trait Simd: Copy {
     /// `a + b` where the bit of the lane is set, else `a`. Bit `i` belongs to lane `i`.
     fn add_where(self, a: Self::F32, b: Self::F32, bits: u64) -> Self::F32;
 
+    /// Which of 32 values are at most `most`: bit `i` belongs to value `i`.
+    #[inline(always)]
+    fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
+        let numbered = values.iter().enumerate();
+        numbered.fold(0, |bits, (index, &value)| bits | u32::from(value <= most) << index)
+    }
+
     /// The sum of all values, in an order that depends on nothing but `WIDTH`.
     fn sum(self, a: Self::F32) -> f32;
 
