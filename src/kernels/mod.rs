@@ -7,7 +7,7 @@
 //! any number of threads.
 //!
 //! A kernel is written once, against the `Simd` and `Dot` traits; the files named after instruction
-//! sets implement these and are the only ones with intrinsics.
+//! sets implement these and are the only ones with intrinsics. `avx512_signs` is a faster way for one kernel.
 
 mod activation;
 mod attention;
