@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::signs::AHEAD_BYTES;
 use super::simd::CACHE_LINE;
 
 /// Proof that the processor has AVX-512 F, BW, VL, VBMI and VPOPCNTDQ.
@@ -20,9 +21,6 @@ const STEP: usize = GROUP * GROUPS;
 
 /// Words after which the registers of a query repeat.
 const PERIOD: usize = 24;
-
-/// How far ahead of its use a step is requested, in bytes.
-const AHEAD_BYTES: usize = 8_192;
 
 impl Avx512Signs {
     pub(super) fn detect() -> Option<Self> {

@@ -136,7 +136,7 @@ impl PanelTask<'_> {
         self.rows.len().div_ceil(S::TILE_ROWS)
     }
 
-    /// The rows of each tile: about the same number, the taller tiles first.
+    /// The rows of each tile: about the same number, and none has more than the first.
     #[inline(always)]
     fn tiles<S: Simd>(&self) -> impl Iterator<Item = Range<usize>> {
         let Range { start, end } = self.rows;
