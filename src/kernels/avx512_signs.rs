@@ -3,10 +3,11 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512::Avx512;
 use super::signs::AHEAD_BYTES;
 use super::simd::CACHE_LINE;
 
-/// Proof that the processor has AVX-512 F, BW, VL, VBMI and VPOPCNTDQ.
+/// Proof that the processor has VBMI and VPOPCNTDQ besides what [`Avx512`] proves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512Signs(());
 
@@ -23,12 +24,9 @@ const STEP: usize = GROUP * GROUPS;
 const PERIOD: usize = 24;
 
 impl Avx512Signs {
-    pub(super) fn detect() -> Option<Self> {
-        let present = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi")
-            && is_x86_feature_detected!("avx512vpopcntdq");
+    pub(super) fn detect(_: Avx512) -> Option<Self> {
+        let present =
+            is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("avx512vpopcntdq");
         present.then_some(Self(()))
     }
 

@@ -8,6 +8,17 @@ fn sets() -> Vec<Kernels> {
     InstructionSet::ALL.into_iter().filter_map(Kernels::of).collect()
 }
 
+/// A function that returns another number at each call: xorshift with 64 bits.
+fn random(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
 /// The pairs of the definition, from the quantized rows in double precision.
 fn reachable(
     codes: &[Vec<i8>],
@@ -36,13 +47,7 @@ proptest! {
         words in prop_oneof![Just(6usize), Just(12), Just(16), Just(24), 0usize..30],
         rows in 0usize..300, seed in any::<u64>(),
     ) {
-        let mut state = seed | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut next = random(seed);
         let query: Vec<u64> = (0..words).map(|_| next()).collect();
         let mut signs: Vec<u64> = (0..words * rows).map(|_| next()).collect();
         // A row may have no different bit, or no equal one.
@@ -64,13 +69,7 @@ proptest! {
     fn scans_agree_with_the_definition(
         dim in 1usize..200, rows in 0usize..20, seed in any::<u64>(),
     ) {
-        let mut state = seed | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut next = random(seed);
         let query: Vec<f32> = (0..dim).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
         let values: Vec<f32> = (0..dim * rows).map(|_| (next() >> 40) as f32 / 1e7 - 0.8).collect();
         let wide: Vec<i16> = (0..2 * dim).map(|_| (next() % 4_095) as i16 - 2_047).collect();
@@ -135,13 +134,7 @@ proptest! {
     fn pairs_agree_with_the_definition(
         dim in 1usize..90, rows in 1usize..50, seed in any::<u64>(), least in -1.0f32..1.0,
     ) {
-        let mut state = seed | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut next = random(seed);
         for kernels in sets() {
             let steps = u64::from(kernels.pair_steps().unsigned_abs());
             // The largest values too: their sums must not saturate.

@@ -23,7 +23,9 @@ impl Kernels {
     /// Does the same for the first rows, if the processor has a faster way, and returns for how many.
     fn hamming_in_steps(self, query: &[u64], rows: &[u64], out: &mut [u16]) -> usize {
         #[cfg(target_arch = "x86_64")]
-        if let (Detected::Avx512(_), Some(signs)) = (self.0, Avx512Signs::detect()) {
+        if let Detected::Avx512(simd) = self.0
+            && let Some(signs) = Avx512Signs::detect(simd)
+        {
             return signs.hamming(query, rows, out);
         }
         0
