@@ -264,6 +264,11 @@ crate::codes!(LoadError {
         Fault::Start,
         "ONNX Runtime failed to initialize.",
     ),
+    Self::Runtime(InferError::Thread(_)) => Code::new(
+        "model.threads_not_started",
+        Fault::Start,
+        "The operating system cannot start the threads of the forward pass.",
+    ),
     Self::Runtime(InferError::Session { .. } | InferError::Contract { .. }) => Code::new(
         "bundle.invalid_graph",
         Fault::Start,

@@ -4,14 +4,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::bits::Bits;
 use super::codes::{ByteFactors, QueryCode, half_bytes};
 use super::error::CorpusError;
 use super::index::{Index, Place};
-use super::search::Scored;
+use super::search::{SLOW_ROW, Scored};
 use super::spans::{Span, each_list, spans};
+use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD};
 
 /// Rows of a block: their codes stay in the cache for all queries.
 const BLOCK_ROWS: usize = 256;
@@ -213,13 +214,6 @@ fn direct(
     queries.iter().map(|query| rescore(index, query, &places, top_k)).collect()
 }
 
-/// Computing the score of a row takes longer than this only if its vector had to be read from the disk. A
-/// row in memory takes less than a microsecond; the fastest disks take several times this.
-const READ: Duration = Duration::from_micros(20);
-
-/// How many rows ahead of its use a vector is brought into the cache.
-const ROWS_AHEAD: usize = 2;
-
 /// Returns the best of these rows by their f32 scores.
 ///
 /// Pages are requested from the first row that is not in memory, for all rows after it together.
@@ -233,13 +227,16 @@ pub(crate) fn rescore(
     let mut scored: Vec<Scored> = Vec::with_capacity(places.len());
     let (mut is_requested, mut started) = (false, Instant::now());
     for (number, &place) in places.iter().enumerate() {
-        if let Some(&next) = places.get(number + ROWS_AHEAD) {
+        if let Some(&next) = places.get(number + LOOK_UP_AHEAD) {
+            index.look_up(next);
+        }
+        if let Some(&next) = places.get(number + PREFETCH_AHEAD) {
             index.prefetch(next);
         }
         scored.push(index.score(query, place)?);
         if !is_requested {
             let now = Instant::now();
-            if now - started > READ {
+            if now - started > SLOW_ROW {
                 is_requested = true;
                 index.will_need(&places[number + 1..]);
             }

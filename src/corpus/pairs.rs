@@ -11,7 +11,7 @@ use std::thread;
 
 use super::codes::ROUNDING;
 use super::error::CorpusError;
-use super::unit_rows::{Panels, UnitRows};
+use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD, Panels, UnitRows};
 use crate::kernels::{PAIR_PANEL, PairRows};
 
 /// Rows of a block, which stay in the second cache.
@@ -19,9 +19,6 @@ const BLOCK_ROWS: usize = 16 * PAIR_PANEL;
 
 /// Panels between two looks at what was found.
 const BLOCK_PANELS: usize = 64;
-
-/// How many pairs ahead of its use a row is brought into the cache.
-const HITS_AHEAD: usize = 2;
 
 /// Calls `found` with each pair of rows `a < b` whose f32 score is at least `least`. Several threads call
 /// it, in no particular order.
@@ -53,7 +50,10 @@ pub(crate) fn each_pair(
                 hits.clear();
                 kernels.pairs(&block, columns, part, least - ROUNDING, &mut hits)?;
                 for (number, &(a, b)) in hits.iter().enumerate() {
-                    if let Some(&(_, next)) = hits.get(number + HITS_AHEAD) {
+                    if let Some(&(_, next)) = hits.get(number + LOOK_UP_AHEAD) {
+                        rows.look_up(next as usize);
+                    }
+                    if let Some(&(_, next)) = hits.get(number + PREFETCH_AHEAD) {
                         rows.prefetch(next as usize);
                     }
                     let score = score(rows, a as usize, b as usize)?;

@@ -79,8 +79,9 @@ impl Scored {
     }
 }
 
-/// Reading a row takes longer than this only if a page had to be read from the disk.
-const SLOW_ROW: Duration = Duration::from_micros(100);
+/// Reading a row takes longer than this only if a page had to be read from a disk. A row in memory takes less than a
+/// microsecond, and a network file system more than 300. Interruptions of the processor are mostly shorter.
+pub(crate) const SLOW_ROW: Duration = Duration::from_micros(100);
 
 /// Rows of a corpus whose nearest rows are known, for the measurement of recall.
 const RECALL_QUERIES: usize = 200;
@@ -196,8 +197,17 @@ impl Index {
 
     /// Brings the vector of a row into the cache, if its page is in memory. Does not wait.
     pub(crate) fn prefetch(&self, place: Place) {
-        let segment = &self.parts[place.part as usize].segment;
-        self.kernels.prefetch(segment.vector_bytes(place.row as usize));
+        self.kernels.prefetch_far(self.vector_bytes(place));
+    }
+
+    /// Makes the processor look up the pages of the vector of a row, so that [`prefetch`](Self::prefetch) has an effect
+    /// later. Does not wait.
+    pub(crate) fn look_up(&self, place: Place) {
+        self.kernels.look_up(self.vector_bytes(place));
+    }
+
+    fn vector_bytes(&self, place: Place) -> &[u8] {
+        self.parts[place.part as usize].segment.vector_bytes(place.row as usize)
     }
 
     /// Requests the pages of the vectors of these rows together, so that they are read at once.

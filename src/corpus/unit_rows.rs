@@ -9,6 +9,12 @@ use super::segment::InOrder;
 use super::unit::unit;
 use crate::kernels::{Kernels, PAIR_PANEL, PairColumns, pair_panel_bytes};
 
+/// How many rows ahead of its use a vector is brought into the cache, where rows are read in any order.
+pub(crate) const PREFETCH_AHEAD: usize = 5;
+
+/// How many rows ahead the pages of a vector are looked up. docs/adr/0014-corpora.md has the measurement.
+pub(crate) const LOOK_UP_AHEAD: usize = 16;
+
 /// Rows `[rows, dim]`, f32, of unit length.
 pub(crate) trait UnitRows: Sync {
     fn len(&self) -> usize;
@@ -19,6 +25,10 @@ pub(crate) trait UnitRows: Sync {
 
     /// The kernels that compare the rows.
     fn kernels(&self) -> Kernels;
+
+    /// Makes the processor look up the pages of a row, so that [`prefetch`](Self::prefetch) has an effect later. Does
+    /// not wait.
+    fn look_up(&self, row: usize);
 
     /// Brings a row into the cache, if its page is in memory. Does not wait.
     fn prefetch(&self, row: usize);
@@ -73,8 +83,12 @@ impl UnitRows for ArrayRows {
         self.kernels
     }
 
+    fn look_up(&self, row: usize) {
+        self.kernels.look_up(&self.values[row * self.dim..(row + 1) * self.dim]);
+    }
+
     fn prefetch(&self, row: usize) {
-        self.kernels.prefetch(&self.values[row * self.dim..(row + 1) * self.dim]);
+        self.kernels.prefetch_far(&self.values[row * self.dim..(row + 1) * self.dim]);
     }
 
     fn read_in_order(&self) -> Vec<InOrder<'_>> {
@@ -110,6 +124,10 @@ impl UnitRows for LiveRows<'_> {
 
     fn kernels(&self) -> Kernels {
         self.index.kernels
+    }
+
+    fn look_up(&self, row: usize) {
+        self.index.look_up(self.places[row]);
     }
 
     fn prefetch(&self, row: usize) {

@@ -1,6 +1,7 @@
 //! AVX2 with FMA and POPCNT: what every x86-64 machine of AWS Lambda has.
 #![expect(unsafe_code, reason = "intrinsics; each SAFETY comment names the proof")]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::simd::{Dot, Simd, Task};
@@ -60,6 +61,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn prefetch_far(self, address: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
+    }
+
+    #[inline(always)]
+    fn align(self) {
+        // SAFETY: the directive adds instructions that do nothing.
+        unsafe { asm!(".p2align 6", options(nomem, nostack, preserves_flags)) }
     }
 
     #[inline(always)]

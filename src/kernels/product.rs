@@ -293,6 +293,7 @@ impl Tile {
             });
             let (mut request, lines) = self.requests::<S>(part);
             let whole = self.inputs - self.inputs % BLOCK;
+            s.align();
             for start in (0..whole).step_by(BLOCK) {
                 if lines > 0 {
                     if (start / BLOCK * lines).is_multiple_of(PAGE_LINES) {

@@ -48,6 +48,44 @@ impl Kernels {
     pub fn prefetch<T>(self, values: &[T]) {
         self.enter(PrefetchTask(values));
     }
+
+    /// The same for values that are read later, from pages that [`look_up`](Self::look_up) named before. More of them
+    /// can be on their way from memory at the same time.
+    pub fn prefetch_far<T>(self, values: &[T]) {
+        self.enter(PrefetchFarTask(values));
+    }
+
+    /// Makes the processor look up the addresses of the pages of these values. Does not wait.
+    pub fn look_up<T>(self, values: &[T]) {
+        self.enter(LookUpTask(values));
+    }
+}
+
+struct PrefetchFarTask<'a, T>(&'a [T]);
+
+impl<T> Task for PrefetchFarTask<'_, T> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        let start: *const f32 = self.0.as_ptr().cast();
+        // The last line too, wherever the first one starts.
+        let bytes = size_of_val(self.0).saturating_sub(1);
+        for at in (0..bytes).step_by(CACHE_LINE).chain([bytes]) {
+            s.prefetch_far(start.wrapping_byte_add(at));
+        }
+    }
+}
+
+struct LookUpTask<'a, T>(&'a [T]);
+
+impl<T> Task for LookUpTask<'_, T> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        let start: *const f32 = self.0.as_ptr().cast();
+        let bytes = size_of_val(self.0).saturating_sub(1);
+        for at in (0..bytes).step_by(PAGE).chain([bytes]) {
+            s.prefetch(start.wrapping_byte_add(at));
+        }
+    }
 }
 
 struct PrefetchTask<'a, T>(&'a [T]);

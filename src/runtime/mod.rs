@@ -3,6 +3,7 @@
 mod embedding_table;
 mod onnx;
 mod operators;
+mod workers;
 
 use std::ops::Range;
 
@@ -157,6 +158,9 @@ pub enum InferError {
     /// The library is there but its environment cannot be made.
     #[error("ONNX Runtime cannot start")]
     Environment(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A thread of a session cannot be started.
+    #[error("a thread for the forward pass cannot be started")]
+    Thread(#[source] std::io::Error),
     /// The graph or its weights cannot be loaded.
     #[error("the model graph {path} cannot be loaded")]
     Session {

@@ -12,6 +12,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::operators::operators;
+use super::workers::Workers;
 use super::{EmbeddingTable, Infer, InferError, Inputs, UnknownToken};
 use crate::bundle::{GraphInput, Task};
 use crate::kernels::Kernels;
@@ -85,6 +86,7 @@ pub struct OnnxSession {
     task: Task,
     inputs: Vec<GraphInput>,
     padding: Option<i32>,
+    workers: Arc<Workers>,
 }
 
 /// How a session runs its graph.
@@ -98,8 +100,7 @@ pub struct SessionOptions {
     pub padding: Option<i32>,
     /// What the operators of the engine are computed with.
     pub kernels: Kernels,
-    /// Threads of a forward pass, the caller's counted. The others spin while a pass runs, and only
-    /// then.
+    /// Threads of a forward pass, the caller's counted. The others sleep between passes.
     pub threads: usize,
 }
 
@@ -112,13 +113,17 @@ impl OnnxSession {
     /// # Errors
     /// - [`InferError::Session`] if the graph is corrupt or its weights do not fit.
     /// - [`InferError::Contract`] if its inputs or outputs are not the bundle's.
+    /// - [`InferError::Thread`] if a thread cannot be started.
     pub fn load(
         runtime: &OnnxRuntime,
         graph: &Path,
         words: Arc<EmbeddingTable>,
         options: SessionOptions,
     ) -> Result<Self, InferError> {
-        let session = build(runtime, graph, &options).map_err(|error| InferError::Session {
+        let workers = Workers::start(options.threads).map_err(InferError::Thread)?;
+        let workers = Arc::new(workers);
+        let session = build(runtime, graph, options.kernels, &workers);
+        let session = session.map_err(|error| InferError::Session {
             path: graph.display().to_string(),
             source: Box::new(error),
         })?;
@@ -132,7 +137,7 @@ impl OnnxSession {
         )?;
         let outputs = session.outputs().iter().map(|output| output.name());
         expect_names(graph, "outputs", outputs, &[output_of(task)])?;
-        Ok(Self { session, words, task, inputs, padding })
+        Ok(Self { session, words, task, inputs, padding, workers })
     }
 }
 
@@ -144,18 +149,18 @@ static REGISTRATION: Mutex<()> = Mutex::new(());
 fn build(
     runtime: &OnnxRuntime,
     graph: &Path,
-    options: &SessionOptions,
+    kernels: Kernels,
+    workers: &Arc<Workers>,
 ) -> Result<Session, ort::Error> {
     let _registration = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
     let builder: SessionBuilder = Session::builder(&runtime.environment)?;
     builder
-        .with_operators(operators(options.kernels, options.threads)?)?
+        .with_operators(operators(kernels, workers)?)?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
         .with_prepacking(false)?
-        .with_intra_threads(options.threads)?
+        // The operators of the engine have threads of their own.
+        .with_intra_threads(1)?
         .with_inter_threads(1)?
-        .with_intra_op_spinning(options.threads > 1)?
-        .with_config_entry("session.force_spinning_stop", "1")?
         // Shapes differ from pass to pass: a remembered allocation pattern a shape only grows.
         .with_memory_pattern(false)?
         .with_log_level(LogLevel::Warning)?
@@ -203,6 +208,8 @@ impl Infer for OnnxSession {
     ) -> Result<R, InferError> {
         let (texts, tokens) = (inputs.texts(), inputs.tokens());
         let failed = |error: ort::Error| InferError::Run { texts, tokens, source: Box::new(error) };
+        // Early, because they need some time.
+        let _awake = self.workers.wake();
         let words = look_up(&self.words, inputs.input_ids())?;
         let positions = inputs.positions(self.padding);
         let mut values: Vec<SessionInputValue<'_>> = Vec::with_capacity(self.inputs.len());

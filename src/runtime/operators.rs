@@ -3,23 +3,26 @@
 //! Weights are read where ONNX Runtime mapped them. `model/src/semblance_model/plain.py` defines each
 //! operator in terms of ONNX's own.
 
+use std::sync::Arc;
+
 use ort::operator::{
     ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput,
 };
 use ort::value::{TensorElementType, ValueRef};
 
+use super::workers::Workers;
 use crate::kernels::{
-    Activation, Alone, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then,
+    Activation, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then,
 };
 
 /// The domain of the operators in a graph.
 const DOMAIN: &str = "semblance";
 
-/// Returns every operator; each runs on up to this number of threads of the session's pool.
-pub(super) fn operators(kernels: Kernels, threads: usize) -> ort::Result<OperatorDomain> {
+/// Returns every operator; each divides its work among these threads and the caller's.
+pub(super) fn operators(kernels: Kernels, workers: &Arc<Workers>) -> ort::Result<OperatorDomain> {
     let mut domain = OperatorDomain::new(DOMAIN)?;
     for kind in Kind::ALL {
-        domain = domain.add(EngineOperator { kind, kernels, threads })?;
+        domain = domain.add(EngineOperator { kind, kernels, workers: Arc::clone(workers) })?;
     }
     Ok(domain)
 }
@@ -80,14 +83,14 @@ impl Kind {
 struct EngineOperator {
     kind: Kind,
     kernels: Kernels,
-    threads: usize,
+    workers: Arc<Workers>,
 }
 
 /// An operator with the attributes of one node.
 struct EngineKernel {
     kind: Kind,
     kernels: Kernels,
-    threads: usize,
+    workers: Arc<Workers>,
     activation: Activation,
     epsilon: f32,
     range: ByteRange,
@@ -117,7 +120,7 @@ impl Operator for EngineOperator {
     }
 
     fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> ort::Result<EngineKernel> {
-        let &Self { kind, kernels, threads } = self;
+        let &Self { kind, kernels, .. } = self;
         let adds = matches!(kind, Kind::ProductAddNorm | Kind::ByteProductAddNorm);
         let activates = matches!(kind, Kind::Product | Kind::ByteProduct);
         let counts_bytes = matches!(kind, Kind::ByteProduct | Kind::ByteProductAddNorm);
@@ -126,7 +129,7 @@ impl Operator for EngineOperator {
         Ok(EngineKernel {
             kind,
             kernels,
-            threads,
+            workers: Arc::clone(&self.workers),
             activation: match (activates, text("activation").as_str()) {
                 (false, _) | (true, "identity") => Activation::Identity,
                 (true, "gelu") => Activation::Gelu,
@@ -180,9 +183,7 @@ impl Kernel for EngineKernel {
         let missing = || ort::Error::new("the output is missing");
         let mut output = context.output(0, shape)?.ok_or_else(missing)?;
         let (_, output) = output.try_extract_tensor_mut::<f32>()?;
-        let pool = Pool { context, threads: self.threads };
-        let team: &dyn Team = if self.threads > 1 { &pool } else { &Alone };
-        self.run(&inputs, output, team)
+        self.run(&inputs, output, &*self.workers)
     }
 }
 
@@ -247,22 +248,5 @@ impl<'a> Operands<'a> {
     fn length(&self, index: usize) -> ort::Result<usize> {
         let length = self.0[index].shape().first().copied().unwrap_or(0);
         usize::try_from(length).map_err(|_| ort::Error::new("an axis has no length"))
-    }
-}
-
-/// The threads of the session.
-struct Pool<'a> {
-    context: &'a ComputeContext,
-    threads: usize,
-}
-
-impl Team for Pool<'_> {
-    fn threads(&self) -> usize {
-        self.threads
-    }
-
-    fn run(&self, work: &(dyn Fn() + Sync)) {
-        // The caller does the work that no thread took.
-        let _ = self.context.par_for(self.threads, self.threads, |_| work());
     }
 }
