@@ -158,7 +158,7 @@ fn build(
         .with_operators(operators(kernels, workers)?)?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
         .with_prepacking(false)?
-        // The operators of the engine have threads of their own.
+        // The operators divide their work among `workers`.
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         // Shapes differ from pass to pass: a remembered allocation pattern a shape only grows.
