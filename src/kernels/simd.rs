@@ -50,8 +50,8 @@ pub(super) trait Simd: Copy {
     /// ignore this hint if it does not know the address of the page yet.
     fn prefetch_far(self, address: *const f32);
 
-    /// Stands before a loop whose speed depends on the address of its instructions: gives what follows an address
-    /// that does not change with other code. ADR 0010 has the measurement.
+    /// Stands before a loop whose speed depends on the address of its instructions. What follows has the same place
+    /// within a cache line in every program. ADR 0010 has the measurement.
     #[inline(always)]
     fn align(self) {}
 
