@@ -4,9 +4,9 @@
 #![expect(unsafe_code, reason = "heads are read and written through pointers, rows apart")]
 
 use super::activation::exp2;
-use super::product::{PANEL, Tile};
 use super::simd::{Dot, Simd, Task};
 use super::team::Shared;
+use super::tile::{PANEL, Tile};
 
 /// One head of one text.
 pub(super) struct HeadTask<'a> {

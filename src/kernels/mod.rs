@@ -34,6 +34,8 @@ mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
+mod tile;
+mod workers;
 
 use std::ops::Range;
 
@@ -50,8 +52,9 @@ pub use bytes::{BYTE_PANEL, ByteRange, GROUP};
 pub use instruction_set::{InstructionSet, UnknownInstructionSet};
 pub use operands::{Attention, ByteDense, Dense, LengthError, Norm, Then};
 pub use pairs::{PAIR_PANEL, PairColumns, PairRows, pair_panel_bytes};
-pub use product::PANEL;
 pub use team::{Alone, Team};
+pub use tile::PANEL;
+pub use workers::{Awake, Workers};
 
 /// Rows that a task normalizes or brings to bytes.
 const ROWS_A_TASK: usize = 16;

@@ -3,7 +3,6 @@
 mod embedding_table;
 mod onnx;
 mod operators;
-mod workers;
 
 use std::ops::Range;
 

@@ -12,10 +12,9 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::operators::operators;
-use super::workers::Workers;
 use super::{EmbeddingTable, Infer, InferError, Inputs, UnknownToken};
 use crate::bundle::{GraphInput, Task};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Workers};
 
 /// The graph's only output, float32, by the bundle's task.
 fn output_of(task: Task) -> &'static str {

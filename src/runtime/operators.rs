@@ -10,9 +10,8 @@ use ort::operator::{
 };
 use ort::value::{TensorElementType, ValueRef};
 
-use super::workers::Workers;
 use crate::kernels::{
-    Activation, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then,
+    Activation, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then, Workers,
 };
 
 /// The domain of the operators in a graph.

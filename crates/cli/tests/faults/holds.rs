@@ -112,7 +112,7 @@ fn a_body_that_decompresses_to_much_more_is_refused_early() {
 #[test]
 fn too_little_memory_at_the_start_is_an_error_and_not_a_hang() {
     let mut with_code = 0;
-    for limit_mb in [300, 200, 120, 60] {
+    for limit_mb in [300, 200, 120, 80, 60] {
         let script = format!("ulimit -v {} && exec \"$@\"", limit_mb * 1024);
         let mut command = Command::new("sh");
         command.args(["-ec", &script, "sh", env!("CARGO_BIN_EXE_semblance"), "score", "a", "b"]);

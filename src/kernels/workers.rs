@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crate::kernels::Team;
+use super::team::Team;
 
 /// Between passes: threads sleep.
 const RESTING: u8 = 0;
@@ -25,18 +25,20 @@ const ENDED: u8 = 2;
 /// that work, the caller's included. The bits from it on are a number: odd, and another one, for each piece.
 const OPEN: u64 = 1 << 16;
 
-/// How often a thread looks for work, about 40 microseconds, before it lets other threads run on its CPU.
+/// How often a thread looks for work before it lets other threads run on its CPU: some tens of microseconds.
 const LOOKS: u32 = 2_000;
 
 /// Work as it is lent: a reference on the caller's stack.
 type Work<'a> = &'a (dyn Fn() + Sync);
 
 /// The threads of a session, the caller's not among them.
-pub(super) struct Workers {
+#[derive(Debug)]
+pub struct Workers {
     state: Arc<State>,
     threads: Vec<JoinHandle<()>>,
 }
 
+#[derive(Debug)]
 struct State {
     phase: AtomicU8,
     gate: AtomicU64,
@@ -49,8 +51,8 @@ impl Workers {
     /// Starts the threads for passes on `threads` threads, the caller's counted.
     ///
     /// # Errors
-    /// - what the operating system says if a thread cannot be started.
-    pub(super) fn start(threads: usize) -> io::Result<Self> {
+    /// - The error of the operating system if a thread cannot be started.
+    pub fn start(threads: usize) -> io::Result<Self> {
         let state = Arc::new(State {
             phase: AtomicU8::new(RESTING),
             gate: AtomicU64::new(0),
@@ -67,7 +69,8 @@ impl Workers {
     }
 
     /// Wakes the threads. They sleep again when the value returned is dropped.
-    pub(super) fn wake(&self) -> Awake<'_> {
+    #[must_use]
+    pub fn wake(&self) -> Awake<'_> {
         self.enter(WAITING);
         Awake(self)
     }
@@ -91,7 +94,8 @@ impl Drop for Workers {
 }
 
 /// A pass: the threads wait for work.
-pub(super) struct Awake<'a>(&'a Workers);
+#[derive(Debug)]
+pub struct Awake<'a>(&'a Workers);
 
 impl Drop for Awake<'_> {
     fn drop(&mut self) {
