@@ -61,17 +61,30 @@ impl Kernels {
     }
 }
 
+/// Returns an address of every `step` bytes of these values, and that of the last byte, which can be in another line or
+/// page.
+#[inline(always)]
+fn addresses<T>(values: &[T], step: usize) -> impl Iterator<Item = *const f32> {
+    let last = size_of_val(values).saturating_sub(1);
+    let start: *const f32 = values.as_ptr().cast();
+    (0..last).step_by(step).chain([last]).map(move |at| start.wrapping_byte_add(at))
+}
+
+struct PrefetchTask<'a, T>(&'a [T]);
+
+impl<T> Task for PrefetchTask<'_, T> {
+    #[inline(always)]
+    fn run<S: Dot>(self, s: S) {
+        addresses(self.0, CACHE_LINE).for_each(|address| s.prefetch(address));
+    }
+}
+
 struct PrefetchFarTask<'a, T>(&'a [T]);
 
 impl<T> Task for PrefetchFarTask<'_, T> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        let start: *const f32 = self.0.as_ptr().cast();
-        // The last line too, wherever the first one starts.
-        let bytes = size_of_val(self.0).saturating_sub(1);
-        for at in (0..bytes).step_by(CACHE_LINE).chain([bytes]) {
-            s.prefetch_far(start.wrapping_byte_add(at));
-        }
+        addresses(self.0, CACHE_LINE).for_each(|address| s.prefetch_far(address));
     }
 }
 
@@ -80,22 +93,7 @@ struct LookUpTask<'a, T>(&'a [T]);
 impl<T> Task for LookUpTask<'_, T> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        let start: *const f32 = self.0.as_ptr().cast();
-        let bytes = size_of_val(self.0).saturating_sub(1);
-        for at in (0..bytes).step_by(PAGE).chain([bytes]) {
-            s.prefetch(start.wrapping_byte_add(at));
-        }
-    }
-}
-
-struct PrefetchTask<'a, T>(&'a [T]);
-
-impl<T> Task for PrefetchTask<'_, T> {
-    #[inline(always)]
-    fn run<S: Dot>(self, s: S) {
-        for at in (0..size_of_val(self.0)).step_by(CACHE_LINE) {
-            s.prefetch(self.0.as_ptr().wrapping_byte_add(at).cast());
-        }
+        addresses(self.0, PAGE).for_each(|address| s.prefetch(address));
     }
 }
 
