@@ -113,6 +113,37 @@ fn up(square: f64) -> f32 {
     (square.sqrt() as f32).next_up()
 }
 
+/// A query in 8 bits, whose values are added at the set bits of 1-bit codes.
+///
+/// Rounding changes an estimate far less than its own error: at most by 0.08 of the standard deviation, if one value
+/// of the query has all of its length.
+pub(crate) struct SignQuery {
+    /// `[words * 64]`, padded with zero.
+    values: Vec<i8>,
+    scale: f32,
+    sum: i32,
+}
+
+impl SignQuery {
+    pub(crate) fn new(query: &[f32]) -> Self {
+        let mut values = Vec::with_capacity(sign_words(query.len()) * 64);
+        let (scale, _) = quantize(query, i8::MAX, &mut values);
+        let sum = values.iter().map(|&value| i32::from(value)).sum();
+        values.resize(sign_words(query.len()) * 64, 0);
+        Self { values, scale, sum }
+    }
+
+    /// `[words]`, of 64 values.
+    pub(crate) fn words(&self) -> &[[i8; 64]] {
+        self.values.as_chunks().0
+    }
+
+    /// Returns the product of the query with the signs of a row, 1 or -1, from the sum at its set bits.
+    pub(crate) fn signed(&self, set: i32) -> f32 {
+        self.scale * (2 * set - self.sum) as f32
+    }
+}
+
 /// Steps of a query for whole bytes: 12 bits, so that its sums with bytes fit into 32 bits.
 const QUERY_STEPS: f32 = 2047.0;
 

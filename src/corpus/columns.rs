@@ -5,6 +5,7 @@
 //! padded to 8 bytes. A filter is decided once for each distinct value.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -131,30 +132,34 @@ impl Columns {
         self.view(index)
     }
 
-    /// Requests the codes of a row from the disk. Does not wait.
-    pub(crate) fn request_codes(&self, row: usize) {
-        self.request(|view| view.codes.get(row).map(|code| code.as_slice()));
+    /// Where the file has the codes of a row.
+    pub(crate) fn codes_of(&self, row: usize) -> impl Iterator<Item = Range<usize>> {
+        self.places(move |view| view.codes.get(row).map(|code| code.as_slice()))
     }
 
-    /// Requests the bounds of the values of a row from the disk. Reads its codes.
-    pub(crate) fn request_bounds(&self, row: usize) {
-        self.request(|view| {
+    /// Where the file has the bounds of the values of a row, whose codes this reads.
+    pub(crate) fn bounds_of(&self, row: usize) -> impl Iterator<Item = Range<usize>> {
+        self.places(move |view| {
             let index = (view.code(row) as usize).checked_sub(1)?;
             Some(view.bounds.get(index..index + 2)?.as_flattened())
-        });
+        })
     }
 
-    /// Requests the values of a row from the disk. Reads their bounds.
-    pub(crate) fn request_values(&self, row: usize) {
-        self.request(|view| view.bytes(view.code(row)));
+    /// Where the file has the values of a row, whose bounds this reads.
+    pub(crate) fn values_of(&self, row: usize) -> impl Iterator<Item = Range<usize>> {
+        self.places(move |view| view.bytes(view.code(row)))
     }
 
-    fn request<'a>(&'a self, part: impl Fn(ColumnView<'a>) -> Option<&'a [u8]>) {
-        let Some(map) = &self.map else { return };
-        for part in (0..self.columns.len()).filter_map(|index| part(self.view(index)?)) {
-            let start = part.as_ptr().addr() - map.as_ptr().addr();
-            map::request(map, start..start + part.len());
-        }
+    fn places<'a>(
+        &'a self,
+        part: impl Fn(ColumnView<'a>) -> Option<&'a [u8]>,
+    ) -> impl Iterator<Item = Range<usize>> {
+        let start = self.map.as_ref().map_or(0, |map| map.as_ptr().addr());
+        (0..self.columns.len()).filter_map(move |index| {
+            let part = part(self.view(index)?)?;
+            let at = part.as_ptr().addr() - start;
+            Some(at..at + part.len())
+        })
     }
 
     /// The mapped file, or none if there are no columns.

@@ -1,18 +1,16 @@
 //! Exact search. A scan of the upper halves of the 8-bit codes excludes most rows, the whole codes exclude
 //! most others, and f32 decides among the rest. The errors of both steps are bounded.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::num::NonZeroUsize;
-use std::time::Instant;
 
+use super::best::Best;
 use super::bits::Bits;
 use super::codes::{ByteFactors, QueryCode, half_bytes};
 use super::error::CorpusError;
 use super::index::{Index, Place};
-use super::search::{SLOW_ROW, Scored};
+use super::rescore::{Candidate, rescore};
+use super::search::Scored;
 use super::spans::{Span, each_list, spans};
-use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD};
 
 /// Rows of a block: their codes stay in the cache for all queries.
 const BLOCK_ROWS: usize = 256;
@@ -28,62 +26,27 @@ const ROWS_A_THREAD: usize = if cfg!(test) { 500 } else { 20_000 };
 
 /// What a query has found so far.
 struct Candidates {
-    /// Rows that can be among the best, with the largest score that each can have.
-    rows: Vec<(f32, Place)>,
-    /// The `top_k` largest lower bounds, the smallest first.
-    lower: BinaryHeap<Reverse<Ordered>>,
-    /// A score that `top_k` rows reach for certain.
-    reached: f32,
-}
-
-/// A score with a total order.
-#[derive(Clone, Copy, PartialEq)]
-struct Ordered(f32);
-
-impl Eq for Ordered {}
-
-impl PartialOrd for Ordered {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ordered {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
+    /// Rows that can be among the best.
+    rows: Vec<Candidate>,
+    /// The largest lower bounds.
+    lower: Best,
 }
 
 impl Candidates {
-    fn new() -> Self {
-        Self { rows: Vec::new(), lower: BinaryHeap::new(), reached: f32::NEG_INFINITY }
+    fn new(top_k: usize) -> Self {
+        Self { rows: Vec::new(), lower: Best::new(top_k) }
     }
 
-    /// Adds a row that can be among the best: `product + slack` is at least `reached`.
-    fn add(&mut self, product: f32, slack: f32, place: Place, top_k: usize) {
-        self.rows.push((product + slack, place));
-        self.raise(Reverse(Ordered(product - slack)), top_k);
-    }
-
-    /// Takes a lower bound into account.
-    fn raise(&mut self, lower: Reverse<Ordered>, top_k: usize) {
-        if lower.0.0 > self.reached {
-            self.lower.push(lower);
-            if self.lower.len() > top_k {
-                self.lower.pop();
-            }
-            if let (Some(least), true) = (self.lower.peek(), self.lower.len() == top_k) {
-                self.reached = least.0.0;
-            }
-        }
+    /// Adds a row that can be among the best: `product + slack` is at least what is reached.
+    fn add(&mut self, product: f32, slack: f32, place: Place) {
+        self.rows.push(Candidate { most: product + slack, place });
+        self.lower.add(product - slack);
     }
 
     /// Adds what another thread has found.
-    fn merge(&mut self, other: Self, top_k: usize) {
+    fn merge(&mut self, other: Self) {
         self.rows.extend(other.rows);
-        for lower in other.lower {
-            self.raise(lower, top_k);
-        }
+        self.lower.merge(other.lower);
     }
 }
 
@@ -105,16 +68,14 @@ pub(crate) fn exact(
     let codes: Vec<QueryCode> = queries.iter().map(|query| QueryCode::new(query)).collect();
     let lists = spans(&index.parts, threads, ROWS_A_THREAD.div_ceil(queries.len().max(1)));
     let found = each_list(&lists, |spans| scan(index, spans, queries, &codes, allowed, top_k))?;
-    let mut merged = codes.iter().map(|_| Candidates::new()).collect::<Vec<_>>();
+    let mut merged = codes.iter().map(|_| Candidates::new(top_k)).collect::<Vec<_>>();
     for list in found {
         for (all, some) in merged.iter_mut().zip(list) {
-            all.merge(some, top_k);
+            all.merge(some);
         }
     }
     let best = |(query, candidates): (&Vec<f32>, Candidates)| {
-        let rows = candidates.rows.iter().filter(|(most, _)| *most >= candidates.reached);
-        let places: Vec<Place> = rows.map(|(_, place)| *place).collect();
-        rescore(index, query, &places, top_k)
+        rescore(index, query, candidates.rows, top_k)
     };
     queries.iter().zip(merged).map(best).collect()
 }
@@ -128,7 +89,7 @@ fn scan(
     allowed: &[Bits],
     top_k: usize,
 ) -> Result<Vec<Candidates>, CorpusError> {
-    let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::new()).collect();
+    let mut found: Vec<Candidates> = queries.iter().map(|_| Candidates::new(top_k)).collect();
     let (mut sums, mut near) = (vec![0i32; BLOCK_ROWS], Vec::with_capacity(BLOCK_ROWS));
     for &Span { part, start: first, end: last } in spans {
         let (segment, allowed) = (&index.parts[part as usize].segment, &allowed[part as usize]);
@@ -151,12 +112,12 @@ fn scan(
                 let groups = sums.chunks(GROUP).zip(factors.chunks(GROUP));
                 for (first, (sums, factors)) in (start..).step_by(GROUP).zip(groups) {
                     // The bound excludes most rows, so it is tested first.
-                    if all_below(query, shift, sums, factors, candidates.reached) {
+                    if all_below(query, shift, sums, factors, candidates.lower.reached()) {
                         continue;
                     }
                     for (row, (&sum, &factors)) in (first..).zip(sums.iter().zip(factors)) {
                         let most = query.most(sum, shift, factors);
-                        let is_below = most < candidates.reached;
+                        let is_below = most < candidates.lower.reached();
                         if !is_below && (are_all || allowed.contains(row)) {
                             index.kernels.prefetch(&segment.lower()[row * half..(row + 1) * half]);
                             near.push((row, most));
@@ -165,16 +126,16 @@ fn scan(
                 }
                 for &(row, most) in &near {
                     // Rows of this block can have raised it.
-                    if most < candidates.reached {
+                    if most < candidates.lower.reached() {
                         continue;
                     }
                     let place = row * half..(row + 1) * half;
                     let (upper, lower) = (&segment.upper()[place.clone()], &segment.lower()[place]);
                     let sum = index.kernels.code_dot(&query.whole.values, upper, lower)?;
                     let (product, slack) = query.product(sum, shift, segment.byte_factors()[row]);
-                    let is_below = product + slack < candidates.reached;
+                    let is_below = product + slack < candidates.lower.reached();
                     if !is_below {
-                        candidates.add(product, slack, Place { part, row: row as u32 }, top_k);
+                        candidates.add(product, slack, Place { part, row: row as u32 });
                     }
                 }
             }
@@ -208,42 +169,9 @@ fn direct(
     top_k: usize,
 ) -> Result<Vec<Vec<Scored>>, CorpusError> {
     let numbered = (0..).zip(allowed);
-    let places: Vec<Place> = numbered
-        .flat_map(|(part, rows)| rows.iter().map(move |row| Place { part, row: row as u32 }))
-        .collect();
-    queries.iter().map(|query| rescore(index, query, &places, top_k)).collect()
-}
-
-/// Returns the best of these rows by their f32 scores.
-///
-/// Pages are requested from the first row that is not in memory, for all rows after it together.
-/// Requesting those of rows in memory would be a system call for each row without an effect.
-pub(crate) fn rescore(
-    index: &Index,
-    query: &[f32],
-    places: &[Place],
-    top_k: usize,
-) -> Result<Vec<Scored>, CorpusError> {
-    let mut scored: Vec<Scored> = Vec::with_capacity(places.len());
-    let (mut is_requested, mut started) = (false, Instant::now());
-    for (number, &place) in places.iter().enumerate() {
-        if let Some(&next) = places.get(number + LOOK_UP_AHEAD) {
-            index.look_up(next);
-        }
-        if let Some(&next) = places.get(number + PREFETCH_AHEAD) {
-            index.prefetch(next);
-        }
-        scored.push(index.score(query, place)?);
-        if !is_requested {
-            let now = Instant::now();
-            if now - started > SLOW_ROW {
-                is_requested = true;
-                index.will_need(&places[number + 1..]);
-            }
-            started = now;
-        }
-    }
-    scored.sort_unstable_by(Scored::order);
-    scored.truncate(top_k);
-    Ok(scored)
+    let places = numbered
+        .flat_map(|(part, rows)| rows.iter().map(move |row| Place { part, row: row as u32 }));
+    let all: Vec<Candidate> =
+        places.map(|place| Candidate { most: f32::INFINITY, place }).collect();
+    queries.iter().map(|query| rescore(index, query, all.clone(), top_k)).collect()
 }

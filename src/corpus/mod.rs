@@ -12,6 +12,7 @@
 //! crash leaves the old version or the new one.
 
 mod approximate;
+mod best;
 mod bits;
 mod catalog;
 mod cluster;
@@ -37,6 +38,7 @@ mod point;
 mod prune;
 mod publish;
 pub(crate) mod replica;
+mod rescore;
 mod row_check;
 mod rows_file;
 mod search;

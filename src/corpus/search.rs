@@ -6,6 +6,7 @@
 //! always f32 cosine similarities.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::approximate::approximate;
@@ -17,6 +18,7 @@ use super::index::{Index, Place, Row};
 use super::manifest::Recall;
 use super::segment::RowStep;
 use super::unit::unit;
+use crate::bundle::map::{self, Mmap};
 
 /// How to search.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,17 +125,10 @@ impl Index {
     /// Reads rows. From the first one that is not in memory, the pages of all rows after it are
     /// requested together.
     fn read_rows(&self, places: &[Place]) -> Result<Vec<Row>, CorpusError> {
+        let mut is_requested = self.prefetch_rows(places);
         let mut rows = Vec::with_capacity(places.len());
-        let mut is_requested = false;
         for (number, &place) in places.iter().enumerate() {
             let started = Instant::now();
-            let segment = &self.parts[place.part as usize].segment;
-            // One page of the several of a row.
-            segment.texts.id(place.row as usize)?;
-            if !is_requested && started.elapsed() > SLOW_ROW {
-                self.request_rows(&places[number..]);
-                is_requested = true;
-            }
             rows.push(self.row(place)?);
             if !is_requested && started.elapsed() > SLOW_ROW {
                 self.request_rows(&places[number + 1..]);
@@ -143,13 +138,35 @@ impl Index {
         Ok(rows)
     }
 
+    /// Brings what rows need into the cache. Each step finds the places of the next. From the first row that is not
+    /// in memory, this requests the pages instead, and returns true.
+    fn prefetch_rows(&self, places: &[Place]) -> bool {
+        for step in RowStep::ALL {
+            for (number, place) in places.iter().enumerate() {
+                let started = Instant::now();
+                self.each_part(place, step, |map, part| {
+                    self.kernels.prefetch(map.get(part).unwrap_or_default());
+                });
+                if started.elapsed() > SLOW_ROW {
+                    self.request_rows(&places[number..]);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Requests the pages of rows from the disk. Each step finds those of the next.
     pub(crate) fn request_rows(&self, places: &[Place]) {
         for step in RowStep::ALL {
             for place in places {
-                self.parts[place.part as usize].segment.request_row(place.row as usize, step);
+                self.each_part(place, step, map::request);
             }
         }
+    }
+
+    fn each_part(&self, place: &Place, step: RowStep, visit: impl FnMut(&Mmap, Range<usize>)) {
+        self.parts[place.part as usize].segment.each_part(place.row as usize, step, visit);
     }
 
     fn allowed(&self, filter: Option<&Filter>) -> Result<Vec<Bits>, CorpusError> {
@@ -211,7 +228,7 @@ impl Index {
     }
 
     /// Requests the pages of the vectors of these rows together, so that they are read at once.
-    pub(crate) fn will_need(&self, places: &[Place]) {
+    pub(crate) fn will_need(&self, places: impl Iterator<Item = Place>) {
         for place in places {
             self.parts[place.part as usize].segment.will_need(place.row as usize);
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -61,7 +62,7 @@ impl ReadAhead {
     }
 }
 
-/// A step of [`Segment::request_row`].
+/// A step of [`Segment::each_part`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowStep {
     First,
@@ -210,20 +211,30 @@ impl Segment {
         let _ = map::will_need(&self.vectors, start..start + row_bytes);
     }
 
-    /// Requests the parts of a row that are found at a step: the places of its text and values, then
+    /// Visits the parts of files that a row needs at a step: the places of its text and values, then
     /// the text and the places of the values in their columns, then the values. A step reads what the
-    /// one before requested.
-    pub(crate) fn request_row(&self, row: usize, step: RowStep) {
-        match step {
-            RowStep::First => {
-                self.texts.request_bounds(row);
-                self.columns.request_codes(row);
+    /// one before visited.
+    pub(crate) fn each_part(
+        &self,
+        row: usize,
+        step: RowStep,
+        mut visit: impl FnMut(&Mmap, Range<usize>),
+    ) {
+        let texts = match step {
+            RowStep::First => Some(self.texts.bounds_of(row)),
+            RowStep::Second => self.texts.bytes_of(row),
+            RowStep::Last => None,
+        };
+        if let Some(part) = texts {
+            visit(self.texts.map(), part);
+        }
+        if let Some(map) = self.columns.map() {
+            let visit = |part| visit(map, part);
+            match step {
+                RowStep::First => self.columns.codes_of(row).for_each(visit),
+                RowStep::Second => self.columns.bounds_of(row).for_each(visit),
+                RowStep::Last => self.columns.values_of(row).for_each(visit),
             }
-            RowStep::Second => {
-                self.texts.request_row(row);
-                self.columns.request_bounds(row);
-            }
-            RowStep::Last => self.columns.request_values(row),
         }
     }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::segment::RowStep;
 use super::*;
+use crate::bundle::map::request;
 use crate::kernels::{InstructionSet, Kernels};
 
 pub(super) const DIM: usize = 72;
@@ -288,8 +290,9 @@ fn requested_rows_are_those_that_are_read() {
         assert_eq!(rows, again);
     }
     // A missing row is no error: its pages are not requested.
-    index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::First);
-    index.parts[0].segment.request_row(usize::MAX / 64, super::segment::RowStep::Second);
+    for step in RowStep::ALL {
+        index.parts[0].segment.each_part(usize::MAX / 64, step, request);
+    }
 }
 
 /// Whether the operating system reads only the pages that are accessed in a file: the flag `rr` of its

@@ -5,10 +5,11 @@
 //! its text between `2i + 1` and `2i + 2`. A reader checks the bounds of a row when it reads the row.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::CorpusError;
-use crate::bundle::map::{self, Mmap};
+use crate::bundle::map::Mmap;
 
 /// Name of the file.
 pub(crate) const TEXTS_FILE: &str = "texts.bin";
@@ -74,18 +75,17 @@ impl Texts {
         self.part(row.saturating_mul(2).saturating_add(1))
     }
 
-    /// Requests the bounds of a row from the disk. Does not wait.
-    pub(crate) fn request_bounds(&self, row: usize) {
+    /// Where the file has the bounds of a row.
+    pub(crate) fn bounds_of(&self, row: usize) -> Range<usize> {
         let start = self.bounds.saturating_add(row.saturating_mul(16));
-        map::request(&self.map, start..start.saturating_add(24));
+        start..start.saturating_add(24)
     }
 
-    /// Requests the id and the text of a row from the disk, whose bounds this reads.
-    pub(crate) fn request_row(&self, row: usize) {
+    /// Where the file has the id and the text of a row, whose bounds this reads. None if there is no such row.
+    pub(crate) fn bytes_of(&self, row: usize) -> Option<Range<usize>> {
         let index = row.saturating_mul(2);
-        if let Some((start, end)) = self.bound(index).zip(self.bound(index.saturating_add(2))) {
-            map::request(&self.map, start..end.min(self.bounds));
-        }
+        let (start, end) = self.bound(index).zip(self.bound(index.saturating_add(2)))?;
+        Some(start..end.min(self.bounds))
     }
 
     /// The mapped file.

@@ -123,16 +123,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn add_where(self, a: __m256, b: __m256, bits: u64) -> __m256 {
-        unsafe {
-            let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-            let set = _mm256_and_si256(_mm256_set1_epi32(bits as i32), lanes);
-            let mask = _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lanes));
-            _mm256_add_ps(a, _mm256_and_ps(mask, b))
-        }
-    }
-
-    #[inline(always)]
     fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
         unsafe {
             let most = _mm256_set1_epi16(most.cast_signed());
@@ -209,6 +199,29 @@ impl Dot for Avx2 {
                 _mm256_maddubs_epi16(lower, _mm256_loadu_si256(low.cast())),
                 _mm256_maddubs_epi16(upper, _mm256_loadu_si256(high.cast())),
             );
+            _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+
+    #[inline(always)]
+    fn add_where(self, sums: __m256i, values: &[i8; 64], bits: u64) -> __m256i {
+        unsafe {
+            // Each byte of four is repeated eight times, and compared with its eight bits.
+            let bytes = _mm256_setr_epi64x(
+                0,
+                0x0101_0101_0101_0101,
+                0x0202_0202_0202_0202,
+                0x0303_0303_0303_0303,
+            );
+            let places = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+            let from = values.as_ptr().cast::<__m256i>();
+            let set = |bits: u64, values: __m256i| {
+                let bits = _mm256_shuffle_epi8(_mm256_set1_epi32(bits as i32), bytes);
+                let mask = _mm256_cmpeq_epi8(_mm256_and_si256(bits, places), places);
+                _mm256_maddubs_epi16(_mm256_set1_epi8(1), _mm256_and_si256(mask, values))
+            };
+            let low = set(bits, _mm256_loadu_si256(from));
+            let pairs = _mm256_add_epi16(low, set(bits >> 32, _mm256_loadu_si256(from.add(1))));
             _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }

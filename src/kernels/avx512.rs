@@ -133,11 +133,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn add_where(self, a: __m512, b: __m512, bits: u64) -> __m512 {
-        unsafe { _mm512_mask_add_ps(a, bits as u16, a, b) }
-    }
-
-    #[inline(always)]
     fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
         unsafe {
             let values = _mm512_loadu_si512(values.as_ptr().cast());
@@ -202,6 +197,14 @@ impl Dot for Avx512 {
             );
             let sums = _mm512_dpbusd_epi32(sums, lower, _mm512_loadu_si512(low.cast()));
             _mm512_dpbusd_epi32(sums, upper, _mm512_loadu_si512(high.cast()))
+        }
+    }
+
+    #[inline(always)]
+    fn add_where(self, sums: __m512i, values: &[i8; 64], bits: u64) -> __m512i {
+        unsafe {
+            let set = _mm512_maskz_loadu_epi8(bits, values.as_ptr());
+            _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), set)
         }
     }
 

@@ -111,21 +111,24 @@ proptest! {
         // Some rows, in any order, and more than once.
         let numbers: Vec<u32> =
             if rows == 0 { Vec::new() } else { (0..30).map(|_| next() as u32 % rows as u32).collect() };
+        let query: Vec<[i8; 64]> = (0..words).map(|_| std::array::from_fn(|_| next() as i8)).collect();
         for kernels in sets() {
-            let mut sums = vec![f32::NAN; numbers.len()];
+            let mut sums = vec![i32::MAX; numbers.len()];
             kernels.sign_sums(&query, &signs, &numbers, &mut sums).unwrap();
             for (&number, &sum) in numbers.iter().zip(&sums) {
-                let code = &signs[number as usize * words..];
-                let set = query.iter().enumerate().filter(|(i, _)| code[i / 64] >> (i % 64) & 1 == 1);
-                let exact: f64 = set.map(|(_, &x)| f64::from(x)).sum();
-                prop_assert!((f64::from(sum) - exact).abs() < 1e-4, "{kernels:?}");
+                let code = signs[number as usize * words..].iter().flat_map(|word| {
+                    (0..64).map(move |bit| (word >> bit & 1) as i32)
+                });
+                let values = query.as_flattened().iter().map(|&value| i32::from(value));
+                let expected: i32 = code.zip(values).map(|(bit, value)| bit * value).sum();
+                prop_assert_eq!(sum, expected, "{:?}", kernels);
             }
             let distances: Vec<u16> = (0..dim).map(|_| next() as u16 % 100).collect();
             let mut near = vec![u32::MAX];
             kernels.near(&distances, 50, &mut near);
             let expected = (0..).zip(&distances).filter(|(_, bits)| **bits <= 50).map(|(row, _)| row);
             prop_assert_eq!(near, std::iter::once(u32::MAX).chain(expected).collect::<Vec<_>>());
-            let missing = kernels.sign_sums(&query, &signs, &[rows as u32], &mut [0.0]);
+            let missing = kernels.sign_sums(&query, &signs, &[rows as u32], &mut [0]);
             prop_assert!(missing.is_err());
         }
     }

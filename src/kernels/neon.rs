@@ -120,15 +120,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn add_where(self, a: float32x4_t, b: float32x4_t, bits: u64) -> float32x4_t {
-        unsafe {
-            let lanes = vld1q_u32([1, 2, 4, 8].as_ptr());
-            let mask = vtstq_u32(vdupq_n_u32(bits as u32), lanes);
-            vaddq_f32(a, vreinterpretq_f32_u32(vandq_u32(mask, vreinterpretq_u32_f32(b))))
-        }
-    }
-
-    #[inline(always)]
     fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
     }
@@ -193,6 +184,24 @@ impl Dot for Neon {
             let lower = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
             let upper = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
             sdot(sdot(sums, lower, vld1q_s8(low)), upper, vld1q_s8(high))
+        }
+    }
+
+    #[inline(always)]
+    fn add_where(self, mut sums: int32x4_t, values: &[i8; 64], bits: u64) -> int32x4_t {
+        unsafe {
+            // Each byte of two is repeated eight times, and compared with its eight bits.
+            let places = vcreate_u8(0x8040_2010_0804_0201);
+            let places = vcombine_u8(places, places);
+            for (values, bits) in
+                values.as_chunks::<16>().0.iter().zip(bits.to_le_bytes().as_chunks::<2>().0)
+            {
+                let bits = vcombine_u8(vdup_n_u8(bits[0]), vdup_n_u8(bits[1]));
+                let mask = vreinterpretq_s8_u8(vtstq_u8(bits, places));
+                let set = vandq_s8(mask, vld1q_s8(values.as_ptr()));
+                sums = sdot(sums, set, vdupq_n_s8(1));
+            }
+            sums
         }
     }
 

@@ -100,11 +100,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn add_where(self, a: Four, b: Four, bits: u64) -> Four {
-        std::array::from_fn(|i| if bits >> i & 1 == 1 { a[i] + b[i] } else { a[i] })
-    }
-
-    #[inline(always)]
     fn sum(self, a: Four) -> f32 {
         (a[0] + a[2]) + (a[1] + a[3])
     }
@@ -159,6 +154,14 @@ impl Dot for Portable {
                 *sum += i32::from(code >> 4) * i32::from(high);
             }
         }
+        sums
+    }
+
+    #[inline(always)]
+    fn add_where(self, mut sums: [i32; 4], values: &[i8; 64], bits: u64) -> [i32; 4] {
+        let bit = |index: usize| (bits >> index & 1) as i32;
+        let set = values.iter().enumerate().map(|(index, &value)| bit(index) * i32::from(value));
+        sums[0] += set.sum::<i32>();
         sums
     }
 

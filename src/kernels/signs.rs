@@ -1,5 +1,4 @@
 //! Sign codes of the rows of a corpus: one bit for each dimension, in words of 64 bits.
-#![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
 use super::simd::{CACHE_LINE, Dot, Task};
 #[cfg(target_arch = "x86_64")]
@@ -37,23 +36,21 @@ impl Kernels {
         self.enter(NearTask { bits, most, rows });
     }
 
-    /// Writes to `out`, `[numbers]`, the sum of the values of a query, `[dim]`, at the set bits of some
-    /// rows of `[rows, words]`, which have these numbers. Bit `i % 64` of word `i / 64` belongs to
-    /// dimension `i`.
+    /// Writes to `out`, `[numbers]`, the sum of the values of a query, `[words, 64]`, at the set bits of some
+    /// rows of `[rows, words]`, which have these numbers. Bit `i` of a word belongs to value `i` of the 64.
     ///
     /// # Errors
     /// - [`LengthError`] if the lengths of the operands do not belong together, or a row is missing.
     pub fn sign_sums(
         self,
-        query: &[f32],
+        query: &[[i8; 64]],
         rows: &[u64],
         numbers: &[u32],
-        out: &mut [f32],
+        out: &mut [i32],
     ) -> Result<(), LengthError> {
-        let words = query.len().div_ceil(64);
         check("the numbers", numbers.len(), out.len())?;
         let last = numbers.iter().max().map_or(0, |&number| number as usize + 1);
-        check("the rows", rows.len().min(last * words), last * words)?;
+        check("the rows", rows.len().min(last * query.len()), last * query.len())?;
         self.enter(SignSumTask { query, rows, numbers, out });
         Ok(())
     }
@@ -122,32 +119,48 @@ struct NearTask<'a> {
     rows: &'a mut Vec<u32>,
 }
 
-/// Rows that are compared together. Most groups have no near row.
+/// Rows that are compared together.
 const GROUP: usize = 32;
+
+/// Most groups have at most this number of near rows.
+const FEW: usize = 3;
 
 impl Task for NearTask<'_> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
         let (groups, rest) = self.bits.as_chunks::<GROUP>();
         let mut start = 0;
+        let (mut found, mut count) = ([0; 2 * GROUP + 1], 0);
         for group in groups {
             let mut near = s.at_most(group, self.most);
+            // Without a branch: how many rows of a group are near cannot be predicted.
+            for _ in 0..FEW {
+                found[count] = start + near.trailing_zeros();
+                count += usize::from(near != 0);
+                near &= near.wrapping_sub(1);
+            }
             while near != 0 {
-                self.rows.push(start + near.trailing_zeros());
+                found[count] = start + near.trailing_zeros();
+                count += 1;
                 near &= near - 1;
+            }
+            if count > GROUP {
+                self.rows.extend_from_slice(&found[..count]);
+                count = 0;
             }
             start += GROUP as u32;
         }
+        self.rows.extend_from_slice(&found[..count]);
         let numbered = (start..).zip(rest);
         self.rows.extend(numbered.filter(|(_, bits)| **bits <= self.most).map(|(row, _)| row));
     }
 }
 
 struct SignSumTask<'a> {
-    query: &'a [f32],
+    query: &'a [[i8; 64]],
     rows: &'a [u64],
     numbers: &'a [u32],
-    out: &'a mut [f32],
+    out: &'a mut [i32],
 }
 
 /// How many rows ahead of its use a code is prefetched. The numbers jump, so that the processor cannot
@@ -157,7 +170,7 @@ const ROWS_AHEAD: usize = 16;
 impl Task for SignSumTask<'_> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        let words = self.query.len().div_ceil(64);
+        let words = self.query.len();
         for (index, (&number, out)) in self.numbers.iter().zip(self.out).enumerate() {
             if let Some(&ahead) = self.numbers.get(index + ROWS_AHEAD) {
                 let code = self.rows.as_ptr().wrapping_add(ahead as usize * words);
@@ -166,25 +179,14 @@ impl Task for SignSumTask<'_> {
                 s.prefetch(code.wrapping_add(words.saturating_sub(1)).cast());
             }
             let code = &self.rows[number as usize * words..][..words];
-            let mut sums = [s.splat(0.0); 4];
-            let mut rest = 0.0;
-            for (&word, values) in code.iter().zip(self.query.chunks(64)) {
-                if values.len() < 64 {
-                    let set = values.iter().enumerate().filter(|(i, _)| word >> i & 1 == 1);
-                    rest = set.map(|(_, value)| value).sum();
-                    continue;
-                }
-                for start in (0..64).step_by(4 * S::WIDTH) {
-                    for (part, sum) in sums.iter_mut().enumerate() {
-                        let at = start + part * S::WIDTH;
-                        // SAFETY: `at + WIDTH` is at most 64, the number of values.
-                        let values = unsafe { s.load(values.as_ptr().add(at)) };
-                        *sum = s.add_where(*sum, values, word >> at);
-                    }
+            let pairs = code.chunks(2).zip(self.query.chunks(2));
+            let mut sums = [s.zeros(); 2];
+            for (words, values) in pairs {
+                for ((&word, values), sum) in words.iter().zip(values).zip(&mut sums) {
+                    *sum = s.add_where(*sum, values, word);
                 }
             }
-            let [a, b, c, d] = sums;
-            *out = s.sum(s.add(s.add(a, b), s.add(c, d))) + rest;
+            *out = s.total(sums[0]) + s.total(sums[1]);
         }
     }
 }

@@ -85,9 +85,6 @@ pub(super) trait Simd: Copy {
     /// `a * 2^power` for an integer `power` from -126 to 127.
     fn scale(self, a: Self::F32, power: Self::F32) -> Self::F32;
 
-    /// `a + b` where the bit of the lane is set, else `a`. Bit `i` belongs to lane `i`.
-    fn add_where(self, a: Self::F32, b: Self::F32, bits: u64) -> Self::F32;
-
     /// Which of 32 values are at most `most`: bit `i` belongs to value `i`.
     #[inline(always)]
     fn at_most(self, values: &[u16; 32], most: u16) -> u32 {
@@ -142,6 +139,9 @@ pub(super) trait Dot: Simd {
         low: *const i8,
         high: *const i8,
     ) -> Self::I32;
+
+    /// Adds the values whose bits are set to the sums, in any order. Bit `i` belongs to value `i`.
+    fn add_where(self, sums: Self::I32, values: &[i8; 64], bits: u64) -> Self::I32;
 
     /// The total of all sums.
     fn total(self, sums: Self::I32) -> i32;
