@@ -21,11 +21,11 @@ struct Selected {
     /// By the estimate: 0.998 of the 10 nearest rows are among them.
     by_estimate: usize,
     /// How many standard deviations a score is above its estimate at most. No f32 score is computed for a row that
-    /// cannot be among the best then.
+    /// cannot be among the best then. With a filter, or if all scores are high, more rows are close to the best.
     deviations: f32,
 }
 
-const OF_ALL: Selected = Selected { by_bits: 1_000, by_estimate: 200, deviations: 3.0 };
+const OF_ALL: Selected = Selected { by_bits: 1_000, by_estimate: 200, deviations: 2.5 };
 
 /// With a filter, the results are further down among all rows, where bits and estimates order less well.
 const OF_FILTERED: Selected = Selected { by_bits: 1_500, by_estimate: 300, deviations: 3.5 };
@@ -33,10 +33,11 @@ const OF_FILTERED: Selected = Selected { by_bits: 1_500, by_estimate: 300, devia
 impl Selected {
     fn new(index: &Index, is_filtered: bool, top_k: usize) -> Self {
         let selected = if is_filtered { OF_FILTERED } else { OF_ALL };
+        let spread = spread(&index.parts);
         Self {
             by_bits: scaled(selected.by_bits, top_k),
-            by_estimate: scaled(selected.by_estimate * spread(&index.parts), top_k).max(top_k),
-            ..selected
+            by_estimate: scaled(selected.by_estimate * spread, top_k).max(top_k),
+            deviations: if spread > 1 { OF_FILTERED.deviations } else { selected.deviations },
         }
     }
 }
@@ -299,11 +300,11 @@ fn select(
         candidates.extend(places.iter().zip(&sums).map(|(&place, &set)| {
             // The estimate is the same without the margin.
             let most = center + factors[place.row as usize] * (code.signed(set) + margin);
-            Candidate { most, place }
+            Candidate::new(most, place)
         }));
     }
     if candidates.len() > selected.by_estimate {
-        candidates.select_nth_unstable_by(selected.by_estimate, |a, b| b.most.total_cmp(&a.most));
+        candidates.select_nth_unstable_by(selected.by_estimate, Candidate::order);
         candidates.truncate(selected.by_estimate);
     }
     rescore(index, query, candidates, top_k)

@@ -115,8 +115,9 @@ fn up(square: f64) -> f32 {
 
 /// A query in 8 bits, whose values are added at the set bits of 1-bit codes.
 ///
-/// Rounding changes an estimate far less than its own error: at most by 0.08 of the standard deviation, if one value
-/// of the query has all of its length.
+/// Rounding changes an estimate far less than its own error, which has a standard deviation of 0.6 times the factor of
+/// the row: rounding of values to steps of `largest / 127` changes it by `factor * √dim * largest / (127 * √12)`. That is
+/// 0.009 times the factor, for 384 dimensions and a largest value of 0.2.
 pub(crate) struct SignQuery {
     /// `[words * 64]`, padded with zero.
     values: Vec<i8>,

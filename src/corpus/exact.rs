@@ -39,7 +39,7 @@ impl Candidates {
 
     /// Adds a row that can be among the best: `product + slack` is at least what is reached.
     fn add(&mut self, product: f32, slack: f32, place: Place) {
-        self.rows.push(Candidate { most: product + slack, place });
+        self.rows.push(Candidate::new(product + slack, place));
         self.lower.add(product - slack);
     }
 
@@ -171,7 +171,6 @@ fn direct(
     let numbered = (0..).zip(allowed);
     let places = numbered
         .flat_map(|(part, rows)| rows.iter().map(move |row| Place { part, row: row as u32 }));
-    let all: Vec<Candidate> =
-        places.map(|place| Candidate { most: f32::INFINITY, place }).collect();
+    let all: Vec<Candidate> = places.map(|place| Candidate::new(f32::INFINITY, place)).collect();
     queries.iter().map(|query| rescore(index, query, all.clone(), top_k)).collect()
 }

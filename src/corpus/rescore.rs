@@ -1,5 +1,6 @@
 //! The last step of a search: f32 scores of the rows that can be among the best.
 
+use std::cmp::Ordering;
 use std::time::Instant;
 
 use super::best::Best;
@@ -8,32 +9,46 @@ use super::index::{Index, Place};
 use super::search::{SLOW_ROW, Scored};
 use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD};
 
+/// How many rows ahead the pages of a vector are requested from a disk. A network file system reads about as many at
+/// the same time, and what follows has to wait for pages that turn out to be useless.
+const REQUEST_AHEAD: usize = 64;
+
 /// A row that can be among the best.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate {
-    /// The score of the row is not larger, or very probably not larger.
-    pub(crate) most: f32,
-    pub(crate) place: Place,
+    most: f32,
+    place: Place,
+}
+
+impl Candidate {
+    /// A row whose score is not larger than `most`, or very probably not. NaN excludes no row.
+    pub(crate) fn new(most: f32, place: Place) -> Self {
+        Self { most: if most.is_nan() { f32::INFINITY } else { most }, place }
+    }
+
+    /// The highest first, and rows of equal bounds in the order of the file.
+    pub(crate) fn order(a: &Self, b: &Self) -> Ordering {
+        b.most.total_cmp(&a.most).then(a.place.cmp(&b.place))
+    }
 }
 
 /// Returns the best of these rows by their f32 scores.
 ///
-/// Scores are computed in the order of what they are at most, until no further row can be among the best. Pages are
-/// requested from the first row that is not in memory, for all rows after it together. Requesting those of rows in
-/// memory would be a system call for each row without an effect.
+/// Scores are computed in the order of what they are at most, until no further row can be among the best. From the
+/// first row that is not in memory, pages are requested ahead. Requesting those of rows in memory would be a system call
+/// for each row without an effect.
 pub(crate) fn rescore(
     index: &Index,
     query: &[f32],
     mut candidates: Vec<Candidate>,
     top_k: usize,
 ) -> Result<Vec<Scored>, CorpusError> {
-    // Rows of equal bounds in the order of the file.
-    candidates.sort_unstable_by(|a, b| b.most.total_cmp(&a.most).then(a.place.cmp(&b.place)));
+    candidates.sort_unstable_by(Candidate::order);
     let mut best = Best::new(top_k);
     let mut scored: Vec<Scored> = Vec::with_capacity(candidates.len());
     candidates.iter().take(LOOK_UP_AHEAD).for_each(|next| index.look_up(next.place));
     candidates.iter().take(PREFETCH_AHEAD).for_each(|next| index.prefetch(next.place));
-    let (mut is_requested, mut started) = (false, Instant::now());
+    let (mut is_cold, mut started) = (false, Instant::now());
     for (number, candidate) in candidates.iter().enumerate() {
         if candidate.most < best.reached() {
             break;
@@ -47,11 +62,14 @@ pub(crate) fn rescore(
         let row = index.score(query, candidate.place)?;
         best.add(row.score);
         scored.push(row);
-        if !is_requested {
+        let after = candidates.get(number + 1..).unwrap_or_default();
+        if is_cold {
+            after.get(REQUEST_AHEAD - 1).into_iter().for_each(|next| index.will_need(next.place));
+        } else {
             let now = Instant::now();
             if now - started > SLOW_ROW {
-                is_requested = true;
-                index.will_need(candidates[number + 1..].iter().map(|next| next.place));
+                is_cold = true;
+                after.iter().take(REQUEST_AHEAD).for_each(|next| index.will_need(next.place));
             }
             started = now;
         }

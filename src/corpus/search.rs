@@ -227,11 +227,9 @@ impl Index {
         self.parts[place.part as usize].segment.vector_bytes(place.row as usize)
     }
 
-    /// Requests the pages of the vectors of these rows together, so that they are read at once.
-    pub(crate) fn will_need(&self, places: impl Iterator<Item = Place>) {
-        for place in places {
-            self.parts[place.part as usize].segment.will_need(place.row as usize);
-        }
+    /// Requests the pages of the vector of a row from the disk. Does not wait.
+    pub(crate) fn will_need(&self, place: Place) {
+        self.parts[place.part as usize].segment.will_need(place.row as usize);
     }
 
     /// Searches for a sample of the rows, approximately and exactly. None if there are fewer than two

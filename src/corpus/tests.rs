@@ -279,6 +279,33 @@ fn threads_divide_the_rows_and_change_no_result() {
 }
 
 #[test]
+fn an_exact_search_excludes_no_row_whose_factors_are_not_numbers() {
+    let root = TempDir::new().unwrap();
+    let query = vector(17);
+    let search = |index: &Index| {
+        let options = SearchOptions { top_k: 3, exact: true, ..SearchOptions::default() };
+        index.search(&[&query], &options).unwrap().hits.remove(0)
+    };
+    let index = build(root.path(), 2_000);
+    let expected = search(&index);
+    let best = index.places()[17].row as usize;
+    assert_eq!(expected[0].row.id, "row-17");
+    drop(index);
+    for value in [f32::NAN, -f32::NAN] {
+        for segment in fs::read_dir(root.path().join("segments")).unwrap() {
+            let path = segment.unwrap().path().join("factors.8.npy");
+            let mut bytes = fs::read(&path).unwrap();
+            let start = npy::HEADER_BYTES + best * size_of::<codes::ByteFactors>();
+            for factor in bytes[start..].chunks_mut(4).take(codes::BYTE_FACTORS) {
+                factor.copy_from_slice(&value.to_le_bytes());
+            }
+            fs::write(&path, bytes).unwrap();
+        }
+        assert_eq!(search(&Index::open(root.path()).unwrap()), expected);
+    }
+}
+
+#[test]
 fn requested_rows_are_those_that_are_read() {
     let root = TempDir::new().unwrap();
     let index = build(root.path(), 900);
