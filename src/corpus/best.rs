@@ -35,7 +35,7 @@ impl Best {
         Self { count, scores: BinaryHeap::new(), reached: f32::NEG_INFINITY }
     }
 
-    /// A score that `count` of the added scores reach; minus infinity before so many were added.
+    /// A score that `count` of the added scores reach; minus infinity before that many were added.
     pub(crate) fn reached(&self) -> f32 {
         self.reached
     }

@@ -4,8 +4,6 @@
 use std::arch::x86_64::*;
 
 use super::avx512::Avx512;
-use super::signs::AHEAD_BYTES;
-use super::simd::CACHE_LINE;
 
 /// Proof that the processor has VBMI and VPOPCNTDQ besides what [`Avx512`] proves.
 #[derive(Clone, Copy, Debug)]
@@ -90,10 +88,6 @@ fn count(query: &[u64; PERIOD], steps: &[[u64; STEP]], sums: &mut [[u16; GROUPS]
             _mm512_loadu_si512(query.add(16).cast()),
         ];
         for (step, sums) in steps.iter().zip(sums) {
-            let ahead = step.as_ptr().wrapping_byte_add(AHEAD_BYTES).cast::<i8>();
-            for at in (0..size_of_val(step)).step_by(CACHE_LINE) {
-                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at));
-            }
             let mut counts = [_mm512_setzero_si512(); GROUP];
             for (register, counts) in counts.iter_mut().enumerate() {
                 let words = _mm512_loadu_si512(step.as_ptr().add(8 * register).cast());

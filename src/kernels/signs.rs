@@ -68,7 +68,7 @@ const STEP_ROWS: usize = 8;
 
 /// How far ahead of their use cache lines are requested, in bytes: over the end of a block of rows, so that memory is
 /// read while the block is evaluated. ADR 0014 has the measurement.
-pub(super) const AHEAD_BYTES: usize = 8_192;
+const AHEAD_BYTES: usize = 8_192;
 
 impl Task for HammingTask<'_> {
     #[inline(always)]
