@@ -20,7 +20,7 @@ struct Selected {
     by_bits: usize,
     /// By the estimate: 0.998 of the 10 nearest rows are among them.
     by_estimate: usize,
-    /// How many standard deviations a score is above its estimate at most. No f32 score is computed for a row that
+    /// How many standard deviations a score can be above its estimate. No f32 score is computed for a row that
     /// cannot be among the best then. With a filter, or if all scores are high, more rows are close to the best.
     deviations: f32,
 }

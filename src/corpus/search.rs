@@ -138,17 +138,17 @@ impl Index {
         Ok(rows)
     }
 
-    /// Brings what rows need into the cache. Each step finds the places of the next. From the first row that is not
-    /// in memory, this requests the pages instead, and returns true.
+    /// Brings what rows need into the cache. Each step finds the places of the next. If a row is not in memory, this
+    /// requests the pages of all rows instead, and returns true.
     fn prefetch_rows(&self, places: &[Place]) -> bool {
         for step in RowStep::ALL {
-            for (number, place) in places.iter().enumerate() {
+            for place in places {
                 let started = Instant::now();
                 self.each_part(place, step, |map, part| {
                     self.kernels.prefetch(map.get(part).unwrap_or_default());
                 });
                 if started.elapsed() > SLOW_ROW {
-                    self.request_rows(&places[number..]);
+                    self.request_rows(places);
                     return true;
                 }
             }
