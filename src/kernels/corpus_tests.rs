@@ -90,6 +90,9 @@ proptest! {
                 let products = query.iter().zip(&values[row * dim..]);
                 let exact: f64 = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                 prop_assert!((f64::from(dots[row]) - exact).abs() < 1e-4, "{kernels:?}");
+                let mut alone = [f32::NAN];
+                kernels.dots(&query, &values[row * dim..][..dim], &mut alone).unwrap();
+                prop_assert_eq!(alone[0].to_bits(), dots[row].to_bits(), "{:?}", kernels);
                 let (upper, lower) = (&upper[row * dim..][..dim], &lower[row * dim..][..dim]);
                 let halves = |bytes: &[u8]| -> Vec<i64> {
                     let second = bytes.iter().map(|byte| i64::from(byte >> 4));

@@ -1,7 +1,7 @@
 //! Products of one query with the rows of a corpus, in f32, 8 bits and 4 bits.
 #![expect(unsafe_code, reason = "registers are read through pointers in the innermost loop")]
 
-use super::simd::{CACHE_LINE, Dot, PAGE, PAGES_AHEAD, Task};
+use super::simd::{CACHE_LINE, Dot, LINE, PAGE, PAGES_AHEAD, Simd, Task};
 use super::{Kernels, LengthError, check};
 
 impl Kernels {
@@ -103,43 +103,71 @@ struct DotTask<'a> {
     out: &'a mut [f32],
 }
 
+/// How many parts of the rows are read at the same time, a row of each in turn. One core gets more from memory if
+/// several places are on their way. docs/adr/0014-corpora.md has the measurement.
+const STREAMS: usize = 4;
+
+/// How far ahead of its use a part of the rows is requested for the second cache, in bytes: a row of 384 values.
+const STREAM_AHEAD_BYTES: usize = 1_536;
+
 impl Task for DotTask<'_> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
         let dim = self.query.len();
-        let pairs = dim - dim % (2 * S::WIDTH);
-        for (index, out) in self.out.iter_mut().enumerate() {
-            let row = &self.rows[index * dim..][..dim];
-            let ahead = row.as_ptr().wrapping_byte_add(AHEAD_BYTES);
-            // Not behind the last row: a single row has nothing ahead.
-            let is_last = (self.rows.len() - index * dim) * 4 < AHEAD_BYTES + dim * 4;
-            if !is_last {
+        let each = self.out.len() / STREAMS;
+        for index in 0..each {
+            let rows: [&[f32]; STREAMS] =
+                std::array::from_fn(|part| &self.rows[(part * each + index) * dim..][..dim]);
+            for row in rows {
+                let ahead = row.as_ptr().wrapping_byte_add(STREAM_AHEAD_BYTES + PAGES_AHEAD);
                 for at in (0..size_of_val(row)).step_by(PAGE) {
-                    s.prefetch(ahead.wrapping_byte_add(PAGES_AHEAD + at));
+                    s.prefetch(ahead.wrapping_byte_add(at));
                 }
             }
-            let mut sums = [s.splat(0.0); 2];
-            for at in (0..pairs).step_by(2 * S::WIDTH) {
-                if !is_last {
-                    s.prefetch_far(ahead.wrapping_add(at));
-                    s.prefetch_far(ahead.wrapping_add(at + S::WIDTH));
-                }
-                for (part, sum) in sums.iter_mut().enumerate() {
-                    let at = at + part * S::WIDTH;
-                    // SAFETY: `at + WIDTH` is at most `dim`, the length of both.
-                    *sum = unsafe {
-                        s.mul_add(
-                            s.load(self.query.as_ptr().add(at)),
-                            s.load(row.as_ptr().add(at)),
-                            *sum,
-                        )
-                    };
-                }
+            let products = dots(s, self.query, rows, |address| {
+                s.prefetch_far(address.wrapping_byte_add(STREAM_AHEAD_BYTES));
+            });
+            for (part, product) in products.into_iter().enumerate() {
+                self.out[part * each + index] = product;
             }
-            let rest = self.query[pairs..].iter().zip(&row[pairs..]).map(|(a, b)| a * b);
-            *out = s.sum(s.add(sums[0], sums[1])) + rest.sum::<f32>();
+        }
+        for index in STREAMS * each..self.out.len() {
+            let row = &self.rows[index * dim..][..dim];
+            [self.out[index]] = dots(s, self.query, [row], |_| {});
         }
     }
+}
+
+/// Returns the dot products of a query `[dim]` with some rows, `[dim]` each. That of a row is the same among any others.
+/// `visit` gets the address of each cache line of the rows.
+#[inline(always)]
+fn dots<S: Simd, const ROWS: usize>(
+    s: S,
+    query: &[f32],
+    rows: [&[f32]; ROWS],
+    visit: impl Fn(*const f32),
+) -> [f32; ROWS] {
+    let step = 2 * S::WIDTH;
+    let whole = query.len() - query.len() % step;
+    let rows = rows.map(|row| &row[..query.len()]);
+    let mut sums = [[s.splat(0.0); 2]; ROWS];
+    for at in (0..whole).step_by(step) {
+        // SAFETY: `at + 2 * WIDTH` is at most the length of the query and of each row.
+        unsafe {
+            let query = query.as_ptr().add(at);
+            let (first, second) = (s.load(query), s.load(query.add(S::WIDTH)));
+            for (row, sums) in rows.iter().zip(&mut sums) {
+                let row = row.as_ptr().add(at);
+                (0..step).step_by(LINE).for_each(|line| visit(row.wrapping_add(line)));
+                sums[0] = s.mul_add(first, s.load(row), sums[0]);
+                sums[1] = s.mul_add(second, s.load(row.add(S::WIDTH)), sums[1]);
+            }
+        }
+    }
+    std::array::from_fn(|row| {
+        let rest = query[whole..].iter().zip(&rows[row][whole..]).map(|(a, b)| a * b);
+        s.sum(s.add(sums[row][0], sums[row][1])) + rest.sum::<f32>()
+    })
 }
 
 /// How far ahead of its use data is requested for the second cache. The address of its page is looked up two

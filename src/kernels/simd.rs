@@ -4,6 +4,9 @@
 /// Bytes in a line of the cache.
 pub(super) const CACHE_LINE: usize = 64;
 
+/// Values in a line of the cache.
+pub(super) const LINE: usize = CACHE_LINE / size_of::<f32>();
+
 /// Bytes in a page of memory.
 pub(super) const PAGE: usize = 4_096;
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::simd::{CACHE_LINE, Dot, PAGE, PAGES_AHEAD, Simd, Task};
+use super::simd::{CACHE_LINE, Dot, LINE, PAGE, PAGES_AHEAD, Simd, Task};
 
 /// Features of a panel.
 pub const PANEL: usize = 32;
@@ -13,9 +13,6 @@ const AHEAD: usize = 4_096;
 
 /// Inputs whose weights are multiplied between two groups of requests to memory.
 const BLOCK: usize = 8;
-
-/// Values in a line of the cache.
-const LINE: usize = CACHE_LINE / size_of::<f32>();
 
 /// Cache lines in a page of memory.
 const PAGE_LINES: usize = PAGE / CACHE_LINE;
