@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use super::bits::Bits;
 use super::columns::Columns;
@@ -83,7 +84,15 @@ impl Index {
     /// # Errors
     /// - As [`Index::open`].
     pub fn open_for_search(folder: &Path) -> Result<Self, CorpusError> {
-        Self::open_with(folder, &Self::current_or_error(folder)?, |rows| match rows {
+        let digest = thread::scope(|scope| {
+            // On a network file system, the first access to a folder takes a request. This makes it while `CURRENT` is
+            // read.
+            scope.spawn(|| {
+                [MANIFESTS, SEGMENTS].map(|name| fs::symlink_metadata(folder.join(name)).is_ok())
+            });
+            Self::current_or_error(folder)
+        })?;
+        Self::open_with(folder, &digest, |rows| match rows {
             0..=EXACT_ROWS => ReadAhead::Exact,
             _ => ReadAhead::Approximate,
         })

@@ -76,5 +76,9 @@ pub(crate) fn rescore(
     }
     scored.sort_unstable_by(Scored::order);
     scored.truncate(top_k);
+    if is_cold {
+        // The texts of the results are probably not in memory either.
+        index.request_rows(&scored.iter().map(|row| row.place).collect::<Vec<_>>());
+    }
     Ok(scored)
 }

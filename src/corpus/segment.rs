@@ -88,21 +88,21 @@ impl Segment {
     /// Opens the segment `segments/<digest>`. Checks the digest of its manifest, the sizes of its
     /// files and the headers, not their contents.
     pub(crate) fn open(folder: &Path, digest: &str, ahead: ReadAhead) -> Result<Self, CorpusError> {
-        check_is_folder(folder)?;
         let path = folder.join(SEGMENT_FILE);
-        let bytes = thread::scope(|scope| {
-            // The codes are requested at the same time, because the manifest takes several requests on a
-            // network file system.
-            for name in FILES.into_iter().filter(|name| ahead.has(name)) {
-                scope.spawn(move || request_file(&folder.join(name)));
+        let (manifest, mut maps) = thread::scope(|scope| {
+            // The codes are requested at the same time, because the manifest and the other files take several
+            // requests on a network file system.
+            scope.spawn(move || request_files(folder, ahead));
+            check_is_folder(folder)?;
+            let bytes = read_small(&path)?;
+            if sha256_hex(&bytes) != digest {
+                let reason = "its digest is not the name of its folder";
+                return Err(CorpusError::damaged(&path, reason));
             }
-            read_small(&path)
+            let manifest = SegmentManifest::parse(&path, &bytes)?;
+            let maps = open_files(folder, &manifest, ahead)?;
+            Ok((manifest, maps))
         })?;
-        if sha256_hex(&bytes) != digest {
-            return Err(CorpusError::damaged(&path, "its digest is not the name of its folder"));
-        }
-        let manifest = SegmentManifest::parse(&path, &bytes)?;
-        let mut maps = open_files(folder, &manifest, ahead)?;
         let rows = usize::try_from(manifest.rows).unwrap_or(0);
         let dim = manifest.vectors.dimensions;
         let mut take = |name: &str| {
@@ -322,6 +322,16 @@ fn open_files(
 /// rows of 384 dimensions. A file with a hole can have any size.
 const UNCHECKED_BYTES: usize = 64 << 20;
 
+/// Requests the content of the files that a search reads for each row. The next file is looked up while the one before
+/// is read. This is a hint: [`Segment::open`] reports the errors.
+fn request_files(folder: &Path, ahead: ReadAhead) -> Option<()> {
+    check_is_folder(folder).ok()?;
+    for name in FILES.into_iter().filter(|name| ahead.has(name)) {
+        request_file(&folder.join(name));
+    }
+    Some(())
+}
+
 /// Requests the content of a file before its size is checked. Does not wait for it. This is a hint:
 /// [`open_file`] reports the errors.
 fn request_file(path: &Path) -> Option<()> {
@@ -345,15 +355,18 @@ fn open_file(
     if found_bytes == 0 || name == PARQUET_FILE {
         return Ok(None);
     }
-    let is_sparse = SPARSE_FILES.contains(&name);
-    let map = if is_sparse { map::map_sparsely(path) } else { map::map(path) };
-    let map = map.map_err(|error| CorpusError::io(path, error))?;
+    let io = |error| CorpusError::io(path, error);
     if ahead.has(name) {
+        let map = map::map(path).map_err(io)?;
         // Before the other files are open: this takes longest.
-        map::will_need(&map, 0..map.len()).map_err(|error| CorpusError::io(path, error))?;
-    } else {
-        // Reads the page with the header.
-        black_box(map.first());
+        map::will_need(&map, 0..map.len()).map_err(io)?;
+        return Ok(Some(map));
+    }
+    let map = map::map_sparsely(path).map_err(io)?;
+    // Reads the page with the header, and no page after it.
+    black_box(map.first());
+    if !SPARSE_FILES.contains(&name) {
+        map::read_in_order(&map).map_err(io)?;
     }
     Ok(Some(map))
 }
