@@ -11,7 +11,7 @@ use std::thread;
 
 use super::codes::ROUNDING;
 use super::error::CorpusError;
-use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD, Panels, UnitRows};
+use super::unit_rows::{PREFETCH_AHEAD, Panels, UnitRows, to_look_up};
 use crate::kernels::{PAIR_PANEL, PairRows};
 
 /// Rows of a block, which stay in the second cache.
@@ -50,9 +50,8 @@ pub(crate) fn each_pair(
                 hits.clear();
                 kernels.pairs(&block, columns, part, least - ROUNDING, &mut hits)?;
                 for (number, &(a, b)) in hits.iter().enumerate() {
-                    if let Some(&(_, next)) = hits.get(number + LOOK_UP_AHEAD) {
-                        rows.look_up(next as usize);
-                    }
+                    let next = to_look_up(number).map_while(|next| hits.get(next));
+                    next.for_each(|&(_, next)| rows.look_up(next as usize));
                     if let Some(&(_, next)) = hits.get(number + PREFETCH_AHEAD) {
                         rows.prefetch(next as usize);
                     }

@@ -7,11 +7,15 @@ use super::best::Best;
 use super::error::CorpusError;
 use super::index::{Index, Place};
 use super::search::{SLOW_ROW, Scored};
-use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD};
+use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD, to_look_up};
 
 /// How many rows ahead the pages of a vector are requested from a disk. A network file system reads about as many at
 /// the same time, and what follows has to wait for pages that turn out to be useless.
 const REQUEST_AHEAD: usize = 64;
+
+/// How many rows are timed one by one. After them, so many are timed together: reading the clock takes a fiftieth of a
+/// search.
+const TIMED_ROWS: usize = 8;
 
 /// A row that can be among the best.
 #[derive(Clone, Copy)]
@@ -53,9 +57,8 @@ pub(crate) fn rescore(
         if candidate.most < best.reached() {
             break;
         }
-        if let Some(next) = candidates.get(number + LOOK_UP_AHEAD) {
-            index.look_up(next.place);
-        }
+        let next = to_look_up(number).map_while(|next| candidates.get(next));
+        next.for_each(|next| index.look_up(next.place));
         if let Some(next) = candidates.get(number + PREFETCH_AHEAD) {
             index.prefetch(next.place);
         }
@@ -65,7 +68,7 @@ pub(crate) fn rescore(
         let after = candidates.get(number + 1..).unwrap_or_default();
         if is_cold {
             after.get(REQUEST_AHEAD - 1).into_iter().for_each(|next| index.will_need(next.place));
-        } else {
+        } else if number < TIMED_ROWS || number.is_multiple_of(TIMED_ROWS) {
             let now = Instant::now();
             if now - started > SLOW_ROW {
                 is_cold = true;

@@ -1,6 +1,7 @@
 //! Rows to compare with each other: those of an array, or the live rows of an index.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::codes::quantize;
 use super::error::CorpusError;
@@ -10,10 +11,20 @@ use super::unit::unit;
 use crate::kernels::{Kernels, PAIR_PANEL, PairColumns, pair_panel_bytes};
 
 /// How many rows ahead of its use a vector is brought into the cache, where rows are read in any order.
-pub(crate) const PREFETCH_AHEAD: usize = 5;
+pub(crate) const PREFETCH_AHEAD: usize = 4;
 
-/// How many rows ahead the pages of a vector are looked up. docs/adr/0014-corpora.md has the measurement.
-pub(crate) const LOOK_UP_AHEAD: usize = 16;
+/// The least number of rows between the look-up of the pages of a vector and its use.
+pub(crate) const LOOK_UP_AHEAD: usize = 20;
+
+/// How many rows are looked up together. docs/adr/0014-corpora.md has the measurement.
+const LOOK_UP_ROWS: usize = 16;
+
+/// Returns the rows to look up before row `number` is used. The first [`LOOK_UP_AHEAD`] rows are not among them.
+pub(crate) fn to_look_up(number: usize) -> Range<usize> {
+    let start = number + LOOK_UP_AHEAD;
+    let rows = if number.is_multiple_of(LOOK_UP_ROWS) { LOOK_UP_ROWS } else { 0 };
+    start..start + rows
+}
 
 /// Rows `[rows, dim]`, f32, of unit length.
 pub(crate) trait UnitRows: Sync {
@@ -177,5 +188,20 @@ impl Panels {
             errors: &self.errors,
             sums: &self.sums,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_looked_up_once_and_before_its_use() {
+        let looked_up: Vec<(usize, usize)> =
+            (0..100).flat_map(|now| to_look_up(now).map(move |row| (now, row))).collect();
+        let rows: Vec<usize> = looked_up.iter().map(|&(_, row)| row).collect();
+        assert_eq!(rows, (LOOK_UP_AHEAD..LOOK_UP_AHEAD + rows.len()).collect::<Vec<_>>());
+        assert!(rows.len() > 90);
+        assert!(looked_up.iter().all(|&(now, row)| row > now + PREFETCH_AHEAD));
     }
 }

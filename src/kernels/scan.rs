@@ -61,13 +61,12 @@ impl Kernels {
     }
 }
 
-/// Returns an address of every `step` bytes of these values, and that of the last byte, which can be in another line or
-/// page.
+/// Returns an address in each cache line of these values. It can return two in the last line.
 #[inline(always)]
-fn addresses<T>(values: &[T], step: usize) -> impl Iterator<Item = *const f32> {
+fn lines<T>(values: &[T]) -> impl Iterator<Item = *const f32> {
     let last = size_of_val(values).saturating_sub(1);
     let start: *const f32 = values.as_ptr().cast();
-    (0..last).step_by(step).chain([last]).map(move |at| start.wrapping_byte_add(at))
+    (0..last).step_by(CACHE_LINE).chain([last]).map(move |at| start.wrapping_byte_add(at))
 }
 
 struct PrefetchTask<'a, T>(&'a [T]);
@@ -75,7 +74,7 @@ struct PrefetchTask<'a, T>(&'a [T]);
 impl<T> Task for PrefetchTask<'_, T> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        addresses(self.0, CACHE_LINE).for_each(|address| s.prefetch(address));
+        lines(self.0).for_each(|address| s.prefetch(address));
     }
 }
 
@@ -84,7 +83,7 @@ struct PrefetchFarTask<'a, T>(&'a [T]);
 impl<T> Task for PrefetchFarTask<'_, T> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        addresses(self.0, CACHE_LINE).for_each(|address| s.prefetch_far(address));
+        lines(self.0).for_each(|address| s.prefetch_far(address));
     }
 }
 
@@ -93,7 +92,11 @@ struct LookUpTask<'a, T>(&'a [T]);
 impl<T> Task for LookUpTask<'_, T> {
     #[inline(always)]
     fn run<S: Dot>(self, s: S) {
-        addresses(self.0, PAGE).for_each(|address| s.prefetch(address));
+        let start: *const f32 = self.0.as_ptr().cast();
+        let last = start.wrapping_byte_add(size_of_val(self.0).saturating_sub(1));
+        let pages = last.addr() / PAGE - start.addr() / PAGE;
+        (0..pages).for_each(|page| s.prefetch(start.wrapping_byte_add(page * PAGE)));
+        s.prefetch(last);
     }
 }
 
