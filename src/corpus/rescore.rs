@@ -13,8 +13,8 @@ use super::unit_rows::{LOOK_UP_AHEAD, PREFETCH_AHEAD, to_look_up};
 /// the same time, and what follows has to wait for pages that turn out to be useless.
 const REQUEST_AHEAD: usize = 64;
 
-/// How many rows are timed one by one. After them, so many are timed together: reading the clock takes a fiftieth of a
-/// search.
+/// The first rows are timed one by one, and later rows in groups of this size: reading the clock for each row takes a
+/// fiftieth of a search.
 const TIMED_ROWS: usize = 8;
 
 /// A row that can be among the best.
