@@ -37,6 +37,8 @@ PACKAGE := $(BIN)/python scripts/package.py
 export PATH := $(abspath $(BIN)):$(PATH)
 # The tests start many Python processes. Without cached bytecode, each compiles its packages again.
 export PYTHONDONTWRITEBYTECODE =
+# ONNX Runtime is also used by tools and benches that have no code of this project.
+export ORT_DISABLE_TELEMETRY := 1
 # One cache for all runs of mypy: they import much of the same.
 export MYPY_CACHE_DIR := $(abspath .mypy_cache)
 

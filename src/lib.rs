@@ -20,6 +20,11 @@
 //! `[tokens of all texts, hidden]`, f32, which are pooled and normalized to unit rows `[texts, dim]`.
 //! Dot products of unit rows are the scores. A cross-encoder scores pairs of texts instead.
 //!
+//! # Telemetry
+//! Official builds of ONNX Runtime collect data about the process and its models, and send it to its makers. The
+//! binaries of this project turn this off. A program that uses this crate must be started with
+//! `ORT_DISABLE_TELEMETRY=1`, or set it before it has threads: the library reads the variable when it starts.
+//!
 //! # Rules
 //! `tests/it/imports.rs` lists which modules may import each other, and which may use `ort`,
 //! `tokenizers` and `unsafe`. The test reads the sources.

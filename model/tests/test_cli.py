@@ -1,7 +1,10 @@
 """The command line: the folder on standard output, everything else on standard error."""
 
 import contextlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,15 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "examples:" in text
     assert "python -m semblance_model build --source ../my-model" in text
+
+
+def test_the_package_turns_telemetry_off() -> None:
+    """Before `onnxruntime` can be imported: it reads the variable then."""
+    program = (
+        "import os, sys, semblance_model; "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == "1 False\n"

@@ -128,6 +128,8 @@ def _environment(threads: int) -> dict[str, str]:
         "HOME": os.environ.get("HOME", "/"),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": str(threads),
+        # Without it, starts include the telemetry of ONNX Runtime, which semblance turns off.
+        "ORT_DISABLE_TELEMETRY": "1",
         "ORT_DYLIB_PATH": str(place.LIBRARY),
         "RAYON_NUM_THREADS": str(threads),
     }

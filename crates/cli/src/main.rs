@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use semblance_cli::{Arguments, Command, run, visible};
-use semblance_process::{FILE_CHANGED, chain, fail_large_writes, report_changed_files};
+use semblance_process::{
+    FILE_CHANGED, chain, disable_onnx_telemetry, fail_large_writes, report_changed_files,
+};
 
 fn main() -> ExitCode {
+    disable_onnx_telemetry();
     let arguments = Arguments::parse();
     handle_signals(&arguments.command);
     // Standard output is not locked, because a server logs to it from other threads.

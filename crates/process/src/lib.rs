@@ -4,6 +4,7 @@ mod environment;
 mod file_size;
 mod line_queue;
 mod mapped_files;
+mod no_telemetry;
 #[cfg(feature = "lambda")]
 mod payload;
 mod telemetry;
@@ -12,6 +13,7 @@ pub use environment::{ConfigError, Environment};
 pub use file_size::fail_large_writes;
 pub use line_queue::{DroppedLines, Flush, LineQueue};
 pub use mapped_files::{FILE_CHANGED, report_changed_files};
+pub use no_telemetry::disable_onnx_telemetry;
 #[cfg(feature = "lambda")]
 pub use payload::{Event, WrapBody};
 pub use telemetry::{chain, init, init_queued, ms};

@@ -34,6 +34,7 @@ impl StartError {
 }
 
 fn main() -> ExitCode {
+    process::disable_onnx_telemetry();
     let config = Config::from_environment(&Environment::from_process());
     process::init(config.as_ref().map_or(LevelFilter::INFO, |config| config.log_level));
     if let Err(error) = process::report_changed_files(|| {}) {

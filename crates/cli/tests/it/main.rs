@@ -18,6 +18,7 @@ mod program;
 mod reference;
 mod server;
 mod server_log;
+mod telemetry;
 
 use semblance_test_support::Server;
 

@@ -158,3 +158,23 @@ fn old_library(folder: &Path) -> std::path::PathBuf {
     assert!(status.success());
     library
 }
+
+#[test]
+fn onnx_runtime_collects_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let has_entries = || std::fs::read_dir(home.path()).unwrap().next().is_some();
+    let started = |value: Option<&str>| {
+        let mut command = function(&bundle(), &library());
+        command.env("HOME", home.path()).envs(value.map(|value| ("ORT_DISABLE_TELEMETRY", value)));
+        // The model is loaded before the Runtime API is asked.
+        let output = command.output().unwrap();
+        let last = str::from_utf8(&output.stdout).unwrap().lines().last().unwrap();
+        let line: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(line["code"], "runtime.unreachable", "{line}");
+    };
+    started(None);
+    assert!(!has_entries());
+    // Without this, the test could not fail.
+    started(Some("0"));
+    assert!(has_entries(), "ONNX Runtime writes elsewhere now: look there");
+}
