@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import semblance_model
 from checkpoint import Checkpoint
 from semblance_model.cli import main
 
@@ -77,6 +78,7 @@ def test_the_package_turns_telemetry_off() -> None:
         "print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
     )
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment["PYTHONPATH"] = str(Path(semblance_model.__file__).parents[1])
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout == "1 False\n"
