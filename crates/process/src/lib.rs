@@ -13,7 +13,7 @@ pub use environment::{ConfigError, Environment};
 pub use file_size::fail_large_writes;
 pub use line_queue::{DroppedLines, Flush, LineQueue};
 pub use mapped_files::{FILE_CHANGED, report_changed_files};
-pub use no_telemetry::disable_onnx_telemetry;
+pub use no_telemetry::{ORT_DISABLE_TELEMETRY, disable_onnx_telemetry};
 #[cfg(feature = "lambda")]
 pub use payload::{Event, WrapBody};
 pub use telemetry::{chain, init, init_queued, ms};
