@@ -106,8 +106,8 @@ struct DotTask<'a> {
     out: &'a mut [f32],
 }
 
-/// How many parts of the rows are read at the same time, a row of each in turn. One core gets more from memory if
-/// several places are on their way. docs/adr/0014-corpora.md has the measurement.
+/// How many parts of the rows are read at the same time, a row of each in turn. One core reads faster
+/// from several places in memory than from one. docs/adr/0014-corpora.md has the measurement.
 const STREAMS: usize = 4;
 
 /// How far ahead of its use a part of the rows is requested for the second cache, in bytes: a row of 384 values.
