@@ -141,7 +141,8 @@ impl Task for DotTask<'_> {
     }
 }
 
-/// Returns the dot products of a query `[dim]` with some rows, `[dim]` each. That of a row is the same among any others.
+/// Returns the dot products of a query `[dim]` with some rows, `[dim]` each. The product of a row does not
+/// depend on the other rows.
 /// `visit` gets the address of each cache line of the rows.
 #[inline(always)]
 fn dots<S: Simd, const ROWS: usize>(
