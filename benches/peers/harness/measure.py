@@ -148,18 +148,21 @@ def tokens(events: Events) -> dict[str, int]:
         "import json, sys\nfrom tokenizers import Tokenizer\n"
         "tokenizer = Tokenizer.from_file(sys.argv[1])\ntokenizer.no_padding()\n"
         "tokenizer.enable_truncation(256)\nevents = json.load(sys.stdin)\n"
-        "count = lambda texts: sum(len(row.ids) for row in tokenizer.encode_batch(texts))\n"
+        "count = lambda texts: [len(row.ids) for row in tokenizer.encode_batch(texts)]\n"
         "print(json.dumps({name: count(texts) for name, texts in events.items()}))"
     )
     query = str(events["50 candidates"]["query_from_app"])
     counted_texts = {name: texts.of_event(event) for name, event in events.items()}
-    counted_texts[NEW_QUERY] = [_new_query(query, 0)]
+    counted_texts[NEW_QUERY] = [_new_query(query, n) for n in range(2 * PARTS["remembered"].rounds)]
     command = [str(place.PYTHON), "-c", program, str(place.MODEL / "tokenizer.json")]
     ran = subprocess.run(
         command, input=json.dumps(counted_texts), capture_output=True, text=True, check=True
     )
-    counted: dict[str, int] = json.loads(ran.stdout)
-    return counted
+    counted: dict[str, list[int]] = json.loads(ran.stdout)
+    of_query = counted.pop(NEW_QUERY)
+    if len(set(of_query)) != 1:
+        raise ValueError(f"new queries have {min(of_query)} to {max(of_query)} tokens")
+    return {name: sum(tokens) for name, tokens in counted.items()} | {NEW_QUERY: of_query[0]}
 
 
 def _in_turn(
@@ -223,8 +226,8 @@ def _running(
 
 
 def _new_query(query: str, number: int) -> str:
-    # Numbers of four digits, so every query is new and has the same length.
-    return f"{query} {1000 + number}"
+    # Each of these numbers is one token, so every query is new and has as many tokens.
+    return f"{query} {1900 + number // 100} {100 + number % 100}"
 
 
 def _times() -> Times:
