@@ -10,10 +10,11 @@ from harness import machine, measure, model, place, report, texts
 
 def main() -> int:
     """Returns the exit status."""
-    options = arguments()
+    parts = measure.parts_of(has_avx512=machine.has_avx512())
+    options = arguments(parts)
     if not options.only_report:
-        _measure(options.part or list(measure.PARTS), quick=options.quick)
-    missing = [name for name in measure.PARTS if not place.part(name).exists()]
+        _measure(options.part or parts, quick=options.quick)
+    missing = [name for name in parts if not place.part(name).exists()]
     if missing:
         print(f"no report: these parts are not measured: {', '.join(missing)}", file=sys.stderr)
         return 0
@@ -43,14 +44,14 @@ def _measure(parts: list[str], *, quick: bool) -> None:
         place.part(name).write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-def arguments() -> argparse.Namespace:
+def arguments(parts: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument(
         "--part",
         action="append",
-        choices=measure.PARTS,
+        choices=parts,
         help="measure only this part; may be repeated",
     )
     parser.add_argument(

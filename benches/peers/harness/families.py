@@ -22,7 +22,7 @@ from harness.function import Function
 from harness.model import unpack
 from harness.peer import HANDLER, TORCH, US, handler_peer, task_root
 
-RESULTS = place.PLOTS / "families.json"
+RESULTS = place.DOCUMENTS / "benchmarks/families.json"
 EXPORTS = place.BUILD / "exports"
 ROUNDS, QUICK_ROUNDS = 5, 2
 EVENTS_A_ROUND = 15

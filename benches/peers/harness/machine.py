@@ -8,17 +8,18 @@ from pathlib import Path
 
 from harness import place
 
-_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile")
+_AVX512 = "avx512f"
+_FLAGS = ("avx2", "fma", _AVX512, "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile")
+
+
+def has_avx512() -> bool:
+    """Whether the processor has AVX-512."""
+    return _AVX512 in _cpu().get("flags", "").split()
 
 
 def describe() -> dict[str, str]:
     """The facts that a comparison needs."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    fields = {
-        name.strip(): value.strip()
-        for name, _, value in (line.partition(":") for line in cpuinfo.splitlines())
-        if value
-    }
+    fields = _cpu()
     flags = set(fields.get("flags", "").split())
     memory_kb = int(Path("/proc/meminfo").read_text(encoding="ascii").split()[1])
     commit = subprocess.run(
@@ -56,3 +57,13 @@ def versions() -> dict[str, str]:
     found["fastembed"] = lock.split('name = "fastembed"\nversion = "')[1].split('"')[0]
     found["python"] = platform.python_version()
     return found
+
+
+def _cpu() -> dict[str, str]:
+    """The fields of the last CPU."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    return {
+        name.strip(): value.strip()
+        for name, _, value in (line.partition(":") for line in cpuinfo.splitlines())
+        if value
+    }

@@ -22,8 +22,7 @@ HANDLERS = PEERS / "handlers"
 MODEL = BUILD / "model"
 GRAPH = MODEL / "onnx/model.onnx"
 TEXTS = BUILD / "texts.json"
-DOCUMENT = ROOT / "docs/benchmarks.md"
-PLOTS = ROOT / "docs/benchmarks"
+DOCUMENTS = ROOT / "docs"
 
 
 def part(name: str) -> Path:

@@ -18,7 +18,7 @@ AVX2_COLUMNS = ("one short text", "seed event", "one short text, two threads", "
 def write() -> Path:
     """Writes the document and its plots from the stored parts, and returns its path."""
     result = Result()
-    plot.draw(result, place.PLOTS)
+    plot.draw(result, place.DOCUMENTS / result.name)
     sections = [
         _head(result),
         _targets(result),
@@ -29,8 +29,9 @@ def write() -> Path:
         _scores(result),
         _how(result),
     ]
-    place.DOCUMENT.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return place.DOCUMENT
+    document = place.DOCUMENTS / f"{result.name}.md"
+    document.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return document
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -62,8 +63,9 @@ def _head(result: Result) -> str:
         FASTEMBED: f"{versions['fastembed']}, on the same libonnxruntime.so as {US}",
     }
     facts = {name: fact for name, fact in facts.items() if fact}
+    title = "Benchmarks" if result.has_avx2_parts else "Benchmarks on a processor without AVX-512"
     return (
-        "# Benchmarks\n\n"
+        f"# {title}\n\n"
         "Time and memory of this project and its peers for the same work: the same texts, weights "
         "(all-MiniLM-L6-v2, fp32), machine and number of threads, measured alternately. Generated "
         "by `make bench-peers`; do not edit. Tables show medians and, in parentheses, the range; "
@@ -99,7 +101,7 @@ def _cold(result: Result) -> str:
         "[the example event](../tests/events/london.json), which is already waiting; page cache "
         "warm, one thread for the forward pass, all CPUs visible. Memory after that response.\n\n"
         + _table(head, rows)
-        + "\n\n![Cold start](benchmarks/cold.svg)"
+        + f"\n\n![Cold start]({result.name}/cold.svg)"
     )
 
 
@@ -134,17 +136,14 @@ def _events(result: Result) -> str:
         "One query against candidates of 5 to 50 words, warm, one thread, cache off "
         f"(`SEMBLANCE_CACHE_BYTES=0`). Tokens without padding: {lengths}.\n\n"
         + _table(head, rows)
-        + "\n\n![Events](benchmarks/warm.svg)\n\n"
+        + f"\n\n![Events]({result.name}/warm.svg)\n\n"
         "With the cache on, a new query against the same 50 candidates: "
         f"{seen.shown(1)} ms; new queries of the same length against one known candidate, "
         f"alternating with these: {alone.shown(1)} ms; {seen.median / alone.median:.2f} times. All "
         "products of the model for the tokens of such a query: "
         f"{result.products_ms('remembered', NEW_QUERY):.1f} ms.\n\n"
         + _table(("two threads, ms", *(name for name, *_ in sizes[:2])), _two_cpus(result))
-        + "\n\nWith AVX2 instead of AVX-512, for the peers that can be restricted: torch by its "
-        "environment, ONNX Runtime of fastembed-rs by a copy of the library "
-        "(`scripts/avx2_only.py`), semblance by `SEMBLANCE_INSTRUCTION_SET=avx2`.\n\n"
-        + _table(("AVX2, ms", *AVX2_COLUMNS), _avx2(result))
+        + (_avx2(result) if result.has_avx2_parts else "")
     )
 
 
@@ -155,7 +154,7 @@ def _two_cpus(result: Result) -> list[Sequence[str]]:
     ]
 
 
-def _avx2(result: Result) -> list[Sequence[str]]:
+def _avx2(result: Result) -> str:
     rows: list[Sequence[str]] = [
         (
             peer,
@@ -168,7 +167,13 @@ def _avx2(result: Result) -> list[Sequence[str]]:
         for peer in (US, FASTEMBED, TORCH)
     ]
     floor = result.floor_ms("avx2", "seed")
-    return [*rows, ("floor", "", f"{floor:.1f}", "", "")]
+    rows.append(("floor", "", f"{floor:.1f}", "", ""))
+    return (
+        "\n\nWith AVX2 instead of AVX-512, for the peers that can be restricted: torch by its "
+        "environment, ONNX Runtime of fastembed-rs by a copy of the library "
+        "(`scripts/avx2_only.py`), semblance by `SEMBLANCE_INSTRUCTION_SET=avx2`.\n\n"
+        + _table(("AVX2, ms", *AVX2_COLUMNS), rows)
+    )
 
 
 def _throughput(result: Result) -> str:
@@ -196,7 +201,9 @@ def _throughput(result: Result) -> str:
         "## Throughput\n\n"
         f"512 different texts of 5 to 50 words, {tokens:,} tokens, as one event of a query and 511 "
         "candidates. Every peer reads, embeds and scores the same texts through its own "
-        "interface.\n\n" + _table(head, rows) + "\n\n![Throughput](benchmarks/throughput.svg)\n\n"
+        "interface.\n\n"
+        + _table(head, rows)
+        + f"\n\n![Throughput]({result.name}/throughput.svg)\n\n"
         "The floor is the number of tokens without padding times 21.2 MFLOP, divided by the "
         "machine's fp32 peak, measured in the same rounds as the best of `torch.mm`, ONNX "
         "Runtime's `MatMul` and the product kernel of this project: "
@@ -212,7 +219,7 @@ def _memory(result: Result) -> str:
         rows.append((peer, f"{one:,.0f}", f"{many:,.0f}", f"{many - one:,.0f}"))
     rows.append((TEI, *[NOT_MEASURED] * 3))
     head = ("peak memory, MB", "one event", "500 candidates", "more")
-    return "## Memory\n\n" + _table(head, rows) + "\n\n![Memory](benchmarks/memory.svg)"
+    return "## Memory\n\n" + _table(head, rows) + f"\n\n![Memory]({result.name}/memory.svg)"
 
 
 def _scores(result: Result) -> str:

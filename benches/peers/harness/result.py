@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from harness import measure, place
+from harness import machine, measure, place
 from harness.peer import US
 
 # Dense layers of MiniLM-L6, one token: 6 layers of 4 h^2 + 2 h * 4 h weights with h = 384, a
@@ -37,9 +37,20 @@ class Result:
 
     def __init__(self) -> None:
         self.parts: dict[str, dict[str, Any]] = {
-            name: json.loads(place.part(name).read_text(encoding="utf-8")) for name in measure.PARTS
+            name: json.loads(place.part(name).read_text(encoding="utf-8"))
+            for name in measure.parts_of(has_avx512=machine.has_avx512())
         }
         self.export: dict[str, float] = json.loads(place.part("export").read_text(encoding="utf-8"))
+
+    @property
+    def has_avx2_parts(self) -> bool:
+        """Whether AVX2 was measured in separate parts."""
+        return "avx2" in self.parts
+
+    @property
+    def name(self) -> str:
+        """The name of the document and of the folder of its plots."""
+        return "benchmarks" if self.has_avx2_parts else "benchmarks-avx2"
 
     def ms(self, part: str, what: str, peer: str = US) -> Spread:
         """Time of an event."""

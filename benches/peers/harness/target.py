@@ -25,7 +25,7 @@ def targets(result: Result) -> list[Target]:
         _short(result),
         *_seed_event(result),
         *_two_cpus(result),
-        *_avx2(result),
+        *(_avx2(result) if result.has_avx2_parts else []),
         *_throughput(result, "throughput-1", "one thread", 0.93),
         *_throughput(result, "throughput-2", "two threads", 0.9),
         _remembered(result),
