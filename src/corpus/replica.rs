@@ -3,7 +3,7 @@
 //! The files of a version are added first, each whole and durable; then the version is made current. A
 //! crash leaves the old version or the new one, and the files that were added stay for the next run.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::files::{digest, entries, name_of, remove, sync_folder, write_whole_wi
 use super::index::{
     Index, MANIFESTS, SEGMENTS, STAGING, TOMBSTONES, manifest_path, tombstones_path,
 };
-use super::lock::{LOCK_FILE, try_lock};
+use super::lock::{LOCK_FILE, Lock, try_lock};
 use super::manifest::{FileEntry, IndexManifest, SEGMENT_FILE, SegmentManifest};
 use super::point::Points;
 use super::prune::prune;
@@ -30,7 +30,7 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub struct Replica {
     folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Replica {

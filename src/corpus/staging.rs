@@ -1,6 +1,6 @@
 //! The folder of unfinished work of an index. One writer at a time has it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::CorpusError;
 use super::files::{create_folder, entries, name_of, remove, write_whole};
 use super::index::STAGING;
-use super::lock::{LOCK_FILE, try_lock};
+use super::lock::{LOCK_FILE, Lock, try_lock};
 use super::manifest::VectorSource;
 use crate::bundle::{hex, map};
 
@@ -19,7 +19,7 @@ const SHARDS: &str = "shards";
 #[derive(Debug)]
 pub(crate) struct Staging {
     folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Staging {

@@ -24,7 +24,15 @@ pub(crate) struct Slot {
     folder: PathBuf,
     /// The locked file. It is never removed: otherwise two runs could lock different files with the
     /// same name.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // To close the file is not enough. A process that another thread is starting has the file too,
+        // and with it the lock, until it runs its program. If this fails, the lock ends with the file.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Slot {
@@ -98,7 +106,7 @@ impl Slot {
         }
         let folder = staging.join(number.to_string());
         create_folder(&folder)?;
-        Ok(Some(Self { number, folder, _lock: lock }))
+        Ok(Some(Self { number, folder, lock }))
     }
 }
 
@@ -156,6 +164,17 @@ mod tests {
 
     use super::*;
     use crate::version::tests::version;
+
+    #[test]
+    fn a_process_that_is_being_started_does_not_keep_a_slot() {
+        let root = TempDir::new().unwrap();
+        let slot = Slot::acquire(root.path()).unwrap();
+        // What a process has between its fork and its program: the same open file.
+        let of_the_process = slot.lock.try_clone().unwrap();
+        drop(slot);
+        assert_eq!(Slot::acquire(root.path()).unwrap().number, 0);
+        drop(of_the_process);
+    }
 
     #[test]
     fn a_slot_is_used_by_one_run_at_a_time() {
