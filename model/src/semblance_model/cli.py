@@ -104,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         choices=("fp32", "int8"),
         default="fp32",
-        help="int8 is a quarter of the size and faster, with scores within 0.04 of fp32 (see "
-        "docs/performance.md); default fp32",
+        help="int8 is a quarter of the size and faster on most processors, with scores within "
+        "0.04 of fp32 (see docs/performance.md); default fp32",
     )
     command.add_argument(
         "--truncate-dim",
