@@ -426,7 +426,7 @@ $(PEERS_DONE): %/.venv/.done: pyproject.toml requirements.txt $(PEERS)/onnx_back
 	@$(UV) pip check --quiet --python $*/.venv
 	@touch $@
 
-bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers on the same work, write docs/benchmarks.md; ARGS=--quick
+bench-peers: setup $(PINNED) $(ZIP) $(PEERS_DONE) ## measure this and its peers on the same work, write docs/benchmarks.md or docs/benchmarks-avx2.md; ARGS=--quick
 	cargo build --locked --quiet --release --manifest-path $(PEERS)/fastembed/Cargo.toml --target-dir target/peers
 	cargo build --locked --quiet --release --bin semblance-test-support
 	PYTHONPATH=$(PEERS):scripts $(PEERS)/.venv/bin/python -m harness $(ARGS)
