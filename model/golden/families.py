@@ -186,8 +186,8 @@ def write(tokenizer: Source, kind: str, is_classifier: bool, folder: Path, **fie
         is_outside = stored.startswith(("classifier.", "pre_classifier."))
         tensor = seeded_tensor(random, name, shape)
         if family.head.activation == "relu" and stored.startswith("classifier."):
-            # ReLU limits nothing before this layer, tanh in the other families does. The logits
-            # would be up to 15, and the rounding of fp32 as large as the error that tests accept.
+            # ReLU does not limit the input of this layer. Without the division, logits are up to
+            # 15, and fp32 rounds them by about as much as the tests accept.
             tensor /= 8
         tensors[stored if is_outside else prefix + stored] = tensor
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})

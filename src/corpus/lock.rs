@@ -14,8 +14,9 @@ pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // To close the file is not enough. A process that another thread is starting has the file too,
-        // and with it the lock, until it runs its program. If this fails, the lock ends with the file.
+        // Closing the file is not enough. If another thread is starting a process, that process has
+        // the file too, and keeps the lock until it runs its program. If the unlock fails, closing the
+        // file still releases the lock.
         let _ = self.0.unlock();
     }
 }
