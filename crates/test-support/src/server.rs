@@ -13,7 +13,12 @@ use crate::{bundle, library, process};
 /// How long a server has to load its model and listen.
 const START: Duration = Duration::from_secs(300);
 
-/// A server on a free port of the loopback interface; stopped when dropped.
+/// Seconds that an operation has if the arguments give no other time. Tests that run beside others
+/// may take longer than the server's default.
+const OPERATION_SECONDS: &str = "3600";
+
+/// A server on a free port of the loopback interface; stopped when dropped. An operation has an hour,
+/// unless the arguments give another time.
 pub struct Server {
     process: Child,
     url: String,
@@ -57,6 +62,9 @@ impl Server {
     }
 
     fn spawn(mut command: Command, is_echoed: bool) -> Result<Self, String> {
+        if !command.get_args().any(|argument| argument == "--timeout-seconds") {
+            command.args(["--timeout-seconds", OPERATION_SECONDS]);
+        }
         // The address is logged at this level.
         command.args(["--port", "0"]).env("AWS_LAMBDA_LOG_LEVEL", "INFO").stdin(Stdio::null());
         let spawned = command.stdout(Stdio::piped()).spawn();

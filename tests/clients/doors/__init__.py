@@ -9,6 +9,12 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 # for a linter that holds the lock of the target folder.
 OPENING_SECONDS = 900.0
 
+# Time for a response, in seconds. Other tests may use the machine at the same time.
+ANSWER_SECONDS = 600.0
+
+# Time for the page to show something, in milliseconds.
+PAGE_MILLISECONDS = 60_000.0
+
 
 @dataclass(frozen=True)
 class Door:

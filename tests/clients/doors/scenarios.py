@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import httpx
 import numpy as np
 
-from doors import Door
+from doors import ANSWER_SECONDS, Door
 from doors.golden import ELEMENT_TOLERANCE, WHOLE, Vectors, largest_difference, stacked
 
 # Texts to vectors, by a client with its defaults.
@@ -35,7 +35,7 @@ def rows(vectors: Sequence[Sequence[float]]) -> Vectors:
 def reference(door: Door, texts: list[str]) -> Vectors:
     """The embeddings of text-embeddings-inference's route, truncated on the right."""
     body = {"inputs": texts, "truncate": True}
-    response = httpx.post(f"{door.url}/embed", json=body, timeout=120)
+    response = httpx.post(f"{door.url}/embed", json=body, timeout=ANSWER_SECONDS)
     return rows(response.raise_for_status().json())
 
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from doors import Door
+from doors import ANSWER_SECONDS, Door
 from doors.golden import CANDIDATES, QUERY
 from doors.scenarios import HALF_EMOJI, LONG, WHOLE_CHARACTER
 from doors.server import Server
@@ -58,7 +58,7 @@ def expected(door: Door, documents: list[str]) -> list[tuple[int, float]]:
     """Indices and scores by the route of text-embeddings-inference, best first."""
     texts = [text.replace(HALF_EMOJI, WHOLE_CHARACTER) for text in documents]
     body = {"query": QUERY, "texts": texts, "truncate": True}
-    answer = httpx.post(f"{door.url}/rerank", json=body, timeout=120).raise_for_status()
+    answer = httpx.post(f"{door.url}/rerank", json=body, timeout=ANSWER_SECONDS).raise_for_status()
     return [(item["index"], item["score"]) for item in answer.json()]
 
 

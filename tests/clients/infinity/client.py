@@ -14,7 +14,7 @@ MODEL = "any-model"
 
 def result(call: dict[str, Any]) -> Any:
     """Embeds the texts of a call, or ranks them."""
-    with Client(base_url=call["url"], timeout=120) as client:
+    with Client(base_url=call["url"], timeout=600) as client:
         if "query" in call:
             ask = RerankInput(query=call["query"], documents=call["texts"], model=MODEL)
             ranked = rerank.sync(client=client, body=ask)

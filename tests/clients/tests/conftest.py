@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from doors import PAGE_MILLISECONDS
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +16,7 @@ def browser() -> Iterator[Browser]:
     """Chromium."""
     path = shutil.which("chromium")
     assert path, "chromium is not on the PATH: apt-get install chromium"
+    expect.set_options(timeout=PAGE_MILLISECONDS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path)
         yield running

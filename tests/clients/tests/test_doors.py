@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from doors import Door, built
+from doors import ANSWER_SECONDS, Door, built
 from doors.emulator import FUNCTION, Emulator
 from doors.environment import environment
 from doors.golden import CANDIDATES, EVENT, QUERY, SCORE_TOLERANCE, SCORES, Vectors
@@ -23,7 +23,7 @@ HTML = "text/html,application/xhtml+xml"
 
 
 def post(url: str, body: object, **headers: str) -> httpx.Response:
-    response = httpx.post(url, json=body, headers=headers, timeout=60)
+    response = httpx.post(url, json=body, headers=headers, timeout=ANSWER_SECONDS)
     assert response.status_code == 200, response.text
     return response
 
@@ -31,7 +31,7 @@ def post(url: str, body: object, **headers: str) -> httpx.Response:
 def invoked(emulator: Emulator, event: object) -> bytes:
     """The answer to a direct event, an error of the function included."""
     url = f"{emulator.invoke_url}/2015-03-31/functions/{FUNCTION}/invocations"
-    response = httpx.post(url, json=event, timeout=60)
+    response = httpx.post(url, json=event, timeout=ANSWER_SECONDS)
     # For an error of the function, Lambda answers 200, and the emulator 500.
     assert response.status_code in (200, 500), response.text
     return response.content

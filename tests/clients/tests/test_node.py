@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from doors import REPOSITORY, Door
+from doors import ANSWER_SECONDS, REPOSITORY, Door
 from doors.golden import CANDIDATES, QUERY
 from doors.scenarios import (
     HALF_EMOJI,
@@ -143,7 +143,8 @@ def test_documents_are_ranked_by_the_cross_encoder(node: Node, door: Door, name:
     for documents in (DOCUMENTS, [*DOCUMENTS, LONG], [*DOCUMENTS, HALF_EMOJI]):
         texts = [text.replace(HALF_EMOJI, WHOLE_CHARACTER) for text in documents]
         body = {"query": QUERY, "texts": texts, "truncate": True}
-        answer = httpx.post(f"{door.url}/rerank", json=body, timeout=120).raise_for_status()
+        answer = httpx.post(f"{door.url}/rerank", json=body, timeout=ANSWER_SECONDS)
+        answer.raise_for_status()
         ranked = [(item["index"], item["score"]) for item in answer.json()]
         found = node.rerank(name, door, documents)
         assert [index for index, _ in found] == [index for index, _ in ranked]

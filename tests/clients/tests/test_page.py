@@ -22,6 +22,8 @@ from playwright.sync_api import (
     expect,
 )
 
+from doors import ANSWER_SECONDS, PAGE_MILLISECONDS
+
 LONDON = "How many people live in London?"
 CANDIDATES = [
     "London is known for its financial district",
@@ -93,14 +95,14 @@ CELL_COLOURS = f"""() => {{{RGBA}
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     context = browser.new_context(viewport=DESK, locale="en-GB")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PAGE_MILLISECONDS)
     visit = Visit(context.new_page())
     yield visit
     context.close()
 
 
 def settle(page: Page) -> None:
-    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=20_000)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
 def score(page: Page, query: str, candidates: list[str]) -> None:
@@ -138,7 +140,7 @@ def similarity(url: str, query: str, candidates: list[str]) -> list[float]:
             "inputs": {"source_sentence": query, "sentences": candidates},
             "parameters": {"truncate": True},
         },
-        timeout=60,
+        timeout=ANSWER_SECONDS,
     )
     assert answer.status_code == 200, answer.text
     scores: list[float] = answer.json()
@@ -146,7 +148,7 @@ def similarity(url: str, query: str, candidates: list[str]) -> list[float]:
 
 
 def tokens(url: str, texts: list[str]) -> list[list[dict[str, Any]]]:
-    answer = httpx.post(f"{url}/tokenize", json={"inputs": texts}, timeout=60)
+    answer = httpx.post(f"{url}/tokenize", json={"inputs": texts}, timeout=ANSWER_SECONDS)
     assert answer.status_code == 200, answer.text
     split: list[list[dict[str, Any]]] = answer.json()
     return split
@@ -311,7 +313,7 @@ def test_what_the_model_does_not_read_is_shown_as_cut(
     door: Opened, visit: Visit, pictures: Path
 ) -> None:
     page = visit.open(door.url)
-    limit = httpx.get(f"{door.url}/info", timeout=60).json()["max_input_length"]
+    limit = httpx.get(f"{door.url}/info", timeout=ANSWER_SECONDS).json()["max_input_length"]
     long = "river " * (limit + 30) + "end"
     score(page, LONDON, ["short", long])
     notice = page.locator("#truncation")
@@ -433,7 +435,7 @@ def test_the_lambda_event_is_the_functions_own(door: Opened, visit: Visit) -> No
     score(page, LONDON, CANDIDATES)
     event = json.loads(page.locator("#event").text_content() or "")
     assert event == {"query_from_app": LONDON, "actual_queries": CANDIDATES}
-    answer = httpx.post(f"{door.url}/", json=event, timeout=60)
+    answer = httpx.post(f"{door.url}/", json=event, timeout=ANSWER_SECONDS)
     assert answer.status_code == 200, answer.text
     pairs = answer.json()["Scores"]
     assert_rows(shown(page), [(CANDIDATES.index(text), text, value) for text, value in pairs])
@@ -444,7 +446,7 @@ def test_the_lambda_event_is_the_functions_own(door: Opened, visit: Visit) -> No
 
 def test_the_model_is_named(door: Opened, visit: Visit) -> None:
     page = visit.open(door.url)
-    info = httpx.get(f"{door.url}/info", timeout=60).json()
+    info = httpx.get(f"{door.url}/info", timeout=ANSWER_SECONDS).json()
     facts = page.locator("#facts").inner_text().replace("\n", " ")
     for fact in ("model_id", "dimensions", "max_input_length", "version"):
         assert str(info[fact]) in facts

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from doors import built
+from doors import PAGE_MILLISECONDS, built
 from doors.environment import environment
 from doors.server import Server
 
@@ -52,7 +52,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def opened(browser: Browser, indexed: Server) -> Iterator[tuple[Page, Visit]]:
     """The page with the panel."""
     context = browser.new_context(viewport=DESK, locale="en-GB")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PAGE_MILLISECONDS)
     visit = Visit(context.new_page())
     page = visit.open(indexed.url)
     expect(page.locator("#corpus-panel")).to_be_visible()

@@ -12,15 +12,11 @@ use serde_json::{Value, json};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the command of a server that runs under a shell prefix, such as `ulimit -n 64`. Its cache is
-/// disabled, and requests have an hour if the arguments give no other time: with less, the server
-/// refuses [`endless`] ones.
+/// disabled.
 pub(crate) fn command(prefix: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let script = format!("{prefix}\nexec \"$@\"");
     command.args(["-ec", &script, "sh", env!("CARGO_BIN_EXE_semblance"), "serve"]).args(arguments);
-    if !arguments.contains(&"--timeout-seconds") {
-        command.args(["--timeout-seconds", "3600"]);
-    }
     command
         .env("SEMBLANCE_BUNDLE", bundle())
         .env("SEMBLANCE_ORT_LIBRARY", library())

@@ -7,7 +7,7 @@ use semblance_test_support::Server;
 use serde_json::Value;
 
 /// How long a response may take.
-const RESPONSE: Duration = Duration::from_secs(60);
+const RESPONSE: Duration = Duration::from_secs(600);
 
 /// A client of one server.
 pub(crate) struct Client {
