@@ -284,6 +284,8 @@ lint-python: $(DEV)
 	cd $(CLIENTS) && mypy --no-error-summary --config-file ../../pyproject.toml doors tests
 	cd tests/cloud && mypy --no-error-summary --config-file ../../pyproject.toml cloud tests
 	cd tests/crashes && mypy --no-error-summary --config-file ../../pyproject.toml crashes tests
+	@# The matrices are so small that a second thread only costs time.
+	OPENBLAS_NUM_THREADS=1 python scripts/fit_polynomials.py --check
 	$(BIN)/python scripts/words.py --all
 
 deny: $(DEV) ## licenses, sources and duplicates of the crates

@@ -32,6 +32,7 @@ impl Activation {
 ///
 /// `r` is a polynomial: the fit of `-log2(erfc(u / sqrt(2))) / u` on `[0, 6]` by Lawson's algorithm. The weight is the
 /// change of Gelu, of which the largest is 9e-9. Beyond 6, `|x|` counts as 6 in the product, which is then 6e-9.
+/// `scripts/fit_polynomials.py` computes the coefficients.
 #[inline(always)]
 fn gelu<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let zero = s.splat(0.0);
@@ -75,6 +76,7 @@ fn exp<S: Simd>(s: S, x: S::F32) -> S::F32 {
 /// `2^x` for `x` from -126 to 126.
 ///
 /// The polynomial is a fit of `2^x` on `[-0.5, 0.5]` by Lawson's algorithm, with a relative error of 2e-9.
+/// `scripts/fit_polynomials.py` computes the coefficients.
 #[inline(always)]
 pub(super) fn exp2<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let power = s.round(x);
