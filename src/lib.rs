@@ -47,6 +47,7 @@ pub mod outcome;
 mod prompted;
 mod runtime;
 mod scheduler;
+mod threads;
 mod tokenizer;
 mod unique;
 mod vector;

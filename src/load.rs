@@ -17,6 +17,7 @@ use crate::model::Model;
 use crate::options::Options;
 use crate::runtime::{EmbeddingTable, InferError, OnnxRuntime, OnnxSession, SessionOptions};
 use crate::scheduler::{RowModel, Scheduler};
+use crate::threads::{Job, start};
 use crate::tokenizer::{Reading, Tokenizer, TokenizerError, TokenizerLimits};
 use crate::vector::{Activation, Embeddings, Pooling, Poolings};
 
@@ -34,7 +35,7 @@ pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, Lo
     let logits =
         |session: OnnxSession| -> Box<dyn RowModel> { Box::new(LogitsModel::new(session)) };
     let (encoder, pair_model) = thread::scope(|scope| {
-        let load = |bundle| scope.spawn(move || LoadedParts::new(bundle, options, logits));
+        let load = |bundle| start(scope, move || LoadedParts::new(bundle, options, logits));
         let pair_model = pairs.as_ref().map(load);
         let encoder = bundle.as_ref().zip(modules.as_ref()).map(|(bundle, modules)| {
             let pooled = |session: OnnxSession| -> Box<dyn RowModel> {
@@ -42,7 +43,7 @@ pub(crate) fn load(folder: Option<&Path>, options: &Options) -> Result<Model, Lo
             };
             LoadedParts::new(bundle, options, pooled)
         });
-        (encoder, pair_model.map(join))
+        (encoder, pair_model.map(Job::join))
     });
     let (encoder, pair_model) = (encoder.transpose()?, pair_model.transpose()?);
     // The times are those of the embedding model, if there is one.
@@ -123,10 +124,10 @@ impl LoadedParts {
         rows: impl Fn(OnnxSession) -> Box<dyn RowModel>,
     ) -> Result<(Self, LoadTimings), LoadError> {
         let (tokenizer, page_in, model) = thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| timed(|| tokenizer(bundle)));
-            let page_in = scope.spawn(|| timed(|| bundle.page_in()));
+            let tokenizer = start(scope, || timed(|| tokenizer(bundle)));
+            let page_in = start(scope, || timed(|| bundle.page_in()));
             let model = scheduler(bundle, options, rows);
-            (join(tokenizer), join(page_in), model)
+            (tokenizer.join(), page_in.join(), model)
         });
         let ((scheduler, library, session), (tokenizer, tokenizer_time)) = (model?, tokenizer?);
         let ((), page_in) = page_in?;
@@ -226,9 +227,4 @@ fn cross_encoder_info(bundle: &Bundle) -> CrossEncoderInfo {
 fn timed<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {
     let started = Instant::now();
     step().map(|value| (value, started.elapsed()))
-}
-
-/// Returns the result of the thread. A panic of the thread is resumed in this one.
-fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
-    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -13,6 +13,7 @@ use super::error::CorpusError;
 use super::index::Index;
 use super::pairs::{each_pair, score};
 use super::unit_rows::{ArrayRows, LiveRows, Panels, UnitRows};
+use crate::threads::{Job, start};
 
 /// How to cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -201,13 +202,9 @@ fn computed(
         }
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.get()).map(|_| scope.spawn(work)).collect();
-        let mut result = work();
-        for other in others {
-            let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(ended);
-        }
-        result
+        let others: Vec<_> = (1..threads.get()).map(|_| start(scope, work)).collect();
+        let own = work();
+        others.into_iter().map(Job::join).fold(own, Result::and)
     })?;
     Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -18,6 +18,7 @@ use super::together::together;
 use super::value::Value;
 use crate::bundle::{is_sha256, sha256_hex};
 use crate::kernels::Kernels;
+use crate::threads::start;
 
 /// Name of the file with the digest of the current version.
 pub(crate) const CURRENT_FILE: &str = "CURRENT";
@@ -87,7 +88,7 @@ impl Index {
         let digest = thread::scope(|scope| {
             // On a network file system, the first access to a folder takes a request. This makes it while `CURRENT` is
             // read.
-            scope.spawn(|| {
+            start(scope, || {
                 [MANIFESTS, SEGMENTS].map(|name| fs::symlink_metadata(folder.join(name)).is_ok())
             });
             Self::current_or_error(folder)

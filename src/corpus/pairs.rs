@@ -13,6 +13,7 @@ use super::codes::ROUNDING;
 use super::error::CorpusError;
 use super::unit_rows::{PREFETCH_AHEAD, Panels, UnitRows, to_look_up};
 use crate::kernels::{PAIR_PANEL, PairRows};
+use crate::threads::{Job, start};
 
 /// Rows of a block, which stay in the second cache.
 const BLOCK_ROWS: usize = 16 * PAIR_PANEL;
@@ -65,13 +66,9 @@ pub(crate) fn each_pair(
     };
     thread::scope(|scope| {
         let others: Vec<_> =
-            (1..threads.get().min(blocks.max(1))).map(|_| scope.spawn(work)).collect();
-        let mut result = work();
-        for other in others {
-            let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(ended);
-        }
-        result
+            (1..threads.get().min(blocks.max(1))).map(|_| start(scope, work)).collect();
+        let own = work();
+        others.into_iter().map(Job::join).fold(own, Result::and)
     })
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -22,6 +21,7 @@ use super::npy::{HEADER_BYTES, header};
 use super::texts::{TEXTS_FILE, Texts};
 use crate::bundle::map::{self, Mmap};
 use crate::bundle::sha256_hex;
+use crate::threads::start;
 
 /// An open segment. Its files are mapped; only its manifest and the headers have been read.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Segment {
         let (manifest, mut maps) = thread::scope(|scope| {
             // The codes are requested at the same time, because the manifest and the other files take several
             // requests on a network file system.
-            scope.spawn(move || request_files(folder, ahead));
+            start(scope, move || request_files(folder, ahead));
             check_is_folder(folder)?;
             let bytes = read_small(&path)?;
             if sha256_hex(&bytes) != digest {
@@ -305,12 +305,12 @@ fn open_files(
             .files
             .iter()
             .map(|(name, file)| {
-                (name, scope.spawn(move || open_file(&folder.join(name), name, file, ahead)))
+                (name, start(scope, move || open_file(&folder.join(name), name, file, ahead)))
             })
             .collect();
         let mut maps = HashMap::new();
         for (name, file) in files {
-            if let Some(map) = file.join().unwrap_or_else(|panic| resume_unwind(panic))? {
+            if let Some(map) = file.join()? {
                 maps.insert(name.clone(), map);
             }
         }

@@ -16,6 +16,7 @@ use super::npy::{HEADER_BYTES, header};
 use super::search::SearchOptions;
 use super::segment_writer::sync;
 use crate::bundle::map;
+use crate::threads::start;
 
 /// Rows of a block. A thread computes it in some milliseconds.
 const BLOCK_ROWS: usize = 2_048;
@@ -49,12 +50,9 @@ pub(super) fn write_codes(folder: &Path, rows: usize, source: &VectorSource) -> 
         thread::scope(|scope| {
             let (own, others) = starts.split_first().unwrap_or((&0, &[]));
             let others: Vec<_> =
-                others.iter().map(|&start| scope.spawn(move || block(start))).collect();
+                others.iter().map(|&first| start(scope, move || block(first))).collect();
             block(*own).write(&mut files)?;
-            others.into_iter().try_for_each(|other| match other.join() {
-                Ok(block) => block.write(&mut files),
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
+            others.into_iter().try_for_each(|other| other.join().write(&mut files))
         })?;
     }
     files.into_iter().try_for_each(sync)

@@ -5,6 +5,7 @@ use std::thread;
 
 use super::error::CorpusError;
 use super::index::Part;
+use crate::threads::{Job, start};
 
 /// Rows of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +54,9 @@ pub(crate) fn each_list<T: Send>(
     let Some((first, others)) = lists.split_first() else { return Ok(Vec::new()) };
     thread::scope(|scope| {
         let work = &work;
-        let others: Vec<_> = others.iter().map(|list| scope.spawn(move || work(list))).collect();
+        let others: Vec<_> = others.iter().map(|list| start(scope, move || work(list))).collect();
         let mut results = vec![work(first)];
-        for other in others {
-            results.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
+        results.extend(others.into_iter().map(Job::join));
         results.into_iter().collect()
     })
 }

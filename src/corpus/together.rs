@@ -1,9 +1,9 @@
 //! Reading from a disk in several threads.
 
-use std::panic::resume_unwind;
 use std::thread;
 
 use super::error::CorpusError;
+use crate::threads::start;
 
 /// Maximum number of threads. They wait for the disk, not for a CPU.
 const READERS: usize = 16;
@@ -22,10 +22,10 @@ pub(crate) fn together<I: Copy + Sync, T: Send>(
     thread::scope(|scope| {
         let read = &read;
         let readers: Vec<_> =
-            items.chunks(share).map(|items| scope.spawn(move || read(items))).collect();
+            items.chunks(share).map(|items| start(scope, move || read(items))).collect();
         let mut results = Vec::with_capacity(items.len());
         for reader in readers {
-            results.extend(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            results.extend(reader.join()?);
         }
         Ok(results)
     })

@@ -144,6 +144,45 @@ fn a_full_disk_leaves_what_can_be_continued() {
     assert!(!folder.root.path().join("map.png.partial").exists());
 }
 
+#[test]
+fn a_command_that_gets_no_thread_does_all_work_itself() {
+    // A stack of this size does not fit into the address space, so no thread starts.
+    let refused = format!("export SEMBLANCE_THREADS=1 RUST_MIN_STACK={}", 1_u64 << 47);
+    let folder = Folder::new(600);
+    folder.run("index build docs rows.jsonl --segment-rows 200");
+    let run = |prefix: &str, arguments: &str| {
+        let output = folder.command(prefix, arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments}: {}", error(&output));
+        output.stdout
+    };
+    for arguments in [
+        "score a b",
+        "embed texts.txt",
+        "search docs topic",
+        "search docs topic --exact",
+        "mine docs",
+        "cluster docs --min-size 2",
+        "index verify docs",
+        "index export docs",
+    ] {
+        assert!(run(&refused, arguments) == run("", arguments), "{arguments}");
+    }
+    for (arguments, written) in [
+        ("index build NAME rows.jsonl --segment-rows 200", "NAME/CURRENT"),
+        ("map docs --output NAME.svg", "NAME.svg"),
+    ] {
+        let with = |prefix: &str, name: &str| {
+            run(prefix, &arguments.replace("NAME", name));
+            folder.read(&written.replace("NAME", name))
+        };
+        assert!(with(&refused, "alone") == with("", "usual"), "{arguments}");
+    }
+    let output = folder.command(&refused, "embed texts.txt --threads 2").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = error(&output);
+    assert!(error.contains("a thread for the forward pass cannot be started"), "{error}");
+}
+
 /// Starts a command, sends SIGTERM once it has begun to write, and returns whether the signal ended it.
 fn stop(folder: &Folder, arguments: &str, begun: impl Fn(&Path) -> bool) -> bool {
     let mut command = folder.command("", arguments);
