@@ -11,6 +11,7 @@ use super::index::{Index, Place};
 use super::rescore::{Candidate, rescore};
 use super::search::Scored;
 use super::spans::{Span, each_list, spans};
+use crate::kernels::{HALF_DOTS_REACH, access_pages};
 
 /// Rows of a block: their codes stay in the cache for all queries.
 const BLOCK_ROWS: usize = 256;
@@ -105,6 +106,9 @@ fn scan(
             let are_all = allowed_rows == end - start;
             let block = &segment.upper()[start * half..end * half];
             let factors = &segment.byte_factors()[start..end];
+            // A request of the kernel for a page that the process has not accessed before fails.
+            let reach = (end * half + HALF_DOTS_REACH).min(segment.upper().len());
+            access_pages(&segment.upper()[start * half..reach]);
             for ((query, &shift), candidates) in queries.iter().zip(&shifts).zip(&mut found) {
                 let sums = &mut sums[..end - start];
                 index.kernels.half_dots(&query.halves.values, block, sums)?;

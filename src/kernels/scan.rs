@@ -179,6 +179,9 @@ fn dots<S: Simd, const ROWS: usize>(
 /// that was not accessed before. docs/adr/0010-kernels.md has the measurement.
 const AHEAD_BYTES: usize = 8_192;
 
+/// Up to how many bytes after its rows [`Kernels::half_dots`] requests from memory.
+pub const HALF_DOTS_REACH: usize = AHEAD_BYTES + PAGES_AHEAD;
+
 struct HalfDotTask<'a> {
     query: &'a [i8],
     rows: &'a [u8],

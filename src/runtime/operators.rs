@@ -12,6 +12,7 @@ use ort::value::{TensorElementType, ValueRef};
 
 use crate::kernels::{
     Activation, Attention, ByteDense, ByteRange, Dense, Kernels, Norm, Team, Then, Workers,
+    access_pages,
 };
 
 /// The domain of the operators in a graph.
@@ -94,6 +95,8 @@ struct EngineKernel {
     epsilon: f32,
     range: ByteRange,
     heads: usize,
+    /// Whether the operator has not run yet.
+    is_new: bool,
 }
 
 impl Operator for EngineOperator {
@@ -151,6 +154,7 @@ impl Operator for EngineOperator {
                 _ if kind == Kind::Attention => return Err(attribute("heads")),
                 _ => 1,
             },
+            is_new: true,
         })
     }
 }
@@ -182,11 +186,24 @@ impl Kernel for EngineKernel {
         let missing = || ort::Error::new("the output is missing");
         let mut output = context.output(0, shape)?.ok_or_else(missing)?;
         let (_, output) = output.try_extract_tensor_mut::<f32>()?;
+        if std::mem::take(&mut self.is_new) {
+            self.access_weight(&inputs)?;
+        }
         self.run(&inputs, output, &*self.workers)
     }
 }
 
 impl EngineKernel {
+    /// Accesses the pages of the weight, for the first pass.
+    fn access_weight(&self, inputs: &Operands<'_>) -> ort::Result<()> {
+        match self.kind {
+            Kind::Product | Kind::ProductAddNorm => access_pages(inputs.floats(1)?),
+            Kind::ByteProduct | Kind::ByteProductAddNorm => access_pages(inputs.of::<i8>(1)?),
+            Kind::Attention => {}
+        }
+        Ok(())
+    }
+
     fn run(&self, inputs: &Operands<'_>, output: &mut [f32], team: &dyn Team) -> ort::Result<()> {
         let x = inputs.floats(0)?;
         let result = match self.kind {

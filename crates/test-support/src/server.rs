@@ -13,8 +13,8 @@ use crate::{bundle, library, process};
 /// How long a server has to load its model and listen.
 const START: Duration = Duration::from_secs(300);
 
-/// Seconds that an operation has if the arguments give no other time. Tests that run beside others
-/// may take longer than the server's default.
+/// Seconds that an operation has if the arguments give no other time. While other tests run, it can
+/// take longer than the server's default.
 const OPERATION_SECONDS: &str = "3600";
 
 /// A server on a free port of the loopback interface; stopped when dropped. An operation has an hour,
