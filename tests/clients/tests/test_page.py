@@ -249,7 +249,11 @@ def test_it_scores_while_one_types_and_once_for_all_keys(server: Opened, visit: 
 
 
 def test_an_answer_that_comes_late_is_not_shown(server: Opened, visit: Visit) -> None:
-    page = visit.open(server.url)
+    # The page asks for nothing by itself, however long a step takes.
+    page = visit.page
+    page.clock.install()
+    visit.open(server.url)
+    page.clock.pause_at(page.evaluate("Date.now() + 60000"))
     held: list[Route] = []
     aborted: list[Request] = []
     page.on("requestfailed", lambda request: aborted.append(request))  # noqa: PLW0108
