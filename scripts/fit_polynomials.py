@@ -1,7 +1,7 @@
 """Computes the coefficients of the polynomials in src/kernels/activation.rs, and prints them.
 
-A polynomial has the smallest largest error, multiplied by a weight. Lawson's algorithm finds it:
-least squares again and again, where each point counts more the larger its error was.
+The coefficients minimize the largest weighted error. Lawson's algorithm finds them: it repeats a
+fit by least squares, and multiplies the weight of each point by its last error.
 
     python scripts/fit_polynomials.py
     python scripts/fit_polynomials.py --check

@@ -1,7 +1,7 @@
 //! Work on other threads, if the operating system has some.
 //!
-//! A container can limit its number of threads, and a thread needs memory for its stack. Where a thread
-//! cannot be started, its work is done all the same, later and by the caller.
+//! A container can limit its number of threads, and a thread needs memory for its stack. If a thread cannot
+//! be started, the caller does its work later.
 
 use std::panic::resume_unwind;
 use std::thread::{Builder, Scope, ScopedJoinHandle};

@@ -106,7 +106,7 @@ fn scan(
             let are_all = allowed_rows == end - start;
             let block = &segment.upper()[start * half..end * half];
             let factors = &segment.byte_factors()[start..end];
-            // A request of the kernel for a page that the process has not accessed before fails.
+            // The kernel requests codes ahead. A request for a page that the process has not accessed fails.
             let reach = (end * half + HALF_DOTS_REACH).min(segment.upper().len());
             access_pages(&segment.upper()[start * half..reach]);
             for ((query, &shift), candidates) in queries.iter().zip(&shifts).zip(&mut found) {

@@ -249,7 +249,7 @@ def test_it_scores_while_one_types_and_once_for_all_keys(server: Opened, visit: 
 
 
 def test_an_answer_that_comes_late_is_not_shown(server: Opened, visit: Visit) -> None:
-    # The page asks for nothing by itself, however long a step takes.
+    # While its clock is stopped, the page sends no request by itself, however long a step takes.
     page = visit.page
     page.clock.install()
     visit.open(server.url)

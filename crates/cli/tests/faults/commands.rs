@@ -180,7 +180,7 @@ fn a_command_that_gets_no_thread_does_all_work_itself() {
     let output = folder.command(&refused, "embed texts.txt --threads 2").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = error(&output);
-    assert!(error.contains("a thread for the forward pass cannot be started"), "{error}");
+    assert!(error.contains("error: model.threads_not_started: "), "{error}");
 }
 
 /// Starts a command, sends SIGTERM once it has begun to write, and returns whether the signal ended it.
